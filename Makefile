@@ -1,0 +1,66 @@
+# make demo | test | run ARGS="dataset=... seeds=3" | lint | format | check | clean
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+EXTRAS ?= workflow,dev
+PIP_ARGS ?=
+PROFILE ?= local
+ARGS ?=
+DEMO_ARGS ?= dataset=cityscapes_mini run=demo
+TEST_ARGS ?=
+PYTHON_FILES := decomp_core scripts tests
+
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo run test lint format check clean
+
+help:
+	@echo 'make demo                   a whole active-learning run on generated street images'
+	@echo 'make run ARGS="dataset=..." any run; see README.md'
+	@echo 'make test                   the test suite'
+	@echo 'make lint | format          check, or mend, the style'
+	@echo 'make check                  what CI runs'
+	@echo 'make clean                  remove caches and build leftovers; results stay'
+
+venv: $(STAMP)
+
+# A changed pin or dependency installs again; an unchanged one costs nothing.
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) \
+		-c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'Python 3.11 or later is needed; name it with PYTHON=...' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+demo: $(STAMP)
+	@$(MAKE) --no-print-directory run ARGS='$(DEMO_ARGS)'
+	@$(BIN)/python scripts/show_results.py results/demo
+
+run: $(STAMP)
+	@$(BIN)/python scripts/launch.py --profile profiles/$(PROFILE) -- $(ARGS)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 $(TEST_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check $(PYTHON_FILES)
+	$(BIN)/ruff check $(PYTHON_FILES)
+	$(BIN)/snakefmt --check Snakefile rules
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix $(PYTHON_FILES)
+	$(BIN)/ruff format $(PYTHON_FILES)
+	$(BIN)/snakefmt Snakefile rules
+
+check:
+	.ci/run
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find $(PYTHON_FILES) -name __pycache__ -type d -prune -exec rm -rf {} +

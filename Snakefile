@@ -1,0 +1,51 @@
+"""Region-based active learning: train -> predict -> score images -> select regions -> reveal labels.
+
+Paths: results/{run}/{budget}/{strategy}/seed-{seed}/cycle-{cycle}/{file}
+  run       DATASET-LEARNER unless given (run=...)
+  budget    images x regions per cycle, 5x15
+  strategy  key of config/strategies.yaml; `initial` for cycle 001, which all strategies share
+  seed      integer; on cross-validated datasets seed k holds out fold k
+  cycle     three digits from 001
+References (trained on all labels): results/{run}/references/{reference}/seed-{seed}/{file}
+The files are the checkpoints: a run that was stopped goes on where its files end.
+"""
+
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/dataset.smk"
+
+
+configfile: f"config/datasets/{config['dataset']}.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/pool.smk"
+include: "rules/train.smk"
+include: "rules/predict.smk"
+include: "rules/select.smk"
+include: "rules/reveal.smk"
+include: "rules/evaluate.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    report,
+
+
+onstart:
+    start_run()
+
+
+rule all:
+    input:
+        report_files(),
+    default_target: True

@@ -1,0 +1,127 @@
+"""Refusing arguments: every message names the argument, its value and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from .region import Region
+
+UNKNOWN = 255
+_SLACK = 1e-3  # rounding of float16 probabilities
+
+
+def integer(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """Return ``value`` as an int within ``low`` and ``high`` (both included)."""
+    allowed = f"an integer of at least {low}" + ("" if high is None else f" and at most {high}")
+    try:
+        number = index(value)
+    except TypeError:
+        raise ValueError(f"{name} is {value!r}; it must be {allowed}") from None
+    if number < low or (high is not None and number > high):
+        raise ValueError(f"{name} is {value!r}; it must be {allowed}")
+    return number
+
+
+def real(name: str, value: Any, low: float, high: float) -> float:
+    """Return ``value`` as a float within ``low`` and ``high`` (both included)."""
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not low <= number <= high:
+        raise ValueError(f"{name} is {value!r}; it must be a number from {low:g} to {high:g}")
+    return float(number)
+
+
+def generator(rng: Any) -> np.random.Generator:
+    """Return ``rng`` if it is a generator."""
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(f"rng is {rng!r}; it must be a numpy.random.Generator")
+    return rng
+
+
+def array(
+    name: str, value: Any, kinds: str, shape: tuple[int | None, ...] | None = None
+) -> np.ndarray:
+    """Return ``value`` as an array of a dtype kind in ``kinds`` and of a shape (None: any size)."""
+    found = np.asarray(value)
+    if found.dtype.kind not in kinds:
+        words = {"b": "boolean", "i": "integer", "f": "floating point"}
+        allowed = " or ".join(words[k] for k in kinds if k in words)
+        raise ValueError(f"{name} has dtype {found.dtype}; it must be {allowed}")
+    if shape is not None and (
+        found.ndim != len(shape)
+        or any(n is not None and n != m for n, m in zip(shape, found.shape, strict=True))
+    ):
+        sizes = ", ".join("any" if n is None else str(n) for n in shape)
+        raise ValueError(f"{name} has shape {found.shape}; it must be ({sizes})")
+    return found
+
+
+def numbers(
+    name: str,
+    value: Any,
+    shape: tuple[int | None, ...],
+    low: float = -np.inf,
+    high: float = np.inf,
+) -> np.ndarray:
+    """Return ``value`` as finite float64 of a shape, within ``low`` and ``high``."""
+    found = array(name, value, "iuf", shape).astype(np.float64)
+    wrong = ~np.isfinite(found) | (found < low) | (found > high)
+    if wrong.any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        limits = "" if low == -np.inf else f", at least {low:g}"
+        limits += "" if high == np.inf else f", at most {high:g}"
+        raise ValueError(f"{name}{list(place)} is {found[place]}; it must be finite{limits}")
+    return found
+
+
+def probabilities(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
+    """Return ``value`` if it is a float array of a shape whose values are probabilities."""
+    found = array(name, value, "f", shape)
+    # NaN fails both comparisons; the extremes alone spare temporaries of the image's size
+    if found.size and not (found.min() >= -_SLACK and found.max() <= 1 + _SLACK):
+        wrong = ~((found >= -_SLACK) & (found <= 1 + _SLACK))
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(f"{name}{list(place)} is {found[place]}; it must be from 0 to 1")
+    return found
+
+
+def label_map(labels: Any, ndim: tuple[int, ...]) -> np.ndarray:
+    """Return ``labels`` if they are uint8 in one of the numbers of axes, not empty."""
+    found = np.asarray(labels)
+    if found.dtype != np.uint8:
+        raise ValueError(f"labels has dtype {found.dtype}; it must be uint8")
+    if found.ndim not in ndim or not found.size:
+        axes = " or ".join(str(n) for n in ndim)
+        raise ValueError(f"labels has shape {found.shape}; it must have {axes} axes, none empty")
+    return found
+
+
+def known_classes(present: Iterable[int], n_classes: int, limit: str) -> list[int]:
+    """Return the classes among the label values present; 255 is none."""
+    classes = [int(c) for c in present if c != UNKNOWN]
+    if classes and classes[-1] >= n_classes:
+        raise ValueError(
+            f"labels holds {classes[-1]}; it must hold 0 to {n_classes - 1} ({limit}) "
+            f"or {UNKNOWN} for none"
+        )
+    return classes
+
+
+def regions(taken: Any, ndim: int) -> list[Region]:
+    """Return ``taken`` as a list of regions in ``ndim`` axes."""
+    found = list(taken)
+    for number, region in enumerate(found):
+        if not isinstance(region, Region) or len(region.start) != ndim:
+            raise ValueError(f"taken[{number}] is {region!r}; it must be a Region in {ndim} axes")
+    return found
+
+
+def indices(taken: Any, stop: int) -> np.ndarray:
+    """Return a boolean mask (stop,) of the indices in ``taken``."""
+    mask = np.zeros(stop, bool)
+    for number, value in enumerate(taken):
+        mask[integer(f"taken[{number}]", value, 0, stop - 1)] = True
+    return mask

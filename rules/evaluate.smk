@@ -1,0 +1,63 @@
+"""Evaluation on the test split.
+
+In: the pool, model, training.json, labels.csv and history of a cycle; truth.json for the costs.
+Out: metrics.json.
+"""
+
+
+def about(strategy):
+    """Return a params function that says which result this is."""
+
+    def describe(wildcards):
+        return {
+            "dataset": S["dataset"],
+            "run": wildcards.run,
+            "budget": wildcards.get("budget", ""),
+            "strategy": wildcards[strategy],
+            "seed": int(wildcards.seed),
+            "cycle": int(wildcards.get("cycle", 0)),
+        }
+
+    return describe
+
+
+rule evaluate:
+    input:
+        pool=POOL,
+        model=f"{CYCLE}/model",
+        stats=f"{CYCLE}/training.json",
+        labels=f"{CYCLE}/labels.csv",
+        history=f"{CYCLE}/history.csv",
+        truth="results/{run}/truth.json",
+    output:
+        metrics=f"{CYCLE}/metrics.json",
+    params:
+        learner=S["learner"],
+        layout=LAYOUT,
+        science=SCIENCE,
+        about=about("strategy"),
+    log:
+        f"{CYCLE}/evaluate.log".replace("results/", "logs/", 1),
+    threads: 1
+    resources:
+        gpu=1,
+    script:
+        "../scripts/evaluate.py"
+
+
+use rule evaluate as evaluate_reference with:
+    input:
+        pool=POOL,
+        model=f"{REFERENCE}/model",
+        stats=f"{REFERENCE}/training.json",
+        labels="results/{run}/references/seed-{seed}/labels.csv",
+        truth="results/{run}/truth.json",
+    output:
+        metrics=f"{REFERENCE}/metrics.json",
+    params:
+        learner=S["learner"],
+        layout=LAYOUT,
+        science=SCIENCE,
+        about=about("reference"),
+    log:
+        f"{REFERENCE}/evaluate.log".replace("results/", "logs/", 1),

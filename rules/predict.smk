@@ -1,0 +1,63 @@
+"""Prediction of the training pool, in shards.
+
+In: the pool, the model and the history of a cycle.
+Out: predictions/{shard}-of-{shards}.zip (deleted when the next cycle has been selected; kept for
+`initial`, so that a strategy added later finds them), images.csv.
+"""
+
+
+rule predict:
+    input:
+        pool=POOL,
+        history=f"{CYCLE}/history.csv",
+        model=f"{CYCLE}/model",
+    output:
+        predictions=temp(f"{CYCLE}/predictions/{{shard}}-of-{S['shards']}.zip"),
+    params:
+        learner=S["learner"],
+        layout=LAYOUT,
+        settings=SCIENCE["settings"],
+        needs=lambda w: sorted(needs_of(S["definitions"][w.strategy])),
+        thresholds=S["thresholds"],
+        uncertainty=S["uncertainty"],
+        shards=S["shards"],
+    log:
+        f"{CYCLE}/predict-{{shard}}.log".replace("results/", "logs/", 1),
+    benchmark:
+        f"{CYCLE}/predict-{{shard}}.tsv".replace("results/", "benchmarks/", 1)
+    wildcard_constraints:
+        strategy="(?!initial/)[a-z][a-z0-9_]*",
+    threads: 1
+    resources:
+        gpu=1,
+    script:
+        "../scripts/predict.py"
+
+
+use rule predict as predict_initial with:
+    output:
+        predictions=f"{CYCLE}/predictions/{{shard}}-of-{S['shards']}.zip",
+    params:
+        learner=S["learner"],
+        layout=LAYOUT,
+        settings=SCIENCE["settings"],
+        needs=["labels", "uncertainty"],
+        thresholds=S["thresholds"],
+        uncertainty=S["uncertainty"],
+        shards=S["shards"],
+    wildcard_constraints:
+        strategy="initial",
+
+
+rule score_images:
+    input:
+        predictions=predictions_of(CYCLE),
+    output:
+        images=f"{CYCLE}/images.csv",
+    params:
+        classes=S["classes"],
+        thresholds=S["thresholds"],
+    log:
+        f"{CYCLE}/score_images.log".replace("results/", "logs/", 1),
+    script:
+        "../scripts/score_images.py"

@@ -1,0 +1,35 @@
+"""The oracle.
+
+In: the pool, the cycle's regions and the labels of the cycle before.
+Out: labels/ (only images whose label changed), labels.csv (where every image's label is).
+"""
+
+
+rule reveal_labels:
+    input:
+        pool=POOL,
+        regions=f"{CYCLE}/regions.csv",
+        before=previous("labels.csv"),
+    output:
+        folder=directory(f"{CYCLE}/labels"),
+        labels=f"{CYCLE}/labels.csv",
+    params:
+        layout=LAYOUT,
+    log:
+        f"{CYCLE}/reveal.log".replace("results/", "logs/", 1),
+    script:
+        "../scripts/reveal_labels.py"
+
+
+rule reveal_all:
+    input:
+        pool=POOL,
+    output:
+        folder=directory("results/{run}/references/seed-{seed}/labels"),
+        labels="results/{run}/references/seed-{seed}/labels.csv",
+    params:
+        layout=LAYOUT,
+    log:
+        "logs/{run}/references/seed-{seed}/reveal.log",
+    script:
+        "../scripts/reveal_labels.py"

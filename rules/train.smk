@@ -1,0 +1,60 @@
+"""Training.
+
+In: the pool and labels.csv of the cycle (of the reference).
+Out: model/, training.json. Checkpoints to resume from lie at the same path under work/.
+"""
+
+
+def warm_start(wildcards):
+    """Return the model a training starts from: the cycle before, if the learner wants it."""
+    if SCIENCE["settings"].get("start", "scratch") == "scratch":
+        return []
+    return previous("model")(wildcards)
+
+
+rule train:
+    input:
+        pool=POOL,
+        labels=f"{CYCLE}/labels.csv",
+        folder=f"{CYCLE}/labels",
+        previous=warm_start,
+    output:
+        model=directory(f"{CYCLE}/model"),
+        stats=f"{CYCLE}/training.json",
+    params:
+        learner=S["learner"],
+        layout=LAYOUT,
+        task=S["task"],
+        settings=SCIENCE["settings"],
+        steps=S["steps"],
+        work=lambda w, output: output.model.replace("results/", "work/", 1),
+    log:
+        f"{CYCLE}/train.log".replace("results/", "logs/", 1),
+    benchmark:
+        f"{CYCLE}/train.tsv".replace("results/", "benchmarks/", 1)
+    threads: 1
+    resources:
+        gpu=1,
+    script:
+        "../scripts/train.py"
+
+
+use rule train as train_reference with:
+    input:
+        pool=POOL,
+        labels="results/{run}/references/seed-{seed}/labels.csv",
+        folder="results/{run}/references/seed-{seed}/labels",
+    output:
+        model=directory(f"{REFERENCE}/model"),
+        stats=f"{REFERENCE}/training.json",
+    params:
+        learner=S["learner"],
+        layout=LAYOUT,
+        task=S["task"],
+        settings=SCIENCE["settings"],
+        steps=lambda w: STEPS[w.reference],
+        work=lambda w, output: output.model.replace("results/", "work/", 1),
+    log:
+        f"{REFERENCE}/train.log".replace("results/", "logs/", 1),
+    benchmark:
+        f"{REFERENCE}/train.tsv".replace("results/", "benchmarks/", 1)

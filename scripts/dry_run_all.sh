@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Plans a run of every dataset of config/datasets, in the environment of this checkout. Nothing is
+# computed; an empty folder stands in for the data, which no rule reads while it is planned.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+python=.venv/bin/python
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failed=()
+
+shopt -s nullglob
+configs=(config/datasets/*.yaml)
+if [ ${#configs[@]} -eq 0 ]; then
+    echo 'no dataset in config/datasets' >&2
+    exit 1
+fi
+for config in "${configs[@]}"; do
+    dataset=$(basename "$config" .yaml)
+    if "$python" -m snakemake --dry-run --quiet --profile profiles/local \
+        --config dataset="$dataset" data_root="$scratch" run="dry-run-$dataset" \
+        >"$scratch/plan" 2>&1; then
+        echo "$dataset: planned"
+    else
+        failed+=("$dataset")
+        echo "$dataset: FAILED"
+        cat "$scratch/plan"
+    fi
+done
+if [ ${#failed[@]} -gt 0 ]; then
+    echo "no plan for: ${failed[*]}" >&2
+    exit 1
+fi

@@ -1,0 +1,86 @@
+"""Score a model on the test split and add up what its labels cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glue.costs import annotation_costs
+from glue.files import read_json, write_json
+from glue.scores import score_images, score_rois, score_volumes
+from glue.tables import PoolRow, RegionRow, read_labels, read_pool, read_regions
+from layouts import get_layout
+from learners import get_learner
+
+
+def score_model(
+    model: str, rows: list[PoolRow], learner: str, layout: dict[str, Any], science: dict[str, Any]
+) -> dict[str, Any]:
+    """Return score, score_name, per_class and secondary scores on ``rows``."""
+    trained, opened, classes = get_learner(learner), get_layout(**layout), layout["classes"]
+    settings = science["settings"]
+    if science["task"] == "roi":
+        probabilities = trained.classify(Path(model), opened, rows, settings)
+        truth = np.array([opened.open_label(row) for row in rows])
+        return score_rois(truth, probabilities.argmax(1), classes)
+    pairs = (
+        (opened.open_label(row), trained.segment(Path(model), opened, row, settings))
+        for row in rows
+    )
+    if science["task"] == "2d":
+        return score_images(pairs, classes)
+    groups = science["groups"] or {
+        name: [i] for i, name in enumerate(classes) if i != science["background"]
+    }
+    return score_volumes(pairs, groups)
+
+
+def evaluate(
+    pool: str,
+    model: str,
+    labels: str,
+    history: str | None,
+    truth: str,
+    stats: str,
+    learner: str,
+    layout: dict[str, Any],
+    science: dict[str, Any],
+    about: dict[str, Any],
+    out: str,
+) -> None:
+    """Write ``metrics.json``; without a history everything has been annotated."""
+    rows = read_pool(pool)
+    scores = score_model(model, [r for r in rows if r.split == "test"], learner, layout, science)
+    regions: list[RegionRow] = read_regions(history) if history else []
+    costs = annotation_costs(
+        rows, regions, read_labels(labels), truth, layout["classes"], science["background"]
+    )
+    if history is None:
+        train = {r.image for r in rows if r.split == "train"}
+        share = "rois_percent" if science["task"] == "roi" else "area_percent"
+        costs |= {"images": len(train), "images_percent": 100.0, share: 100.0, "regions": 0}
+    training = read_json(stats)
+    trained = {"steps": training["steps"], "train_seconds": training["seconds"]}
+    head = {**about, "task": science["task"], "classes": layout["classes"]}
+    write_json(out, {**head, **scores, "costs": costs, **trained})
+    print(f"{scores['score_name']} {scores['score']:.4f}")
+
+
+if __name__ == "__main__":
+    smk = snakemake  # noqa: F821
+    p = smk.params
+    evaluate(
+        smk.input.pool,
+        smk.input.model,
+        smk.input.labels,
+        smk.input.get("history"),
+        smk.input.truth,
+        smk.input.stats,
+        p.learner,
+        p.layout,
+        p.science,
+        p.about,
+        smk.output.metrics,
+    )

@@ -1,0 +1,19 @@
+"""Write a small generated dataset, for the demo and the tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from generators import generate
+from glue.files import write_json
+
+
+def generate_data(name: str, root: str | Path, seed: int, stamp: str | Path) -> None:
+    """Write the dataset ``name`` into ``root``, then the file ``stamp`` that says it is whole."""
+    generate(name, root, seed)
+    write_json(stamp, {"name": name, "seed": seed})
+
+
+if __name__ == "__main__":
+    smk = snakemake  # noqa: F821
+    generate_data(smk.params.name, smk.params.root, smk.params.seed, smk.output[0])

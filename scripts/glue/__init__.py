@@ -1,0 +1,1 @@
+"""What every stage shares: tables, prediction records, label files, generators, atomic writes."""

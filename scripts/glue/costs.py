@@ -1,0 +1,75 @@
+"""What annotation cost so far, in every unit the report can use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .files import read_json
+from .labels import UNKNOWN, read_label
+from .pool import by_image, size_of
+from .tables import LabelRow, PoolRow, RegionRow
+
+
+def count_truth(layout: Any, rows: list[PoolRow], n_classes: int) -> dict[str, list[int]]:
+    """Count ground truth per image: C classes, then void. For costs in the report alone."""
+    counts: dict[str, np.ndarray] = {}
+    for row in rows:
+        label = layout.open_label(row)
+        values = np.bincount(np.ravel(label), minlength=256)
+        counts.setdefault(row.image, np.zeros(n_classes + 1, np.int64))
+        counts[row.image] += np.append(values[:n_classes], values[UNKNOWN])
+    return {image: c.tolist() for image, c in counts.items()}
+
+
+def annotation_costs(
+    pool: list[PoolRow],
+    history: list[RegionRow],
+    labels: list[LabelRow],
+    truth: str | Path,
+    classes: Sequence[str],
+    background: int | None,
+) -> dict[str, Any]:
+    """Return the costs of METHODS: images, regions, RoIs or area, foreground, per class.
+
+    Percentages are of the training pool; ``annotated_percent`` gives for each class the share of
+    its pixels (RoIs) that has been annotated. Void pixels count in the area.
+    """
+    train = by_image(r for r in pool if r.split == "train")
+    roi = next(iter(train.values()))[0].roi != ""
+    counts = read_json(truth)
+    total = np.sum([counts[image] for image in train], axis=0)
+    seen = _revealed(labels, len(classes))
+    sizes = {image: size_of(rows) for image, rows in train.items()}
+    area = sum(1 if r.kind == "roi" else int(np.prod(r.region.size)) for r in history)
+    opened = {r.image for r in history}
+    costs: dict[str, Any] = {
+        "images": len(opened),
+        "images_percent": 100 * len(opened) / len(train),
+        "regions": len(history),
+        "rois_percent" if roi else "area_percent": 100 * area / sum(sizes.values()),
+        "foreground_percent": None,
+        "annotated_percent": {
+            name: 100 * float(seen[i] / total[i]) if total[i] else None
+            for i, name in enumerate(classes)
+        },
+    }
+    if background is not None:
+        keep = np.arange(len(classes)) != background
+        costs["foreground_percent"] = 100 * float(
+            seen[: len(classes)][keep].sum() / max(1, total[: len(classes)][keep].sum())
+        )
+    return costs
+
+
+def _revealed(labels: list[LabelRow], n_classes: int) -> np.ndarray:
+    seen = np.zeros(n_classes, np.int64)
+    for row in labels:
+        if row.label is not None:
+            seen[row.label] += 1
+        else:
+            seen += np.bincount(read_label(row.path).ravel(), minlength=256)[:n_classes]
+    return seen

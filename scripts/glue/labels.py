@@ -1,0 +1,38 @@
+"""Label files: uint8 arrays in which 255 is void or not revealed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from .files import atomic_path
+
+UNKNOWN = 255
+
+
+def label_suffix(ndim: int) -> str:
+    """Suffix of a label file: PNG for an image, compressed npz for a volume."""
+    return ".png" if ndim == 2 else ".npz"
+
+
+def write_label(path: str | Path, labels: np.ndarray) -> None:
+    """Write a uint8 label map, (H, W) as PNG or (D, H, W) as npz, by rename."""
+    if labels.dtype != np.uint8 or labels.ndim not in (2, 3):
+        raise ValueError(f"labels must be uint8 in 2 or 3 axes, not {labels.dtype} {labels.shape}")
+    with atomic_path(path) as temporary:
+        if labels.ndim == 2:
+            Image.fromarray(labels).save(temporary)
+        else:
+            with temporary.open("wb") as file:
+                np.savez_compressed(file, labels=labels)
+
+
+def read_label(path: str | Path) -> np.ndarray:
+    """Read a label map written by ``write_label``: uint8, (H, W) or (D, H, W)."""
+    if Path(path).suffix == ".png":
+        with Image.open(path) as image:
+            return np.asarray(image)
+    with np.load(path, allow_pickle=False) as file:
+        return file["labels"]

@@ -1,0 +1,185 @@
+"""The CSV tables of a run: the pool, the regions and where the labels are."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from decomp_core import Region
+
+from .files import atomic_path
+
+SPLITS = ("train", "val", "test")
+KINDS = ("window", "slice_window", "patch", "roi")
+
+
+@dataclass(frozen=True)
+class PoolRow:
+    """One image of the pool, or one RoI of it.
+
+    Attributes:
+        image: what an annotator opens (street image, volume, slide, patient).
+        roi: identifier of the RoI within the image; empty for segmentation.
+        split: ``train``, ``val`` or ``test``; empty where the dataset fixes none.
+        path: file of the image (of the RoI).
+        label_path: where ground truth is read; for the oracle and ``evaluate`` alone.
+        shape: size in pixels (voxels), in array axes.
+        axis: slice axis of a volume in array axes; ``None`` in 2-D.
+    """
+
+    image: str
+    roi: str
+    split: str
+    path: str
+    label_path: str
+    shape: tuple[int, ...]
+    axis: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Name that is unique in the pool: the image, or the image and its RoI."""
+        return f"{self.image}/{self.roi}" if self.roi else self.image
+
+    def with_split(self, split: str) -> PoolRow:
+        """Return this row in another split."""
+        return replace(self, split=split)
+
+
+@dataclass(frozen=True)
+class RegionRow:
+    """One annotated region, as in ``regions.csv`` and ``history.csv``.
+
+    Start and size are in array axes (z, y, x for volumes; y, x for images, where z and depth
+    are ``None``); a RoI has neither. ``cls`` is the class behind the choice, if any.
+    """
+
+    cycle: int
+    image: str
+    kind: str
+    z: int | None
+    y: int | None
+    x: int | None
+    depth: int | None
+    height: int | None
+    width: int | None
+    roi: str
+    cls: int | None
+    score: float | None
+    order: int
+
+    @classmethod
+    def of(cls, cycle: int, image: str, kind: str, region: Region, order: int) -> RegionRow:
+        """Describe a placed region."""
+        start = (None,) * (3 - len(region.start)) + tuple(region.start)
+        size = (None,) * (3 - len(region.size)) + tuple(region.size)
+        score = None if region.score is None else float(region.score)
+        return cls(cycle, image, kind, *start, *size, "", region.cls, score, order)
+
+    @property
+    def region(self) -> Region:
+        """The region in array axes; not defined for a RoI."""
+        start = tuple(v for v in (self.z, self.y, self.x) if v is not None)
+        size = tuple(v for v in (self.depth, self.height, self.width) if v is not None)
+        return Region(start, size, self.cls, self.score)
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """Where the revealed labels of one image are (``path``), or the class of one RoI (``label``)."""
+
+    image: str
+    roi: str
+    path: str
+    label: int | None
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return "x".join(str(v) for v in value)
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _write(path: str | Path, kind: type, rows: Iterable[Any]) -> None:
+    names = ["class" if f.name == "cls" else f.name for f in fields(kind)]
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([_text(v) for v in asdict(row).values()] for row in rows)
+
+
+def _rows(path: str | Path, kind: type) -> Iterable[dict[str, str]]:
+    expected = ["class" if f.name == "cls" else f.name for f in fields(kind)]
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames != expected:
+            raise ValueError(f"{path}: columns are {reader.fieldnames}, expected {expected}")
+        yield from reader
+
+
+def _int(text: str) -> int | None:
+    return int(text) if text else None
+
+
+def write_pool(path: str | Path, rows: Sequence[PoolRow]) -> None:
+    """Write ``pool.csv``."""
+    _write(path, PoolRow, rows)
+
+
+def read_pool(path: str | Path, split: str | None = None) -> list[PoolRow]:
+    """Read ``pool.csv``, of one split or all of it."""
+    rows = [
+        PoolRow(
+            r["image"],
+            r["roi"],
+            r["split"],
+            r["path"],
+            r["label_path"],
+            tuple(int(v) for v in r["shape"].split("x")),
+            _int(r["axis"]),
+        )
+        for r in _rows(path, PoolRow)
+    ]
+    return [r for r in rows if split is None or r.split == split]
+
+
+def write_regions(path: str | Path, rows: Sequence[RegionRow]) -> None:
+    """Write ``regions.csv`` or ``history.csv``."""
+    _write(path, RegionRow, rows)
+
+
+def read_regions(path: str | Path) -> list[RegionRow]:
+    """Read ``regions.csv`` or ``history.csv``."""
+    return [
+        RegionRow(
+            int(r["cycle"]),
+            r["image"],
+            r["kind"],
+            *(_int(r[k]) for k in ("z", "y", "x", "depth", "height", "width")),
+            r["roi"],
+            _int(r["class"]),
+            float(r["score"]) if r["score"] else None,
+            int(r["order"]),
+        )
+        for r in _rows(path, RegionRow)
+    ]
+
+
+def write_labels(path: str | Path, rows: Sequence[LabelRow]) -> None:
+    """Write ``labels.csv``; paths are relative to its folder."""
+    _write(path, LabelRow, rows)
+
+
+def read_labels(path: str | Path) -> list[LabelRow]:
+    """Read ``labels.csv``; paths come back relative to the working folder."""
+    folder = Path(path).parent
+    return [
+        LabelRow(
+            r["image"], r["roi"], str(folder / r["path"]) if r["path"] else "", _int(r["label"])
+        )
+        for r in _rows(path, LabelRow)
+    ]

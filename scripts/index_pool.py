@@ -1,0 +1,21 @@
+"""List a dataset's images, labels and sizes in ``pool.csv``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from glue.tables import write_pool
+from layouts import get_layout
+
+
+def index_pool(root: str, layout: dict[str, Any], pool: str) -> None:
+    """Write the pool of a dataset folder, sorted by image and RoI."""
+    rows = get_layout(**layout).index(Path(root))
+    write_pool(pool, sorted(rows, key=lambda r: (r.image, r.roi)))
+    print(f"{len({r.image for r in rows})} images, {len(rows)} rows")
+
+
+if __name__ == "__main__":
+    smk = snakemake  # noqa: F821
+    index_pool(smk.params.root, smk.params.layout, smk.output.pool)

@@ -1,0 +1,115 @@
+"""From the words of ``make run ARGS="..."`` to Snakemake's command line."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+# These flags take KEY=VALUE words of their own; such words are no configuration.
+KEYED_FLAGS = frozenset(
+    {
+        "--resources",
+        "--res",
+        "--set-threads",
+        "--set-resources",
+        "--default-resources",
+        "--default-res",
+        "--set-scatter",
+        "--set-resource-scopes",
+        "--batch",
+        "--consider-ancient",
+        "--groups",
+        "--group-components",
+    }
+)
+CONFIG_FLAGS = frozenset({"--config", "-C"})
+# Snakemake neither locks nor runs jobs under these, so nothing has to be guarded or ended.
+READING_FLAGS = frozenset(
+    {
+        "--dry-run",
+        "--dryrun",
+        "--lint",
+        "--list-rules",
+        "--list",
+        "-l",
+        "--list-target-rules",
+        "--lt",
+        "--dag",
+        "--rulegraph",
+        "--filegraph",
+        "--d3dag",
+        "--summary",
+        "-S",
+        "--detailed-summary",
+        "-D",
+        "--report",
+        "--help",
+        "-h",
+        "--version",
+        "-v",
+    }
+)
+_SETTING = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
+_SHORT_DRY_RUN = re.compile(r"-[pFkn]*n[pFkn]*")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one call asks of Snakemake.
+
+    Attributes:
+        settings: ``key=value`` words for ``--config``.
+        words: every other word (targets, flags), in order.
+    """
+
+    settings: tuple[str, ...]
+    words: tuple[str, ...]
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether Snakemake is asked to show something and to run no job."""
+        return any(
+            word.split("=")[0] in READING_FLAGS or _SHORT_DRY_RUN.fullmatch(word)
+            for word in self.words
+        )
+
+    @property
+    def directory(self) -> Path:
+        """Snakemake's working directory, absolute."""
+        parser = argparse.ArgumentParser(add_help=False)
+        parser.add_argument("-d", "--directory", default=".")
+        return Path(parser.parse_known_args(self.words)[0].directory).resolve()
+
+    def command(self, *flags: str) -> list[str]:
+        """Arguments for Snakemake; ``--config`` comes last, as it swallows the words after it."""
+        settings = ["--config", *self.settings] if self.settings else []
+        return [*self.words, *flags, *settings]
+
+
+def parse_words(words: list[str], profile: str | None = None) -> Request:
+    """Split words into settings and the rest, and add the profile unless the words name one.
+
+    Args:
+        words: as typed; ``key=value`` without a leading dash is a setting, unless a flag that
+            takes such words (``--resources gpu=1``) stands before it.
+        profile: folder of the profile to use by default.
+    """
+    settings: list[str] = []
+    rest: list[str] = []
+    keyed = False
+    for word in words:
+        if word in CONFIG_FLAGS:
+            keyed = False
+        elif word.startswith("-"):
+            keyed = word in KEYED_FLAGS
+            rest.append(word)
+        elif _SETTING.fullmatch(word) and not keyed:
+            settings.append(word)
+        else:
+            rest.append(word)
+    named = any(word.split("=")[0] in ("--profile", "--workflow-profile") for word in rest)
+    if profile is not None and not named:
+        rest = ["--profile", profile, *rest]
+    return Request(tuple(settings), tuple(rest))

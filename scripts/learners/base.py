@@ -1,0 +1,137 @@
+"""What every learner offers. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from decomp_core import Region
+from glue.errors import ConfigError
+from glue.records import Record
+from glue.tables import LabelRow, PoolRow
+
+UNCERTAINTIES = ("entropy", "least_confidence", "margin")
+NEEDS = ("labels", "uncertainty")
+
+
+class ImageSource(Protocol):
+    """The part of a layout that a learner uses: images, never ground truth."""
+
+    def open_image(self, row: PoolRow) -> np.ndarray:
+        """Return (H, W, 3) uint8, or (D, H, W) float32 for a volume."""
+        ...
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """One training.
+
+    Attributes:
+        layout: opens images; a learner never asks it for labels.
+        rows: pool rows by key (image, or image/roi).
+        labels: where the revealed labels are; the only source of labels.
+        out: folder of the finished model, filled elsewhere and renamed.
+        work: folder of the lock and the resume checkpoints.
+        seed: decides initial weights and every batch.
+        steps: number of optimiser steps.
+        settings: the learner's section of the configuration.
+        classes: class names, in index order.
+        task: ``2d``, ``3d`` or ``roi``.
+        previous: finished model of the cycle before, if there is one.
+    """
+
+    layout: ImageSource
+    rows: Mapping[str, PoolRow]
+    labels: Sequence[LabelRow]
+    out: Path
+    work: Path
+    seed: int
+    steps: int
+    settings: Mapping[str, Any]
+    classes: Sequence[str]
+    task: str
+    previous: Path | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a prediction record must hold.
+
+    Attributes:
+        needs: of ``labels`` and ``uncertainty``: the maps wanted beside the statistics.
+        thresholds: confidences; ``confident`` counts run once for each.
+        uncertainty: measure of the map and of its mean.
+    """
+
+    needs: frozenset[str]
+    thresholds: tuple[float, ...]
+    uncertainty: str = "entropy"
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.needs) - set(NEEDS))
+        if unknown:
+            raise ConfigError(f"needs: unknown {unknown}; allowed: {', '.join(NEEDS)}")
+        if self.uncertainty not in UNCERTAINTIES:
+            raise ConfigError(
+                f"uncertainty: {self.uncertainty!r}; allowed: {', '.join(UNCERTAINTIES)}"
+            )
+        wrong = [t for t in self.thresholds if not 0 <= t <= 1]
+        if wrong:
+            raise ConfigError(f"thresholds: {wrong}; allowed: 0 to 1")
+
+
+class Learner(Protocol):
+    """Trains, predicts and embeds; see ``FitJob`` and ``Request``."""
+
+    name: str
+    tasks: frozenset[str]
+    has_features: bool
+
+    def fit(self, job: FitJob) -> dict[str, Any]:
+        """Train, or resume; return statistics. Raises ConfigError, DataError, LockedError."""
+        ...
+
+    def predict(
+        self,
+        model: Path,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        taken: Mapping[str, list[Region]] | Mapping[str, set[str]],
+        request: Request,
+        settings: Mapping[str, Any],
+    ) -> Iterator[Record]:
+        """Yield one record per image; counts leave out what is ``taken``."""
+        ...
+
+    def segment(
+        self, model: Path, layout: ImageSource, row: PoolRow, settings: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Return the predicted classes of one image, uint8, (H, W) or (D, H, W)."""
+        ...
+
+    def classify(
+        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Return class probabilities of RoIs, (M, C) float32."""
+        ...
+
+    def embed(
+        self,
+        model: Path,
+        layout: ImageSource,
+        row: PoolRow,
+        regions: Sequence[Region],
+        settings: Mapping[str, Any],
+    ) -> np.ndarray:
+        """Return features of regions of one image, (R, F) float32 of length 1."""
+        ...
+
+    def embed_rois(
+        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Return features of RoIs, (M, F) float32 of length 1."""
+        ...

@@ -1,0 +1,271 @@
+"""The training loop: a fixed number of steps, resumable at every checkpoint."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from glue.errors import ConfigError
+from glue.files import read_json, write_json
+from glue.labels import UNKNOWN
+
+from ..base import FitJob
+from ..locking import locked
+from .batches import Crops, Rois
+from .model import (
+    WEIGHTS,
+    build,
+    choose_device,
+    describe,
+    load_tensors,
+    load_weights,
+    memory_format,
+    save_model,
+    save_tensors,
+)
+from .settings import ConvnetSettings
+
+DONE, STATS = "done.json", "stats.json"
+CHECKPOINT = "checkpoint.pt"
+REPORT_SECONDS = 10.0
+
+
+def fit(job: FitJob) -> dict[str, Any]:
+    """Train ``job`` and return its statistics; at once where ``job.out`` holds this very training.
+
+    ``done.json`` and the model are the same whenever the same training is run on the same CPU;
+    ``stats.json`` holds the time it took.
+    """
+    settings = ConvnetSettings.of(job.settings, job.task)
+    if job.steps < 1:
+        raise ConfigError(f"steps: {job.steps}; allowed: a whole number from 1")
+    device = choose_device(settings.device)
+    torch.set_num_threads(settings.threads)
+    with locked(job.work):
+        key = training_key(job, settings, device)
+        if (job.out / DONE).exists() and read_json(job.out / DONE)["key"] == key:
+            print(f"already trained: {job.out}", flush=True)
+            return read_json(job.out / STATS)
+        stats = _Run(job, settings, device, key).train()
+    return stats
+
+
+def training_key(job: FitJob, settings: ConvnetSettings, device: torch.device) -> str:
+    """Return a hash of all that decides the result: labels, settings, seed, steps, first weights."""
+    digest = sha256()
+    start = None
+    if settings.start == "previous" and job.previous is not None:
+        start = sha256((job.previous / WEIGHTS).read_bytes()).hexdigest()
+    head = [settings.science(), job.seed, job.steps, list(job.classes), job.task, start]
+    digest.update(json.dumps([*head, device.type], sort_keys=True).encode())
+    for row in sorted(job.labels, key=lambda r: (r.image, r.roi)):
+        digest.update(json.dumps([row.image, row.roi, row.label]).encode())
+        if row.path:
+            digest.update(sha256(Path(row.path).read_bytes()).digest())
+    return digest.hexdigest()
+
+
+@dataclass
+class _Progress:
+    """Prints a line now and then."""
+
+    steps: int
+    first: int
+    began: float
+    printed: float = 0.0
+
+    def tell(self, step: int, loss: Tensor) -> None:
+        now = time.monotonic()
+        if step < self.steps and now - self.printed < REPORT_SECONDS:
+            return
+        self.printed = now
+        rate = (step - self.first) / max(now - self.began, 1e-9)
+        left = (self.steps - step) / max(rate, 1e-9)
+        print(
+            f"step {step}/{self.steps}  loss {float(loss):.4f}  {rate:.1f} it/s  ETA {left:.0f} s",
+            flush=True,
+        )
+
+
+class _Run:
+    def __init__(
+        self, job: FitJob, settings: ConvnetSettings, device: torch.device, key: str
+    ) -> None:
+        self.job, self.settings, self.device, self.key = job, settings, device, key
+        self.data = Rois(job, settings) if job.task == "roi" else Crops(job, settings)
+        self.description = describe(settings, job.task, list(job.classes))
+        self.net = self._network()
+        self.ema = {k: v.clone() for k, v in self.net.state_dict().items()}
+        self.optimizer = torch.optim.AdamW(
+            _groups(self.net, settings.weight_decay), lr=settings.learning_rate
+        )
+        self.weights = self._class_weights()
+        self.step = 0
+        self.loss = torch.zeros((), device=device)
+
+    def _network(self) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.job.seed)
+            net = build(self.description)
+        if self.settings.start == "previous" and self.job.previous is not None:
+            net.load_state_dict(load_weights(self.job.previous, self.description))
+        return net.to(self.device, memory_format=memory_format(self.job.task)).train()
+
+    def _class_weights(self) -> Tensor | None:
+        if self.settings.class_weights == "none":
+            return None
+        count = torch.as_tensor(self.data.frequencies, dtype=torch.float32)
+        weights = torch.where(count > 0, count.clamp(min=1).rsqrt(), torch.zeros(()))
+        return (weights / weights[count > 0].mean()).to(self.device)
+
+    def train(self) -> dict[str, Any]:
+        """Run the steps that are left and write the model."""
+        began = time.monotonic()
+        folder = self._folder()
+        self._resume(folder / CHECKPOINT)
+        resumed, progress = self.step, _Progress(self.job.steps, self.step, time.monotonic())
+        with _stopping() as stop:
+            while self.step < self.job.steps:
+                self._advance()
+                progress.tell(self.step, self.loss)
+                last = self.step == self.job.steps
+                if last or stop.is_set() or self.step % self.settings.checkpoint_every == 0:
+                    self._save(folder / CHECKPOINT)
+                if stop.is_set() and not last:
+                    print(f"stopped by a signal, saved at step {self.step}", flush=True)
+                    raise SystemExit(143)
+        stats = {
+            "steps": self.step,
+            "seconds": round(time.monotonic() - began, 3),
+            "resumed_from": resumed,
+            "pixels_seen": self._pixels(),
+            "loss": float(self.loss),
+            "device": str(self.device),
+        }
+        self._finish(stats)
+        return stats
+
+    def _folder(self) -> Path:
+        """The checkpoint folder of this key; those of other labels or settings are removed."""
+        for other in self.job.work.glob("key-*"):
+            if other.name != f"key-{self.key[:16]}":
+                shutil.rmtree(other)
+        folder = self.job.work / f"key-{self.key[:16]}"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _resume(self, path: Path) -> None:
+        if not path.exists():
+            return
+        state = load_tensors(path)
+        if state["key"] != self.key:
+            return
+        self.net.load_state_dict(state["net"])
+        self.ema = {k: v.to(self.device) for k, v in state["ema"].items()}
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+        self.loss = state["loss"].to(self.device)
+        print(f"resumed at step {self.step}", flush=True)
+
+    def _save(self, path: Path) -> None:
+        state = {
+            "key": self.key,
+            "step": self.step,
+            "loss": self.loss.detach(),
+            "net": self.net.state_dict(),
+            "ema": self.ema,
+            "optimizer": self.optimizer.state_dict(),
+        }
+        save_tensors(path, state)
+
+    def _advance(self) -> None:
+        images, targets = self.data.batch(self.step)
+        x = torch.from_numpy(images).to(self.device, memory_format=memory_format(self.job.task))
+        y = torch.from_numpy(targets).to(self.device)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * self._schedule()
+        with torch.autocast(self.device.type, torch.bfloat16, self.device.type == "cuda"):
+            logits = self.net(x)
+        loss = F.cross_entropy(logits.float(), y, self.weights, ignore_index=UNKNOWN)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.optimizer.step()
+        self.loss = loss.detach()
+        self.step += 1
+        self._average()
+
+    def _schedule(self) -> float:
+        """Linear warm-up, then a cosine to zero."""
+        rise = max(1, round(self.settings.warmup * self.job.steps))
+        if self.step < rise:
+            return (self.step + 1) / rise
+        return 0.5 + 0.5 * math.cos(math.pi * (self.step - rise) / max(1, self.job.steps - rise))
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = min(self.settings.ema, (1 + self.step) / (10 + self.step))
+        state = self.net.state_dict()
+        floats = [k for k, v in state.items() if v.is_floating_point()]
+        torch._foreach_lerp_([self.ema[k] for k in floats], [state[k] for k in floats], 1 - decay)
+        for name in state.keys() - set(floats):
+            self.ema[name] = state[name].clone()
+
+    def _pixels(self) -> int:
+        size = (1,) if self.job.task == "roi" else self.settings.crop or ()
+        return self.step * (self.settings.batch or 1) * math.prod(size)
+
+    def _finish(self, stats: dict[str, Any]) -> None:
+        out = self.job.out
+        building = out.with_name(f".{out.name}.{socket.gethostname()}-{os.getpid()}")
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        try:
+            weights = {k: v.cpu().contiguous() for k, v in self.ema.items()}
+            save_model(building, self.description, weights)
+            write_json(building / STATS, stats)
+            write_json(building / DONE, {"key": self.key, "steps": self.step})
+            if out.exists():
+                shutil.rmtree(out)
+            building.rename(out)
+        finally:
+            shutil.rmtree(building, ignore_errors=True)
+
+
+def _groups(net: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Parameters with and (biases, normalisation) without weight decay."""
+    parameters = list(net.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Yield an event that SIGTERM sets; signals reach the main thread only."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before)

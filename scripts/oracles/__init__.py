@@ -1,0 +1,1 @@
+"""Oracles: who reveals the labels of the chosen regions."""

@@ -1,0 +1,84 @@
+"""The simulated annotator: ground truth under the chosen regions, nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from glue.labels import UNKNOWN, label_suffix, read_label, write_label
+from glue.pool import by_image
+from glue.tables import LabelRow, PoolRow, RegionRow
+
+
+def reveal(
+    layout: Any,
+    pool: list[PoolRow],
+    new: Iterable[RegionRow],
+    before: list[LabelRow],
+    folder: Path,
+) -> list[LabelRow]:
+    """Reveal the labels of new regions on top of what was revealed before.
+
+    Writes one label file per image that changed into ``folder`` (uint8, 255 where nothing is
+    revealed) and returns where the labels of every image annotated so far are, with paths relative
+    to ``folder``'s parent.
+
+    Raises:
+        ValueError: a region of an image that is not in the training pool.
+    """
+    groups = by_image(r for r in pool if r.split == "train")
+    by_name: dict[str, list[RegionRow]] = defaultdict(list)
+    for region in new:
+        if region.image not in groups:
+            raise ValueError(f"region in {region.image!r}, which is not in the training pool")
+        by_name[region.image].append(region)
+    parent = folder.parent
+    held = {(r.image, r.roi): _relative(r, parent) for r in before}
+    for image, regions in sorted(by_name.items()):
+        if regions[0].kind == "roi":
+            rois = {row.roi: row for row in groups[image]}
+            for region in regions:
+                label = int(layout.open_label(rois[region.roi]))
+                held[image, region.roi] = LabelRow(image, region.roi, "", label)
+            continue
+        row, old = groups[image][0], held.get((image, ""))
+        labels = (
+            np.full(row.shape, UNKNOWN, np.uint8)
+            if old is None
+            else read_label(os.path.normpath(parent / old.path)).copy()
+        )
+        truth = layout.open_label(row)
+        for region in regions:
+            at = tuple(
+                slice(s, s + n)
+                for s, n in zip(region.region.start, region.region.size, strict=True)
+            )
+            labels[at] = truth[at]
+        file = folder / (quote(image, safe="") + label_suffix(labels.ndim))
+        write_label(file, labels)
+        held[image, ""] = LabelRow(image, "", os.path.relpath(file, parent), None)
+    return [held[key] for key in sorted(held)]
+
+
+def reveal_all(layout: Any, pool: list[PoolRow], folder: Path) -> list[LabelRow]:
+    """Reveal the whole training pool, for the full-annotation references."""
+    rows = []
+    for row in (r for r in pool if r.split == "train"):
+        if row.roi:
+            rows.append(LabelRow(row.image, row.roi, "", int(layout.open_label(row))))
+            continue
+        file = folder / (quote(row.image, safe="") + label_suffix(len(row.shape)))
+        write_label(file, layout.open_label(row))
+        rows.append(LabelRow(row.image, "", os.path.relpath(file, folder.parent), None))
+    return rows
+
+
+def _relative(row: LabelRow, parent: Path) -> LabelRow:
+    path = os.path.relpath(row.path, parent) if row.path else ""
+    return LabelRow(row.image, row.roi, path, row.label)

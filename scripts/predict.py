@@ -1,0 +1,52 @@
+"""Predict one shard of the training pool and keep what selection needs of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from glue.pool import by_image, taken_of
+from glue.records import write_shard
+from glue.tables import read_pool, read_regions
+from layouts import get_layout
+from learners import Request, get_learner
+
+
+def predict(
+    pool: str,
+    history: str,
+    model: str,
+    learner: str,
+    layout: dict[str, Any],
+    settings: dict[str, Any],
+    request: Request,
+    shard: int,
+    shards: int,
+    out: str,
+) -> None:
+    """Write the records of every ``shards``-th image, from the ``shard``-th on (1-based)."""
+    groups = by_image(read_pool(pool, "train"))
+    mine = list(groups)[shard - 1 :: shards]
+    rows = [row for image in mine for row in groups[image]]
+    records = get_learner(learner).predict(
+        Path(model), get_layout(**layout), rows, taken_of(read_regions(history)), request, settings
+    )
+    write_shard(out, records)
+    print(f"{len(mine)} images predicted")
+
+
+if __name__ == "__main__":
+    smk = snakemake  # noqa: F821
+    p = smk.params
+    predict(
+        smk.input.pool,
+        smk.input.history,
+        smk.input.model,
+        p.learner,
+        p.layout,
+        p.settings,
+        Request(frozenset(p.needs), tuple(p.thresholds), p.uncertainty),
+        int(smk.wildcards.shard),
+        p.shards,
+        smk.output.predictions,
+    )

@@ -1,0 +1,1 @@
+"""Tables and figures made from ``metrics.json`` files; nothing here trains or selects."""

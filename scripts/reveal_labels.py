@@ -1,0 +1,47 @@
+"""Reveal the labels of a cycle's regions, or of everything for the references."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from glue.tables import read_labels, read_pool, read_regions, write_labels
+from layouts import get_layout
+from oracles.simulated import reveal, reveal_all
+
+
+def reveal_labels(
+    pool: str,
+    regions: str | None,
+    before: str | None,
+    layout: dict[str, Any],
+    folder: str,
+    table: str,
+) -> None:
+    """Write the label files that changed into ``folder`` and where all current ones are.
+
+    Args:
+        regions: ``regions.csv`` of this cycle; ``None`` reveals the whole training pool.
+        before: ``labels.csv`` of the cycle before, if there is one.
+    """
+    opened, rows, target = get_layout(**layout), read_pool(pool), Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    if regions is None:
+        labels = reveal_all(opened, rows, target)
+    else:
+        known = read_labels(before) if before else []
+        labels = reveal(opened, rows, read_regions(regions), known, target)
+    write_labels(table, labels)
+    print(f"labels of {len(labels)} images or RoIs")
+
+
+if __name__ == "__main__":
+    smk = snakemake  # noqa: F821
+    reveal_labels(
+        smk.input.pool,
+        smk.input.get("regions"),
+        smk.input.get("before"),
+        smk.params.layout,
+        smk.output.folder,
+        smk.output.labels,
+    )

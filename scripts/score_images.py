@@ -1,0 +1,22 @@
+"""Gather the statistics of all predicted images in one table, ``images.csv``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from glue.records import read_records
+from glue.statistics import write_statistics
+
+
+def score_images(
+    predictions: Sequence[str], classes: Sequence[str], thresholds: Sequence[float], out: str
+) -> None:
+    """Write one row per image: counts per class, confident counts, mean uncertainty."""
+    write_statistics(out, read_records(predictions, maps=False), classes, thresholds)
+
+
+if __name__ == "__main__":
+    smk = snakemake  # noqa: F821
+    score_images(
+        smk.input.predictions, smk.params.classes, smk.params.thresholds, smk.output.images
+    )

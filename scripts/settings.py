@@ -1,0 +1,217 @@
+"""The configuration: normalised, validated and guarded against mixing results."""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from glue.errors import ConfigError, nearest
+from glue.files import write_text
+
+# Keys whose change leaves every finished result valid.
+NOT_SCIENCE = ("strategies", "references", "seeds", "cycles", "budget", "report", "class_colours")
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value if isinstance(value, list) else [value]
+
+
+def _integer(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return int(value) if isinstance(value, str) and value.strip().isdigit() else value
+
+
+def normalise(config: dict[str, Any]) -> dict[str, Any]:
+    """Bring the forms that the command line allows into one; applied twice it changes nothing."""
+    out = deepcopy(config)
+    for key in ("strategies", "references", "budget", "thresholds", "classes"):
+        if key in out:
+            out[key] = _listed(out[key]) if out[key] not in (None, "", "none") else []
+    out["budget"] = [str(b) for b in out.get("budget", [])]
+    seeds = _integer(out.get("seeds"))
+    if isinstance(seeds, int) and not isinstance(seeds, bool):
+        out["seeds"] = list(range(seeds))
+    else:
+        out["seeds"] = [_integer(s) for s in _listed(seeds)]
+    for key in ("cycles", "steps", "full_steps", "shards"):
+        out[key] = _integer(out.get(key))
+    if isinstance(out.get("region"), str):
+        out["region"] = [_integer(v) for v in out["region"].replace("x", ",").split(",")]
+    if out.get("data_root") is not None:
+        out["data_root"] = str(out["data_root"])
+    run = out.get("run")
+    out["run"] = f"{out.get('dataset')}-{out.get('learner')}" if run is None else str(run)
+    return out
+
+
+def _validate(value: Any, schema_file: Path, source: str) -> None:
+    from jsonschema import Draft202012Validator
+    from referencing import Registry, Resource
+
+    folder = schema_file.parent
+    resources = [
+        (p.name, Resource.from_contents(yaml.safe_load(p.read_text())))
+        for p in folder.glob("*.schema.yaml")
+    ]
+    schema = {"$ref": schema_file.name}
+    validator = Draft202012Validator(schema, registry=Registry().with_resources(resources))
+    errors = sorted(validator.iter_errors(value), key=lambda e: [str(p) for p in e.path])
+    if errors:
+        raise ConfigError("\n".join(f"{source}: {_message(e)}" for e in errors))
+
+
+def _message(error: Any) -> str:
+    where = ".".join(str(p) for p in error.absolute_path)
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = error.schema.get("properties", {})
+        unknown = [k for k in error.instance if k not in known]
+        prefix = f"{where}." if where else ""
+        return "; ".join(f"unknown key {prefix + str(k)!r}, {nearest(k, known)}" for k in unknown)
+    return f"{where or 'the whole'}: {error.message}"
+
+
+def load_settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
+    """Return the resolved configuration of a run, with ``definitions`` of all its strategies.
+
+    Args:
+        config: what Snakemake merged (defaults, dataset, command line).
+        root: the project's folder, in which ``config/`` lies.
+
+    Raises:
+        ConfigError: naming the key, what was found and what is allowed.
+    """
+    from layouts import LAYOUTS
+    from learners import LEARNERS
+
+    settings = normalise(config)
+    _validate(settings, root / "config/schemas/config.schema.yaml", "configuration")
+    for key, known in (("layout", LAYOUTS), ("learner", LEARNERS)):
+        if settings[key] not in known:
+            raise ConfigError(
+                f"{key} {settings[key]!r} is unknown; {nearest(settings[key], known)}"
+            )
+    settings["definitions"] = _definitions(settings, root / "config/strategies.yaml")
+    _check_data_root(settings)
+    _check_consistency(settings)
+    return settings
+
+
+def _definitions(settings: dict[str, Any], file: Path) -> dict[str, dict[str, Any]]:
+    from strategies import check_definition
+
+    entries = read_yaml(file)
+    _validate(entries, file.parent / "schemas/strategies.schema.yaml", str(file.name))
+    resolved = {}
+    for name in settings["strategies"]:
+        if name not in entries:
+            raise ConfigError(f"strategy {name!r} is unknown; {nearest(name, entries)}")
+        definition = {**settings["decomp"], **entries[name]}
+        check_definition(name, definition, settings)
+        resolved[name] = definition
+    return resolved
+
+
+class _UniqueLoader(yaml.SafeLoader):
+    """A safe loader that refuses the same key twice, which YAML would silently overwrite."""
+
+
+def _unique_mapping(loader: _UniqueLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    twice = {k for k in keys if keys.count(k) > 1}
+    if twice:
+        raise ConfigError(f"{node.start_mark.name}: {sorted(map(str, twice))} defined twice")
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """Read a YAML mapping safely; keys that appear twice are an error."""
+    with file.open(encoding="utf-8") as stream:
+        return yaml.load(stream, Loader=_UniqueLoader) or {}  # noqa: S506 - a SafeLoader
+
+
+def _check_data_root(settings: dict[str, Any]) -> None:
+    if settings["data_root"] is None:
+        if settings["generate"] is None:
+            raise ConfigError(
+                f"dataset {settings['dataset']!r} needs data_root=FOLDER, the folder it lies in"
+            )
+        settings["data_root"] = f"data/{settings['dataset']}"
+        return
+    settings["generate"] = None
+    if not Path(settings["data_root"]).is_dir():
+        raise ConfigError(f"data_root {settings['data_root']!r} is not a folder")
+
+
+def _check_consistency(settings: dict[str, Any]) -> None:
+    classes, task = settings["classes"], settings["task"]
+    for name in settings["decomp"]["emphasis"]:
+        if name not in classes:
+            raise ConfigError(
+                f"decomp.emphasis: class {name!r} is unknown; {nearest(name, classes)}"
+            )
+    groups = settings["groups"] or {}
+    for name, members in groups.items():
+        if max(members) >= len(classes):
+            raise ConfigError(f"groups.{name}: {members} has an index above {len(classes) - 1}")
+    if settings["background"] is not None and settings["background"] >= len(classes):
+        raise ConfigError(f"background {settings['background']} is not a class index")
+    split = settings["split"]
+    if split and "folds" not in split and not math.isclose(sum(split.values()), 1):
+        raise ConfigError(f"split: shares {split} sum to {sum(split.values())}, not 1")
+    if split and "folds" in split and max(settings["seeds"]) >= split["folds"]:
+        raise ConfigError(
+            f"seeds {settings['seeds']}: seed k holds out fold k, and there are {split['folds']}"
+        )
+    from layouts import get_layout
+    from learners import get_learner
+
+    learner = get_learner(settings["learner"])
+    if task not in learner.tasks:
+        raise ConfigError(
+            f"learner {learner.name!r} does not do task {task!r}, only {sorted(learner.tasks)}"
+        )
+    learner.check(settings.get(learner.name, {}))
+    layout = get_layout(settings["layout"], settings["layout_options"], classes)
+    if layout.task != task:
+        raise ConfigError(f"layout {layout.name!r} holds task {layout.task!r}, not {task!r}")
+
+
+def science(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of the configuration that results depend on."""
+    return {k: v for k, v in settings.items() if k not in NOT_SCIENCE}
+
+
+def guard_science(settings: dict[str, Any], file: Path) -> None:
+    """Refuse to continue a run whose configuration differs in what results depend on."""
+    if not file.exists():
+        return
+    old, new = science(read_yaml(file)), science(settings)
+    shared = set(old["definitions"]) & set(new["definitions"])
+    for side in (old, new):
+        side["definitions"] = {k: side["definitions"][k] for k in shared}
+    changed = [k for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]
+    if changed:
+        lines = [f"  {k}: {old.get(k)!r} -> {new.get(k)!r}" for k in changed]
+        raise ConfigError(
+            f"{file} was run with another configuration; results would mix:\n"
+            + "\n".join(lines)
+            + "\nChoose another name (run=...) or go back to that configuration."
+        )
+
+
+def save_settings(settings: dict[str, Any], file: Path) -> None:
+    """Write the resolved configuration of a run, keeping earlier strategies' definitions."""
+    saved = deepcopy(settings)
+    if file.exists():
+        saved["definitions"] = {**read_yaml(file)["definitions"], **settings["definitions"]}
+    write_text(file, yaml.safe_dump(saved, sort_keys=True))

@@ -1,0 +1,26 @@
+"""Where random windows of a volume may be centred."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from glue.body import body_mask
+from glue.tables import PoolRow
+
+from .choose import Centres
+
+
+def centres_from(layout: dict[str, Any], limits: dict[str, float] | None) -> Centres:
+    """Return a function that opens a volume and masks its body; without limits, no mask."""
+    if limits is None:
+        return lambda row: None
+
+    def centres(row: PoolRow) -> np.ndarray | None:
+        from layouts import get_layout
+
+        volume = get_layout(**layout).open_image(row)
+        return body_mask(volume, limits["low"], limits["high"])
+
+    return centres

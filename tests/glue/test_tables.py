@@ -1,0 +1,123 @@
+"""Tables, label files and records come back as they were written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from decomp_core import Region
+from glue.files import atomic_path, write_text
+from glue.labels import read_label, write_label
+from glue.records import Record, read_records, write_shard
+from glue.statistics import read_statistics, write_statistics
+from glue.tables import (
+    LabelRow,
+    PoolRow,
+    RegionRow,
+    read_labels,
+    read_pool,
+    read_regions,
+    write_labels,
+    write_pool,
+    write_regions,
+)
+
+
+def test_pool_round_trip(tmp_path: Path) -> None:
+    rows = [
+        PoolRow("a,b", "", "train", "x y.png", "l.png", (4, 5)),
+        PoolRow("v", "", "", "v.nii.gz", "s.nii.gz", (3, 4, 5), 2),
+        PoolRow("s", "roi 1", "test", "p.png", "t.csv", (27, 27)),
+    ]
+    write_pool(tmp_path / "pool.csv", rows)
+    assert read_pool(tmp_path / "pool.csv") == rows
+    assert read_pool(tmp_path / "pool.csv", "test") == rows[2:]
+    assert [r.key for r in rows] == ["a,b", "v", "s/roi 1"]
+
+
+def test_regions_round_trip_exactly(tmp_path: Path) -> None:
+    rows = [
+        RegionRow.of(2, "a", "window", Region((0, 7), (3, 4), 5, 1 / 3), 0),
+        RegionRow.of(2, "v", "slice_window", Region((1, 0, 7), (1, 3, 4)), 1),
+        RegionRow(2, "s", "roi", *(None,) * 6, "r", 0, 0.1, 2),
+    ]
+    write_regions(tmp_path / "regions.csv", rows)
+    assert read_regions(tmp_path / "regions.csv") == rows
+    assert rows[0].region == Region((0, 7), (3, 4), 5, 1 / 3)
+    assert rows[1].region.start == (1, 0, 7)
+
+
+def test_foreign_columns_are_refused(tmp_path: Path) -> None:
+    write_text(tmp_path / "regions.csv", "image,cycle\na,1\n")
+    with pytest.raises(ValueError, match="columns are"):
+        read_regions(tmp_path / "regions.csv")
+
+
+def test_label_paths_are_relative_to_the_table(tmp_path: Path) -> None:
+    rows = [LabelRow("a", "", "../cycle-001/labels/a.png", None), LabelRow("s", "r", "", 3)]
+    (tmp_path / "cycle-002").mkdir()
+    write_labels(tmp_path / "cycle-002/labels.csv", rows)
+    back = read_labels(tmp_path / "cycle-002/labels.csv")
+    assert os.path.normpath(back[0].path) == str(tmp_path / "cycle-001/labels/a.png")
+    assert back[1] == rows[1]
+
+
+@pytest.mark.parametrize(("shape", "suffix"), [((5, 6), ".png"), ((2, 5, 6), ".npz")])
+def test_label_round_trip(tmp_path: Path, shape: tuple[int, ...], suffix: str) -> None:
+    labels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    write_label(tmp_path / f"a{suffix}", labels)
+    np.testing.assert_array_equal(read_label(tmp_path / f"a{suffix}"), labels)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    write_text(file, "old")
+    with pytest.raises(RuntimeError), atomic_path(file) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert file.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def records() -> list[Record]:
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 9, (2, 3))
+    maps = rng.integers(0, 3, (2, 6, 7), dtype=np.uint8)
+    p = rng.dirichlet(np.ones(3), 4).astype(np.float32)
+    return [
+        Record("b", 42, counts[0], counts, 0.1 + 0.2, labels=maps[0], uncertainty=maps[1]),
+        Record("a", 4, counts[1], counts, 0.5, probabilities=p, rois=("x", "y", "z", "w")),
+    ]
+
+
+def test_shard_round_trip(tmp_path: Path) -> None:
+    write_shard(tmp_path / "1.zip", records())
+    back = list(read_records([tmp_path / "1.zip"]))
+    for old, new in zip(records(), back, strict=True):
+        assert (new.image, new.rois, new.mean_uncertainty) == (
+            old.image, old.rois, old.mean_uncertainty,
+        )  # fmt: skip
+        for name in ("predicted", "confident", "labels", "uncertainty", "probabilities"):
+            a, b = getattr(old, name), getattr(new, name)
+            assert (a is None) == (b is None)
+            if a is not None:
+                np.testing.assert_array_equal(a, b)
+                assert a.dtype == b.dtype
+    assert [r.image for r in read_records([tmp_path / "1.zip"], {"a"})] == ["a"]
+    assert next(read_records([tmp_path / "1.zip"], maps=False)).labels is None
+
+
+def test_statistics_round_trip_and_order(tmp_path: Path) -> None:
+    classes = ["sky", "road", "sign, small"]
+    write_statistics(tmp_path / "i.csv", records(), classes, (0.5, 0.7))
+    back = read_statistics(tmp_path / "i.csv", classes, 0.7)
+    assert list(back) == ["a", "b"]
+    old = records()[0]
+    assert back["b"][0] == 42 and back["b"][3] == 0.1 + 0.2
+    np.testing.assert_array_equal(back["b"][1], old.predicted)
+    np.testing.assert_array_equal(back["b"][2], old.confident[1])
+    with pytest.raises(ValueError, match=r"0\.3"):
+        read_statistics(tmp_path / "i.csv", classes, 0.3)

@@ -1,0 +1,48 @@
+"""Finding a learner, and what must stay light."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from glue.errors import ConfigError
+from learners import LEARNERS, Request, get_learner
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("name", sorted(LEARNERS))
+def test_known_learners(name: str) -> None:
+    learner = get_learner(name)
+    assert learner.name == name
+    assert learner.tasks <= {"2d", "3d", "roi"}
+    assert isinstance(learner.has_features, bool)
+
+
+def test_unknown_learner_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="'convnt'.*did you mean 'convnet'"):
+        get_learner("convnt")
+
+
+def test_import_leaves_torch_alone() -> None:
+    code = "import learners, sys; sys.exit('torch' in sys.modules)"
+    path = os.pathsep.join([str(ROOT / "scripts"), str(ROOT)])
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path})
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((frozenset({"label"}), (0.7,)), "needs"),
+        ((frozenset(), (1.5,)), "thresholds"),
+        ((frozenset(), (0.7,), "variance"), "least_confidence"),
+    ],
+)
+def test_request_is_checked(values: tuple, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Request(*values)

@@ -1,0 +1,34 @@
+"""What ``make demo`` prints at its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from show_results import show_results
+
+
+def test_prints_the_table_and_the_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "demo" / "report"
+    (report / "2x3").mkdir(parents=True)
+    (report / "reach.md").write_text("| decomp | 2.5 ± 0.1 |\n", encoding="utf-8")
+    (report / "2x3" / "curves.png").touch()
+    (report / "overlays.png").touch()
+    assert show_results("demo", tmp_path) == 0
+    text = capsys.readouterr().out
+    assert text.index("2.5 ± 0.1") < text.index("Figures:") < text.index("curves.png")
+    assert str(report / "overlays.png") in text
+
+
+def test_a_run_without_report_names_the_nearest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "camvid-convnet" / "report").mkdir(parents=True)
+    (tmp_path / "camvid-convnet" / "report" / "reach.md").touch()
+    assert show_results("camvid-convne", tmp_path) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "did you mean 'camvid-convnet'" in captured.err
