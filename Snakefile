@@ -41,6 +41,10 @@ localrules:
     report,
 
 
+onsuccess:
+    clean_work()
+
+
 onstart:
     start_run()
 

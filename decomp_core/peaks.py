@@ -26,9 +26,7 @@ class _Rows:
 
     def _scan(self, values: np.ndarray, first: int, stop: int) -> None:
         blocked = self._space.blocked(self._number)
-        scan_rows(
-            values, self._boxes, blocked, first, stop, self._lowest, self._best, self._where
-        )
+        scan_rows(values, self._boxes, blocked, first, stop, self._lowest, self._best, self._where)
 
     def update(self, values: Callable[[], np.ndarray]) -> None:
         """Look again at rows whose best window has been blocked since."""

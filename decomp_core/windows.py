@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -177,7 +178,7 @@ def uncertain_regions(
     n = checks.integer("n", n, 0)
     space = Space(values.shape, shape, taken, axis)
     pixels = sum(height * width for _, _, height, width in space.boxes)
-    fixed, unit = _fixed_point(values, pixels)
+    fixed, exponent = _fixed_point(values, pixels)
     peaks = Peaks(space, lambda number, key: space.slice_of(fixed, number))
     best = {number: _peak_region(space, peaks, number) for number in range(space.n_slices)}
     chosen: list[Region] = []
@@ -186,7 +187,7 @@ def uncertain_regions(
         if not free:
             break
         number, (total, region) = min(free, key=lambda item: (-item[1][0], item[1][1].start))
-        region = Region(region.start, region.size, None, total / unit / pixels)
+        region = Region(region.start, region.size, None, math.ldexp(total / pixels, -exponent))
         chosen.append(region)
         space.place(region)
         best[number] = _peak_region(space, peaks, number)
@@ -200,24 +201,20 @@ def _peak_region(space: Space, peaks: Peaks, number: int) -> tuple[int, Region] 
     return found[0], space.region(number, found[1], found[2], None, None)
 
 
-def _fixed_point(values: np.ndarray, pixels: int) -> tuple[np.ndarray, float]:
-    """Integers whose sums over ``pixels`` are exact, and how many of them make 1.
+def _fixed_point(values: np.ndarray, pixels: int) -> tuple[np.ndarray, int]:
+    """Return integers whose sums over ``pixels`` are exact, and the exponent e: 2^e make 1.
 
-    Floats are rounded to multiples of the largest magnitude over 2^(61 - bits of ``pixels``):
-    equal windows then have equal sums, whatever the order of summation.
+    Floats are rounded to multiples of 2^-e, e so large that no sum leaves int64: equal windows
+    then have equal sums, whatever the order of summation.
     """
     if values.dtype == np.uint8:
-        return values, 1.0
+        return values, 0
     highest = float(max(values.max(), -values.min()))
     if not np.isfinite(highest):
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
         raise ValueError(f"uncertainty{list(place)} is {values[place]}; it must be finite")
-    if highest == 0:
-        return np.zeros(values.shape, np.int64), 1.0
-    exponent = 61 - int(pixels).bit_length() - int(np.frexp(highest)[1])
-    exponent = min(exponent, 1000)
-    scaled = np.ldexp(values.astype(np.float64), exponent)
-    return np.rint(scaled).astype(np.int64), float(np.ldexp(1.0, exponent))
+    exponent = 61 - int(pixels).bit_length() - math.frexp(highest)[1]
+    return np.rint(np.ldexp(values.astype(np.float64), exponent)).astype(np.int64), exponent
 
 
 def random_regions(

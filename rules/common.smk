@@ -4,6 +4,8 @@ In: config/config.yaml, config/datasets/{dataset}.yaml, config/strategies.yaml, 
 Out: results/{run}/config.yaml, the resolved configuration of the run.
 """
 
+import shutil
+
 from settings import guard_science, load_settings, save_settings
 from strategies import needs_of
 
@@ -74,3 +76,8 @@ def start_run():
     except (DataError, ConfigError) as error:
         raise WorkflowError(str(error)) from None
     save_settings(S, file)
+
+
+def clean_work():
+    """Drop the checkpoints of finished trainings."""
+    shutil.rmtree(Path("work", S["run"]), ignore_errors=True)

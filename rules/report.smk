@@ -6,6 +6,14 @@ Out: results/{run}/curves.csv and results/{run}/report/.
 
 COST = S["report"]["cost"] or ("rois_percent" if S["task"] == "roi" else "area_percent")
 
+FIGURE = {
+    "x": COST,
+    "budget": lambda w: w.budget,
+    "colours": S["report"]["colours"],
+    "share": S["report"]["share"],
+    "title": lambda w: f"{S['dataset']}, {S['learner']}, {w.budget} per cycle",
+}
+
 
 def metrics_files():
     """Return the metrics of all strategies, seeds, budgets, cycles and references."""
@@ -52,21 +60,21 @@ rule plot_curves:
         png="results/{run}/report/curves-{budget}.png",
         pdf="results/{run}/report/curves-{budget}.pdf",
     params:
-        x=COST,
-        budget=lambda w: w.budget,
-        colours=S["report"]["colours"],
-        share=S["report"]["share"],
-        title=lambda w: f"{S['dataset']}, {S['learner']}, {w.budget} per cycle",
+        **FIGURE,
     log:
         "logs/{run}/report/curves-{budget}.log",
     script:
         "../scripts/plot_curves.py"
 
 
-use rule plot_curves as plot_per_class with:
+rule plot_per_class:
+    input:
+        curves="results/{run}/curves.csv",
     output:
         png="results/{run}/report/classes-{budget}.png",
         pdf="results/{run}/report/classes-{budget}.pdf",
+    params:
+        **FIGURE,
     log:
         "logs/{run}/report/classes-{budget}.log",
     script:

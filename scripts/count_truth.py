@@ -1,11 +1,10 @@
 """Count the classes in the ground truth of the training pool; read by ``evaluate`` alone."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from glue.costs import count_truth
 from glue.files import write_json
+from glue.logs import log_to
 from glue.tables import read_pool
 from layouts import get_layout
 
@@ -19,4 +18,5 @@ def count(pool: str, layout: dict[str, Any], out: str) -> None:
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
+    log_to(smk.log)
     count(smk.input.pool, smk.params.layout, smk.output.truth)

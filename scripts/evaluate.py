@@ -1,7 +1,5 @@
 """Score a model on the test split and add up what its labels cost."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +7,7 @@ import numpy as np
 
 from glue.costs import annotation_costs
 from glue.files import read_json, write_json
+from glue.logs import log_to
 from glue.scores import score_images, score_rois, score_volumes
 from glue.tables import PoolRow, RegionRow, read_labels, read_pool, read_regions
 from layouts import get_layout
@@ -54,22 +53,28 @@ def evaluate(
     rows = read_pool(pool)
     scores = score_model(model, [r for r in rows if r.split == "test"], learner, layout, science)
     regions: list[RegionRow] = read_regions(history) if history else []
-    costs = annotation_costs(
+    spent = annotation_costs(
         rows, regions, read_labels(labels), truth, layout["classes"], science["background"]
     )
     if history is None:
         train = {r.image for r in rows if r.split == "train"}
         share = "rois_percent" if science["task"] == "roi" else "area_percent"
-        costs |= {"images": len(train), "images_percent": 100.0, share: 100.0, "regions": 0}
+        spent["costs"] |= {
+            "images": len(train),
+            "images_percent": 100.0,
+            share: 100.0,
+            "regions": 0,
+        }
     training = read_json(stats)
     trained = {"steps": training["steps"], "train_seconds": training["seconds"]}
     head = {**about, "task": science["task"], "classes": layout["classes"]}
-    write_json(out, {**head, **scores, "costs": costs, **trained})
+    write_json(out, {**head, **scores, **spent, **trained})
     print(f"{scores['score_name']} {scores['score']:.4f}")
 
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
+    log_to(smk.log)
     p = smk.params
     evaluate(
         smk.input.pool,

@@ -1,11 +1,10 @@
 """Write a small generated dataset, for the demo and the tests."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from generators import generate
 from glue.files import write_json
+from glue.logs import log_to
 
 
 def generate_data(name: str, root: str | Path, seed: int, stamp: str | Path) -> None:
@@ -16,4 +15,5 @@ def generate_data(name: str, root: str | Path, seed: int, stamp: str | Path) -> 
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
+    log_to(smk.log)
     generate_data(smk.params.name, smk.params.root, smk.params.seed, smk.output[0])

@@ -1,10 +1,9 @@
 """List a dataset's images, labels and sizes in ``pool.csv``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
+from glue.logs import log_to
 from glue.tables import write_pool
 from layouts import get_layout
 
@@ -18,4 +17,5 @@ def index_pool(root: str, layout: dict[str, Any], pool: str) -> None:
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
+    log_to(smk.log)
     index_pool(smk.params.root, smk.params.layout, smk.output.pool)

@@ -1,11 +1,10 @@
 """Plot the regions that each strategy chose on a few images (see ``reporting.overlays``)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from glue.logs import log_to
 from glue.tables import read_pool, read_regions
 from reporting.overlays import plot_overlays
 
@@ -34,6 +33,7 @@ def plot_chosen(
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
+    log_to(smk.log)
     plot_chosen(
         Path(smk.input.pool),
         [Path(p) for p in smk.input.regions],

@@ -1,10 +1,9 @@
 """Predict one shard of the training pool and keep what selection needs of it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
+from glue.logs import log_to
 from glue.pool import by_image, taken_of
 from glue.records import write_shard
 from glue.tables import read_pool, read_regions
@@ -37,6 +36,7 @@ def predict(
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
+    log_to(smk.log)
     p = smk.params
     predict(
         smk.input.pool,

@@ -1,10 +1,9 @@
 """Reveal the labels of a cycle's regions, or of everything for the references."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
+from glue.logs import log_to
 from glue.tables import read_labels, read_pool, read_regions, write_labels
 from layouts import get_layout
 from oracles.simulated import reveal, reveal_all
@@ -37,6 +36,7 @@ def reveal_labels(
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
+    log_to(smk.log)
     reveal_labels(
         smk.input.pool,
         smk.input.get("regions"),

@@ -1,9 +1,8 @@
 """Gather the statistics of all predicted images in one table, ``images.csv``."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
+from glue.logs import log_to
 from glue.records import read_records
 from glue.statistics import write_statistics
 
@@ -17,6 +16,7 @@ def score_images(
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
+    log_to(smk.log)
     score_images(
         smk.input.predictions, smk.params.classes, smk.params.thresholds, smk.output.images
     )

@@ -1,12 +1,11 @@
 """Cycle 001: random images and regions, shared by all strategies of a run, budget and seed."""
 
-from __future__ import annotations
-
 from typing import Any
 
+from glue.logs import log_to
 from glue.tables import read_pool, write_regions
-from strategies.choose import Budget, choose, pool_state
 from strategies.centres import centres_from
+from strategies.choose import Budget, choose, pool_state
 
 RANDOM = {"images": "random", "regions": "random"}
 
@@ -34,6 +33,7 @@ def select_initial(
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
+    log_to(smk.log)
     p = smk.params
     select_initial(
         smk.input.pool,

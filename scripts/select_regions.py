@@ -1,7 +1,5 @@
 """Choose the regions of a cycle from the predictions of the cycle before."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from glue.files import atomic_path
+from glue.logs import log_to
 from glue.records import read_records
 from glue.statistics import read_statistics
 from glue.tables import read_pool, read_regions, write_regions
@@ -66,6 +65,7 @@ def _write_scores(path: str, state: PoolState, scores: np.ndarray, chosen: set[s
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
+    log_to(smk.log)
     p = smk.params
     select_regions(
         smk.input.pool,

@@ -173,14 +173,15 @@ def _check_consistency(settings: dict[str, Any]) -> None:
             f"seeds {settings['seeds']}: seed k holds out fold k, and there are {split['folds']}"
         )
     from layouts import get_layout
-    from learners import get_learner
+    from learners import describe_learner
 
-    learner = get_learner(settings["learner"])
+    learner = describe_learner(settings["learner"])
     if task not in learner.tasks:
         raise ConfigError(
-            f"learner {learner.name!r} does not do task {task!r}, only {sorted(learner.tasks)}"
+            f"learner {settings['learner']!r} does not do task {task!r}, "
+            f"only {sorted(learner.tasks)}"
         )
-    learner.check(settings.get(learner.name, {}))
+    learner.check(settings.get(settings["learner"], {}), task)
     layout = get_layout(settings["layout"], settings["layout_options"], classes)
     if layout.task != task:
         raise ConfigError(f"layout {layout.name!r} holds task {layout.task!r}, not {task!r}")

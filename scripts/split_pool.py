@@ -1,9 +1,8 @@
 """Give every row of the pool its split, as one seed sees it."""
 
-from __future__ import annotations
-
 from typing import Any
 
+from glue.logs import log_to
 from glue.pool import assign_splits
 from glue.tables import read_pool, write_pool
 
@@ -15,4 +14,5 @@ def split_pool(pool: str, split: dict[str, Any] | None, seed: int, out: str) -> 
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
+    log_to(smk.log)
     split_pool(smk.input.pool, smk.params.split, int(smk.wildcards.seed), smk.output.pool)

@@ -1,11 +1,10 @@
 """Train a model on what has been revealed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
 from glue.files import write_json
+from glue.logs import log_to
 from glue.tables import read_labels, read_pool
 from layouts import get_layout
 from learners import FitJob, get_learner
@@ -44,6 +43,7 @@ def train(
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
+    log_to(smk.log)
     p = smk.params
     train(
         smk.input.pool,

@@ -80,7 +80,7 @@ def draw_kidneys(body: Body, phase: float, cysts: int, tumours: int) -> None:
         size = rng.uniform(0.06, 0.13) if kind == TUMOUR else rng.uniform(0.045, 0.075)
         mass = body.ellipsoid(centre + out, np.array([1.5, 1, 1]) * size, 0.25)
         if kind == TUMOUR:
-            body.fill(mass, rng.uniform(45, 75) + 45 * phase, 24, TUMOUR)
+            body.fill(mass, rng.uniform(50, 90) + 50 * phase, 24, TUMOUR)
             if size > 0.1:
                 core = body.ellipsoid(centre + out, np.array([1.5, 1, 1]) * size * 0.5, 0.3)
                 body.fill(core, rng.uniform(15, 45), 14, TUMOUR)

@@ -33,10 +33,10 @@ def annotation_costs(
     classes: Sequence[str],
     background: int | None,
 ) -> dict[str, Any]:
-    """Return the costs of METHODS: images, regions, RoIs or area, foreground, per class.
+    """Return ``costs`` (images, regions, RoIs or area, foreground) and ``annotated``.
 
-    Percentages are of the training pool; ``annotated_percent`` gives for each class the share of
-    its pixels (RoIs) that has been annotated. Void pixels count in the area.
+    Percentages are of the training pool; ``annotated`` gives for each class the percentage of its
+    pixels (RoIs) that has been annotated. Void pixels count in the area.
     """
     train = by_image(r for r in pool if r.split == "train")
     roi = next(iter(train.values()))[0].roi != ""
@@ -52,17 +52,17 @@ def annotation_costs(
         "regions": len(history),
         "rois_percent" if roi else "area_percent": 100 * area / sum(sizes.values()),
         "foreground_percent": None,
-        "annotated_percent": {
-            name: 100 * float(seen[i] / total[i]) if total[i] else None
-            for i, name in enumerate(classes)
-        },
+    }
+    annotated = {
+        name: 100 * float(seen[i] / total[i]) if total[i] else None
+        for i, name in enumerate(classes)
     }
     if background is not None:
         keep = np.arange(len(classes)) != background
         costs["foreground_percent"] = 100 * float(
             seen[: len(classes)][keep].sum() / max(1, total[: len(classes)][keep].sum())
         )
-    return costs
+    return {"costs": costs, "annotated": annotated}
 
 
 def _revealed(labels: list[LabelRow], n_classes: int) -> np.ndarray:

@@ -63,7 +63,7 @@ def end_survivors(record: Record, grace: float, say: Callable[[str], None]) -> i
     """
     told: set[tuple[int, float]] = set()
     start = time.monotonic()
-    while living := []:
+    while living := survivors(record):
         waited = time.monotonic() - start
         if waited > grace + KILL_WAIT:
             raise LaunchRefused(f"could not end {_names(living)} left by an earlier Snakemake")

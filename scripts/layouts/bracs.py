@@ -53,7 +53,8 @@ class Bracs(RoiLayout):
 
     Options:
         release: ``earlier``, ``latest``, or ``auto`` (what the folders say).
-        check_counts: compare the numbers of RoIs and slides with those published.
+        check_counts: compare the numbers of RoIs and slides with those published: ``true``
+            refuses others, ``report`` prints them.
     """
 
     name = "bracs"
@@ -62,7 +63,7 @@ class Bracs(RoiLayout):
     def configure(self) -> None:
         """Validate the options and map codes to classes."""
         choice(self, "release", ("auto", "earlier", "latest"))
-        choice(self, "check_counts", (False, True))
+        choice(self, "check_counts", (False, "report", True))
         if len(self.classes) == 3:
             self.code_class = dict(GROUPS)
             return
@@ -96,8 +97,12 @@ class Bracs(RoiLayout):
         problems.add(*[row for row in found if isinstance(row, str)])
         rows = _distinct([row for row in found if isinstance(row, PoolRow)])
         problems.add(*_slides_in_two_splits(rows))
-        if self.options["check_counts"]:
-            problems.add(*_wrong_counts(rows, release))
+        wrong = _wrong_counts(rows, release) if self.options["check_counts"] else []
+        if self.options["check_counts"] == "report":
+            for line in wrong:
+                print(f"bracs: {line}", flush=True)
+        else:
+            problems.add(*wrong)
         problems.stop()
         return rows
 

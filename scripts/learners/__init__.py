@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
-from glue.errors import ConfigError
+from glue.errors import ConfigError, nearest
 
 from .base import FitJob, Learner, Request
 
-LEARNERS = {"convnet": ("learners.convnet", "Convnet")}
+__all__ = ["LEARNERS", "FitJob", "Learner", "Request", "describe_learner", "get_learner"]
 
-__all__ = ["LEARNERS", "FitJob", "Learner", "Request", "get_learner"]
+
+@dataclass(frozen=True)
+class Description:
+    """What the configuration is checked against without importing the learner (and torch).
+
+    Attributes:
+        place: module and class.
+        settings: module with ``check(section, task)``, which raises ConfigError.
+        tasks: what it does, of ``2d``, ``3d``, ``roi``.
+        has_features: whether regions have features.
+    """
+
+    place: tuple[str, str]
+    settings: str
+    tasks: frozenset[str]
+    has_features: bool
+
+    def check(self, section: Mapping[str, Any], task: str) -> None:
+        """Refuse settings that the learner cannot use."""
+        import_module(self.settings).check(section, task)
+
+
+LEARNERS = {
+    "convnet": Description(
+        ("learners.convnet.learner", "Convnet"),
+        "learners.convnet.settings",
+        frozenset({"2d", "3d", "roi"}),
+        True,
+    )
+}
+
+
+def describe_learner(name: str) -> Description:
+    """Return what is known of a learner before it is imported.
+
+    Raises:
+        ConfigError: for an unknown name, with the nearest valid one.
+    """
+    if name not in LEARNERS:
+        raise ConfigError(f"learner {name!r} is unknown; {nearest(name, LEARNERS)}")
+    return LEARNERS[name]
 
 
 def get_learner(name: str) -> Learner:
@@ -20,9 +62,5 @@ def get_learner(name: str) -> Learner:
     Raises:
         ConfigError: for an unknown name, with the nearest valid one.
     """
-    if name not in LEARNERS:
-        near = get_close_matches(str(name), LEARNERS, n=1, cutoff=0.3)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigError(f"learner: unknown {name!r}; allowed: {', '.join(LEARNERS)}{hint}")
-    module, attribute = LEARNERS[name]
+    module, attribute = describe_learner(name).place
     return getattr(import_module(module), attribute)()

@@ -62,7 +62,7 @@ def place_names(
             place = (y, x, height, width)
             inside = _within(place, rectangle)
             others = [b for b in busy if not (inside and b == tuple(rectangle))]
-            if _in_picture(place, limits) and True:
+            if _in_picture(place, limits) and not any(_overlap(place, b) for b in others):
                 busy.append(place)
                 _write(axes, place, name, colour)
                 written.append(name)

@@ -32,6 +32,10 @@ FIXED = (
 )
 
 
+# Columns of one value per class or measure.
+FAMILIES = ("score[", "annotated[", "secondary[")
+
+
 @dataclass(frozen=True)
 class Point:
     """Score and costs of one model: one row of ``curves.csv``.
@@ -119,6 +123,7 @@ def _flat(metrics: dict[str, Any]) -> dict[str, Any]:
         {name: metrics[name] for name in FIXED}
         | costs
         | {f"score[{name}]": value for name, value in metrics["per_class"].items()}
+        | {f"annotated[{name}]": value for name, value in metrics.get("annotated", {}).items()}
         | {f"secondary[{name}]": value for name, value in metrics.get("secondary", {}).items()}
     )
 
@@ -126,7 +131,11 @@ def _flat(metrics: dict[str, Any]) -> dict[str, Any]:
 def _columns(rows: Iterable[dict[str, Any]]) -> list[str]:
     """Fixed columns, costs, classes, secondary scores, each in the order they first appear."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return sorted(names, key=lambda n: (n.startswith("secondary["), n.startswith("score[")))
+    return sorted(names, key=lambda n: n.startswith(FAMILIES) and 1 + FAMILIES.index(_family(n)))
+
+
+def _family(name: str) -> str:
+    return name[: name.index("[") + 1]
 
 
 def collect_curves(metrics: Sequence[Path], out: Path) -> None:
@@ -135,7 +144,8 @@ def collect_curves(metrics: Sequence[Path], out: Path) -> None:
     One row per run, budget, strategy, seed and cycle, sorted by these. The first cycle, trained
     once for all strategies (``initial``), appears under each strategy that goes on from it; it
     keeps its own name where none does. Columns: those of ``FIXED``, one per cost (plain name),
-    ``score[CLASS]`` and ``secondary[NAME]``; what a file has as null is empty.
+    ``score[CLASS]``, ``annotated[CLASS]`` (percent of the class that was annotated) and
+    ``secondary[NAME]``; what a file has as null is empty.
 
     Raises:
         DataError: no file, a file that lacks a key, or two files for the same row.
@@ -159,7 +169,7 @@ def _point(row: dict[str, str]) -> Point:
     floats = {
         name: float(text)
         for name, text in row.items()
-        if text and name not in FIXED and not name.startswith("secondary[")
+        if text and name not in FIXED and not name.startswith(FAMILIES[1:])
     }
     classes = {n[len("score[") : -1]: v for n, v in floats.items() if n.startswith("score[")}
     return Point(

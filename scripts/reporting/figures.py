@@ -50,7 +50,7 @@ def plot_curves(
         png, pdf: where the figure goes (``pdf`` may be ``None``).
         x: the cost on the horizontal axis, such as ``area_percent``.
         budget: such as ``5x15``.
-        colours: strategy -> colour; also the order of the legend.
+        colours: strategy or reference -> colour; also the order of the strategies in the legend.
         title: above the axes.
         share: of full annotation, where the dashed line is drawn.
 
@@ -64,7 +64,7 @@ def plot_curves(
     figure = new_figure(7.4, 4.4)
     axes = figure.add_subplot()
     _draw_strategies(axes, curves_of(points, budget, x), colours, label=True)
-    _draw_references(axes, points, budget, share)
+    _draw_references(axes, points, budget, colours, share)
     axes.set_xlabel(cost_label(x, points[0].task))
     axes.set_ylabel(points[0].score_name)
     if title:
@@ -100,7 +100,7 @@ def plot_per_class(
     for axes, name in zip(panels.flat, classes, strict=False):
         own = of_class(points, name)
         _draw_strategies(axes, curves_of(own, budget, x), colours, label=False)
-        _draw_references(axes, own, budget, share)
+        _draw_references(axes, own, budget, colours, share)
         axes.set_title(name, fontsize=9)
         _tidy(axes, small=True)
         _frame(axes, 0.3)
@@ -153,15 +153,29 @@ def _seeds(seeds: np.ndarray) -> str:
     return f"{high} seed" + ("s" if high > 1 else "")
 
 
-def _draw_references(axes: Any, points: Sequence[Point], budget: str, share: float) -> None:
+def _draw_references(
+    axes: Any, points: Sequence[Point], budget: str, colours: Mapping[str, str], share: float
+) -> None:
     full = reference(points, budget, FULL)
     if len(full):
         label = f"{share * 100:g} % of full annotation"
-        axes.axhline(share * full.mean(), color=INK, linestyle="--", linewidth=1.2, label=label)
+        axes.axhline(
+            share * full.mean(),
+            color=colours.get(FULL, INK),
+            linestyle="--",
+            linewidth=1.2,
+            label=label,
+        )
     same = reference(points, budget, FULL_SAME_STEPS)
     if len(same):
         label = "full annotation, same steps"
-        axes.axhline(same.mean(), color=INK, linestyle=":", linewidth=1.2, label=label)
+        axes.axhline(
+            same.mean(),
+            color=colours.get(FULL_SAME_STEPS, INK),
+            linestyle=":",
+            linewidth=1.2,
+            label=label,
+        )
 
 
 def _tidy(axes: Any, small: bool = False) -> None:

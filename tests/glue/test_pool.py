@@ -142,15 +142,14 @@ def test_reveal_and_costs(tmp_path: Path) -> None:
     assert (shown[~known] == UNKNOWN).all()
 
     write_json(tmp_path / "truth.json", count_truth(Truth(truth), pool, 3))
-    costs = annotation_costs(pool, [row], absolute, tmp_path / "truth.json", list("xyz"), 0)
+    spent = annotation_costs(pool, [row], absolute, tmp_path / "truth.json", list("xyz"), 0)
+    costs = spent["costs"]
     assert costs["area_percent"] == pytest.approx(100 * 12 / 240)
     assert (costs["images"], costs["images_percent"], costs["regions"]) == (1, 50, 1)
     both = np.concatenate([truth["a"].ravel(), truth["b"].ravel()])
     foreground = ((shown > 0) & (shown < 3)).sum() / ((both > 0) & (both < 3)).sum()
     assert costs["foreground_percent"] == pytest.approx(100 * foreground)
-    assert costs["annotated_percent"]["z"] == pytest.approx(
-        100 * (shown == 2).sum() / (both == 2).sum()
-    )
+    assert spent["annotated"]["z"] == pytest.approx(100 * (shown == 2).sum() / (both == 2).sum())
 
 
 def test_region_outside_the_training_pool_is_refused(tmp_path: Path) -> None:

@@ -105,7 +105,8 @@ def test_classes_budgets_and_references(write_metrics: WriteMetrics, tmp_path: P
     out = tmp_path / "curves.csv"
     files = [write_metrics("random", 0, 1, 0.25, 1.0, budget=b) for b in ("10x5", "2x3", "2x15")]
     files += [write_metrics("full", s, 0, 0.5 + s / 8, 100.0) for s in (0, 1)]
-    files.append(write_metrics("full_same_steps", 0, 0, 0.25, 100.0, budget="10x5"))
+    for budget, score in (("10x5", 0.25), ("2x15", 0.75)):
+        files.append(write_metrics("full_same_steps", 0, 0, score, 100.0, budget=budget))
     collect_curves(files, out)
     points = read_curves(out)
     assert budgets(points) == ["2x3", "2x15", "10x5"]

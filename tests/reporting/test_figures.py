@@ -16,7 +16,7 @@ from reporting.style import PALETTE, cost_label, strategy_order, strategy_styles
 
 from .conftest import WriteMetrics
 
-COLOURS = {"random": "#0072B2", "decomp": "#D55E00"}
+COLOURS = {"random": "#0072B2", "decomp": "#D55E00", "full": "#000000"}
 
 
 @pytest.fixture
@@ -56,7 +56,8 @@ def test_lines_of_the_main_figure(curves: Path, tmp_path: Path, drawn: list[Figu
     assert decomp.get_ydata().tolist() == pytest.approx([0.25, 0.45, 0.65])
     assert decomp.get_color() == "#D55E00"
     dashed = lines["95 % of full annotation"]
-    assert dashed.get_linestyle() == "--" and dashed.get_ydata()[0] == pytest.approx(0.76)
+    assert (dashed.get_linestyle(), dashed.get_color()) == ("--", "#000000")
+    assert dashed.get_ydata()[0] == pytest.approx(0.76)
     dotted = lines["full annotation, same steps"]
     assert dotted.get_linestyle() == ":" and dotted.get_ydata()[0] == pytest.approx(0.7)
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("annotated area (%)", "mIoU")

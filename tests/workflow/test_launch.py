@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -83,12 +84,16 @@ class Launches:
 def launches(tmp_path: Path) -> Iterator[Launches]:
     started = Launches(tmp_path)
     yield started
+    # By what they carry and where they work, and not by the code under test. They go before the
+    # pipes are read to their end, since they hold them open.
     for process in started.started:
         process.kill()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if LAUNCH_VARIABLE in process.environ() and Path(process.cwd()) == tmp_path:
+                process.kill()
+    for process in started.started:
         process.communicate()
-    if record_path(tmp_path).exists():
-        for process in survivors(started.record()):
-            process.kill()
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -1,5 +1,1 @@
 """The embedded learner: a small encoder-decoder in plain PyTorch, for 2-D, 3-D and RoIs."""
-
-from .learner import Convnet
-
-__all__ = ["Convnet"]

@@ -12,16 +12,27 @@ from glue.labels import UNKNOWN, read_label
 from glue.tables import LabelRow
 
 from ..base import FitJob
-from .images import Cache, common_size, load_image, scale
+from .images import Cache, common_size, load_image, scale, with_position
 from .settings import ConvnetSettings
 
 TRIES = 32
 
 
-def augment(
+def shade(crop: np.ndarray, settings: ConvnetSettings, rng: np.random.Generator) -> np.ndarray:
+    """Change contrast, brightness and colour of (channels, *spatial), and add noise."""
+    channels = (crop.shape[0],) + (1,) * (crop.ndim - 1)
+    gain = 1 + settings.contrast * rng.uniform(-1, 1)
+    shift = settings.contrast * (rng.uniform(-1, 1) + 0.5 * rng.uniform(-1, 1, channels))
+    crop = crop * np.float32(gain) + shift.astype(np.float32)
+    if settings.noise:
+        crop = crop + np.float32(settings.noise) * rng.standard_normal(crop.shape, np.float32)
+    return crop
+
+
+def turn(
     crop: np.ndarray, label: np.ndarray, settings: ConvnetSettings, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Flip, turn and shade a crop (channels, *spatial) and its labels (*spatial; or 0-d)."""
+    """Flip and turn a crop (channels, *spatial) and its labels (*spatial; or 0-d)."""
     for axis in settings.flips or ():
         if rng.random() < 0.5:
             crop = np.flip(crop, axis + 1)
@@ -30,12 +41,6 @@ def augment(
         turns = int(rng.integers(4))
         crop = np.rot90(crop, turns, (-2, -1))
         label = np.rot90(label, turns, (-2, -1)) if label.ndim else label
-    channels = (crop.shape[0],) + (1,) * (crop.ndim - 1)
-    gain = 1 + settings.contrast * rng.uniform(-1, 1)
-    shift = settings.contrast * (rng.uniform(-1, 1) + 0.5 * rng.uniform(-1, 1, channels))
-    crop = crop * np.float32(gain) + shift.astype(np.float32)
-    if settings.noise:
-        crop = crop + np.float32(settings.noise) * rng.standard_normal(crop.shape, np.float32)
     return crop, label
 
 
@@ -114,7 +119,11 @@ class Crops:
         ]
         crop, target = scale(cut(image, start, size)), cut(label, start, size, UNKNOWN)
         if self.settings.augment:
-            crop, target = augment(crop, target, self.settings, rng)
+            crop = shade(crop, self.settings, rng)
+        if self.settings.position:
+            crop = with_position(crop, start, label.shape)
+        if self.settings.augment:
+            crop, target = turn(crop, target, self.settings, rng)
         return crop, target
 
     def _image(self, row: LabelRow) -> np.ndarray:
@@ -165,7 +174,8 @@ class Rois:
         common_size(images)
         crops = [scale(image) for image in images]
         if self.settings.augment:
-            crops = [augment(c, np.zeros(()), self.settings, rng)[0] for c in crops]
+            crops = [shade(crop, self.settings, rng) for crop in crops]
+            crops = [turn(crop, np.zeros(()), self.settings, rng)[0] for crop in crops]
         return np.stack(crops), self.targets[numbers]
 
     def _draw(self, rng: np.random.Generator) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 from PIL import Image
@@ -64,6 +64,19 @@ def scale(crop: np.ndarray) -> np.ndarray:
     if crop.dtype == np.uint8:
         return np.moveaxis(crop.astype(np.float32) * np.float32(4 / 255) - np.float32(2), -1, 0)
     return crop[None]
+
+
+def with_position(crop: np.ndarray, start: Sequence[int], shape: Sequence[int]) -> np.ndarray:
+    """Append one channel per axis to (channels, *spatial): where a pixel lies in its image.
+
+    From -1 to 1 between the sides of an image of ``shape``; ``start`` is the crop's first pixel.
+    """
+    size = crop.shape[1:]
+    extra = np.empty((len(size), *size), dtype=np.float32)
+    for axis, (first, count, length) in enumerate(zip(start, size, shape, strict=True)):
+        places = (np.arange(first, first + count, dtype=np.float32) + 0.5) * (2 / length) - 1
+        extra[axis] = places.reshape([-1 if a == axis else 1 for a in range(len(size))])
+    return np.concatenate([crop, extra])
 
 
 def common_size(images: list[np.ndarray]) -> None:

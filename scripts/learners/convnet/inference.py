@@ -13,7 +13,7 @@ from decomp_core import Region
 from glue.tables import PoolRow
 
 from ..base import ImageSource
-from .images import load_image, scale
+from .images import load_image, scale, with_position
 from .model import Loaded
 
 ROIS_AT_A_TIME = 256
@@ -63,9 +63,16 @@ def _tensor(image: np.ndarray, part: Sequence[slice]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image[(slice(None), *part)]))[None]
 
 
+def _open(model: Loaded, layout: ImageSource, row: PoolRow) -> np.ndarray:
+    image = scale(load_image(layout, row, model.task, model.clip))
+    if not model.position:
+        return image
+    return with_position(image, (0,) * (image.ndim - 1), image.shape[1:])
+
+
 def probabilities(model: Loaded, layout: ImageSource, row: PoolRow) -> Tensor:
     """Return the class probabilities of one image, (C, *spatial) float32 on the device."""
-    image = scale(load_image(layout, row, model.task, model.clip))
+    image = _open(model, layout, row)
     shape = image.shape[1:]
     parts = tiles(shape, model)
     if len(parts) == 1:
@@ -87,7 +94,7 @@ def region_features(
 
     A region is read from the tile whose centre is nearest to its own.
     """
-    image = scale(load_image(layout, row, model.task, model.clip))
+    image = _open(model, layout, row)
     parts = tiles(image.shape[1:], model)
     middle = np.array([[(s.start + s.stop) / 2 for s in part] for part in parts])
     home = [

@@ -41,6 +41,7 @@ def describe(settings: ConvnetSettings, task: str, classes: list[str]) -> dict[s
         "width": settings.width,
         "depth": settings.depth,
         "stem": settings.stem,
+        "position": settings.position,
         "clip": settings.clip,
         "input_size": settings.input_size,
     }
@@ -51,6 +52,7 @@ def build(description: Mapping[str, Any]) -> nn.Module:
     task = description["task"]
     kind = Classifier if task == "roi" else Segmenter
     dim, channels = (3, 1) if task == "3d" else (2, 3)
+    channels += dim if description["position"] else 0
     sizes = (description["width"], description["depth"], description["stem"])
     return kind(dim, channels, len(description["classes"]), *sizes)
 
@@ -80,7 +82,7 @@ def load_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, Tens
         ConfigError: when the model was built otherwise, naming what differs.
     """
     found = read_json(folder / DESCRIPTION)
-    for key in ("task", "classes", "width", "depth", "stem"):
+    for key in ("task", "classes", "width", "depth", "stem", "position"):
         ours = description[key]
         ours = list(ours) if isinstance(ours, tuple) else ours
         if found[key] != ours:
@@ -96,6 +98,7 @@ class Loaded:
     device: torch.device
     task: str
     classes: int
+    position: bool
     clip: tuple[float, float] | None
     input_size: tuple[int, int] | None
     settings: ConvnetSettings
@@ -118,4 +121,5 @@ def load(folder: Path, section: Mapping[str, Any]) -> Loaded:
     net.load_state_dict(load_tensors(folder / WEIGHTS))
     net.to(device, memory_format=memory_format(found["task"])).eval()
     clip, size = (tuple(v) if v else None for v in (found["clip"], found["input_size"]))
-    return Loaded(net, device, found["task"], len(found["classes"]), clip, size, settings)
+    classes, position = len(found["classes"]), found["position"]
+    return Loaded(net, device, found["task"], classes, position, clip, size, settings)

@@ -31,6 +31,7 @@ class ConvnetSettings:
         width: channels of the finest level; they double from level to level.
         depth: number of levels.
         stem: stride of the first convolution, one number or one per axis.
+        position: images and volumes get one more channel per axis that says where a pixel lies.
         crop: size of a training crop in pixels (voxels) per axis.
         batch: crops (RoIs) per step.
         learning_rate: peak of the cosine; ``warmup`` is the share of steps that lead up to it.
@@ -54,6 +55,7 @@ class ConvnetSettings:
     width: int = 16
     depth: int = 4
     stem: int | tuple[int, ...] = 2
+    position: bool | None = None
     crop: tuple[int, ...] | None = None
     batch: int | None = None
     learning_rate: float = 3e-3
@@ -100,6 +102,7 @@ class ConvnetSettings:
             "batch": BATCH[task],
             "flips": FLIPS[task],
             "rotate": task == "roi",
+            "position": task != "roi",
         }
         for key, value in defaults.items():
             if values.get(key) is None:
@@ -107,7 +110,7 @@ class ConvnetSettings:
         if isinstance(values.setdefault("stem", cls.stem), int):
             values["stem"] = (values["stem"],) * dim
         settings = cls(**values)
-        _check(settings, dim)
+        _check(settings, task, dim)
         return settings
 
     def science(self) -> dict[str, Any]:
@@ -115,11 +118,16 @@ class ConvnetSettings:
         return {k: v for k, v in asdict(self).items() if k not in MACHINE}
 
 
+def check(section: Mapping[str, Any], task: str) -> None:
+    """Refuse a section that cannot be used; see ``ConvnetSettings.of``."""
+    ConvnetSettings.of(section, task)
+
+
 def _refuse(key: str, value: Any, allowed: str) -> None:
     raise ConfigError(f"convnet.{key}: {value!r}; allowed: {allowed}")
 
 
-def _check(settings: ConvnetSettings, dim: int) -> None:
+def _check(settings: ConvnetSettings, task: str, dim: int) -> None:
     for key, allowed in CHOICES.items():
         if getattr(settings, key) not in allowed:
             _refuse(key, getattr(settings, key), ", ".join(allowed))
@@ -133,7 +141,7 @@ def _check(settings: ConvnetSettings, dim: int) -> None:
         value = getattr(settings, key)
         if not _is_number(value) or value < 0:
             _refuse(key, value, "a number from 0")
-    for key in ("augment", "rotate"):
+    for key in ("augment", "rotate", "position"):
         if not isinstance(getattr(settings, key), bool):
             _refuse(key, getattr(settings, key), "true, false")
     _check_sizes("crop", settings.crop, dim, lowest=8)
@@ -141,6 +149,8 @@ def _check(settings: ConvnetSettings, dim: int) -> None:
     _check_sizes("stem", settings.stem, dim)
     if settings.input_size is not None:
         _check_sizes("input_size", settings.input_size, 2, lowest=8)
+    if task == "roi" and settings.position:
+        _refuse("position", True, "false for RoIs")
     if any(a not in range(dim) for a in settings.flips or ()):
         _refuse("flips", settings.flips, f"axes 0 to {dim - 1}")
     clip = settings.clip

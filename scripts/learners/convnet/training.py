@@ -67,7 +67,7 @@ def fit(job: FitJob) -> dict[str, Any]:
 
 
 def training_key(job: FitJob, settings: ConvnetSettings, device: torch.device) -> str:
-    """Return a hash of all that decides the result: labels, settings, seed, steps, first weights."""
+    """Return a hash of what decides the result: labels, settings, seed, steps, first weights."""
     digest = sha256()
     start = None
     if settings.start == "previous" and job.previous is not None:

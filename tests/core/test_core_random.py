@@ -1,0 +1,177 @@
+"""What is drawn, and how often."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from decomp_core import Region, decomp_regions, decomp_rois, random_regions, random_rois
+from tests.core import brute
+
+
+def expect_uniform(drawn, feasible, least=1e-4):
+    counts = Counter(drawn)
+    assert set(counts) <= set(feasible)
+    assert chisquare([counts[f] for f in feasible]).pvalue > least
+
+
+def test_random_regions_are_inside_and_apart():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        labels, _ = brute.random_map(rng, 20)
+        footprint = brute.random_footprint(rng, labels.shape)
+        taken = brute.random_taken(rng, labels.shape)
+        centres = rng.random(labels.shape) < 0.5
+        wanted = int(rng.integers(0, 9))
+        chosen = random_regions(labels.shape, wanted, footprint, rng, taken, centres)
+        for region in [*chosen, None]:
+            feasible = brute.free_positions(brute.free_pixels(labels.shape, taken), footprint)
+            for y, x in np.argwhere(feasible):
+                feasible[y, x] = centres[y + footprint.shape[0] // 2, x + footprint.shape[1] // 2]
+            if region is None:
+                assert len(chosen) == wanted or not feasible.any()
+            else:
+                assert feasible[region.start] and region.size == footprint.shape
+                assert region.cls is None and region.score is None
+                taken = [*taken, region]
+
+
+def test_each_draw_is_uniform_over_what_is_feasible_then():
+    taken = [Region((0, 2), (1, 1))]
+    pairs = [
+        tuple(r.start for r in random_regions((3, 5), 2, (2, 2), np.random.default_rng(s), taken))
+        for s in range(6000)
+    ]
+    first = [(0, 0), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3)]
+    expect_uniform([p[0] for p in pairs], first)
+    for start in first:
+        free = brute.free_pixels((3, 5), [*taken, Region(start, (2, 2))])
+        feasible = [tuple(p) for p in np.argwhere(brute.free_positions(free, np.ones((2, 2))))]
+        after = [p[1] for p in pairs if p[0] == start and len(p) == 2]
+        if feasible:
+            expect_uniform(after, feasible)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_slices_weigh_by_their_feasible_positions(axis):
+    centres = np.zeros((4, 5, 6), bool)
+    centres[1, 2, 3] = centres[2, 2, 3] = centres[2, 3, 3] = centres[3, 2, 4] = True
+    size = [3, 3, 3]
+    size[axis] = 1
+    expected = []
+    for point in np.argwhere(centres):
+        start = [p - n // 2 for p, n in zip(point, size, strict=True)]
+        inside = all(
+            s >= 0 and s + n <= m for s, n, m in zip(start, size, centres.shape, strict=True)
+        )
+        if inside:
+            expected.append(tuple(int(s) for s in start))
+    drawn = []
+    for seed in range(1500):
+        rng = np.random.default_rng(seed)
+        (region,) = random_regions((4, 5, 6), 1, (3, 3), rng, centres=centres, axis=axis)
+        assert region.size == tuple(size)
+        drawn.append(region.start)
+    expect_uniform(drawn, expected)
+
+
+def test_the_fallback_is_uniform_over_free_windows():
+    labels = np.full((3, 4), 255, np.uint8)
+    drawn = [
+        decomp_regions(labels, [0.5, 0.5], 1, (2, 2), np.random.default_rng(s))[0]
+        for s in range(2000)
+    ]
+    assert {(r.cls, r.score) for r in drawn} == {(None, None)}
+    expect_uniform([r.start for r in drawn], [(y, x) for y in range(2) for x in range(3)])
+
+
+def drawn_classes(labels, weights, n, seeds):
+    return [
+        [r.cls for r in decomp_regions(labels, weights, n, (1, 1), np.random.default_rng(s))]
+        for s in range(seeds)
+    ]
+
+
+def test_classes_are_drawn_by_their_weights():
+    labels = np.repeat(np.arange(5, dtype=np.uint8), 8).reshape(5, 8)
+    weights = np.array([0.4, 0.3, 0.0, 0.2, 0.1])
+    drawn = drawn_classes(labels, weights, 2, 3000)
+    for place in (0, 1):
+        counts = np.bincount([d[place] for d in drawn], minlength=5)
+        assert counts[2] == 0
+        keep = weights > 0
+        assert chisquare(counts[keep], 3000 * weights[keep]).pvalue > 1e-4
+
+
+def test_weights_are_restricted_to_the_classes_predicted_and_renormalised():
+    labels = np.repeat(np.uint8([0, 3, 255]), 8).reshape(3, 8)
+    weights = np.array([1.0, 50.0, 7.0, 3.0])
+    counts = np.bincount([d[0] for d in drawn_classes(labels, weights, 1, 3000)], minlength=4)
+    assert counts[[1, 2]].tolist() == [0, 0]
+    assert chisquare(counts[[0, 3]], [750, 2250]).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("weights", [[0, 0, 0, 1], [0, 0, 0, 0]])
+def test_classes_without_weight_are_drawn_uniformly(weights):
+    labels = np.repeat(np.arange(3, dtype=np.uint8), 4).reshape(3, 4)
+    counts = np.bincount([d[0] for d in drawn_classes(labels, weights, 1, 3000)], minlength=3)
+    assert chisquare(counts).pvalue > 1e-4
+
+
+def test_a_class_that_is_used_up_gives_way_to_the_others():
+    labels = np.zeros((1, 6), np.uint8)
+    labels[0, 0] = 1
+    for drawn in drawn_classes(labels, [1e-12, 1.0], 3, 50):
+        assert drawn == [1, 0, 0]
+    # weightless classes come only after all others
+    for drawn in drawn_classes(np.uint8([[0, 1, 2, 2]]), [0, 0, 1], 4, 50):
+        assert drawn[:2] == [2, 2] and sorted(drawn[2:]) == [0, 1]
+
+
+def test_huge_and_tiny_weights_do_not_overflow():
+    labels = np.uint8([[0, 1]])
+    for weights in ([1e308, 1e308], [5e-324, 5e-324]):
+        counts = np.bincount([d[0] for d in drawn_classes(labels, weights, 1, 400)], minlength=2)
+        assert counts.min() > 100
+
+
+def test_the_same_seed_gives_the_same_regions():
+    labels = np.random.default_rng(0).integers(0, 5, (20, 30)).astype(np.uint8)
+    runs = [decomp_regions(labels, np.ones(5), 6, (4, 4), np.random.default_rng(3)) for _ in "ab"]
+    assert runs[0] == runs[1] and len(runs[0]) == 6
+    other = decomp_regions(labels, np.ones(5), 6, (4, 4), np.random.default_rng(4))
+    assert other != runs[0]
+
+
+def test_random_rois_are_uniform_over_the_free_ones():
+    drawn = [random_rois(6, 2, np.random.default_rng(s), taken=[1, 4]) for s in range(4000)]
+    assert all(len(set(d)) == 2 for d in drawn)
+    pairs = [(a, b) for a in (0, 2, 3, 5) for b in (0, 2, 3, 5) if a != b]
+    expect_uniform([tuple(d) for d in drawn], pairs)
+
+
+def test_classes_of_rois_are_drawn_by_their_weights():
+    table = np.eye(4)[np.repeat([0, 1, 2], 3)]
+    weights = np.array([0.2, 0.5, 0.3, 9.0])
+    first = [decomp_rois(table, weights, 1, np.random.default_rng(s))[0] for s in range(3000)]
+    counts = np.bincount(first, minlength=9)
+    assert counts[[1, 2, 4, 5, 7, 8]].sum() == 0
+    assert chisquare(counts[[0, 3, 6]], [600, 1500, 900]).pvalue > 1e-4
+
+
+def test_rois_of_a_class_come_by_probability_until_none_is_left():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        table = rng.dirichlet(np.ones(4), int(rng.integers(0, 15))).round(1)
+        taken = [i for i in range(len(table)) if rng.random() < 0.3]
+        free = set(range(len(table))) - set(taken)
+        chosen = decomp_rois(table, rng.random(4), 20, rng, taken)
+        assert set(chosen) == free and len(chosen) == len(free)
+        for cls in range(4):
+            own = [i for i in chosen if int(np.argmax(table[i])) == cls]
+            assert own == sorted(own, key=lambda i: (-table[i, cls], i))
+            assert all(table[a, cls] >= table[b, cls] for a, b in pairwise(own))
