@@ -50,6 +50,6 @@ onstart:
 
 
 rule all:
+    default_target: True
     input:
         report_files(),
-    default_target: True

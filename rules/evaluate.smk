@@ -31,16 +31,16 @@ rule evaluate:
         truth="results/{run}/truth.json",
     output:
         metrics=f"{CYCLE}/metrics.json",
-    params:
-        learner=S["learner"],
-        layout=LAYOUT,
-        science=SCIENCE,
-        about=about("strategy"),
     log:
         f"{CYCLE}/evaluate.log".replace("results/", "logs/", 1),
     threads: 1
     resources:
         gpu=1,
+    params:
+        learner=S["learner"],
+        layout=LAYOUT,
+        science=SCIENCE,
+        about=about("strategy"),
     script:
         "../scripts/evaluate.py"
 
@@ -54,10 +54,10 @@ use rule evaluate as evaluate_reference with:
         truth="results/{run}/truth.json",
     output:
         metrics=f"{REFERENCE}/metrics.json",
+    log:
+        f"{REFERENCE}/evaluate.log".replace("results/", "logs/", 1),
     params:
         learner=S["learner"],
         layout=LAYOUT,
         science=SCIENCE,
         about=about("reference"),
-    log:
-        f"{REFERENCE}/evaluate.log".replace("results/", "logs/", 1),

@@ -9,14 +9,14 @@ for costs alone).
 rule generate_data:
     output:
         touch("data/{dataset}/.complete"),
+    log:
+        "logs/data/{dataset}.log",
+    wildcard_constraints:
+        dataset=S["generate"]["name"] if S["generate"] else "(?!)",
     params:
         name=lambda w: w.dataset,
         root=lambda w: f"data/{w.dataset}",
         seed=lambda w: S["generate"]["seed"],
-    wildcard_constraints:
-        dataset=S["generate"]["name"] if S["generate"] else "(?!)",
-    log:
-        "logs/data/{dataset}.log",
     script:
         "../scripts/generate_data.py"
 
@@ -26,11 +26,11 @@ rule index_pool:
         f"data/{S['generate']['name']}/.complete" if S["generate"] else [],
     output:
         pool="results/{run}/pool.csv",
+    log:
+        "logs/{run}/index_pool.log",
     params:
         root=S["data_root"],
         layout=LAYOUT,
-    log:
-        "logs/{run}/index_pool.log",
     script:
         "../scripts/index_pool.py"
 
@@ -40,10 +40,10 @@ rule split_pool:
         pool="results/{run}/pool.csv",
     output:
         pool=POOL,
-    params:
-        split=S["split"],
     log:
         "logs/{run}/pools/seed-{seed}.log",
+    params:
+        split=S["split"],
     script:
         "../scripts/split_pool.py"
 
@@ -53,9 +53,9 @@ rule count_truth:
         pool="results/{run}/pool.csv",
     output:
         truth="results/{run}/truth.json",
-    params:
-        layout=LAYOUT,
     log:
         "logs/{run}/count_truth.log",
+    params:
+        layout=LAYOUT,
     script:
         "../scripts/count_truth.py"

@@ -13,14 +13,6 @@ rule predict:
         model=f"{CYCLE}/model",
     output:
         predictions=temp(f"{CYCLE}/predictions/{{shard}}-of-{S['shards']}.zip"),
-    params:
-        learner=S["learner"],
-        layout=LAYOUT,
-        settings=SCIENCE["settings"],
-        needs=lambda w: sorted(needs_of(S["definitions"][w.strategy])),
-        thresholds=S["thresholds"],
-        uncertainty=S["uncertainty"],
-        shards=S["shards"],
     log:
         f"{CYCLE}/predict-{{shard}}.log".replace("results/", "logs/", 1),
     benchmark:
@@ -30,6 +22,14 @@ rule predict:
     threads: 1
     resources:
         gpu=1,
+    params:
+        learner=S["learner"],
+        layout=LAYOUT,
+        settings=SCIENCE["settings"],
+        needs=lambda w: sorted(needs_of(S["definitions"][w.strategy])),
+        thresholds=S["thresholds"],
+        uncertainty=S["uncertainty"],
+        shards=S["shards"],
     script:
         "../scripts/predict.py"
 
@@ -37,6 +37,8 @@ rule predict:
 use rule predict as predict_initial with:
     output:
         predictions=f"{CYCLE}/predictions/{{shard}}-of-{S['shards']}.zip",
+    wildcard_constraints:
+        strategy="initial",
     params:
         learner=S["learner"],
         layout=LAYOUT,
@@ -45,8 +47,6 @@ use rule predict as predict_initial with:
         thresholds=S["thresholds"],
         uncertainty=S["uncertainty"],
         shards=S["shards"],
-    wildcard_constraints:
-        strategy="initial",
 
 
 rule score_images:
@@ -54,10 +54,10 @@ rule score_images:
         predictions=predictions_of(CYCLE),
     output:
         images=f"{CYCLE}/images.csv",
+    log:
+        f"{CYCLE}/score_images.log".replace("results/", "logs/", 1),
     params:
         classes=S["classes"],
         thresholds=S["thresholds"],
-    log:
-        f"{CYCLE}/score_images.log".replace("results/", "logs/", 1),
     script:
         "../scripts/score_images.py"

@@ -24,7 +24,9 @@ def metrics_files():
         for k in S["seeds"]
         for c in range(1, S["cycles"] + 1)
     ]
-    files += [f"{RUN}/references/{r}/seed-{k}/metrics.json" for r in S["references"] for k in S["seeds"]]
+    files += [
+        f"{RUN}/references/{r}/seed-{k}/metrics.json" for r in S["references"] for k in S["seeds"]
+    ]
     return sorted(set(files))
 
 
@@ -59,10 +61,10 @@ rule plot_curves:
     output:
         png="results/{run}/report/curves-{budget}.png",
         pdf="results/{run}/report/curves-{budget}.pdf",
-    params:
-        **FIGURE,
     log:
         "logs/{run}/report/curves-{budget}.log",
+    params:
+        **FIGURE,
     script:
         "../scripts/plot_curves.py"
 
@@ -73,10 +75,10 @@ rule plot_per_class:
     output:
         png="results/{run}/report/classes-{budget}.png",
         pdf="results/{run}/report/classes-{budget}.pdf",
-    params:
-        **FIGURE,
     log:
         "logs/{run}/report/classes-{budget}.log",
+    params:
+        **FIGURE,
     script:
         "../scripts/plot_per_class.py"
 
@@ -87,11 +89,11 @@ rule tabulate_reach:
     output:
         csv="results/{run}/report/reach.csv",
         md="results/{run}/report/reach.md",
+    log:
+        "logs/{run}/report/reach.log",
     params:
         x=COST,
         share=S["report"]["share"],
-    log:
-        "logs/{run}/report/reach.log",
     script:
         "../scripts/tabulate_reach.py"
 
@@ -106,12 +108,12 @@ rule plot_overlays:
         ],
     output:
         png="results/{run}/report/regions-{budget}.png",
+    log:
+        "logs/{run}/report/regions-{budget}.log",
     params:
         strategies=S["strategies"],
         layout=LAYOUT,
         classes=S["classes"],
         n_images=S["report"]["overlay_images"],
-    log:
-        "logs/{run}/report/regions-{budget}.log",
     script:
         "../scripts/plot_overlays.py"

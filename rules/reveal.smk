@@ -13,10 +13,10 @@ rule reveal_labels:
     output:
         folder=directory(f"{CYCLE}/labels"),
         labels=f"{CYCLE}/labels.csv",
-    params:
-        layout=LAYOUT,
     log:
         f"{CYCLE}/reveal.log".replace("results/", "logs/", 1),
+    params:
+        layout=LAYOUT,
     script:
         "../scripts/reveal_labels.py"
 
@@ -27,9 +27,9 @@ rule reveal_all:
     output:
         folder=directory("results/{run}/references/seed-{seed}/labels"),
         labels="results/{run}/references/seed-{seed}/labels.csv",
-    params:
-        layout=LAYOUT,
     log:
         "logs/{run}/references/seed-{seed}/reveal.log",
+    params:
+        layout=LAYOUT,
     script:
         "../scripts/reveal_labels.py"

@@ -11,16 +11,16 @@ rule select_initial:
     output:
         regions=f"{CYCLE}/regions.csv",
         history=f"{CYCLE}/history.csv",
-    params:
-        layout=LAYOUT,
-        task=S["task"],
-        region=S["region"],
-        centres=S["random_centres"],
     log:
         f"{CYCLE}/select.log".replace("results/", "logs/", 1),
     wildcard_constraints:
         strategy="initial",
         cycle="001",
+    params:
+        layout=LAYOUT,
+        task=S["task"],
+        region=S["region"],
+        centres=S["random_centres"],
     script:
         "../scripts/select_initial.py"
 
@@ -35,12 +35,6 @@ rule select_regions:
         regions=f"{CYCLE}/regions.csv",
         history=f"{CYCLE}/history.csv",
         scores=f"{CYCLE}/scores.csv",
-    params:
-        definition=lambda w: S["definitions"][w.strategy],
-        layout=LAYOUT,
-        task=S["task"],
-        region=S["region"],
-        centres=S["random_centres"],
     log:
         f"{CYCLE}/select.log".replace("results/", "logs/", 1),
     benchmark:
@@ -48,5 +42,11 @@ rule select_regions:
     wildcard_constraints:
         strategy="(?!initial/)[a-z][a-z0-9_]*",
         cycle="(?!001)[0-9]{3}",
+    params:
+        definition=lambda w: S["definitions"][w.strategy],
+        layout=LAYOUT,
+        task=S["task"],
+        region=S["region"],
+        centres=S["random_centres"],
     script:
         "../scripts/select_regions.py"

@@ -21,13 +21,6 @@ rule train:
     output:
         model=directory(f"{CYCLE}/model"),
         stats=f"{CYCLE}/training.json",
-    params:
-        learner=S["learner"],
-        layout=LAYOUT,
-        task=S["task"],
-        settings=SCIENCE["settings"],
-        steps=S["steps"],
-        work=lambda w, output: output.model.replace("results/", "work/", 1),
     log:
         f"{CYCLE}/train.log".replace("results/", "logs/", 1),
     benchmark:
@@ -35,6 +28,13 @@ rule train:
     threads: 1
     resources:
         gpu=1,
+    params:
+        learner=S["learner"],
+        layout=LAYOUT,
+        task=S["task"],
+        settings=SCIENCE["settings"],
+        steps=S["steps"],
+        work=lambda w, output: output.model.replace("results/", "work/", 1),
     script:
         "../scripts/train.py"
 
@@ -47,6 +47,10 @@ use rule train as train_reference with:
     output:
         model=directory(f"{REFERENCE}/model"),
         stats=f"{REFERENCE}/training.json",
+    log:
+        f"{REFERENCE}/train.log".replace("results/", "logs/", 1),
+    benchmark:
+        f"{REFERENCE}/train.tsv".replace("results/", "benchmarks/", 1)
     params:
         learner=S["learner"],
         layout=LAYOUT,
@@ -54,7 +58,3 @@ use rule train as train_reference with:
         settings=SCIENCE["settings"],
         steps=lambda w: STEPS[w.reference],
         work=lambda w, output: output.model.replace("results/", "work/", 1),
-    log:
-        f"{REFERENCE}/train.log".replace("results/", "logs/", 1),
-    benchmark:
-        f"{REFERENCE}/train.tsv".replace("results/", "benchmarks/", 1)

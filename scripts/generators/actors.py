@@ -18,6 +18,8 @@ MEANS = {
 }
 SIZES = {"car": (0.2, 0.13), "truck": (0.24, 0.25), "bus": (0.34, 0.26), "train": (0.5, 0.25)}
 PAINTS = [(60, 62, 66), (120, 122, 126), (185, 186, 188), (120, 62, 58), (66, 80, 120)]
+# Buses and trains of a town look alike, though some cars have their colours.
+LIVERIES = {"bus": [(170, 150, 70), (175, 160, 90)], "train": [(120, 62, 58), (185, 186, 188)]}
 CLOTHES = [(55, 55, 62), (95, 88, 84), (70, 78, 105), (130, 92, 84), (150, 146, 140)]
 RIDDEN = 0.6
 
@@ -25,7 +27,7 @@ RIDDEN = 0.6
 def draw(canvas: Canvas, name: str, near: float, horizon: float) -> None:
     """Draw one actor; ``near`` is 0 at the horizon and 1 close by."""
     rng = canvas.rng
-    scale = canvas.height * (0.35 + 1.1 * near)
+    scale = canvas.height * (0.45 + 1.2 * near)
     foot = horizon + canvas.height * (0.05 + 0.36 * near)
     if name in SIZES:
         x = rng.uniform(0.05, 0.95) * canvas.width
@@ -33,9 +35,9 @@ def draw(canvas: Canvas, name: str, near: float, horizon: float) -> None:
         return
     x = rng.choice([rng.uniform(0.0, 0.4), rng.uniform(0.6, 1.0)]) * canvas.width
     if name == "person":
-        draw_person(canvas, "person", x, foot, scale * 0.24)
+        draw_person(canvas, "person", x, foot, scale * 0.28)
         return
-    draw_bike(canvas, name, x, foot, scale * 0.12)
+    draw_bike(canvas, name, x, foot, scale * 0.15)
     if rng.random() < RIDDEN:
         draw_person(canvas, "rider", x, foot - scale * 0.05, scale * 0.2)
 
@@ -44,7 +46,8 @@ def draw_vehicle(canvas: Canvas, name: str, x: float, foot: float, scale: float)
     """A body with windows and wheels; what differs is size and the place of the windows."""
     rng = canvas.rng
     wide, tall = (side * scale * rng.uniform(0.85, 1.15) for side in SIZES[name])
-    body = canvas.colour(PAINTS[rng.integers(len(PAINTS))], 12)
+    paints = LIVERIES.get(name, PAINTS)
+    body = canvas.colour(paints[rng.integers(len(paints))], 12)
     glass = canvas.colour((70, 78, 86), 10)
     x0, x1, top = x - wide / 2, x + wide / 2, foot - tall
     if name == "car":

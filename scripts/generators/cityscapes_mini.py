@@ -19,13 +19,13 @@ def photograph(rng: np.random.Generator, colours: np.ndarray) -> Image.Image:
     """Turn painted colours (H, W, 3) float into a photo: shading, colour cast, blur, noise."""
     height, width, _ = colours.shape
     shade = 1 + 0.13 * smooth_noise(rng, (height, width), 40)[..., None]
-    cast = rng.normal(1, 0.05, 3) * rng.uniform(0.75, 1.15)
+    cast = rng.normal(1, 0.035, 3) * rng.uniform(0.75, 1.15)
     photo = (colours - 110) * rng.uniform(0.75, 1.1) + 110
     photo = photo * shade * cast
     blurred = Image.fromarray(np.clip(photo, 0, 255).astype(np.uint8)).filter(
-        ImageFilter.GaussianBlur(0.6)
+        ImageFilter.GaussianBlur(0.5)
     )
-    noisy = np.asarray(blurred, np.float32) + rng.normal(0, 9, colours.shape)
+    noisy = np.asarray(blurred, np.float32) + rng.normal(0, 6, colours.shape)
     return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
 
 

@@ -68,7 +68,7 @@ def draw_kidneys(body: Body, phase: float, cysts: int, tumours: int) -> None:
         centre = np.array([rng.uniform(0.45, 0.6), 0.6, side]) + rng.normal(0, 0.015, 3)
         radius = np.array([0.27, 0.105, 0.085]) * rng.uniform(0.85, 1.15, 3)
         kidney = body.ellipsoid(centre, radius, 0.12)
-        body.fill(kidney, 105 + 85 * phase, 14, KIDNEY)
+        body.fill(kidney, 125 + 75 * phase, 12, KIDNEY)
         inner = centre + (0, 0, 0.025 if side < 0.5 else -0.025)
         body.fill(body.ellipsoid(inner, radius * 0.4, 0.2), -40, 25, 0)
         centres.append((centre, radius))
@@ -77,10 +77,10 @@ def draw_kidneys(body: Body, phase: float, cysts: int, tumours: int) -> None:
         centre, radius = centres[rng.integers(2)]
         angle, height = rng.uniform(0, 2 * np.pi), rng.uniform(-0.6, 0.6)
         out = np.array([height, np.sin(angle), np.cos(angle)]) * radius * 0.85
-        size = rng.uniform(0.06, 0.13) if kind == TUMOUR else rng.uniform(0.045, 0.075)
+        size = rng.uniform(0.08, 0.14) if kind == TUMOUR else rng.uniform(0.06, 0.1)
         mass = body.ellipsoid(centre + out, np.array([1.5, 1, 1]) * size, 0.25)
         if kind == TUMOUR:
-            body.fill(mass, rng.uniform(50, 90) + 50 * phase, 24, TUMOUR)
+            body.fill(mass, rng.uniform(55, 80) + 40 * phase, 24, TUMOUR)
             if size > 0.1:
                 core = body.ellipsoid(centre + out, np.array([1.5, 1, 1]) * size * 0.5, 0.3)
                 body.fill(core, rng.uniform(15, 45), 14, TUMOUR)
@@ -101,7 +101,7 @@ def write(root: Path, seed: int, cases: int = 14, depth: int = 20, side: int = 4
         phase = rng.uniform(0.2, 1)
         draw_trunk(body, phase)
         draw_kidneys(body, phase, cysts=int(rng.integers(0, 3)), tumours=int(rng.integers(1, 3)))
-        hu = body.hu + rng.normal(0, 22, body.hu.shape)
+        hu = body.hu + rng.normal(0, 13, body.hu.shape)
         folder = root / f"case_{number:05d}"
         folder.mkdir(parents=True)
         scan = nib.Nifti1Image(np.clip(hu, -1024, 3071).round().astype(np.int16), affine)

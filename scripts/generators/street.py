@@ -136,11 +136,11 @@ def draw_furniture(canvas: Canvas, horizon: float) -> None:
         x = rng.choice([rng.uniform(0.02, 0.36), rng.uniform(0.64, 0.98)]) * width
         foot = horizon + near * height * 0.2
         top = foot - height * (0.14 + 0.3 * near)
-        thick = 1 if near < 0.6 else 2
+        thick = 2 if near < 0.6 else 3
         canvas.paint(
             canvas.box(x, top, x + thick, foot), "pole", canvas.colour((98, 98, 98), 16), 5
         )
-        size = height * (0.025 + 0.03 * near)
+        size = height * (0.03 + 0.035 * near)
         drawn = rng.random()
         if drawn < 0.3:
             lamp = canvas.box(x - size / 2, top, x + size / 2 + 1, top + size * 2)

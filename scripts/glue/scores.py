@@ -11,7 +11,7 @@ from .labels import UNKNOWN
 
 
 def confusion(truth: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return the (C, C) int64 confusion matrix, truth in rows, over the pixels that are not void."""
+    """Return the (C, C) int64 confusion matrix, truth in rows; void pixels do not count."""
     known = truth != UNKNOWN
     pairs = truth[known].astype(np.int64) * n_classes + labels[known]
     return np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)

@@ -88,7 +88,7 @@ class RegionRow:
 
 @dataclass(frozen=True)
 class LabelRow:
-    """Where the revealed labels of one image are (``path``), or the class of one RoI (``label``)."""
+    """Where an image's revealed labels are (``path``), or the class of a RoI (``label``)."""
 
     image: str
     roi: str

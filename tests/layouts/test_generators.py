@@ -119,9 +119,9 @@ def test_volumes_are_body_like(tmp_path: Path) -> None:
             values[n].append(hu[labels == n])
     kidney, tumour, cyst = (np.concatenate(values[n]) for n in (1, 2, 3))
     assert cyst.mean() < tumour.mean() < kidney.mean()
-    # Overlapping intensities: a third of the tumour's voxels lie within the kidneys' range.
+    # Overlapping intensities: many of the tumours' voxels lie within the kidneys' range.
     low, high = np.quantile(kidney, [0.05, 0.95])
-    assert 0.3 < ((tumour > low) & (tumour < high)).mean() < 0.95
+    assert 0.2 < ((tumour > low) & (tumour < high)).mean() < 0.95
 
 
 def test_slides_are_mixed(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def check_valid(world: World, history: list[RegionRow]) -> None:
         covered = np.zeros(shape, int)
         for region in (r.region for r in history if r.image == image):
             ends = [s + n for s, n in zip(region.start, region.size, strict=True)]
-            assert all(0 <= s for s in region.start)
+            assert all(s >= 0 for s in region.start)
             assert all(e <= size for e, size in zip(ends, shape, strict=True))
             covered[tuple(slice(s, e) for s, e in zip(region.start, ends, strict=True))] += 1
         assert covered.max() == 1
