@@ -17,13 +17,13 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-configfile: "config/config.yaml"
+configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "rules/dataset.smk"
 
 
-configfile: f"config/datasets/{config['dataset']}.yaml"
+configfile: f"{workflow.basedir}/config/datasets/{config['dataset']}.yaml"
 
 
 include: "rules/common.smk"

@@ -16,8 +16,9 @@ if [ ${#configs[@]} -eq 0 ]; then
 fi
 for config in "${configs[@]}"; do
     dataset=$(basename "$config" .yaml)
-    if "$python" -m snakemake --dry-run --quiet --profile profiles/local \
-        --config dataset="$dataset" data_root="$scratch" run="dry-run-$dataset" \
+    words=(dataset="$dataset" run="dry-run-$dataset")
+    grep -q '^generate:' "$config" || words+=(data_root="$scratch")
+    if "$python" -m snakemake --dry-run --quiet --profile profiles/local --config "${words[@]}" \
         >"$scratch/plan" 2>&1; then
         echo "$dataset: planned"
     else

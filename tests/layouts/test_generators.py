@@ -119,9 +119,11 @@ def test_volumes_are_body_like(tmp_path: Path) -> None:
             values[n].append(hu[labels == n])
     kidney, tumour, cyst = (np.concatenate(values[n]) for n in (1, 2, 3))
     assert cyst.mean() < tumour.mean() < kidney.mean()
-    # Overlapping intensities: many of the tumours' voxels lie within the kidneys' range.
-    low, high = np.quantile(kidney, [0.05, 0.95])
-    assert 0.2 < ((tumour > low) & (tumour < high)).mean() < 0.95
+    # Intensity does not separate: within a class's own range most voxels are something else.
+    everything = np.concatenate([part for parts in values.values() for part in parts])
+    for own, most in ((kidney, 0.6), (tumour, 0.2), (cyst, 0.2)):
+        low, high = np.quantile(own, [0.05, 0.95])
+        assert 0.9 * len(own) / ((everything > low) & (everything < high)).sum() < most
 
 
 def test_slides_are_mixed(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from glue.errors import ConfigError, DataError
 from glue.labels import UNKNOWN, read_label, write_label
 from learners import get_learner
+from learners.convnet.images import with_position
 from learners.convnet.settings import ConvnetSettings
 from tests.learners.contract import LearnerContract, files_of
 from tests.learners.fakes import Toy
@@ -235,3 +236,22 @@ def test_cuda_is_refused_where_there_is_none() -> None:
 
     with pytest.raises(ConfigError, match="no CUDA device"):
         choose_device("cuda")
+
+
+def test_position_of_a_crop_is_cut_from_that_of_the_image() -> None:
+    image = np.random.default_rng(0).random((3, 20, 30), np.float32)
+    whole = with_position(image, (0, 0), (20, 30))
+    crop = with_position(image[:, 4:12, 7:19], (4, 7), (20, 30))
+    np.testing.assert_allclose(crop, whole[:, 4:12, 7:19], atol=1e-6)
+    np.testing.assert_allclose(whole[3, [0, -1], 0], [-0.95, 0.95], atol=1e-6)
+
+
+def test_tiles_know_their_position(tmp_path: Path) -> None:
+    learner, toy = get_learner("convnet"), Toy("2d")
+    placed = {**SMALL["2d"], "depth": 1, "position": True}
+    job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 20, settings=placed)
+    learner.fit(job)
+    row, tiles = toy.rows["i1"], {"tile": [24, 30], "overlap": 0.6}
+    whole = learner.segment(job.out, toy.layout, row, placed)
+    tiled = learner.segment(job.out, toy.layout, row, {**placed, **tiles})
+    assert (whole == tiled).mean() > 0.99

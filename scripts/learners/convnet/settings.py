@@ -55,7 +55,7 @@ class ConvnetSettings:
     width: int = 16
     depth: int = 4
     stem: int | tuple[int, ...] = 2
-    position: bool | None = None
+    position: bool = False
     crop: tuple[int, ...] | None = None
     batch: int | None = None
     learning_rate: float = 3e-3
@@ -102,7 +102,6 @@ class ConvnetSettings:
             "batch": BATCH[task],
             "flips": FLIPS[task],
             "rotate": task == "roi",
-            "position": task != "roi",
         }
         for key, value in defaults.items():
             if values.get(key) is None:

@@ -1,0 +1,92 @@
+"""Tiny real runs of the workflow, each in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from generators import generate
+
+ROOT = Path(__file__).parents[2]
+TINY = {
+    "dataset": "cityscapes_mini",
+    "run": "tiny",
+    "strategies": "decomp,uncertainty",
+    "references": "none",
+    "seeds": "1",
+    "cycles": "3",
+    "budget": "2x3",
+    "steps": "6",
+}
+
+
+@dataclass
+class Run:
+    """A folder in which runs are started."""
+
+    folder: Path
+    settings: dict[str, str]
+
+    def command(self, *words: str, program: str = "snakemake", **changes: str) -> list[str]:
+        """Return the command line of a run with some settings changed."""
+        pairs = [f"{k}={v}" for k, v in {**self.settings, **changes}.items()]
+        place = [
+            "--snakefile",
+            str(ROOT / "Snakefile"),
+            "--directory",
+            str(self.folder),
+            "--profile",
+            str(ROOT / "profiles/local"),
+        ]
+        if program == "launch":
+            head = [sys.executable, str(ROOT / "scripts/launch.py"), "--grace", "5", "--"]
+            return [*head, *place, *pairs, *words]
+        return [sys.executable, "-m", "snakemake", *place, *words, "--config", *pairs]
+
+    def start(
+        self, *words: str, program: str = "snakemake", **changes: str
+    ) -> subprocess.Popen[str]:
+        """Start a run and return the process."""
+        return subprocess.Popen(
+            self.command(*words, program=program, **changes),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    def run(
+        self, *words: str, program: str = "snakemake", fails: bool = False, **changes: str
+    ) -> str:
+        """Run to the end and return what was printed."""
+        process = self.start(*words, program=program, **changes)
+        printed, _ = process.communicate(timeout=900)
+        assert (process.returncode != 0) == fails, printed[-6000:]
+        return printed
+
+    def files(self, pattern: str) -> dict[str, bytes]:
+        """Return the contents of result files by path."""
+        root = self.folder / "results"
+        return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.glob(pattern))}
+
+
+@pytest.fixture(scope="session")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a generated dataset of few small images, in the layout of Cityscapes."""
+    root = tmp_path_factory.mktemp("data") / "street"
+    generate("cityscapes_mini", root, 0, train=5, val=2, height=64, width=96)
+    return root
+
+
+@pytest.fixture(scope="session")
+def undisturbed(street: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Return a finished run that later ones are compared with; tests leave it as it is."""
+    run = Run(tmp_path_factory.mktemp("undisturbed"), {**TINY, "data_root": str(street)})
+    run.run("--cores", "2")
+    return run
