@@ -52,6 +52,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check $(PYTHON_FILES)
 	$(BIN)/ruff check $(PYTHON_FILES)
 	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/python -m snakemake --lint >/dev/null
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix $(PYTHON_FILES)

@@ -27,6 +27,8 @@ SCIENCE = {
     "groups": S["groups"],
     "settings": S.get(S["learner"], {}),
 }
+# Used with --sdm conda only.
+ENVIRONMENT = "../envs/convnet.yaml"
 STEPS = {"full": S["full_steps"], "full_same_steps": S["steps"]}
 
 
@@ -40,23 +42,26 @@ wildcard_constraints:
     shard=r"\d+",
 
 
-def folder_of(wildcards, cycle):
+def folder_of(run, budget, strategy, seed, cycle):
     """Return the folder of a strategy's cycle; cycle 1 is `initial`, whoever asks."""
-    strategy = "initial" if cycle == 1 else wildcards.strategy
-    return (
-        f"results/{wildcards.run}/{wildcards.budget}/{strategy}"
-        f"/seed-{wildcards.seed}/cycle-{cycle:03d}"
+    return CYCLE.format(
+        run=run,
+        budget=budget,
+        strategy="initial" if cycle == 1 else strategy,
+        seed=seed,
+        cycle=f"{cycle:03d}",
     )
+
+
+def previous_folder(wildcards):
+    """Return the folder of the cycle before."""
+    names = {k: wildcards[k] for k in ("run", "budget", "strategy", "seed")}
+    return folder_of(**names, cycle=int(wildcards.cycle) - 1)
 
 
 def previous(file):
     """Return an input function: a file of the cycle before; nothing in cycle 001."""
-
-    def find(wildcards):
-        cycle = int(wildcards.cycle)
-        return [] if cycle == 1 else f"{folder_of(wildcards, cycle - 1)}/{file}"
-
-    return find
+    return lambda w: [] if int(w.cycle) == 1 else f"{previous_folder(w)}/{file}"
 
 
 def predictions_of(folder):
@@ -81,3 +86,58 @@ def start_run():
 def clean_work():
     """Drop the checkpoints of finished trainings."""
     shutil.rmtree(Path("work", S["run"]), ignore_errors=True)
+
+
+def warm_start(wildcards):
+    """Return the model a training starts from: the cycle before, if the learner wants it."""
+    if SCIENCE["settings"].get("start", "scratch") == "scratch":
+        return []
+    return previous("model")(wildcards)
+
+
+def about(strategy):
+    """Return a params function that says which result this is."""
+
+    def describe(wildcards):
+        return {
+            "dataset": S["dataset"],
+            "run": wildcards.run,
+            "budget": wildcards.get("budget", ""),
+            "strategy": wildcards[strategy],
+            "seed": int(wildcards.seed),
+            "cycle": int(wildcards.get("cycle", 0)),
+        }
+
+    return describe
+
+
+def metrics_files():
+    """Return the metrics of all strategies, seeds, budgets, cycles and references."""
+    files = [
+        f"{folder_of(S['run'], b, s, k, c)}/metrics.json"
+        for b in S["budget"]
+        for s in S["strategies"]
+        for k in S["seeds"]
+        for c in range(1, S["cycles"] + 1)
+    ]
+    files += [
+        f"{RUN}/references/{r}/seed-{k}/metrics.json" for r in S["references"] for k in S["seeds"]
+    ]
+    return sorted(set(files))
+
+
+def report_files():
+    """Return what a run ends with."""
+    files = [f"{RUN}/curves.csv", f"{RUN}/report/reach.md"]
+    for budget in S["budget"]:
+        for kind in ("curves", "classes", "regions"):
+            files.append(f"{RUN}/report/{kind}-{budget}.png")
+    return files
+
+
+def last_histories(wildcards):
+    """Return what each strategy annotated with the first seed, for the pictures."""
+    return [
+        f"{folder_of(wildcards.run, wildcards.budget, s, S['seeds'][0], S['cycles'])}/history.csv"
+        for s in S["strategies"]
+    ]

@@ -5,22 +5,6 @@ Out: metrics.json.
 """
 
 
-def about(strategy):
-    """Return a params function that says which result this is."""
-
-    def describe(wildcards):
-        return {
-            "dataset": S["dataset"],
-            "run": wildcards.run,
-            "budget": wildcards.get("budget", ""),
-            "strategy": wildcards[strategy],
-            "seed": int(wildcards.seed),
-            "cycle": int(wildcards.get("cycle", 0)),
-        }
-
-    return describe
-
-
 rule evaluate:
     input:
         pool=POOL,
@@ -33,6 +17,8 @@ rule evaluate:
         metrics=f"{CYCLE}/metrics.json",
     log:
         f"{CYCLE}/evaluate.log".replace("results/", "logs/", 1),
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=1,

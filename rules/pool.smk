@@ -13,9 +13,11 @@ rule generate_data:
         "logs/data/{dataset}.log",
     wildcard_constraints:
         dataset=S["generate"]["name"] if S["generate"] else "(?!)",
+    conda:
+        ENVIRONMENT
     params:
         name=lambda w: w.dataset,
-        root=lambda w: f"data/{w.dataset}",
+        root=lambda w, output: str(Path(output[0]).parent),
         seed=lambda w: S["generate"]["seed"],
     script:
         "../scripts/generate_data.py"
@@ -23,13 +25,16 @@ rule generate_data:
 
 rule index_pool:
     input:
-        f"data/{S['generate']['name']}/.complete" if S["generate"] else [],
+        # ancient: generated data are the same whenever they are made
+        ancient(f"data/{S['generate']['name']}/.complete") if S["generate"] else [],
     output:
         pool="results/{run}/pool.csv",
     log:
         "logs/{run}/index_pool.log",
+    conda:
+        ENVIRONMENT
     params:
-        root=S["data_root"],
+        root=lambda w: S["data_root"],
         layout=LAYOUT,
     script:
         "../scripts/index_pool.py"
@@ -42,6 +47,8 @@ rule split_pool:
         pool=POOL,
     log:
         "logs/{run}/pools/seed-{seed}.log",
+    conda:
+        ENVIRONMENT
     params:
         split=S["split"],
     script:
@@ -55,6 +62,8 @@ rule count_truth:
         truth="results/{run}/truth.json",
     log:
         "logs/{run}/count_truth.log",
+    conda:
+        ENVIRONMENT
     params:
         layout=LAYOUT,
     script:

@@ -19,6 +19,8 @@ rule predict:
         f"{CYCLE}/predict-{{shard}}.tsv".replace("results/", "benchmarks/", 1)
     wildcard_constraints:
         strategy="(?!initial/)[a-z][a-z0-9_]*",
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=1,
@@ -56,6 +58,8 @@ rule score_images:
         images=f"{CYCLE}/images.csv",
     log:
         f"{CYCLE}/score_images.log".replace("results/", "logs/", 1),
+    conda:
+        ENVIRONMENT
     params:
         classes=S["classes"],
         thresholds=S["thresholds"],

@@ -15,30 +15,6 @@ FIGURE = {
 }
 
 
-def metrics_files():
-    """Return the metrics of all strategies, seeds, budgets, cycles and references."""
-    files = [
-        f"{RUN}/{b}/{'initial' if c == 1 else s}/seed-{k}/cycle-{c:03d}/metrics.json"
-        for b in S["budget"]
-        for s in S["strategies"]
-        for k in S["seeds"]
-        for c in range(1, S["cycles"] + 1)
-    ]
-    files += [
-        f"{RUN}/references/{r}/seed-{k}/metrics.json" for r in S["references"] for k in S["seeds"]
-    ]
-    return sorted(set(files))
-
-
-def report_files():
-    """Return what a run ends with."""
-    files = [f"{RUN}/curves.csv", f"{RUN}/report/reach.md"]
-    for budget in S["budget"]:
-        for kind in ("curves", "classes", "regions"):
-            files.append(f"{RUN}/report/{kind}-{budget}.png")
-    return files
-
-
 rule report:
     input:
         report_files(),
@@ -51,6 +27,8 @@ rule collect_curves:
         curves="results/{run}/curves.csv",
     log:
         "logs/{run}/collect_curves.log",
+    conda:
+        ENVIRONMENT
     script:
         "../scripts/collect_curves.py"
 
@@ -63,6 +41,8 @@ rule plot_curves:
         pdf="results/{run}/report/curves-{budget}.pdf",
     log:
         "logs/{run}/report/curves-{budget}.log",
+    conda:
+        ENVIRONMENT
     params:
         **FIGURE,
     script:
@@ -77,6 +57,8 @@ rule plot_per_class:
         pdf="results/{run}/report/classes-{budget}.pdf",
     log:
         "logs/{run}/report/classes-{budget}.log",
+    conda:
+        ENVIRONMENT
     params:
         **FIGURE,
     script:
@@ -91,6 +73,8 @@ rule tabulate_reach:
         md="results/{run}/report/reach.md",
     log:
         "logs/{run}/report/reach.log",
+    conda:
+        ENVIRONMENT
     params:
         x=COST,
         share=S["report"]["share"],
@@ -101,15 +85,13 @@ rule tabulate_reach:
 rule plot_overlays:
     input:
         pool=f"results/{{run}}/pools/seed-{S['seeds'][0]}.csv",
-        regions=[
-            f"results/{{run}}/{{budget}}/{'initial' if S['cycles'] == 1 else s}"
-            f"/seed-{S['seeds'][0]}/cycle-{S['cycles']:03d}/history.csv"
-            for s in S["strategies"]
-        ],
+        regions=last_histories,
     output:
         png="results/{run}/report/regions-{budget}.png",
     log:
         "logs/{run}/report/regions-{budget}.log",
+    conda:
+        ENVIRONMENT
     params:
         strategies=S["strategies"],
         layout=LAYOUT,

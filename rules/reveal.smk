@@ -15,6 +15,8 @@ rule reveal_labels:
         labels=f"{CYCLE}/labels.csv",
     log:
         f"{CYCLE}/reveal.log".replace("results/", "logs/", 1),
+    conda:
+        ENVIRONMENT
     params:
         layout=LAYOUT,
     script:
@@ -29,6 +31,8 @@ rule reveal_all:
         labels="results/{run}/references/seed-{seed}/labels.csv",
     log:
         "logs/{run}/references/seed-{seed}/reveal.log",
+    conda:
+        ENVIRONMENT
     params:
         layout=LAYOUT,
     script:

@@ -16,6 +16,8 @@ rule select_initial:
     wildcard_constraints:
         strategy="initial",
         cycle="001",
+    conda:
+        ENVIRONMENT
     params:
         layout=LAYOUT,
         task=S["task"],
@@ -30,7 +32,7 @@ rule select_regions:
         pool=POOL,
         history=previous("history.csv"),
         images=previous("images.csv"),
-        predictions=lambda w: predictions_of(folder_of(w, int(w.cycle) - 1)),
+        predictions=lambda w: predictions_of(previous_folder(w)),
     output:
         regions=f"{CYCLE}/regions.csv",
         history=f"{CYCLE}/history.csv",
@@ -42,6 +44,8 @@ rule select_regions:
     wildcard_constraints:
         strategy="(?!initial/)[a-z][a-z0-9_]*",
         cycle="(?!001)[0-9]{3}",
+    conda:
+        ENVIRONMENT
     params:
         definition=lambda w: S["definitions"][w.strategy],
         layout=LAYOUT,

@@ -5,13 +5,6 @@ Out: model/, training.json. Checkpoints to resume from lie at the same path unde
 """
 
 
-def warm_start(wildcards):
-    """Return the model a training starts from: the cycle before, if the learner wants it."""
-    if SCIENCE["settings"].get("start", "scratch") == "scratch":
-        return []
-    return previous("model")(wildcards)
-
-
 rule train:
     input:
         pool=POOL,
@@ -25,6 +18,8 @@ rule train:
         f"{CYCLE}/train.log".replace("results/", "logs/", 1),
     benchmark:
         f"{CYCLE}/train.tsv".replace("results/", "benchmarks/", 1)
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=1,
