@@ -77,15 +77,21 @@ def start_run():
     file = Path(RUN, "config.yaml")
     try:
         if S["generate"] is None and not Path(RUN, "pool.csv").exists():
-            check_data(S["data_root"], LAYOUT)
+            check_data(S["data_root"], LAYOUT, S["split"], S["seeds"])
     except (DataError, ConfigError) as error:
         raise WorkflowError(str(error)) from None
     save_settings(S, file)
 
 
 def clean_work():
-    """Drop the checkpoints of finished trainings."""
-    shutil.rmtree(Path("work", S["run"]), ignore_errors=True)
+    """Drop the checkpoints of finished trainings; a killed one will resume from its own."""
+    work = Path("work", S["run"])
+    for model in list(work.glob("**/model")):
+        if Path("results", model.relative_to("work").parent, "training.json").exists():
+            shutil.rmtree(model, ignore_errors=True)
+    for folder in sorted(work.glob("**/"), reverse=True):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def warm_start(wildcards):

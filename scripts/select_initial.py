@@ -22,7 +22,7 @@ def select_initial(
 ) -> None:
     """Write the regions of the first cycle."""
     rows = read_pool(pool, "train")
-    state = pool_state(rows, [], None, task, layout["classes"])
+    state = pool_state(rows, [], None, task, layout["classes"], budget.window)
     choice, _ = choose(
         state, rows, [], None, RANDOM, budget, seed, 1, centres_from(layout, centres)
     )

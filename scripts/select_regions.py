@@ -33,7 +33,7 @@ def select_regions(
     """Write this cycle's ``regions``, the whole ``history`` and the strategy's image ``scores``."""
     rows, before = read_pool(pool, "train"), read_regions(history)
     known = read_statistics(statistics, layout["classes"], definition["tau"])
-    state = pool_state(rows, before, known, task, layout["classes"])
+    state = pool_state(rows, before, known, task, layout["classes"], budget.window)
     choice, scores = choose(
         state,
         rows,

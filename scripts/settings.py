@@ -15,6 +15,13 @@ from glue.files import write_text
 # Keys whose change leaves every finished result valid.
 NOT_SCIENCE = ("strategies", "references", "seeds", "cycles", "budget", "report", "class_colours")
 
+# Sections whose values are typed, and the options of layouts that are no text.
+TYPED = (
+    "decomp", "convnet", "report", "split", "random_centres", "groups", "generate", "region",
+    "thresholds", "background",
+)  # fmt: skip
+TYPED_OPTIONS = ("downsample", "void", "channel", "check_counts")
+
 
 def _listed(value: Any) -> Any:
     if isinstance(value, str):
@@ -26,6 +33,22 @@ def _integer(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return int(value) if isinstance(value, str) and value.strip().isdigit() else value
+
+
+def _typed(value: Any) -> Any:
+    """Give numbers, truth values and null their types: nested ones come as text from Snakemake."""
+    if isinstance(value, dict):
+        return {key: _typed(held) for key, held in value.items()}
+    if isinstance(value, list):
+        return [_typed(held) for held in value]
+    if not isinstance(value, str) or value.lstrip().startswith("#"):  # a colour, not a comment
+        return value
+    try:
+        found = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    plain = isinstance(found, bool | int | float) or (found is None and value.strip() != "")
+    return found if plain else value
 
 
 def normalise(config: dict[str, Any]) -> dict[str, Any]:
@@ -43,9 +66,13 @@ def normalise(config: dict[str, Any]) -> dict[str, Any]:
     for key in ("cycles", "steps", "full_steps", "shards"):
         out[key] = _integer(out.get(key))
     if isinstance(out.get("region"), str):
-        out["region"] = [_integer(v) for v in out["region"].replace("x", ",").split(",")]
+        out["region"] = out["region"].replace("x", ",").split(",")
+    out |= {key: _typed(out[key]) for key in TYPED if key in out}
+    if isinstance(out.get("layout_options"), dict):
+        options = out["layout_options"]
+        options |= {key: _typed(options[key]) for key in TYPED_OPTIONS if key in options}
     if out.get("data_root") is not None:
-        out["data_root"] = str(out["data_root"])
+        out["data_root"] = str(Path(str(out["data_root"])).expanduser())
     run = out.get("run")
     out["run"] = f"{out.get('dataset')}-{out.get('learner')}" if run is None else str(run)
     return out
@@ -97,9 +124,9 @@ def load_settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
             raise ConfigError(
                 f"{key} {settings[key]!r} is unknown; {nearest(settings[key], known)}"
             )
-    settings["definitions"] = _definitions(settings, root / "config/strategies.yaml")
     _check_data_root(settings)
     _check_consistency(settings)
+    settings["definitions"] = _definitions(settings, root / "config/strategies.yaml")
     return settings
 
 
@@ -167,7 +194,7 @@ def _check_consistency(settings: dict[str, Any]) -> None:
         raise ConfigError(f"background {settings['background']} is not a class index")
     split = settings["split"]
     if split and "folds" not in split and not math.isclose(sum(split.values()), 1):
-        raise ConfigError(f"split: shares {split} sum to {sum(split.values())}, not 1")
+        raise ConfigError(f"split: shares {split} sum to {sum(split.values()):g}, not 1")
     if split and "folds" in split and max(settings["seeds"]) >= split["folds"]:
         raise ConfigError(
             f"seeds {settings['seeds']}: seed k holds out fold k, and there are {split['folds']}"
@@ -175,6 +202,9 @@ def _check_consistency(settings: dict[str, Any]) -> None:
     from layouts import get_layout
     from learners import describe_learner
 
+    layout = get_layout(settings["layout"], settings["layout_options"], classes)
+    if layout.task != task:
+        raise ConfigError(f"layout {layout.name!r} holds task {layout.task!r}, not {task!r}")
     learner = describe_learner(settings["learner"])
     if task not in learner.tasks:
         raise ConfigError(
@@ -182,9 +212,6 @@ def _check_consistency(settings: dict[str, Any]) -> None:
             f"only {sorted(learner.tasks)}"
         )
     learner.check(settings.get(settings["learner"], {}), task)
-    layout = get_layout(settings["layout"], settings["layout_options"], classes)
-    if layout.task != task:
-        raise ConfigError(f"layout {layout.name!r} holds task {layout.task!r}, not {task!r}")
 
 
 def science(settings: dict[str, Any]) -> dict[str, Any]:

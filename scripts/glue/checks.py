@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from .errors import DataError
+from .pool import assign_splits
 
-def check_data(root: str, layout: dict[str, Any]) -> None:
-    """Index a dataset and open every image and label of it.
+
+def check_data(
+    root: str, layout: dict[str, Any], split: dict[str, Any] | None, seeds: Iterable[int]
+) -> None:
+    """Index a dataset, open every image and label of it, and split it as every seed will.
 
     Raises:
         DataError: naming the files, what was found and what is allowed.
@@ -16,5 +22,14 @@ def check_data(root: str, layout: dict[str, Any]) -> None:
 
     opened = get_layout(**layout)
     rows = opened.index(Path(root))
+    for seed in seeds:
+        try:
+            seen = {row.split for row in assign_splits(rows, split, seed)}
+        except ValueError as error:
+            raise DataError(f"{root}: {error}") from None
+        if not {"train", "test"} <= seen:
+            raise DataError(
+                f"{root}: images in split {', '.join(sorted(seen))} alone; train and test need some"
+            )
     print(f"Checking {len(rows)} images or RoIs in {root} ...", flush=True)
     opened.check(rows)

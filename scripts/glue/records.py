@@ -26,7 +26,8 @@ class Record:
         confident: (T, C) int64, how often with a confidence above each of the T thresholds.
         mean_uncertainty: mean over the unlabelled pixels (RoIs), 0 where there is none.
         labels: (H, W) or (D, H, W) uint8 pseudo-labels; ``None`` for RoIs.
-        uncertainty: uint8, same shape, 0..255 for 0..the measure's maximum; if asked for.
+        uncertainty: uint8, same shape, 0..255 for 0..the measure's maximum, if asked for; RoIs:
+            (M,) float32, 0..1.
         probabilities: (M, C) float32 of the image's RoIs; ``None`` for segmentation.
         rois: identifiers of these M RoIs.
     """

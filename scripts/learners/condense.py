@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from .base import UNCERTAINTIES
+from glue.records import Record
+
+from .base import UNCERTAINTIES, Request
 
 CHUNK = 1 << 22  # positions at a time: bounds the temporaries on large volumes
 
@@ -99,3 +101,15 @@ def condense(
     return Condensed(
         number, counts[0], counts[1:], mean, labels.reshape(shape), uncertainty.reshape(shape)
     )
+
+
+def with_roi_uncertainty(record: Record, request: Request) -> Record:
+    """Return the record of an image of RoIs with the uncertainty of each, if it is asked for.
+
+    Exact float32 (M,), 0 (certain) to 1, from the probabilities that the record holds anyway; other
+    records come back as they are.
+    """
+    if record.probabilities is None or "uncertainty" not in request.needs:
+        return record
+    probabilities = torch.from_numpy(record.probabilities.T.copy())
+    return replace(record, uncertainty=uncertainty_of(probabilities, request.uncertainty).numpy())

@@ -36,6 +36,7 @@ def check_definition(name: str, definition: dict[str, Any], settings: dict[str, 
                 f"strategy {name!r}: {key} {part!r} does not do task {settings['task']!r}, "
                 f"only {sorted(selector.tasks)}"
             )
+    _check_learner(name, definition, settings["learner"])
     if definition["tau"] not in settings["thresholds"]:
         raise ConfigError(
             f"strategy {name!r}: tau {definition['tau']} is not among the thresholds that "
@@ -47,6 +48,15 @@ def check_definition(name: str, definition: dict[str, Any], settings: dict[str, 
                 f"strategy {name!r}: emphasis of unknown class {cls!r}; "
                 f"{nearest(cls, settings['classes'])}"
             )
+
+
+def _check_learner(name: str, definition: dict[str, Any], learner: str) -> None:
+    from learners import describe_learner
+
+    if "features" in needs_of(definition) and not describe_learner(learner).has_features:
+        raise ConfigError(
+            f"strategy {name!r} needs features of regions, and learner {learner!r} has none"
+        )
 
 
 def needs_of(definition: dict[str, Any]) -> frozenset[str]:

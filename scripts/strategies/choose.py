@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from decomp_core import rotate_images
+from decomp_core import Region, random_regions, rotate_images
 from glue.pool import by_image, openings, size_of, taken_of
 from glue.records import Record
 from glue.rng import generator
@@ -16,7 +16,7 @@ from glue.tables import PoolRow, RegionRow
 
 from . import IMAGE_SELECTORS, REGION_SELECTORS
 from .image_selectors import class_weights
-from .registry import PoolState, RegionTask
+from .registry import PoolState, RegionTask, Selector
 
 Centres = Callable[[PoolRow], "np.ndarray | None"]
 
@@ -50,13 +50,15 @@ def pool_state(
     statistics: dict[str, tuple[int, np.ndarray, np.ndarray, float]] | None,
     task: str,
     classes: Sequence[str],
+    window: tuple[int, int],
 ) -> PoolState:
     """Put together what image selectors see.
 
     ``statistics`` per image: unlabelled count, predicted (C,), confident (C,), mean uncertainty;
-    ``None`` before there is a model.
+    ``None`` before there is a model. ``window`` is the size of windows (unused for RoIs): an image
+    that has no room for one more has nothing left to annotate.
     """
-    groups = by_image(rows)
+    groups, taken = by_image(rows), taken_of(history)
     names = tuple(groups)
     opened = openings(history)
     empty = (np.zeros(len(classes), np.int64),) * 2
@@ -72,6 +74,7 @@ def pool_state(
         images=names,
         sizes=np.array([size_of(g) for g in groups.values()], np.int64),
         unlabelled=np.array([known[n][0] for n in names], np.int64),
+        room=np.array([_has_room(groups[n][0], taken.get(n, ()), window) for n in names], bool),
         openings=np.array([opened[n] for n in names], np.int64),
         predicted=np.stack([known[n][1] for n in names]),
         confident=np.stack([known[n][2] for n in names]),
@@ -79,6 +82,27 @@ def pool_state(
         task=task,
         classes=tuple(classes),
     )
+
+
+def _has_room(row: PoolRow, taken: Iterable[Any], window: tuple[int, int]) -> bool:
+    """Whether one more window fits in an image beside what is annotated; true for RoIs."""
+    if row.roi or not taken:
+        return True
+    size, _ = clip_window(window, row)
+    plane = [s for a, s in enumerate(row.shape) if a != row.axis]
+    slices = 1 if row.axis is None else row.shape[row.axis]
+    positions = slices * (plane[0] - size[0] + 1) * (plane[1] - size[1] + 1)
+    if sum(_blocks(region, row.axis, size) for region in taken) < positions:
+        return True
+    rng = np.random.default_rng(0)  # whether there is any does not depend on it
+    return bool(random_regions(row.shape, 1, size, rng, taken=taken, axis=row.axis))
+
+
+def _blocks(region: Region, axis: int | None, size: tuple[int, int]) -> int:
+    """Most positions of a window of ``size`` at which it can overlap a region."""
+    height, width = (s for a, s in enumerate(region.size) if a != axis)
+    depth = 1 if axis is None else region.size[axis]
+    return depth * (height + size[0] - 1) * (width + size[1] - 1)
 
 
 def _annotated(history: Iterable[RegionRow], image: str) -> int:
@@ -137,23 +161,26 @@ def _fill(
     cycle: int,
     centres: Centres,
 ) -> None:
-    row, select = group[0], REGION_SELECTORS[definition["regions"]].run
+    row, selector = group[0], REGION_SELECTORS[definition["regions"]]
+    select = selector.run
     if row.roi:
         rois = [r.roi for r in group]
         if record is not None and list(record.rois) != rois:
             raise ValueError(f"{row.image}: the prediction's RoIs are not those of the pool")
         held = tuple(i for i, roi in enumerate(rois) if roi in taken)
         task = RegionTask(
-            record, (len(rois),), None, (), held, budget.regions, weights, None, definition
+            record, (len(rois),), None, (), held, budget.regions, weights, options=definition
         )
-        chosen = [_roi_row(cycle, row.image, rois[i], record, i) for i in select(task, rng)]
+        chosen = [
+            _roi_row(cycle, row.image, rois[i], record, i, selector) for i in select(task, rng)
+        ]
     else:
         window, note = clip_window(budget.window, row)
         if note:
             choice.reports.append(note)
         task = RegionTask(
             record, row.shape, row.axis, window, tuple(taken), budget.regions, weights,
-            centres(row), definition,
+            lambda: centres(row), definition,
         )  # fmt: skip
         kind = "window" if row.axis is None else "slice_window"
         chosen = [RegionRow.of(cycle, row.image, kind, r, 0) for r in select(task, rng)]
@@ -165,13 +192,16 @@ def _fill(
     choice.rows.extend(replace(r, order=first + i) for i, r in enumerate(chosen))
 
 
-def _roi_row(cycle: int, image: str, roi: str, record: Record | None, i: int) -> RegionRow:
-    none = (None,) * 6
-    if record is None:
-        return RegionRow(cycle, image, "roi", *none, roi, None, None, 0)
-    cls = int(record.probabilities[i].argmax())
-    score = float(record.probabilities[i, cls])
-    return RegionRow(cycle, image, "roi", *none, roi, cls, score, 0)
+def _roi_row(
+    cycle: int, image: str, roi: str, record: Record | None, i: int, selector: Selector
+) -> RegionRow:
+    cls = score = None
+    if record is not None and selector.by_class:
+        cls = int(record.probabilities[i].argmax())
+        score = float(record.probabilities[i, cls])
+    elif record is not None and "uncertainty" in selector.needs:
+        score = float(record.uncertainty[i])
+    return RegionRow(cycle, image, "roi", *(None,) * 6, roi, cls, score, 0)
 
 
 def clip_window(window: tuple[int, int], row: PoolRow) -> tuple[tuple[int, int], str]:

@@ -22,7 +22,7 @@ def random(task: RegionTask, rng: np.random.Generator) -> list[Region] | list[in
         task.shape,
         rng,
         taken=task.taken,
-        centres=task.centres,
+        centres=task.centres(),
         axis=task.axis,
     )
 
@@ -40,7 +40,7 @@ def uncertain(task: RegionTask, rng: np.random.Generator) -> list[Region] | list
     )
 
 
-@register_regions("decomp")
+@register_regions("decomp", by_class=True)
 def decomp(task: RegionTask, rng: np.random.Generator) -> list[Region] | list[int]:
     """Draw a class, take the region richest in it, again and again (DECOMP, Sec. 3.2.3)."""
     from decomp_core import decomp_regions, decomp_rois

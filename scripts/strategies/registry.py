@@ -22,6 +22,7 @@ class PoolState:
         images: N names.
         sizes: (N,) int64, pixels (voxels, RoIs) of each image.
         unlabelled: (N,) int64, those not annotated yet.
+        room: (N,) bool, images in which a further window fits; all true for RoIs.
         openings: (N,) int64, in how many cycles each image was opened so far.
         predicted: (N, C) int64, predictions per class over unlabelled pixels.
         confident: (N, C) int64, those above the strategy's tau.
@@ -33,6 +34,7 @@ class PoolState:
     images: tuple[str, ...]
     sizes: np.ndarray
     unlabelled: np.ndarray
+    room: np.ndarray
     openings: np.ndarray
     predicted: np.ndarray
     confident: np.ndarray
@@ -43,7 +45,7 @@ class PoolState:
     @property
     def available(self) -> np.ndarray:
         """(N,) bool: images with something left to annotate."""
-        return self.unlabelled > 0
+        return (self.unlabelled > 0) & self.room
 
     @property
     def eligible(self) -> np.ndarray:
@@ -66,7 +68,8 @@ class RegionTask:
         taken: regions annotated before; for RoIs their positions in ``record.rois``.
         n: regions asked for.
         weights: (C,) sampling weights of the classes (Eq. 2).
-        centres: boolean mask in which random windows are centred, or ``None``.
+        centres: returns the boolean mask in which random windows are centred, or ``None``; it
+            opens the volume, so only what draws at random asks for it.
         options: the strategy's definition.
     """
 
@@ -77,7 +80,7 @@ class RegionTask:
     taken: tuple[Any, ...]
     n: int
     weights: np.ndarray | None = None
-    centres: np.ndarray | None = None
+    centres: Callable[[], np.ndarray | None] = lambda: None
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -87,11 +90,15 @@ RegionChoice = Callable[[RegionTask, np.random.Generator], "list[Region] | list[
 
 @dataclass(frozen=True)
 class Selector:
-    """A selector, what it needs of a prediction and the tasks it does."""
+    """A selector, what it needs of a prediction and the tasks it does.
+
+    ``by_class``: a class is behind each of its choices (RoIs: the one that is predicted).
+    """
 
     run: Callable[..., Any]
     needs: frozenset[str]
     tasks: frozenset[str]
+    by_class: bool = False
 
 
 IMAGE_SELECTORS: dict[str, Selector] = {}
@@ -99,12 +106,16 @@ REGION_SELECTORS: dict[str, Selector] = {}
 
 
 def _register(
-    table: dict[str, Selector], name: str, needs: frozenset[str], tasks: frozenset[str]
+    table: dict[str, Selector],
+    name: str,
+    needs: frozenset[str],
+    tasks: frozenset[str],
+    by_class: bool = False,
 ) -> Callable[[Any], Any]:
     def add(function: Any) -> Any:
         if name in table:
             raise ValueError(f"selector {name!r} is registered twice")
-        table[name] = Selector(function, needs, tasks)
+        table[name] = Selector(function, needs, tasks, by_class)
         return function
 
     return add
@@ -118,10 +129,13 @@ def register_images(
 
 
 def register_regions(
-    name: str, needs: frozenset[str] = frozenset(), tasks: frozenset[str] = TASKS
+    name: str,
+    needs: frozenset[str] = frozenset(),
+    tasks: frozenset[str] = TASKS,
+    by_class: bool = False,
 ) -> Callable[[RegionChoice], RegionChoice]:
     """Register ``f(task, rng) -> regions`` (RoIs: positions) as a region selector."""
-    return _register(REGION_SELECTORS, name, needs, tasks)
+    return _register(REGION_SELECTORS, name, needs, tasks, by_class)
 
 
 # The built-in selectors register themselves when the tables are first asked for.

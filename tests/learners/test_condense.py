@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from glue.records import Record, read_records, write_shard
+from learners import Request
 from learners import condense as module
-from learners.condense import condense, uncertainty_of
+from learners.condense import condense, uncertainty_of, with_roi_uncertainty
 
 
 def _slow(p: np.ndarray, valid: np.ndarray, taus: tuple[float, ...], measure: str) -> tuple:
@@ -70,6 +73,19 @@ def test_threshold_is_strict_and_ties_go_to_the_first_class() -> None:
 def test_uncertainty_runs_from_certain_to_uniform(measure: str) -> None:
     p = torch.tensor([[1.0, 1 / 3], [0.0, 1 / 3], [0.0, 1 / 3]])
     np.testing.assert_allclose(uncertainty_of(p, measure), [0, 1], atol=1e-6)
+
+
+def test_rois_have_their_own_uncertainty_where_it_is_asked_for(tmp_path: Path) -> None:
+    p = np.float32([[0.5, 0.5], [1, 0], [0.9, 0.1]])
+    record = Record(
+        "slide", 3, np.array([3, 0]), np.array([[2, 0]]), 0.5, probabilities=p, rois=("a", "b", "c")
+    )
+    assert with_roi_uncertainty(record, Request(frozenset({"labels"}), (0.7,))) is record
+    asked = Request(frozenset({"labels", "uncertainty"}), (0.7,))
+    write_shard(tmp_path / "shard.zip", [with_roi_uncertainty(record, asked)])
+    (held,) = read_records([tmp_path / "shard.zip"])
+    third = -(0.9 * math.log(0.9) + 0.1 * math.log(0.1)) / math.log(2)
+    np.testing.assert_allclose(held.uncertainty, [1, 0, third], atol=1e-6)
 
 
 def test_nothing_valid() -> None:

@@ -125,7 +125,7 @@ class World:
             k: (r.unlabelled, r.predicted, r.confident[0], r.mean_uncertainty)
             for k, r in records.items()
         }
-        state = pool_state(self.rows, history, statistics, self.task, CLASSES)
+        state = pool_state(self.rows, history, statistics, self.task, CLASSES, budget.window)
         choice, _ = choose(
             state, self.rows, history, lambda names: [records[n] for n in sorted(names)],
             entry, budget, seed, cycle,
@@ -179,4 +179,3 @@ def check_rotation(world: World, history: list[RegionRow], cycles: int) -> None:
         if max(counts) - min(counts) > 1:
             exhausted = [i for i in by_image(world.rows) if after[i] == min(counts)]
             assert all(before[i] == after[i] for i in exhausted)
-            assert world.task == "roi"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from glue.errors import ConfigError
-from strategies import check_definition, needs_of
+from glue.tables import PoolRow
+from learners import LEARNERS
+from strategies import REGION_SELECTORS, check_definition, needs_of
+from strategies.choose import Budget, choose, pool_state
 from strategies.image_selectors import class_weights, decomp_images
-from strategies.registry import PoolState, register_images
+from strategies.registry import PoolState, Selector, register_images
 
-from .contract import definition
+from .contract import CLASSES, World, definition
 
 
 def state(
@@ -21,6 +26,7 @@ def state(
         images=tuple(f"i{k}" for k in range(n)),
         sizes=np.full(n, 100),
         unlabelled=kw.get("unlabelled", np.full(n, 100)),
+        room=np.ones(n, bool),
         openings=kw.get("openings", np.zeros(n, int)),
         predicted=np.array(predicted),
         confident=np.array(confident),
@@ -68,7 +74,7 @@ def test_needs_follow_from_the_parts() -> None:
     assert needs_of(definition("uncertainty")) == {"labels", "uncertainty"}
 
 
-SETTINGS = {"task": "2d", "thresholds": [0.5, 0.7], "classes": ["a", "b"]}
+SETTINGS = {"task": "2d", "learner": "convnet", "thresholds": [0.5, 0.7], "classes": ["a", "b"]}
 
 
 @pytest.mark.parametrize(
@@ -83,6 +89,45 @@ SETTINGS = {"task": "2d", "thresholds": [0.5, 0.7], "classes": ["a", "b"]}
 def test_wrong_entries_are_refused(change: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_definition("mine", {**definition("decomp"), **change}, SETTINGS)
+
+
+def test_a_learner_without_features_is_refused_where_they_are_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    part = Selector(lambda task, rng: [], frozenset({"features"}), frozenset({"2d"}))
+    monkeypatch.setitem(REGION_SELECTORS, "cluster", part)
+    entry = {**definition("decomp"), "regions": "cluster"}
+    check_definition("mine", entry, SETTINGS)
+    plain = replace(LEARNERS["convnet"], has_features=False)
+    monkeypatch.setitem(LEARNERS, "plain", plain)
+    with pytest.raises(ConfigError, match="'mine' needs features .* learner 'plain' has none"):
+        check_definition("mine", entry, {**SETTINGS, "learner": "plain"})
+
+
+@pytest.mark.parametrize("name", ["random", "uncertainty", "decomp"])
+def test_only_random_windows_open_the_volume_for_its_body(name: str) -> None:
+    world, opened = World.make("3d"), []
+    records = world.records([])
+    statistics = {
+        k: (r.unlabelled, r.predicted, r.confident[0], r.mean_uncertainty)
+        for k, r in records.items()
+    }
+
+    def centres(row: PoolRow) -> np.ndarray:
+        opened.append(row.image)
+        body = np.zeros(row.shape, bool)
+        body[2, 8:12, 8:12] = True
+        return body
+
+    budget = Budget(2, 1, (3, 5))
+    state = pool_state(world.rows, [], statistics, "3d", CLASSES, budget.window)
+    choice, _ = choose(
+        state, world.rows, [], lambda names: [records[n] for n in names],
+        definition(name), budget, 0, 2, centres,
+    )  # fmt: skip
+    assert opened == ([r.image for r in choice.rows] if name == "random" else [])
+    if name == "random":
+        assert all(r.z == 2 and 8 <= r.y + 1 < 12 and 8 <= r.x + 2 < 12 for r in choice.rows)
 
 
 def test_duplicate_selector_names_are_refused() -> None:

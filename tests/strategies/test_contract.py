@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from decomp_core import Region
 from glue.pool import by_image, openings
+from glue.tables import RegionRow
 from strategies.choose import Budget
 
 from .contract import World, check_rotation, check_valid, definition, supported
@@ -23,6 +27,30 @@ def test_valid_over_cycles_until_the_pool_runs_out(name: str, task: str) -> None
         assert len(history) == len(world.rows)
 
 
+def test_full_images_leave_the_rotation(name: str, task: str) -> None:
+    if task == "roi":
+        pytest.skip("a RoI always fits")
+    world = World.make(task, n=3)
+    full, once, twice = by_image(world.rows)
+    shape = by_image(world.rows)[full][0].shape
+    # All but a margin of ``full`` is annotated: it was opened less often, but no window fits.
+    regions = {
+        full: [Region((0,) * len(shape), (*shape[:-1], shape[-1] - 3))],
+        once: [Region((0,) * len(shape), (1,) * len(shape))],
+        twice: [Region((k,) * len(shape), (1,) * len(shape)) for k in range(2)],
+    }
+    kind = "window" if task == "2d" else "slice_window"
+    history = [
+        RegionRow.of(cycle, image, kind, region, 0)
+        for image, held in regions.items()
+        for cycle, region in enumerate(held, start=1)
+    ]
+    history += [replace(r, cycle=3, y=8) for r in history if r.image != full]
+    choice = world.cycle(definition(name), history, 4, Budget(1, 2, SMALL.window))
+    assert {r.image for r in choice.rows} == {once}
+    assert choice.reports == []
+
+
 def test_whole_budget_is_used_when_it_fits(name: str, task: str) -> None:
     world = World.make(task)
     choice = world.cycle(definition(name), [], 2, SMALL)
@@ -31,6 +59,16 @@ def test_whole_budget_is_used_when_it_fits(name: str, task: str) -> None:
         fits = min(3, len(groups[image])) if task == "roi" else 3
         assert sum(r.image == image for r in choice.rows) == fits
     assert len({r.image for r in choice.rows}) == 2
+
+
+def test_a_class_is_named_where_one_is_behind_the_choice(name: str, task: str) -> None:
+    world, entry = World.make(task), definition(name)
+    rows = world.cycle(entry, [], 2, SMALL).rows
+    assert {r.cls is not None for r in rows} == {entry["regions"] == "decomp"}
+    assert {r.score is not None for r in rows} == {entry["regions"] != "random"}
+    for r in (r for r in rows if task == "roi" and entry["regions"] == "uncertainty"):
+        place = [q.roi for q in by_image(world.rows)[r.image]].index(r.roi)
+        assert r.score == pytest.approx(world.uncertainty[r.image][place])
 
 
 def test_same_seed_same_choice_other_seed_other_choice(name: str, task: str) -> None:

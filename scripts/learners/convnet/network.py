@@ -10,6 +10,10 @@ from torch import Tensor, nn
 CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 NORM = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 UPSAMPLING = {2: "bilinear", 3: "trilinear"}
+# Adam moves a weight by at most the learning rate per step, and logits that tell a rare class
+# from its surroundings are large: without the gain, classes under 2 % of the pixels are still
+# never predicted after hundreds of steps, even in an image that the network was trained on.
+GAIN = 10.0
 
 
 class Unit(nn.Sequential):
@@ -41,6 +45,22 @@ class Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, width, *spatial) to the same shape."""
         return x + self.second(self.first(x))
+
+
+class Head(nn.Module):
+    """A convolution of kernel 1 whose output is multiplied by ``GAIN``.
+
+    It learns ``GAIN`` times as fast as the plain layer; the first logits are wider apart, too,
+    which passes a stronger signal to the features from the first step on.
+    """
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, F, ...) to logits (N, classes, ...)."""
+        return self.layer(x) * GAIN
 
 
 class Encoder(nn.Module):
@@ -82,7 +102,7 @@ class Segmenter(nn.Module):
             CONV[dim](coarse, fine, 1) for fine, coarse in zip(widths[:-1], widths[1:], strict=True)
         )
         self.fuse = nn.ModuleList(Unit(dim, w, w) for w in widths[:-1])
-        self.head = CONV[dim](width, classes, 1)
+        self.head = Head(CONV[dim](width, classes, 1))
 
     def features(self, x: Tensor) -> Tensor:
         """(N, channels, *spatial) to the bottleneck, (N, F, *coarse)."""

@@ -1,0 +1,314 @@
+"""Runs killed by every signal at every stage: what the next start of the launcher makes of them.
+
+That a change of seed, settings or steps resumes nothing is in ``tests/learners``, and that a
+second launcher is refused in ``test_launch.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from glue.tables import read_labels, read_pool
+from launch import has_locks
+from launching.processes import LAUNCH_VARIABLE
+from launching.state import read_record
+from layouts import get_layout
+from learners import FitJob, get_learner
+from learners.convnet.model import load_tensors
+from settings import read_yaml
+
+from .conftest import TINY, Run
+
+pytestmark = pytest.mark.slow
+
+WAIT = 120.0  # seconds for anything that takes about ten on an idle machine
+PULSE = 0.03  # seconds a training runs before it is looked at again
+STEPS = int(TINY["steps"])
+SECOND_CYCLE = {"strategies": "decomp", "cycles": "2", "convnet": "{checkpoint_every: 1}"}
+INITIAL, DECOMP = "2x3/initial/seed-0/cycle-001", "2x3/decomp/seed-0/cycle-002"
+CURVES = "results/tiny/curves.csv"
+
+
+class Killed(Run):
+    """A run whose processes are looked for, held and killed by what they work on."""
+
+    def launch(self, *words: str) -> subprocess.Popen[str]:
+        return self.start("--cores", "2", *words, program="launch")
+
+    def finish(self, *words: str, fails: bool = False) -> str:
+        return self.run("--cores", "2", *words, program="launch", fails=fails)
+
+    def jobs(self, script: str) -> list[psutil.Process]:
+        """Living jobs of a rule in this folder."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                word = process.cmdline()[1:2]
+                if (
+                    word
+                    and ".snakemake/scripts/" in word[0]
+                    and word[0].endswith(f".{script}.py")
+                    and Path(process.cwd()) == self.folder
+                    and not gone(process)
+                ):
+                    found.append(process)
+        return found
+
+    def hold(self, script: str) -> psutil.Process:
+        """Wait for a job and stop it as soon as it is there."""
+        until(lambda: bool(self.jobs(script)))
+        (job,) = self.jobs(script)
+        suspend(job)
+        return job
+
+    def hold_training(self, cycle: str) -> tuple[psutil.Process, int]:
+        """Stop a training when it has saved a step of its own; returns it and that step."""
+        before = self.saved_step(cycle)
+        job = self.hold("train")
+        limit = time.monotonic() + WAIT
+        while (step := self.saved_step(cycle)) <= before:
+            assert time.monotonic() < limit
+            job.resume()
+            time.sleep(PULSE)
+            assert not gone(job), "the training ended before it was held"
+            suspend(job)
+        assert step < STEPS, "the training was held too late"
+        assert not (self.folder / "results/tiny" / cycle / "model").exists()
+        return job, step
+
+    def saved_step(self, cycle: str) -> int:
+        """Step of the checkpoint that a training would resume from; 0 without one."""
+        files = list((self.folder / "work/tiny" / cycle).glob("model/key-*/checkpoint.pt"))
+        return load_tensors(files[0])["step"] if files else 0
+
+    def log(self, cycle: str) -> str:
+        return (self.folder / "logs/tiny" / cycle / "train.log").read_text()
+
+    def kill_snakemake(self, launcher: subprocess.Popen[str]) -> None:
+        """``kill -9`` of the launcher and of its Snakemake."""
+        record = read_record(self.folder)
+        assert record is not None and record.pid is not None
+        launcher.kill()
+        os.kill(record.pid, signal.SIGKILL)
+        until(lambda: gone(psutil.Process(record.pid)) if psutil.pid_exists(record.pid) else True)
+        launcher.wait()
+
+    def check_clean_end(self) -> None:
+        """No process, no lock and no open record is left."""
+        assert not self.jobs("train") and not self.jobs("select_regions")
+        record = read_record(self.folder)
+        assert record is not None and record.ended is not None
+        assert not has_locks(self.folder) or record.ended
+
+    def results(self) -> dict[str, bytes]:
+        """Contents of everything that a cycle ends with, but for the times it took."""
+        found: dict[str, bytes] = {}
+        for name in ("*.csv", "labels/*", "model/*", "metrics.json"):
+            found |= self.files(f"tiny/2x3/*/seed-0/cycle-*/{name}")
+        for path in found:
+            if path.endswith("metrics.json"):
+                metrics = json.loads(found[path])
+                found[path] = json.dumps({**metrics, "train_seconds": 0}).encode()
+        return {path: data for path, data in found.items() if not path.endswith("stats.json")}
+
+
+def until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < limit, "waited in vain"
+        time.sleep(0.01)
+
+
+def gone(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def suspend(job: psutil.Process) -> None:
+    job.suspend()
+    until(lambda: gone(job) or job.status() == psutil.STATUS_STOPPED)
+
+
+def has_pending(job: psutil.Process, number: int) -> bool:
+    """Whether a signal waits for a stopped process."""
+    lines = Path(f"/proc/{job.pid}/status").read_text().splitlines()
+    (mask,) = (line.split()[1] for line in lines if line.startswith("ShdPnd:"))
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+@pytest.fixture
+def killed(undisturbed: Run, tmp_path: Path) -> Iterator[Killed]:
+    """A fresh folder for the first two cycles of the undisturbed run, saved at every step."""
+    run = Killed(tmp_path / "killed", {**undisturbed.settings, **SECOND_CYCLE})
+    run.folder.mkdir()
+    yield run
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if LAUNCH_VARIABLE in process.environ() and Path(process.cwd()) == run.folder:
+                process.kill()
+
+
+def test_killed_again_and_again_it_ends_as_the_undisturbed_run(
+    killed: Killed, undisturbed: Run
+) -> None:
+    resumed = [kill_training_job(killed)]
+    finish_another_target(killed)
+    resumed.append(kill_snakemake_under_training(killed))
+    kill_selection_job(killed, survivor_of_before=killed.jobs("train"))
+    kill_snakemake_under_selection(killed)
+    printed = killed.log(INITIAL)
+    assert [f"resumed at step {step}" in printed for step in resumed] == [True, True], printed
+
+    stopped = [stop_by(killed, number) for number in (signal.SIGTERM, signal.SIGINT)]
+    killed.finish(CURVES)
+    printed = killed.log(DECOMP)
+    assert [f"resumed at step {step}" in printed for step in stopped] == [True, True], printed
+    killed.check_clean_end()
+    assert not (killed.folder / "work/tiny").exists()
+    compare(killed, undisturbed)
+
+
+def compare(killed: Killed, undisturbed: Run) -> None:
+    """The same bytes in every file of both cycles, and no others beside them."""
+    expected = Killed(undisturbed.folder, undisturbed.settings).results()
+    found = killed.results()
+    for cycle in (INITIAL, DECOMP):
+        own = {"history.csv", "regions.csv", "labels.csv", "metrics.json", "model/weights.pt"}
+        assert {f"tiny/{cycle}/{name}" for name in own} <= found.keys()
+        assert {p for p in found if cycle in p} <= {p for p in expected if cycle in p}
+    assert f"tiny/{INITIAL}/images.csv" in found
+    assert [path for path in found if found[path] != expected[path]] == []
+
+
+def kill_training_job(run: Killed) -> int:
+    launcher = run.launch(CURVES)
+    job, step = run.hold_training(INITIAL)
+    job.kill()
+    printed, _ = launcher.communicate(timeout=WAIT)
+    assert launcher.returncode != 0, printed
+    assert not (run.folder / "results/tiny" / INITIAL / "training.json").exists()
+    run.check_clean_end()
+    assert run.saved_step(INITIAL) == step
+    return step
+
+
+def finish_another_target(run: Killed) -> None:
+    """A run that ends well without the killed training leaves its checkpoints alone."""
+    step = run.saved_step(INITIAL)
+    truth = run.folder / "results/tiny/truth.json"
+    truth.unlink(missing_ok=True)
+    run.finish("results/tiny/truth.json")
+    assert truth.exists()
+    assert run.saved_step(INITIAL) == step
+
+
+def kill_snakemake_under_training(run: Killed) -> int:
+    """Leaves the training behind, stopped, so that it does not end by itself."""
+    launcher = run.launch(CURVES)
+    _, step = run.hold_training(INITIAL)
+    run.kill_snakemake(launcher)
+    return step
+
+
+def kill_selection_job(run: Killed, survivor_of_before: list[psutil.Process]) -> None:
+    """Kill a selection that has written one of its files; the survivor goes before any job."""
+    (survivor,) = survivor_of_before
+    launcher = run.launch(CURVES)
+    until(lambda: any(job.pid != survivor.pid for job in run.jobs("train")))
+    assert gone(survivor), "the survivor was there when its successor started"
+    half_written(run, run.hold("select_regions")).kill()
+    printed, _ = launcher.communicate(timeout=WAIT)
+    assert launcher.returncode != 0 and f"ending process {survivor.pid}" in printed, printed
+    run.check_clean_end()
+
+
+def kill_snakemake_under_selection(run: Killed) -> None:
+    launcher = run.launch(CURVES)
+    job = half_written(run, run.hold("select_regions"))
+    run.kill_snakemake(launcher)
+    job.kill()
+
+
+def half_written(run: Killed, selection: psutil.Process) -> psutil.Process:
+    """Leave what a selection leaves that is killed between two of its files."""
+    file = run.folder / "results/tiny" / DECOMP / "regions.csv"
+    assert not file.exists()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(run.folder / "results/tiny" / INITIAL / "regions.csv", file)
+    return selection
+
+
+def stop_by(run: Killed, number: signal.Signals) -> int:
+    """Ask the launcher to stop during a training; returns the step that it had saved then."""
+    launcher = run.launch(CURVES)
+    job, _ = run.hold_training(DECOMP)
+    launcher.send_signal(number)
+    until(lambda: has_pending(job, number))
+    job.resume()
+    printed, _ = launcher.communicate(timeout=WAIT)
+    assert launcher.returncode > 0, printed
+    run.check_clean_end()
+    assert not (run.folder / "results/tiny" / DECOMP / "model").exists()
+    step = run.saved_step(DECOMP)
+    if number == signal.SIGTERM:
+        assert f"stopped by a signal, saved at step {step}" in run.log(DECOMP)
+    return step
+
+
+def test_labels_changed_after_a_kill_resume_nothing(
+    killed: Killed, undisturbed: Run, street: Path, tmp_path: Path
+) -> None:
+    """The killed training is not continued on labels that it has not seen."""
+    shutil.copytree(street, tmp_path / "street")
+    killed.settings["data_root"] = str(tmp_path / "street")
+    target = f"results/tiny/{INITIAL}/training.json"
+    launcher = killed.launch(target)
+    job, _ = killed.hold_training(INITIAL)
+    job.kill()
+    launcher.communicate(timeout=WAIT)
+    for file in (tmp_path / "street/gtFine/train").rglob("*_labelIds.png"):
+        labels = np.asarray(Image.open(file))
+        Image.fromarray(labels[::-1].copy()).save(file)
+
+    killed.finish(target, "--forcerun", "reveal_labels")
+    assert "resumed" not in killed.log(INITIAL)
+    folder = killed.folder / "results/tiny"
+    assert json.loads((folder / INITIAL / "training.json").read_text())["resumed_from"] == 0
+    model = (folder / INITIAL / "model/weights.pt").read_bytes()
+    assert model == train_afresh(folder, tmp_path)
+    assert model != undisturbed.files(f"tiny/{INITIAL}/model/weights.pt").popitem()[1]
+
+
+def train_afresh(results: Path, out: Path) -> bytes:
+    """Weights of the first cycle's training on its present labels, without the workflow."""
+    config = read_yaml(results / "config.yaml")
+    job = FitJob(
+        layout=get_layout(config["layout"], config["layout_options"], config["classes"]),
+        rows={row.key: row for row in read_pool(results / "pools/seed-0.csv", "train")},
+        labels=read_labels(results / INITIAL / "labels.csv"),
+        out=out / "model",
+        work=out / "work",
+        seed=0,
+        steps=STEPS,
+        settings=config["convnet"],
+        classes=config["classes"],
+        task=config["task"],
+        previous=None,
+    )
+    get_learner("convnet").fit(job)
+    return (out / "model/weights.pt").read_bytes()

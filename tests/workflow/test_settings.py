@@ -1,0 +1,246 @@
+"""``scripts/settings.py`` without Snakemake: forms of values, refusals, and the guard of a run."""
+
+from __future__ import annotations
+
+import shutil
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from glue.errors import ConfigError
+from settings import guard_science, load_settings, normalise, read_yaml, save_settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Merge as Snakemake does: mappings key by key, everything else replaced."""
+    out = deepcopy(base)
+    for key, value in over.items():
+        held = out.get(key)
+        both = isinstance(value, dict) and isinstance(held, dict)
+        out[key] = merge(held, value) if both else deepcopy(value)
+    return out
+
+
+def config(dataset: str = "cityscapes_mini", **changes: Any) -> dict[str, Any]:
+    """Return what Snakemake would hand over: defaults, the dataset, the command line."""
+    defaults = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    own = yaml.safe_load((ROOT / f"config/datasets/{dataset}.yaml").read_text())
+    return merge(merge(defaults, own), {"dataset": dataset, **changes})
+
+
+def load(dataset: str = "cityscapes_mini", **changes: Any) -> dict[str, Any]:
+    """Resolve such a configuration."""
+    return load_settings(config(dataset, **changes), ROOT)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"seeds": 3}, {"seeds": [0, 1, 2]}),
+        ({"seeds": "3"}, {"seeds": [0, 1, 2]}),
+        ({"seeds": 2.0}, {"seeds": [0, 1]}),
+        ({"seeds": "0,2"}, {"seeds": [0, 2]}),
+        ({"seeds": ["0", "2"]}, {"seeds": [0, 2]}),
+        ({"seeds": [4]}, {"seeds": [4]}),
+        ({"seeds": "4,"}, {"seeds": [4]}),
+        ({"strategies": "decomp, random"}, {"strategies": ["decomp", "random"]}),
+        ({"references": "none"}, {"references": []}),
+        ({"references": None}, {"references": []}),
+        ({"references": "full"}, {"references": ["full"]}),
+        ({"budget": "5x4,10x2"}, {"budget": ["5x4", "10x2"]}),
+        ({"cycles": 3.0, "steps": "10"}, {"cycles": 3, "steps": 10}),
+        ({"region": "24x32"}, {"region": [24, 32]}),
+        ({"region": "24,32"}, {"region": [24, 32]}),
+        ({"region": ["24", "32"]}, {"region": [24, 32]}),
+        ({"thresholds": "0.3,0.7"}, {"thresholds": [0.3, 0.7]}),
+        ({"thresholds": 0.7}, {"thresholds": [0.7]}),
+        ({"run": None}, {"run": "cityscapes_mini-convnet"}),
+        ({"run": 1000.0}, {"run": "1000.0"}),
+        ({"run": 7}, {"run": "7"}),
+        ({"split": {"folds": "5"}}, {"split": {"folds": 5}}),
+        ({"groups": {"all": ["1", "2"]}}, {"groups": {"all": [1, 2]}}),
+    ],
+)
+def test_forms_of_the_command_line_become_one(given: dict, expected: dict) -> None:
+    once = normalise(config(**given))
+    assert {key: once[key] for key in expected} == expected
+    assert normalise(once) == once
+
+
+def test_nested_text_from_the_command_line_gets_its_type() -> None:
+    found = normalise(
+        config(
+            decomp={"tau": "0.5", "cap": "null", "score": "fraction", "emphasis": {"car": "2"}},
+            convnet={"crop": ["32", "32"], "augment": "false"},
+            layout_options={"downsample": "2"},
+            report={"overlay_images": "1", "colours": {"decomp": "#112233"}},
+        )
+    )
+    section = found["decomp"]
+    assert (section["tau"], section["cap"], section["score"]) == (0.5, None, "fraction")
+    assert section["emphasis"] == {"car": 2}
+    assert found["convnet"].items() >= {"crop": [32, 32], "augment": False}.items()
+    assert found["layout_options"]["downsample"] == 2
+    assert found["report"]["overlay_images"] == 1
+    assert found["report"]["colours"]["decomp"] == "#112233"
+    load_settings(found, ROOT)
+
+
+def test_names_that_look_like_numbers_stay_text() -> None:
+    found = normalise(config("kits23", layout_options={"exclude": ["00015"]}))
+    assert found["layout_options"]["exclude"] == ["00015"]
+    assert normalise(config("bracs_mini"))["classes"][0] == "N"
+
+
+def test_normalise_leaves_its_argument_alone_and_home_is_found() -> None:
+    given = config(data_root="~/data")
+    before = deepcopy(given)
+    assert normalise(given)["data_root"] == str(Path.home() / "data")
+    assert given == before
+
+
+@pytest.mark.parametrize(
+    "dataset", sorted(p.stem for p in (ROOT / "config/datasets").glob("*.yaml"))
+)
+def test_every_dataset_resolves_and_again_from_its_own_result(dataset: str, tmp_path: Path) -> None:
+    changes = {} if dataset.endswith("_mini") else {"data_root": str(tmp_path)}
+    settings = load(dataset, **changes)
+    assert normalise(settings) == settings
+    assert set(settings["definitions"]) == {"random", "uncertainty", "decomp"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cyles": 3}, "unknown key 'cyles', did you mean 'cycles'"),
+        ({"decomp": {"tua": 0.5}}, "unknown key 'decomp.tua', did you mean 'tau'"),
+        ({"report": {"colors": {}}}, "unknown key 'report.colors', did you mean 'colours'"),
+        ({"convnet": {"widht": 3}}, "convnet.widht: unknown key; did you mean 'width'"),
+        ({"layout_options": {"downsampel": 2}}, "did you mean 'downsample'"),
+        ({"strategies": "decmp"}, "strategy 'decmp' is unknown; did you mean 'decomp'"),
+        ({"strategies": "decomp,decomp"}, "non-unique"),
+        ({"strategies": ""}, "strategies"),
+        ({"learner": "convnett"}, "learner 'convnett' is unknown; did you mean 'convnet'"),
+        ({"layout": "cityscape"}, "layout 'cityscape' is unknown; did you mean 'cityscapes'"),
+        ({"task": "3d"}, "holds task '2d', not '3d'"),
+        ({"references": "fulll"}, "'full', 'full_same_steps'"),
+        ({"seeds": 0}, "seeds: "),
+        ({"seeds": "0,-1"}, "seeds.1"),
+        ({"seeds": [1, 1]}, "non-unique"),
+        ({"seeds": True}, "seeds.0"),
+        ({"cycles": 0}, "cycles: 0"),
+        ({"cycles": 2.5}, "cycles: 2.5"),
+        ({"budget": "5by3"}, "5by3"),
+        ({"budget": "0x3"}, "0x3"),
+        ({"region": "24"}, "region"),
+        ({"run": "a/b"}, "a/b"),
+        ({"run": "../up"}, "../up"),
+        ({"shards": 0}, "shards"),
+        (
+            {"decomp": {"emphasis": {"rode": 2}}},
+            "decomp.emphasis: class 'rode' is unknown; did you mean 'road'",
+        ),
+        ({"decomp": {"tau": 0.6}}, "tau 0.6"),
+        ({"background": 19}, "background 19"),
+        ({"groups": {"all": [0, 19]}}, "groups.all"),
+        ({"split": {"train": 0.5, "val": 0.1, "test": 0.3}}, "sum to 0.9"),
+        ({"split": {"folds": 2}, "seeds": 3}, "there are 2"),
+        ({"split": {"folds": 1}}, "split"),
+        ({"split": {"train": 0.5}}, "split"),
+        ({"data_root": "/nowhere/at/all"}, "'/nowhere/at/all' is not a folder"),
+    ],
+)
+def test_mistakes_name_the_key_and_what_is_allowed(changes: dict, message: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        load(**changes)
+    assert message in str(refusal.value)
+
+
+def test_a_dataset_that_is_not_generated_needs_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="dataset 'camvid' needs data_root=FOLDER"):
+        load("camvid")
+    assert load("camvid", data_root=str(tmp_path))["generate"] is None
+    assert load()["data_root"] == "data/cityscapes_mini"
+
+
+def test_the_same_key_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "twice.yaml"
+    file.write_text("a: 1\nb: {c: 1, c: 2}\n")
+    with pytest.raises(ConfigError, match=r"twice.yaml: \['c'\] defined twice"):
+        read_yaml(file)
+
+
+def with_strategies(folder: Path, text: str) -> Path:
+    """Return a project folder that holds these strategies beside the usual ones."""
+    shutil.copytree(ROOT / "config", folder / "config")
+    with (folder / "config/strategies.yaml").open("a") as file:
+        file.write(text)
+    return folder
+
+
+def test_an_ablation_is_three_lines(tmp_path: Path) -> None:
+    root = with_strategies(tmp_path, "mine:\n  images: uncertainty\n  regions: decomp\n")
+    settings = load_settings(config(strategies="mine", decomp={"tau": 0.5}), root)
+    mine = settings["definitions"]["mine"]
+    assert (mine["images"], mine["regions"], mine["tau"]) == ("uncertainty", "decomp", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("mine: {images: decomp}", "'regions' is a required property"),
+        ("mine: {images: decomp, regions: decmp}", "did you mean 'decomp'"),
+        ("mine: {images: decomp, regions: decomp, tua: 1}", "unknown key 'mine.tua'"),
+        ("mine: {images: decomp, regions: decomp, tau: 0.6}", "tau 0.6"),
+        ("mine: {images: decomp, regions: decomp, emphasis: {x: 1}}", "class 'x'"),
+        ("initial: {images: decomp, regions: decomp}", "initial"),
+        ("decomp: {images: decomp, regions: decomp}", "['decomp'] defined twice"),
+    ],
+)
+def test_wrong_strategies_are_refused(entry: str, message: str, tmp_path: Path) -> None:
+    root = with_strategies(tmp_path, f"{entry}\n")
+    with pytest.raises(ConfigError) as refusal:
+        load_settings(config(strategies="mine" if "mine" in entry else "decomp"), root)
+    assert message in str(refusal.value)
+
+
+def test_the_guard_lets_more_of_the_same_pass(tmp_path: Path) -> None:
+    file = tmp_path / "run/config.yaml"
+    guard_science(load(), file)  # nothing has run yet
+    save_settings(load(strategies="decomp", seeds=1, cycles=3), file)
+    same = {"strategies": "random", "seeds": 5, "cycles": 9, "budget": "1x1", "references": "none"}
+    guard_science(load(**same, report={"share": 0.9}), file)
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"steps": 201}, "steps: 200 -> 201"),
+        ({"region": "10x10"}, "region: [24, 24] -> [10, 10]"),
+        ({"convnet": {"width": 8}}, "convnet: "),
+        ({"layout_options": {"downsample": 2}}, "layout_options: "),
+    ],
+)
+def test_the_guard_names_what_differs(changes: dict, difference: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    save_settings(load(steps=200), file)
+    with pytest.raises(ConfigError) as refusal:
+        guard_science(load(**{"steps": 200, **changes}), file)
+    assert difference in str(refusal.value) and "run=" in str(refusal.value)
+
+
+def test_a_strategy_may_be_added_but_not_redefined(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    save_settings(load(strategies="random"), file)
+    save_settings(load(strategies="decomp"), file)
+    assert set(read_yaml(file)["definitions"]) == {"random", "decomp"}
+    changed = load(strategies="decomp,uncertainty")
+    guard_science(changed, file)
+    changed["definitions"]["decomp"]["tau"] = 0.3
+    with pytest.raises(ConfigError, match="definitions: .*'tau': 0.7.*'tau': 0.3"):
+        guard_science(changed, file)
