@@ -11,7 +11,7 @@ from pathlib import Path
 def log_to(files: Sequence[str]) -> None:
     """Send this process's standard output and error, at the level of the system, to a log file.
 
-    Follow a long step with ``tail -f``; a retried job appends to what the killed one wrote.
+    Follow a long step with ``tail -f``. Snakemake empties the log when it starts a job again.
     """
     if not files:
         return
