@@ -15,11 +15,12 @@ import pytest
 
 from glue.errors import ConfigError, DataError
 from glue.labels import UNKNOWN, read_label, write_label
-from learners import get_learner
+from glue.tables import LabelRow, PoolRow
+from learners import FitJob, get_learner
 from learners.convnet.images import with_position
 from learners.convnet.settings import ConvnetSettings
 from tests.learners.contract import LearnerContract, files_of
-from tests.learners.fakes import Toy
+from tests.learners.fakes import FakeLayout, Toy
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
@@ -75,7 +76,8 @@ def test_revealed_pixels_do_teach(tmp_path: Path) -> None:
 CHILD = """
 import sys
 from pathlib import Path
-from learners import get_learner
+from glue.tables import LabelRow, PoolRow
+from learners import FitJob, get_learner
 from tests.learners.fakes import Toy
 from tests.learners.test_convnet import SMALL
 task, folder, steps = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
@@ -255,3 +257,42 @@ def test_tiles_know_their_position(tmp_path: Path) -> None:
     whole = learner.segment(job.out, toy.layout, row, placed)
     tiled = learner.segment(job.out, toy.layout, row, {**placed, **tiles})
     assert (whole == tiled).mean() > 0.99
+
+
+def test_rare_and_small_classes_are_learnt_too(tmp_path: Path) -> None:
+    """Seven classes under 1 % each beside two large ones."""
+    image, truth = _rare_scene()
+    row = PoolRow("i", "", "train", "", "", truth.shape)
+    write_label(tmp_path / "i.png", truth)
+    layout, settings = FakeLayout({"i": image}), {"crop": [96, 96], "batch": 2, "augment": False}
+    job = FitJob(
+        layout=layout,
+        rows={"i": row},
+        labels=[LabelRow("i", "", str(tmp_path / "i.png"), None)],
+        out=tmp_path / "model",
+        work=tmp_path / "work",
+        seed=0,
+        steps=120,
+        settings=settings,
+        classes=[f"c{n}" for n in range(9)],
+        task="2d",
+    )
+    learner = get_learner("convnet")
+    learner.fit(job)
+    found = learner.segment(tmp_path / "model", layout, row, settings)
+    same = [((found == c) & (truth == c)).sum() for c in range(9)]
+    union = [((found == c) | (truth == c)).sum() for c in range(9)]
+    scores = np.divide(same, union)
+    assert scores[:2].min() > 0.85
+    assert scores[2:].mean() > 0.5, scores.round(2)
+
+
+def _rare_scene() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    truth = np.zeros((96, 96), np.uint8)
+    truth[48:] = 1
+    for cls in range(2, 9):
+        y, x = 10 * cls, 12 * (cls - 2) + 4
+        truth[y : y + 10, x : x + 8] = cls
+    grey = np.linspace(60, 200, 9)[truth][..., None] + rng.normal(0, 12, (96, 96, 3))
+    return grey.clip(0, 255).astype(np.uint8), truth
