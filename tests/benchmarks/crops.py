@@ -96,20 +96,10 @@ def train(
     """Train a model into ``out`` / model and return the seconds it took."""
     rows = {row.image: row for row in pool.rows}
     began = time.perf_counter()
-    get_learner("convnet").fit(
-        FitJob(
-            pool,
-            rows,
-            labels,
-            out / "model",
-            out / "work",
-            seed,
-            steps,
-            settings,
-            pool.classes,
-            "2d",
-        )  # fmt: skip
-    )
+    places = {"out": out / "model", "work": out / "work"}
+    fixed = {"settings": settings, "classes": pool.classes, "task": "2d"}
+    job = FitJob(pool, rows, labels, seed=seed, steps=steps, **places, **fixed)
+    get_learner("convnet").fit(job)
     return time.perf_counter() - began
 
 
