@@ -144,6 +144,8 @@ def _draw_strategies(
             linewidth=1.8 if label else 1.2,
             label=f"{name} ({_seeds(mean.seeds)})" if label else name,
         )
+    if len({c.seed for c in curves}) > 1:
+        axes.fill([], [], color="#808080", alpha=0.3, label="95 % interval over seeds")
 
 
 def _seeds(seeds: np.ndarray) -> str:

@@ -22,7 +22,9 @@ CHANGES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("dataset", "kind"), [("kits23_mini", "slice_window"), ("bracs_mini", "roi")])
+@pytest.mark.parametrize(
+    ("dataset", "kind"), [("kits23_mini", "slice_window"), ("bracs_mini", "roi")]
+)
 def test_every_strategy_runs_on_the_task(dataset: str, kind: str, tmp_path: Path) -> None:
     generate(dataset, tmp_path / "data", 0, **SIZES[dataset])
     settings = {**TINY, **CHANGES[dataset], "dataset": dataset, "cycles": "2"}
