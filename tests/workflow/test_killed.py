@@ -35,7 +35,7 @@ from .conftest import TINY, Run
 pytestmark = pytest.mark.slow
 
 WAIT = 120.0  # seconds for anything that takes about ten on an idle machine
-PULSE = 0.03  # seconds a training runs before it is looked at again
+PULSE = 0.03  # seconds of CPU time a training gets before it is looked at again
 STEPS = int(TINY["steps"])
 SECOND_CYCLE = {"strategies": "decomp", "cycles": "2", "convnet": "{checkpoint_every: 1}"}
 INITIAL, DECOMP = "2x3/initial/seed-0/cycle-001", "2x3/decomp/seed-0/cycle-002"
@@ -81,13 +81,15 @@ class Killed(Run):
         """Stop a training when it has saved a step of its own; returns it and that step."""
         before = self.saved_step(cycle)
         job = self.hold(launcher, "train")
+        lock = self.folder / "work/tiny" / cycle / "model/lock"
+        job.resume()  # imports take seconds, and no step is done before the lock is held
+        until(lambda: gone(job) or holds(job, lock))
+        suspend(job)
         limit = time.monotonic() + WAIT
         while (step := self.saved_step(cycle)) <= before:
             assert time.monotonic() < limit
-            job.resume()
-            time.sleep(PULSE)
+            pulse(job)
             assert not gone(job), "the training ended before it was held"
-            suspend(job)
         assert step < STEPS, "the training was held too late"
         if before:
             assert f"resumed at step {before}\n" in self.log(cycle)
@@ -130,11 +132,11 @@ class Killed(Run):
         return {path: data for path, data in found.items() if not path.endswith("stats.json")}
 
 
-def until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool], interval: float = 0.03) -> None:
     limit = time.monotonic() + WAIT
     while not condition():
         assert time.monotonic() < limit, "waited in vain"
-        time.sleep(0.03)
+        time.sleep(interval)
 
 
 def gone(process: psutil.Process) -> bool:
@@ -147,6 +149,20 @@ def gone(process: psutil.Process) -> bool:
 def suspend(job: psutil.Process) -> None:
     job.suspend()
     until(lambda: gone(job) or job.status() == psutil.STATUS_STOPPED)
+
+
+def pulse(job: psutil.Process) -> None:
+    """Let a stopped process work a little, however busy the machine is."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        used = sum(job.cpu_times()[:2])
+        job.resume()
+        until(lambda: gone(job) or sum(job.cpu_times()[:2]) >= used + PULSE, PULSE / 10)
+        suspend(job)
+
+
+def holds(job: psutil.Process, lock: Path) -> bool:
+    """Whether a training has written its process id into its lock."""
+    return lock.exists() and f"pid {job.pid}," in lock.read_text()
 
 
 def has_pending(job: psutil.Process, number: int) -> bool:
