@@ -32,6 +32,9 @@ from .style import (
     strategy_styles,
 )
 
+# A t-interval of two seeds is twelve standard errors wide: it says nothing and hides the curves.
+ENOUGH = 3
+
 
 def plot_curves(
     curves: Path,
@@ -131,9 +134,10 @@ def _draw_strategies(
     names = {c.strategy for c in curves}
     styles = strategy_styles(names, colours)
     for name in strategy_order(names, colours):
-        mean = band([c for c in curves if c.strategy == name])
+        own = [c for c in curves if c.strategy == name]
+        mean = band(own)
         colour, marker = styles[name]
-        axes.fill_between(mean.x, mean.low, mean.high, color=colour, alpha=0.16, linewidth=0)
+        _draw_spread(axes, own, mean, colour)
         axes.plot(
             mean.x,
             mean.mean,
@@ -144,8 +148,17 @@ def _draw_strategies(
             linewidth=1.8 if label else 1.2,
             label=f"{name} ({_seeds(mean.seeds)})" if label else name,
         )
-    if len({c.seed for c in curves}) > 1:
+    if len({c.seed for c in curves}) >= ENOUGH:
         axes.fill([], [], color="#808080", alpha=0.3, label="95 % interval over seeds")
+
+
+def _draw_spread(axes: Any, curves: Sequence[Curve], mean: Any, colour: str) -> None:
+    """The interval of the mean; of fewer than ``ENOUGH`` seeds, each seed's points instead."""
+    if len(curves) >= ENOUGH:
+        axes.fill_between(mean.x, mean.low, mean.high, color=colour, alpha=0.16, linewidth=0)
+    elif len(curves) > 1:
+        for curve in curves:
+            axes.scatter(curve.x, curve.score, s=8, color=colour, alpha=0.5, linewidths=0)
 
 
 def _seeds(seeds: np.ndarray) -> str:
