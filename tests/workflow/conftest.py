@@ -79,7 +79,7 @@ class Run:
 
 
 def heed_interrupts() -> None:
-    """A shell that starts the tests in the background has them, and all they start, ignore SIGINT."""
+    """Tests that a shell starts in the background ignore SIGINT, and so would what they start."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
