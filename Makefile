@@ -40,7 +40,7 @@ $(BIN)/python:
 
 demo: $(STAMP)
 	@$(MAKE) --no-print-directory run ARGS='$(DEMO_ARGS)'
-	@$(BIN)/python scripts/show_results.py results/demo
+	@$(BIN)/python scripts/show_results.py demo
 
 run: $(STAMP)
 	@$(BIN)/python scripts/launch.py --profile profiles/$(PROFILE) -- $(ARGS)
