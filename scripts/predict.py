@@ -24,15 +24,13 @@ def predict(
     out: str,
 ) -> None:
     """Write the records of every ``shards``-th image, from the ``shard``-th on (1-based)."""
-    from learners.condense import with_roi_uncertainty
-
     groups = by_image(read_pool(pool, "train"))
     mine = list(groups)[shard - 1 :: shards]
     rows = [row for image in mine for row in groups[image]]
     records = get_learner(learner).predict(
         Path(model), get_layout(**layout), rows, taken_of(read_regions(history)), request, settings
     )
-    write_shard(out, (with_roi_uncertainty(record, request) for record in records))
+    write_shard(out, records)
     print(f"{len(mine)} images predicted")
 
 

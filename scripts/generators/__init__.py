@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
-from glue.errors import ConfigError, DataError
+from glue.errors import ConfigError, DataError, nearest
 from glue.files import write_json
 
 __all__ = ["GENERATORS", "generate"]
@@ -36,9 +35,7 @@ def generate(name: str, root: str | Path, seed: int, **sizes: int) -> None:
         DataError: ``root`` holds something that no generator wrote.
     """
     if name not in GENERATORS:
-        close = get_close_matches(name, GENERATORS, n=1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        raise ConfigError(f"generate: unknown '{name}'; {hint}allowed: {', '.join(GENERATORS)}")
+        raise ConfigError(f"generate: unknown '{name}'; {nearest(name, GENERATORS)}")
     root = Path(root)
     mark = {"name": name, "seed": seed, "sizes": dict(sorted(sizes.items())), "version": VERSION}
     if _already_there(root, mark):

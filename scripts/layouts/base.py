@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from glue import errors
 from glue.errors import ConfigError, DataError
 from glue.tables import PoolRow
 
@@ -24,10 +24,7 @@ OUT = TypeVar("OUT")
 
 def nearest(name: object, allowed: Iterable[str]) -> str:
     """Say that ``name`` is not allowed, offer the nearest valid name and list all of them."""
-    names = sorted(allowed)
-    close = get_close_matches(str(name), names, n=1)
-    hint = f"did you mean '{close[0]}'? " if close else ""
-    return f"unknown '{name}'; {hint}allowed: {', '.join(names) or 'none'}"
+    return f"unknown '{name}'; {errors.nearest(name, allowed)}"
 
 
 def parallel(function: Callable[[IN], OUT], items: Sequence[IN], threads: int = 16) -> list[OUT]:

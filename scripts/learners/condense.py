@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -103,13 +105,29 @@ def condense(
     )
 
 
-def with_roi_uncertainty(record: Record, request: Request) -> Record:
-    """Return the record of an image of RoIs with the uncertainty of each, if it is asked for.
+def condense_rois(
+    image: str,
+    rois: tuple[str, ...],
+    probabilities: np.ndarray,
+    taken: Collection[str],
+    request: Request,
+) -> Record:
+    """Return the record of an image of RoIs, from their (M, C) float32 probabilities.
 
-    Exact float32 (M,), 0 (certain) to 1, from the probabilities that the record holds anyway; other
-    records come back as they are.
+    Counts and mean leave out the RoIs in ``taken``. The uncertainty of each, if it is asked for, is
+    exact float32 (M,), 0 (certain) to 1.
     """
-    if record.probabilities is None or "uncertainty" not in request.needs:
-        return record
-    probabilities = torch.from_numpy(record.probabilities.T.copy())
-    return replace(record, uncertainty=uncertainty_of(probabilities, request.uncertainty).numpy())
+    p = torch.from_numpy(probabilities.T.copy())
+    valid = torch.tensor([roi not in taken for roi in rois])
+    found = condense(p, valid, request.thresholds, request.uncertainty)
+    asked = "uncertainty" in request.needs
+    return Record(
+        image,
+        found.count,
+        found.predicted.numpy(),
+        found.confident.numpy(),
+        found.mean_uncertainty,
+        uncertainty=uncertainty_of(p, request.uncertainty).numpy() if asked else None,
+        probabilities=probabilities,
+        rois=rois,
+    )

@@ -55,10 +55,7 @@ def reveal(
         )
         truth = layout.open_label(row)
         for region in regions:
-            at = tuple(
-                slice(s, s + n)
-                for s, n in zip(region.region.start, region.region.size, strict=True)
-            )
+            at = region.region.slices
             labels[at] = truth[at]
         file = folder / (quote(image, safe="") + label_suffix(labels.ndim))
         write_label(file, labels)

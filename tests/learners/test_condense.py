@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from glue.records import Record, read_records, write_shard
+from glue.records import read_records, write_shard
 from learners import Request
 from learners import condense as module
-from learners.condense import condense, uncertainty_of, with_roi_uncertainty
+from learners.condense import condense, condense_rois, uncertainty_of
 
 
 def _slow(p: np.ndarray, valid: np.ndarray, taus: tuple[float, ...], measure: str) -> tuple:
@@ -77,12 +77,13 @@ def test_uncertainty_runs_from_certain_to_uniform(measure: str) -> None:
 
 def test_rois_have_their_own_uncertainty_where_it_is_asked_for(tmp_path: Path) -> None:
     p = np.float32([[0.5, 0.5], [1, 0], [0.9, 0.1]])
-    record = Record(
-        "slide", 3, np.array([3, 0]), np.array([[2, 0]]), 0.5, probabilities=p, rois=("a", "b", "c")
-    )
-    assert with_roi_uncertainty(record, Request(frozenset({"labels"}), (0.7,))) is record
+    labels = Request(frozenset({"labels"}), (0.7,))
+    assert condense_rois("slide", ("a", "b", "c"), p, (), labels).uncertainty is None
     asked = Request(frozenset({"labels", "uncertainty"}), (0.7,))
-    write_shard(tmp_path / "shard.zip", [with_roi_uncertainty(record, asked)])
+    record = condense_rois("slide", ("a", "b", "c"), p, {"a"}, asked)
+    assert (record.unlabelled, record.predicted.tolist()) == (2, [2, 0])
+    assert record.confident.tolist() == [[2, 0]]
+    write_shard(tmp_path / "shard.zip", [record])
     (held,) = read_records([tmp_path / "shard.zip"])
     third = -(0.9 * math.log(0.9) + 0.1 * math.log(0.1)) / math.log(2)
     np.testing.assert_allclose(held.uncertainty, [1, 0, third], atol=1e-6)

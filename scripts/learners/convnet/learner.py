@@ -14,7 +14,7 @@ from glue.records import Record
 from glue.tables import PoolRow
 
 from ..base import FitJob, ImageSource, Request
-from ..condense import condense
+from ..condense import condense, condense_rois
 from . import inference, training
 from .model import Loaded, load
 
@@ -67,8 +67,7 @@ class Convnet:
         if taken:
             valid = torch.ones(maps.shape[1:], dtype=torch.bool, device=maps.device)
             for region in taken:
-                part = zip(region.start, region.size, strict=True)
-                valid[tuple(slice(s, s + n) for s, n in part)] = False
+                valid[region.slices] = False
         found = condense(maps, valid, request.thresholds, request.uncertainty)
         wanted = request.needs
         return Record(
@@ -91,19 +90,7 @@ class Convnet:
         request: Request,
     ) -> Record:
         values = self._classify(loaded, layout, rows)
-        valid = torch.tensor([row.roi not in taken for row in rows])
-        found = condense(
-            torch.from_numpy(values.T.copy()), valid, request.thresholds, request.uncertainty
-        )
-        return Record(
-            image,
-            found.count,
-            found.predicted.numpy(),
-            found.confident.numpy(),
-            found.mean_uncertainty,
-            probabilities=values,
-            rois=tuple(row.roi for row in rows),
-        )
+        return condense_rois(image, tuple(row.roi for row in rows), values, taken, request)
 
     def segment(
         self, model: Path, layout: ImageSource, row: PoolRow, settings: Mapping[str, Any]

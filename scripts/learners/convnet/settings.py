@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
 from typing import Any
 
-from glue.errors import ConfigError
+from glue.errors import ConfigError, nearest
 
 CROP = {2: (96, 96), 3: (32, 32, 32)}
 TILE = {2: (1024, 2048), 3: (160, 160, 160)}
@@ -89,9 +88,7 @@ class ConvnetSettings:
         known = [f.name for f in fields(cls)]
         for key in section:
             if key not in known:
-                near = get_close_matches(key, known, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise ConfigError(f"convnet.{key}: unknown key{hint}")
+                raise ConfigError(f"convnet.{key}: unknown key; {nearest(key, known)}")
         if task not in BATCH:
             raise ConfigError(f"convnet: task {task!r}; allowed: {', '.join(BATCH)}")
         dim = 3 if task == "3d" else 2
