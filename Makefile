@@ -15,11 +15,12 @@ PYTHON_FILES := decomp_core scripts tests
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run test lint format check clean
+.PHONY: help venv demo run compare test lint format check clean
 
 help:
 	@echo 'make demo                   a whole active-learning run on generated street images'
 	@echo 'make run ARGS="dataset=..." any run; see README.md'
+	@echo 'make compare                every strategy on the three generated datasets'
 	@echo 'make test                   the test suite'
 	@echo 'make lint | format          check, or mend, the style'
 	@echo 'make check                  what CI runs'
@@ -44,6 +45,13 @@ demo: $(STAMP)
 
 run: $(STAMP)
 	@$(BIN)/python scripts/launch.py --profile profiles/$(PROFILE) -- $(ARGS)
+
+compare: $(STAMP)
+	@for task in 2d 3d roi; do \
+		$(MAKE) --no-print-directory run \
+			ARGS="--configfile config/benchmarks/compare_$$task.yaml" || exit 1; \
+	done
+	@for task in 2d 3d roi; do $(BIN)/python scripts/show_results.py compare-$$task; done
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 $(TEST_ARGS)

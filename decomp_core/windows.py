@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from . import checks
 from .draw import draw_class
+from .fixed import fixed_point
 from .kernels import presence
 from .peaks import Peaks
 from .region import Region
@@ -154,7 +155,7 @@ def uncertain_regions(
 
     Args:
         uncertainty: (H, W), or (D, H, W) with ``axis``; uint8 (sums are exact), or finite float
-            (summed in fixed point, see ``_fixed_point``).
+            (summed in fixed point, see ``decomp_core.fixed``).
         n: how many, at least 0.
         shape: (h, w) in the axes left of a slice, in order, or a boolean footprint of that size.
         taken: regions nothing may overlap, boxes of any size and depth.
@@ -178,7 +179,7 @@ def uncertain_regions(
     n = checks.integer("n", n, 0)
     space = Space(values.shape, shape, taken, axis)
     pixels = sum(height * width for _, _, height, width in space.boxes)
-    fixed, exponent = _fixed_point(values, pixels)
+    fixed, exponent = fixed_point("uncertainty", values, pixels)
     peaks = Peaks(space, lambda number, key: space.slice_of(fixed, number))
     best = {number: _peak_region(space, peaks, number) for number in range(space.n_slices)}
     chosen: list[Region] = []
@@ -199,22 +200,6 @@ def _peak_region(space: Space, peaks: Peaks, number: int) -> tuple[int, Region] 
     if found is None:
         return None
     return found[0], space.region(number, found[1], found[2], None, None)
-
-
-def _fixed_point(values: np.ndarray, pixels: int) -> tuple[np.ndarray, int]:
-    """Return integers whose sums over ``pixels`` are exact, and the exponent e: 2^e make 1.
-
-    Floats are rounded to multiples of 2^-e, e so large that no sum leaves int64: equal windows
-    then have equal sums, whatever the order of summation.
-    """
-    if values.dtype == np.uint8:
-        return values, 0
-    highest = float(max(values.max(), -values.min()))
-    if not np.isfinite(highest):
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise ValueError(f"uncertainty{list(place)} is {values[place]}; it must be finite")
-    exponent = 61 - int(pixels).bit_length() - math.frexp(highest)[1]
-    return np.rint(np.ldexp(values.astype(np.float64), exponent)).astype(np.int64), exponent
 
 
 def random_regions(

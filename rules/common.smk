@@ -7,7 +7,7 @@ Out: results/{run}/config.yaml, the resolved configuration of the run.
 import shutil
 
 from settings import guard_science, load_settings, save_settings
-from strategies import needs_of
+from strategies import needs_of, note_of
 
 try:
     S = load_settings(config, Path(workflow.basedir))
@@ -134,7 +134,7 @@ def metrics_files():
 
 def report_files():
     """Return what a run ends with."""
-    files = [f"{RUN}/curves.csv", f"{RUN}/report/reach.md"]
+    files = [f"{RUN}/curves.csv", f"{RUN}/report/reach.md", f"{RUN}/report/selection.md"]
     for budget in S["budget"]:
         for kind in ("curves", "classes", "regions"):
             files.append(f"{RUN}/report/{kind}-{budget}.png")

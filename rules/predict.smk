@@ -28,7 +28,7 @@ rule predict:
         learner=S["learner"],
         layout=LAYOUT,
         settings=SCIENCE["settings"],
-        needs=lambda w: sorted(needs_of(S["definitions"][w.strategy])),
+        needs=lambda w: sorted(needs_of(S["definitions"][w.strategy]) & {"labels", "uncertainty"}),
         thresholds=S["thresholds"],
         uncertainty=S["uncertainty"],
         shards=S["shards"],

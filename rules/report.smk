@@ -6,7 +6,11 @@ Out: results/{run}/curves.csv and results/{run}/report/.
 
 COST = S["report"]["cost"] or ("rois_percent" if S["task"] == "roi" else "area_percent")
 
+NOTES = {name: note_of(S["definitions"][name]) for name in S["strategies"]}
+NOTES = {name: note for name, note in NOTES.items() if note}
+
 FIGURE = {
+    "notes": NOTES,
     "x": COST,
     "budget": lambda w: w.budget,
     "colours": S["report"]["colours"],
@@ -78,8 +82,25 @@ rule tabulate_reach:
     params:
         x=COST,
         share=S["report"]["share"],
+        notes=NOTES,
     script:
         "../scripts/tabulate_reach.py"
+
+
+rule tabulate_selection:
+    input:
+        curves="results/{run}/curves.csv",
+    output:
+        csv="results/{run}/report/selection.csv",
+        md="results/{run}/report/selection.md",
+    log:
+        "logs/{run}/report/selection.log",
+    conda:
+        ENVIRONMENT
+    params:
+        benchmarks=lambda w: f"benchmarks/{w.run}",
+    script:
+        "../scripts/tabulate_selection.py"
 
 
 rule plot_overlays:

@@ -1,8 +1,43 @@
 """Selection.
 
-In: the pool; from the second cycle on images.csv, predictions and history of the cycle before.
-Out: regions.csv (what the cycle adds), history.csv (all so far), scores.csv (of the images).
+In: the pool; from the second cycle on the history of the cycle before and, of its images.csv,
+predictions and model, what the strategy declared a need of.
+Out: regions.csv (what the cycle adds), history.csv (all so far), scores.csv (of the images);
+candidates.csv and patches/ of the strategies that need a second look at the images.
 """
+
+LATER = {"strategy": "(?!initial/)[a-z][a-z0-9_]*", "cycle": "(?!001)[0-9]{3}"}
+
+
+def selection(wildcards):
+    """Return what of the configuration a strategy's choice depends on."""
+    return {
+        "definition": S["definitions"][wildcards.strategy],
+        "layout": LAYOUT,
+        "task": S["task"],
+        "region": S["region"],
+        "patch": S["patch"],
+        "background": S["background"],
+        "centres": S["random_centres"],
+        "thresholds": S["thresholds"],
+    }
+
+
+def needed(file, *needs, here=False):
+    """Return an input function: a file of the cycle before (or this one), if it is needed."""
+
+    def inputs(wildcards):
+        if not set(needs) & needs_of(S["definitions"][wildcards.strategy]):
+            return []
+        folder = CYCLE.format(**wildcards) if here else previous_folder(wildcards)
+        return file(folder) if callable(file) else f"{folder}/{file}"
+
+    return inputs
+
+
+def patches_of(folder):
+    """Return the shard files of the patches proposed for a cycle."""
+    return [f"{folder}/patches/{k}-of-{S['shards']}.csv" for k in range(1, S["shards"] + 1)]
 
 
 rule select_initial:
@@ -19,20 +54,103 @@ rule select_initial:
     conda:
         ENVIRONMENT
     params:
+        initial=S["initial"],
         layout=LAYOUT,
         task=S["task"],
         region=S["region"],
+        patch=S["patch"],
+        background=S["background"],
         centres=S["random_centres"],
     script:
         "../scripts/select_initial.py"
+
+
+rule propose_regions:
+    input:
+        pool=POOL,
+        history=previous("history.csv"),
+        images=needed("images.csv", "statistics"),
+        predictions=needed(predictions_of, "labels", "uncertainty"),
+    output:
+        candidates=f"{CYCLE}/candidates.csv",
+    log:
+        f"{CYCLE}/propose.log".replace("results/", "logs/", 1),
+    benchmark:
+        f"{CYCLE}/propose.tsv".replace("results/", "benchmarks/", 1)
+    wildcard_constraints:
+        **LATER,
+    conda:
+        ENVIRONMENT
+    params:
+        science=selection,
+    script:
+        "../scripts/propose_regions.py"
+
+
+rule embed_regions:
+    input:
+        pool=POOL,
+        history=previous("history.csv"),
+        model=previous("model"),
+        candidates=f"{CYCLE}/candidates.csv",
+    output:
+        features=temp(f"{CYCLE}/features.npz"),
+    log:
+        f"{CYCLE}/embed.log".replace("results/", "logs/", 1),
+    benchmark:
+        f"{CYCLE}/embed.tsv".replace("results/", "benchmarks/", 1)
+    wildcard_constraints:
+        **LATER,
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        learner=S["learner"],
+        layout=LAYOUT,
+        settings=SCIENCE["settings"],
+        definition=lambda w: S["definitions"][w.strategy],
+    script:
+        "../scripts/embed_regions.py"
+
+
+rule propose_patches:
+    input:
+        pool=POOL,
+        history=previous("history.csv"),
+        model=previous("model"),
+    output:
+        patches=f"{CYCLE}/patches/{{shard}}-of-{S['shards']}.csv",
+    log:
+        f"{CYCLE}/patches-{{shard}}.log".replace("results/", "logs/", 1),
+    benchmark:
+        f"{CYCLE}/patches-{{shard}}.tsv".replace("results/", "benchmarks/", 1)
+    wildcard_constraints:
+        **LATER,
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        learner=S["learner"],
+        settings=SCIENCE["settings"],
+        shards=S["shards"],
+        science=selection,
+    script:
+        "../scripts/propose_patches.py"
 
 
 rule select_regions:
     input:
         pool=POOL,
         history=previous("history.csv"),
-        images=previous("images.csv"),
-        predictions=lambda w: predictions_of(previous_folder(w)),
+        images=needed("images.csv", "statistics"),
+        predictions=needed(predictions_of, "labels", "uncertainty"),
+        candidates=needed("candidates.csv", "features", here=True),
+        features=needed("features.npz", "features", here=True),
+        patches=needed(patches_of, "patches", here=True),
     output:
         regions=f"{CYCLE}/regions.csv",
         history=f"{CYCLE}/history.csv",
@@ -42,15 +160,10 @@ rule select_regions:
     benchmark:
         f"{CYCLE}/select.tsv".replace("results/", "benchmarks/", 1)
     wildcard_constraints:
-        strategy="(?!initial/)[a-z][a-z0-9_]*",
-        cycle="(?!001)[0-9]{3}",
+        **LATER,
     conda:
         ENVIRONMENT
     params:
-        definition=lambda w: S["definitions"][w.strategy],
-        layout=LAYOUT,
-        task=S["task"],
-        region=S["region"],
-        centres=S["random_centres"],
+        science=selection,
     script:
         "../scripts/select_regions.py"

@@ -17,4 +17,5 @@ if __name__ == "__main__":
         smk.params.colours,
         smk.params.title,
         smk.params.get("share", 0.95),
+        smk.params.get("notes", {}),
     )

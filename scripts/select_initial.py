@@ -1,19 +1,26 @@
-"""Cycle 001: random images and regions, shared by all strategies of a run, budget and seed."""
+"""Cycle 001, shared by all strategies of a run, budget and seed."""
 
 from typing import Any
 
 from glue.logs import log_to
 from glue.tables import read_pool, write_regions
+from layouts import get_layout
+from strategies.budget import Budget
 from strategies.centres import centres_from
-from strategies.choose import Budget, choose, pool_state
+from strategies.choose import Query, choose
 
-RANDOM = {"images": "random", "regions": "random"}
+STARTS = {
+    "random": {"images": "random", "regions": "random", "spread": 1},
+    "nnactive": {"pool": "nnactive_start"},
+}
 
 
 def select_initial(
     pool: str,
+    initial: str,
     layout: dict[str, Any],
     task: str,
+    background: int | None,
     budget: Budget,
     centres: dict[str, float] | None,
     seed: int,
@@ -21,12 +28,21 @@ def select_initial(
     history: str,
 ) -> None:
     """Write the regions of the first cycle."""
-    rows = read_pool(pool, "train")
-    state = pool_state(rows, [], None, task, layout["classes"], budget.window)
-    choice, _ = choose(
-        state, rows, [], None, RANDOM, budget, seed, 1, centres_from(layout, centres)
+    query = Query(
+        rows=read_pool(pool, "train"),
+        history=[],
+        definition=STARTS[initial],
+        budget=budget,
+        task=task,
+        classes=layout["classes"],
+        background=background,
+        seed=seed,
+        cycle=1,
+        centres=centres_from(layout, centres),
+        **({"truth": get_layout(**layout).open_label} if initial == "nnactive" else {}),
     )
-    print("\n".join(choice.reports + [f"{len(choice.rows)} regions"]))
+    choice = choose(query)
+    print("\n".join([*choice.reports, f"{len(choice.rows)} regions"]))
     write_regions(regions, choice.rows)
     write_regions(history, choice.rows)
 
@@ -37,9 +53,11 @@ if __name__ == "__main__":
     p = smk.params
     select_initial(
         smk.input.pool,
+        p.initial,
         p.layout,
         p.task,
-        Budget.parse(smk.wildcards.budget, p.region),
+        p.background,
+        Budget.parse(smk.wildcards.budget, p.region, p.patch),
         p.centres,
         int(smk.wildcards.seed),
         smk.output.regions,

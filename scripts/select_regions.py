@@ -1,83 +1,44 @@
-"""Choose the regions of a cycle from the predictions of the cycle before."""
+"""Choose the regions of a cycle from what is known after the cycle before."""
 
 import csv
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
 
 from glue.files import atomic_path
 from glue.logs import log_to
-from glue.records import read_records
-from glue.statistics import read_statistics
-from glue.tables import read_pool, read_regions, write_regions
-from strategies.centres import centres_from
-from strategies.choose import Budget, choose, pool_state
-from strategies.registry import PoolState
+from glue.tables import write_regions
+from strategies.choose import Choice, Query, choose
+from strategies.files import query_of
 
 
-def select_regions(
-    pool: str,
-    history: str,
-    statistics: str,
-    predictions: Sequence[str],
-    definition: dict[str, Any],
-    layout: dict[str, Any],
-    task: str,
-    budget: Budget,
-    centres: dict[str, float] | None,
-    seed: int,
-    cycle: int,
-    out: dict[str, str],
-) -> None:
-    """Write this cycle's ``regions``, the whole ``history`` and the strategy's image ``scores``."""
-    rows, before = read_pool(pool, "train"), read_regions(history)
-    known = read_statistics(statistics, layout["classes"], definition["tau"])
-    state = pool_state(rows, before, known, task, layout["classes"], budget.window)
-    choice, scores = choose(
-        state,
-        rows,
-        before,
-        lambda images: read_records(predictions, images),
-        definition,
-        budget,
-        seed,
-        cycle,
-        centres_from(layout, centres),
-    )
-    print("\n".join(choice.reports + [f"{len(choice.rows)} regions"]))
-    write_regions(out["regions"], choice.rows)
-    write_regions(out["history"], before + choice.rows)
-    _write_scores(out["scores"], state, scores, {r.image for r in choice.rows})
+def select_regions(query: Query, regions: str, history: str, scores: str) -> None:
+    """Write this cycle's regions, the whole history and what was made of the images."""
+    choice = choose(query)
+    print("\n".join([*choice.reports, f"{len(choice.rows)} regions"]))
+    write_regions(regions, choice.rows)
+    write_regions(history, query.history + choice.rows)
+    _write_scores(scores, query, choice)
 
 
-def _write_scores(path: str, state: PoolState, scores: np.ndarray, chosen: set[str]) -> None:
+def _write_scores(path: str, query: Query, choice: Choice) -> None:
+    """One row per image; pool-wide strategies have no score of images."""
+    state, eligible = query.state, query.state.eligible
+    chosen = {r.image for r in choice.rows}
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["image", "score", "eligible", "openings", "chosen"])
-        eligible = state.eligible
         for i, image in enumerate(state.images):
+            score = "" if choice.scores is None else repr(float(choice.scores[i]))
             writer.writerow(
-                [image, repr(float(scores[i])), int(eligible[i]), state.openings[i],
-                 int(image in chosen)]
-            )  # fmt: skip
+                [image, score, int(eligible[i]), state.openings[i], int(image in chosen)]
+            )
 
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
     log_to(smk.log)
-    p = smk.params
+    w = smk.wildcards
     select_regions(
-        smk.input.pool,
-        smk.input.history,
-        smk.input.images,
-        smk.input.predictions,
-        p.definition,
-        p.layout,
-        p.task,
-        Budget.parse(smk.wildcards.budget, p.region),
-        p.centres,
-        int(smk.wildcards.seed),
-        int(smk.wildcards.cycle),
-        {"regions": smk.output.regions, "history": smk.output.history, "scores": smk.output.scores},
+        query_of(dict(smk.input.items()), smk.params.science, w.budget, int(w.seed), int(w.cycle)),
+        smk.output.regions,
+        smk.output.history,
+        smk.output.scores,
     )

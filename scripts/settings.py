@@ -17,8 +17,8 @@ NOT_SCIENCE = ("strategies", "references", "seeds", "cycles", "budget", "report"
 
 # Sections whose values are typed, and the options of layouts that are no text.
 TYPED = (
-    "decomp", "convnet", "report", "split", "random_centres", "groups", "generate", "region",
-    "thresholds", "background",
+    "decomp", "features", "clasp", "spatial", "convnet", "report", "split", "random_centres",
+    "groups", "generate", "region", "patch", "thresholds", "background",
 )  # fmt: skip
 TYPED_OPTIONS = ("downsample", "void", "channel", "check_counts")
 
@@ -65,8 +65,9 @@ def normalise(config: dict[str, Any]) -> dict[str, Any]:
         out["seeds"] = [_integer(s) for s in _listed(seeds)]
     for key in ("cycles", "steps", "full_steps", "shards"):
         out[key] = _integer(out.get(key))
-    if isinstance(out.get("region"), str):
-        out["region"] = out["region"].replace("x", ",").split(",")
+    for key in ("region", "patch"):
+        if isinstance(out.get(key), str):
+            out[key] = out[key].replace("x", ",").split(",")
     out |= {key: _typed(out[key]) for key in TYPED if key in out}
     if isinstance(out.get("layout_options"), dict):
         options = out["layout_options"]
@@ -131,18 +132,34 @@ def load_settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
 
 
 def _definitions(settings: dict[str, Any], file: Path) -> dict[str, dict[str, Any]]:
-    from strategies import check_definition
+    from strategies import check_definition, resolve
 
     entries = read_yaml(file)
     _validate(entries, file.parent / "schemas/strategies.schema.yaml", str(file.name))
+    if "all" in settings["strategies"]:
+        settings["strategies"] = _supported(entries, settings)
     resolved = {}
     for name in settings["strategies"]:
         if name not in entries:
-            raise ConfigError(f"strategy {name!r} is unknown; {nearest(name, entries)}")
-        definition = {**settings["decomp"], **entries[name]}
-        check_definition(name, definition, settings)
-        resolved[name] = definition
+            raise ConfigError(f"strategy {name!r} is unknown; {nearest(name, [*entries, 'all'])}")
+        resolved[name] = resolve(name, entries[name], settings)
+        check_definition(name, resolved[name], settings)
     return resolved
+
+
+def _supported(entries: dict[str, Any], settings: dict[str, Any]) -> list[str]:
+    """Return every entry that runs with this task, learner and configuration."""
+    from strategies import check_definition, resolve
+
+    found = []
+    for name, entry in entries.items():
+        definition = resolve(name, entry, settings)
+        try:
+            check_definition(name, definition, settings)
+        except ConfigError:
+            continue
+        found.append(name)
+    return found
 
 
 class _UniqueLoader(yaml.SafeLoader):
@@ -192,6 +209,11 @@ def _check_consistency(settings: dict[str, Any]) -> None:
             raise ConfigError(f"groups.{name}: {members} has an index above {len(classes) - 1}")
     if settings["background"] is not None and settings["background"] >= len(classes):
         raise ConfigError(f"background {settings['background']} is not a class index")
+    patch, axes = settings["patch"], {"2d": 2, "3d": 3, "roi": 0}[task]
+    if patch is not None and len(patch) != axes:
+        raise ConfigError(f"patch {patch} has {len(patch)} sides; task {task!r} takes {axes}")
+    if settings["initial"] == "nnactive" and task == "roi":
+        raise ConfigError("initial 'nnactive' does not do task 'roi'; allowed: random")
     split = settings["split"]
     if split and "folds" not in split and not math.isclose(sum(split.values()), 1):
         raise ConfigError(f"split: shares {split} sum to {sum(split.values()):g}, not 1")
@@ -211,7 +233,13 @@ def _check_consistency(settings: dict[str, Any]) -> None:
             f"learner {settings['learner']!r} does not do task {task!r}, "
             f"only {sorted(learner.tasks)}"
         )
-    learner.check(settings.get(settings["learner"], {}), task)
+    section = settings.get(settings["learner"], {})
+    learner.check(section, task)
+    if settings["uncertainty"] == "mutual_information" and learner.members_of(section) < 2:
+        raise ConfigError(
+            f"uncertainty 'mutual_information' needs an ensemble, and "
+            f"{settings['learner']}.members is {learner.members_of(section)}"
+        )
 
 
 def science(settings: dict[str, Any]) -> dict[str, Any]:
@@ -227,14 +255,25 @@ def guard_science(settings: dict[str, Any], file: Path) -> None:
     shared = set(old["definitions"]) & set(new["definitions"])
     for side in (old, new):
         side["definitions"] = {k: side["definitions"][k] for k in shared}
-    changed = [k for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]
-    if changed:
-        lines = [f"  {k}: {old.get(k)!r} -> {new.get(k)!r}" for k in changed]
+    lines = _differences(old, new)
+    if lines:
         raise ConfigError(
             f"{file} was run with another configuration; results would mix:\n"
-            + "\n".join(lines)
+            + "\n".join(f"  {line}" for line in lines)
             + "\nChoose another name (run=...) or go back to that configuration."
         )
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """Return ``key: old -> new`` for every value that differs, nested ones by their path."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += _differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            lines.append(f"{prefix}{key}: {before!r} -> {after!r}")
+    return lines
 
 
 def save_settings(settings: dict[str, Any], file: Path) -> None:

@@ -1,4 +1,4 @@
-"""Print the table of a run and where its figures lie: ``python scripts/show_results.py RUN``."""
+"""Print the tables of a run and where its figures lie: ``python scripts/show_results.py RUN``."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ def show_results(run: str, results: Path) -> int:
         known = ", ".join(runs) or "none"
         print(f"{table} is not there{hint}; runs with a report: {known}", file=sys.stderr)
         return 1
-    print_summary(table, sorted([*report.rglob("*.png"), *report.rglob("*.pdf")]))
+    figures = sorted([*report.rglob("*.png"), *report.rglob("*.pdf")])
+    selection = report / "selection.md"
+    print_summary(table, figures, selection if selection.is_file() else None)
     return 0
 
 
 def main() -> int:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Print the table of a run and its figures.")
+    parser = argparse.ArgumentParser(description="Print the tables of a run and its figures.")
     parser.add_argument("run", help="name of the run, a folder of the results")
     parser.add_argument("--results", type=Path, default=Path("results"))
     arguments = parser.parse_args()

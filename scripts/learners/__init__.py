@@ -20,7 +20,8 @@ class Description:
 
     Attributes:
         place: module and class.
-        settings: module with ``check(section, task)``, which raises ConfigError.
+        settings: module with ``check(section, task, classes)``, which raises ConfigError,
+            ``members(section)`` and ``uncertainties(section)``.
         tasks: what it does, of ``2d``, ``3d``, ``roi``.
         has_features: whether regions have features.
     """
@@ -30,9 +31,17 @@ class Description:
     tasks: frozenset[str]
     has_features: bool
 
-    def check(self, section: Mapping[str, Any], task: str) -> None:
-        """Refuse settings that the learner cannot use."""
-        import_module(self.settings).check(section, task)
+    def check(self, section: Mapping[str, Any], task: str, classes: int | None = None) -> None:
+        """Refuse settings that the learner cannot use, with that number of classes if given."""
+        import_module(self.settings).check(section, task, classes)
+
+    def members_of(self, section: Mapping[str, Any]) -> int:
+        """Return the number of networks in the ensemble that a section asks for."""
+        return import_module(self.settings).members(section)
+
+    def uncertainties_of(self, section: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the uncertainty measures of models trained with a section."""
+        return import_module(self.settings).uncertainties(section)
 
 
 LEARNERS = {

@@ -14,7 +14,8 @@ from glue.errors import ConfigError
 from glue.records import Record
 from glue.tables import LabelRow, PoolRow
 
-UNCERTAINTIES = ("entropy", "least_confidence", "margin")
+UNCERTAINTIES = ("entropy", "least_confidence", "margin", "mutual_information")
+POOLINGS = ("mean", "max")
 NEEDS = ("labels", "uncertainty")
 
 
@@ -64,7 +65,7 @@ class Request:
     Attributes:
         needs: of ``labels`` and ``uncertainty``: the maps wanted beside the statistics.
         thresholds: confidences; ``confident`` counts run once for each.
-        uncertainty: measure of the map and of its mean.
+        uncertainty: measure of the map and of its mean; ``mutual_information`` needs an ensemble.
     """
 
     needs: frozenset[str]
@@ -85,7 +86,11 @@ class Request:
 
 
 class Learner(Protocol):
-    """Trains, predicts and embeds; see ``FitJob`` and ``Request``."""
+    """Trains, predicts and embeds; see ``FitJob`` and ``Request``.
+
+    A model may be an ensemble: probabilities are then the mean over its members; features and
+    residuals, which are one network's own, come from the first.
+    """
 
     name: str
     tasks: frozenset[str]
@@ -104,7 +109,30 @@ class Learner(Protocol):
         request: Request,
         settings: Mapping[str, Any],
     ) -> Iterator[Record]:
-        """Yield one record per image; counts leave out what is ``taken``."""
+        """Yield one record per image; counts leave out what is ``taken``.
+
+        Raises:
+            ConfigError: for an uncertainty that the model does not have.
+        """
+        ...
+
+    def probabilities(
+        self,
+        model: Path,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        settings: Mapping[str, Any],
+        disagreement: bool = False,
+    ) -> Iterator[tuple[PoolRow, np.ndarray, np.ndarray | None]]:
+        """Yield each row with its class probabilities, (C, *spatial) float32; not for RoIs.
+
+        With ``disagreement`` also the mutual information between class and member, (*spatial)
+        float32 in nats, from 0; otherwise ``None``.
+
+        Raises:
+            ConfigError: for RoIs, for classes without softmax, for ``disagreement`` without an
+                ensemble.
+        """
         ...
 
     def segment(
@@ -126,12 +154,45 @@ class Learner(Protocol):
         row: PoolRow,
         regions: Sequence[Region],
         settings: Mapping[str, Any],
+        pooling: str = "mean",
     ) -> np.ndarray:
-        """Return features of regions of one image, (R, F) float32 of length 1."""
+        """Return features of regions of one image, (R, F) float32, of the first member.
+
+        ``mean``: averaged over the region, of length 1. ``max``: the largest that touches the
+        region, as it is (BADGE).
+
+        Raises:
+            ValueError: for another ``pooling`` or a region that leaves the image.
+        """
         ...
 
     def embed_rois(
-        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]
+        self,
+        model: Path,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        settings: Mapping[str, Any],
+        unit: bool = True,
     ) -> np.ndarray:
-        """Return features of RoIs, (M, F) float32 of length 1."""
+        """Return features of RoIs, (M, F) float32, of the first member.
+
+        Of length 1, or with ``unit=False`` as the last linear layer sees them (BADGE).
+        """
+        ...
+
+    def residuals(
+        self,
+        model: Path,
+        layout: ImageSource,
+        row: PoolRow,
+        regions: Sequence[Region],
+        settings: Mapping[str, Any],
+    ) -> np.ndarray:
+        """Return p - onehot(argmax p) averaged over each region, (R, C) float32 (BADGE).
+
+        Of the first member, so that they match its features.
+
+        Raises:
+            ValueError: for a region that leaves the image.
+        """
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,8 @@ class Condensed:
         predicted: (C,) int64, valid positions predicted as each class.
         confident: (T, C) int64, those with a confidence above each threshold (strict).
         mean_uncertainty: mean over the valid positions, 0 (certain) to 1; 0 where none is valid.
-        labels: uint8, the most probable class everywhere, the first of equal ones.
+        labels: uint8, the most probable class everywhere, the first of equal ones (of nested
+            classes: the decoded one).
         uncertainty: uint8, round(255 * uncertainty) everywhere.
     """
 
@@ -38,19 +39,40 @@ class Condensed:
     uncertainty: Tensor
 
 
-def uncertainty_of(probabilities: Tensor, measure: str) -> Tensor:
+def entropy_of(probabilities: Tensor) -> Tensor:
+    """Return the entropy of (C, *spatial) probabilities in nats, (*spatial) of the same dtype."""
+    flat = probabilities.reshape(probabilities.shape[0], -1)
+    value = torch.empty_like(flat[0])
+    for start in range(0, len(value), CHUNK):
+        part = slice(start, start + CHUNK)
+        value[part] = torch.special.entr(flat[:, part]).sum(0)
+    return value.reshape(probabilities.shape[1:])
+
+
+def uncertainty_of(
+    probabilities: Tensor, measure: str, member_entropy: Tensor | None = None
+) -> Tensor:
     """Return the uncertainty of (C, N) probabilities as (N,) float32 from 0 to 1.
 
     ``entropy`` in units of log C; ``least_confidence`` 1 - max p in units of 1 - 1/C;
-    ``margin`` 1 - (largest p - second largest p). One class is never uncertain.
+    ``margin`` 1 - (largest p - second largest p); ``mutual_information``, of the mean
+    probabilities of an ensemble: their entropy less ``member_entropy``, the (N,) mean over the
+    members of the entropy in nats, in units of log C (BALD). One class is never uncertain.
+
+    Raises:
+        ValueError: for an unknown measure, or a ``member_entropy`` that it lacks.
     """
     classes = probabilities.shape[0]
     if measure not in UNCERTAINTIES:
         raise ValueError(f"measure is {measure!r}; allowed: {', '.join(UNCERTAINTIES)}")
+    if measure == "mutual_information" and member_entropy is None:
+        raise ValueError("member_entropy is None; mutual_information needs that of an ensemble")
     if classes == 1:
         return torch.zeros_like(probabilities[0])
     if measure == "entropy":
         value = torch.special.entr(probabilities).sum(0) / math.log(classes)
+    elif measure == "mutual_information":
+        value = (torch.special.entr(probabilities).sum(0) - member_entropy) / math.log(classes)
     elif measure == "least_confidence":
         value = (1 - probabilities.amax(0)) / (1 - 1 / classes)
     else:
@@ -64,6 +86,7 @@ def condense(
     valid: Tensor | None,
     thresholds: tuple[float, ...],
     measure: str = "entropy",
+    member_entropy: Tensor | None = None,
 ) -> Condensed:
     """Condense probabilities.
 
@@ -71,29 +94,51 @@ def condense(
         probabilities: (C, *spatial) float32, summing to 1 over the first axis.
         valid: (*spatial) bool, positions that count (not annotated yet); ``None``: all.
         thresholds: confidences of the ``confident`` counts.
-        measure: ``entropy``, ``least_confidence`` or ``margin``.
+        measure: of ``UNCERTAINTIES``; see ``uncertainty_of``.
+        member_entropy: (*spatial) float32, for ``mutual_information``.
 
     Raises:
-        ValueError: for other shapes or an unknown measure.
+        ValueError: for other shapes, an unknown measure or a missing ``member_entropy``.
     """
     classes, shape = probabilities.shape[0], probabilities.shape[1:]
-    if valid is not None and valid.shape != shape:
-        raise ValueError(f"valid has shape {tuple(valid.shape)}, expected {tuple(shape)}")
     flat = probabilities.reshape(classes, -1)
-    mask = None if valid is None else valid.reshape(-1)
-    size, device = flat.shape[1], flat.device
+    spread = None if member_entropy is None else _flat("member_entropy", member_entropy, shape)
+
+    def decide(part: slice) -> tuple[Tensor, Tensor, Tensor]:
+        confidence, label = flat[:, part].max(0)
+        entropy = None if spread is None else spread[part]
+        return label, confidence, uncertainty_of(flat[:, part], measure, entropy)
+
+    return _count(decide, shape, flat.device, classes, valid, thresholds)
+
+
+def _flat(name: str, values: Tensor, shape: torch.Size) -> Tensor:
+    if values.shape != shape:
+        raise ValueError(f"{name} has shape {tuple(values.shape)}, expected {tuple(shape)}")
+    return values.reshape(-1)
+
+
+def _count(
+    decide: Callable[[slice], tuple[Tensor, Tensor, Tensor]],
+    shape: torch.Size,
+    device: torch.device,
+    classes: int,
+    valid: Tensor | None,
+    thresholds: tuple[float, ...],
+) -> Condensed:
+    """Condense what ``decide`` says of a part of the positions: label, confidence, uncertainty."""
+    mask, size = None if valid is None else _flat("valid", valid, shape), math.prod(shape)
     labels = torch.empty(size, dtype=torch.uint8, device=device)
     uncertainty = torch.empty(size, dtype=torch.uint8, device=device)
     counts = torch.zeros(1 + len(thresholds), classes, dtype=torch.int64, device=device)
     total = torch.zeros((), dtype=torch.float64, device=device)
     for start in range(0, size, CHUNK):
         part = slice(start, start + CHUNK)
-        confidence, label = flat[:, part].max(0)
-        value = uncertainty_of(flat[:, part], measure)
+        label, confidence, value = decide(part)
         labels[part] = label.to(torch.uint8)
         uncertainty[part] = (value * 255).round().to(torch.uint8)
         if mask is not None:
-            confidence, label, value = (v[mask[part]] for v in (confidence, label, value))
+            label, confidence, value = (v[mask[part]] for v in (label, confidence, value))
         counts[0] += torch.bincount(label, minlength=classes)
         for row, tau in enumerate(thresholds, start=1):
             counts[row] += torch.bincount(label[confidence > tau], minlength=classes)
@@ -105,29 +150,99 @@ def condense(
     )
 
 
+def decode_nested(probabilities: Tensor, order: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Return exclusive labels of nested classes, and the confidence in each.
+
+    From background (0), every region of probability above 0.5 in turn overwrites the label with
+    its class, as nnU-Net decodes ``regions_class_order``. The confidence (ours) is the smallest
+    max(p, 1 - p) of the region that decided and of those after it, which were declined; of all
+    regions where every one was declined.
+
+    Args:
+        probabilities: (K, *spatial) float32, one sigmoid output per region.
+        order: class that each region writes, K numbers from 0 to 254.
+
+    Returns:
+        Labels uint8 and confidences float32, both (*spatial).
+
+    Raises:
+        ValueError: for an ``order`` of another length or other numbers.
+    """
+    if len(order) != len(probabilities) or any(not 0 <= c < 255 for c in order):
+        raise ValueError(f"order is {order}; it must be {len(probabilities)} classes, 0 to 254")
+    shape, device = probabilities.shape[1:], probabilities.device
+    labels = torch.zeros(shape, dtype=torch.uint8, device=device)
+    confidence = torch.ones(shape, dtype=torch.float32, device=device)
+    for p, cls in zip(probabilities, order, strict=True):
+        chosen, certain = p > 0.5, torch.maximum(p, 1 - p)
+        labels[chosen] = cls
+        # A region that is chosen makes the decisions before it irrelevant.
+        confidence = torch.where(chosen, certain, torch.minimum(confidence, certain))
+    return labels, confidence
+
+
+def condense_nested(
+    probabilities: Tensor,
+    order: tuple[int, ...],
+    n_classes: int,
+    valid: Tensor | None,
+    thresholds: tuple[float, ...],
+) -> Condensed:
+    """Condense sigmoid outputs of nested classes; see ``decode_nested``.
+
+    The uncertainty is 1 - max(p, 1 - p) of the least certain region, in units of 0.5 (ours; the
+    paper says least confidence).
+
+    Args:
+        probabilities: (K, *spatial) float32, each from 0 to 1.
+        order: class that each region writes.
+        n_classes: number of classes, background included.
+        valid: (*spatial) bool, positions that count; ``None``: all.
+        thresholds: confidences of the ``confident`` counts.
+
+    Raises:
+        ValueError: for other shapes or a class in ``order`` beyond ``n_classes``.
+    """
+    if max(order, default=0) >= n_classes:
+        raise ValueError(f"order is {order}; there are {n_classes} classes")
+    flat, shape = probabilities.reshape(len(probabilities), -1), probabilities.shape[1:]
+
+    def decide(part: slice) -> tuple[Tensor, Tensor, Tensor]:
+        label, confidence = decode_nested(flat[:, part], order)
+        p = flat[:, part]
+        value = 2 * torch.minimum(p, 1 - p).amax(0)
+        return label.to(torch.int64), confidence, value.clamp(0, 1)
+
+    return _count(decide, shape, flat.device, n_classes, valid, thresholds)
+
+
 def condense_rois(
     image: str,
     rois: tuple[str, ...],
     probabilities: np.ndarray,
     taken: Collection[str],
     request: Request,
+    member_entropy: np.ndarray | None = None,
 ) -> Record:
     """Return the record of an image of RoIs, from their (M, C) float32 probabilities.
 
     Counts and mean leave out the RoIs in ``taken``. The uncertainty of each, if it is asked for, is
-    exact float32 (M,), 0 (certain) to 1.
+    exact float32 (M,), 0 (certain) to 1. ``member_entropy``, (M,) float32, is what
+    ``mutual_information`` needs; see ``uncertainty_of``.
     """
     p = torch.from_numpy(probabilities.T.copy())
     valid = torch.tensor([roi not in taken for roi in rois])
-    found = condense(p, valid, request.thresholds, request.uncertainty)
+    spread = None if member_entropy is None else torch.from_numpy(member_entropy)
+    found = condense(p, valid, request.thresholds, request.uncertainty, spread)
     asked = "uncertainty" in request.needs
+    exact = uncertainty_of(p, request.uncertainty, spread).numpy() if asked else None
     return Record(
         image,
         found.count,
         found.predicted.numpy(),
         found.confident.numpy(),
         found.mean_uncertainty,
-        uncertainty=uncertainty_of(p, request.uncertainty).numpy() if asked else None,
+        uncertainty=exact,
         probabilities=probabilities,
         rois=rois,
     )

@@ -17,7 +17,11 @@ from .boxes import Rectangle, draw_box, place_names
 from .style import INK, class_colours, new_figure, save
 
 FIRST = "#FFFFFF"
+# Panels side by side: strategies of 2-D images, mosaics of RoIs, slices of volumes.
+ACROSS, MOSAICS_ACROSS, SLICES_ACROSS = 6, 4, 8
 MAX_SLICES = 4
+FEW_SLICES = 2  # of each volume where more than ACROSS strategies are shown
+MAX_PIXELS = 20000  # a side of the figure; what would be longer is drawn more coarsely
 MAX_ROIS = 15
 ROI_COLUMNS = 5
 ROI_PIXELS = 96
@@ -72,8 +76,9 @@ def plot_overlays(
     """Draw the regions that each strategy chose on the same few images.
 
     2-D: one column per strategy. Volumes: one row per image and strategy, with up to four of its
-    slices that hold most windows. RoIs: a mosaic per image and strategy. Boxes have the colour and
-    the name of the class behind the choice; white ones have no class behind them (the shared
+    slices that hold most windows. RoIs: a mosaic per image and strategy. Of many strategies the
+    panels of one image wrap over several rows, and volumes show two slices. Boxes have the colour
+    and the name of the class behind the choice; white ones have no class behind them (the shared
     first cycle, dashed, and strategies that do not choose by class).
 
     Args:
@@ -108,7 +113,7 @@ def plot_overlays(
     else:
         raise DataError(f"regions of kinds {sorted(kinds)} cannot be shown together")
     _legend(figure, shown, look)
-    save(figure, out, dpi=160)
+    save(figure, out, dpi=min(160, int(MAX_PIXELS / max(figure.get_size_inches()))))
 
 
 def _row(rows: Mapping[str, PoolRow], key: str) -> PoolRow:
@@ -117,20 +122,34 @@ def _row(rows: Mapping[str, PoolRow], key: str) -> PoolRow:
     return rows[key]
 
 
+def _wrap(count: int, most: int) -> tuple[int, int]:
+    """Rows and columns of a grid of ``count`` panels, at most ``most`` across, rows alike."""
+    rows = -(-count // most)
+    return rows, -(-count // rows)
+
+
 def _flat_images(
     layout: Opens, rows: Mapping[str, PoolRow], shown: Mapping[str, Any], look: _Look
 ) -> Any:
     names = list(next(iter(shown.values())))
+    high, wide = _wrap(len(names), ACROSS)
     height, width = next(_row(rows, image).shape[:2] for image in shown)
-    panel = 7.0 if len(names) == 1 else max(3.0, min(5.0, 13.5 / len(names)))
-    figure = new_figure(panel * len(names), (panel * height / width + 0.3) * len(shown) + 0.5)
-    grid = figure.subplots(len(shown), len(names), squeeze=False)
+    panel = 7.0 if len(names) == 1 else max(3.0, min(5.0, 13.5 / wide))
+    figure = new_figure(panel * wide, (panel * height / width + 0.3) * len(shown) * high + 0.5)
+    grid = figure.subplots(len(shown) * high, wide, squeeze=False).reshape(len(shown), -1)
     for line, (image, chosen) in zip(grid, shown.items(), strict=True):
         array = layout.open_image(_row(rows, image))
-        for axes, name in zip(line, names, strict=True):
+        for axes, name in zip(line, names, strict=False):
             _panel(axes, array, f"{name} · {image}")
             _boxes(axes, chosen[name], [_rectangle(r) for r in chosen[name]], look)
+        _remove(line[len(names) :])
     return figure
+
+
+def _remove(panels: Sequence[Any]) -> None:
+    """Take the panels that a wrapped grid leaves over out of the figure."""
+    for axes in panels:
+        axes.remove()
 
 
 def _rectangle(region: RegionRow, axis: int | None = None) -> Rectangle:
@@ -185,75 +204,109 @@ def _slice_of(region: RegionRow, axis: int) -> int:
     return region.region.start[axis] + region.region.size[axis] // 2
 
 
-def _slices(regions: Sequence[RegionRow], axis: int) -> list[int]:
-    """At most ``MAX_SLICES`` slices in ascending order: latest cycles' first, then fullest."""
+def _slices(regions: Sequence[RegionRow], axis: int, most: int) -> list[int]:
+    """At most ``most`` slices in ascending order: latest cycles' first, then fullest."""
     held: dict[int, list[RegionRow]] = {}
     for region in regions:
         held.setdefault(_slice_of(region, axis), []).append(region)
     best = sorted(held, key=lambda z: (max(r.cycle for r in held[z]) == 1, -len(held[z]), z))
-    return sorted(best[:MAX_SLICES])
+    return sorted(best[:most])
 
 
 def _volumes(
     layout: Opens, rows: Mapping[str, PoolRow], shown: Mapping[str, Any], look: _Look
 ) -> Any:
     names = list(next(iter(shown.values())))
+    many = len(names) > ACROSS
+    most = FEW_SLICES if many else MAX_SLICES
     axis = {image: _row(rows, image).axis or 0 for image in shown}
-    picked = {(i, n): _slices(shown[i][n], axis[i]) for i in shown for n in names}
+    picked = {(i, n): _slices(shown[i][n], axis[i], most) for i in shown for n in names}
     columns = max(1, *(len(z) for z in picked.values()))
+    high, wide = _wrap(len(names), SLICES_ACROSS // columns) if many else (len(names), 1)
     plane = np.delete(_row(rows, next(iter(shown))).shape, axis[next(iter(shown))])
     panel = 2.6
     height = panel * min(1.6, plane[0] / plane[1]) + 0.25
-    figure = new_figure(panel * columns, height * len(picked) + 0.5)
-    grid = figure.subplots(len(picked), columns, squeeze=False)
-    lines = iter(grid)
-    for image, chosen in shown.items():
+    figure = new_figure(panel * columns * wide, height * len(shown) * high + 0.5)
+    grid = figure.subplots(len(shown) * high, columns * wide, squeeze=False)
+    # columns of one strategy side by side: (image, strategy, slice)
+    grid = grid.reshape(len(shown), high * wide, columns)
+    for lines, (image, chosen) in zip(grid, shown.items(), strict=True):
         volume = layout.open_image(_row(rows, image))
-        low, high = np.percentile(volume, (1, 99.5))
-        for name in names:
-            line = next(lines)
-            for axes in line:
-                axes.set_axis_off()
-            slices = picked[image, name]
-            if not slices:
-                line[0].set_title(f"{name} · {image}", fontsize=8, loc="left")
-                _note(line[0], "nothing annotated")
+        limits = np.percentile(volume, (1, 99.5))
+        for line, name in zip(lines, names, strict=False):
+            title, slices = f"{name} · {image}", picked[image, name]
+            _slice_panels(line, volume, limits, axis[image], slices, title)
             for axes, z in zip(line, slices, strict=False):
-                axes.set_axis_on()
-                first = f"{name} · {image}\n" if z == slices[0] else "\n"
-                title = f"{first}slice {z} of {volume.shape[axis[image]]}"
-                plane = np.take(volume, z, axis[image])
-                _panel(axes, plane, title, cmap="gray", vmin=low, vmax=high)
                 here = [r for r in chosen[name] if _slice_of(r, axis[image]) == z]
                 _boxes(axes, here, [_rectangle(r, axis[image]) for r in here], look)
+            _remove(line[max(1, len(slices)) :])
+        _remove(lines[len(names) :].flat)
     return figure
+
+
+def _slice_panels(
+    line: Sequence[Any],
+    volume: np.ndarray,
+    limits: np.ndarray,
+    axis: int,
+    slices: Sequence[int],
+    title: str,
+) -> None:
+    """Draw slices across ``axis`` side by side, grey between ``limits``; or say there is none."""
+    if not slices:
+        line[0].set_axis_off()
+        line[0].set_title(title, fontsize=8, loc="left")
+        _note(line[0], "nothing annotated")
+        return
+    for place, (axes, z) in enumerate(zip(line, slices, strict=False)):
+        first = "" if place else title
+        text = f"{first}\nslice {z} of {volume.shape[axis]}"
+        _panel(axes, np.take(volume, z, axis), text, cmap="gray", vmin=limits[0], vmax=limits[1])
 
 
 def _mosaics(
     layout: Opens, rows: Mapping[str, PoolRow], shown: Mapping[str, Any], look: _Look
 ) -> Any:
     names = list(next(iter(shown.values())))
+    wide = _wrap(len(names), MOSAICS_ACROSS)[1]
+    blocks = [names[i : i + wide] for i in range(0, len(names), wide)]
     lines = [
-        max(1, *(-(-min(len(own), MAX_ROIS) // ROI_COLUMNS) for own in chosen.values()))
-        for chosen in shown.values()
+        max(1, *(-(-min(len(shown[image][n]), MAX_ROIS) // ROI_COLUMNS) for n in block))
+        for image in shown
+        for block in blocks
     ]
-    figure = new_figure(3.9 * len(names), 0.98 * sum(lines) + 0.3 * len(lines) + 0.5)
-    panels = figure.subplots(len(shown), len(names), squeeze=False, height_ratios=lines)
-    for line, height, (image, chosen) in zip(panels, lines, shown.items(), strict=True):
-        for axes, name in zip(line, names, strict=True):
-            latest = sorted(chosen[name], key=lambda r: (-r.cycle, r.order))[:MAX_ROIS]
-            part = f", {len(latest)} of {len(chosen[name])}" if latest else ""
-            axes.set_title(f"{name} · {image}{part}", fontsize=8, loc="left")
-            axes.set_axis_off()
-            axes.set_xlim(0, ROI_COLUMNS)
-            axes.set_ylim(height * 1.25, 0)
-            axes.set_aspect("equal")
-            if not latest:
-                _note(axes, "nothing annotated")
-            for place, region in enumerate(latest):
-                tile = _thumbnail(layout.open_image(_row(rows, f"{image}/{region.roi}")))
-                _tile(axes, tile, place, region, look)
+    figure = new_figure(3.9 * wide, 0.98 * sum(lines) + 0.3 * len(lines) + 0.5)
+    grid = figure.subplots(len(lines), wide, squeeze=False, height_ratios=lines)
+    places = [(image, block) for image in shown for block in blocks]
+    for line, height, (image, block) in zip(grid, lines, places, strict=True):
+        for axes, name in zip(line, block, strict=False):
+            _mosaic(axes, layout, rows, shown[image][name], f"{name} · {image}", height, look)
+        _remove(line[len(block) :])
     return figure
+
+
+def _mosaic(
+    axes: Any,
+    layout: Opens,
+    rows: Mapping[str, PoolRow],
+    regions: Sequence[RegionRow],
+    title: str,
+    height: int,
+    look: _Look,
+) -> None:
+    """Draw the latest RoIs of one image and strategy in a panel of ``height`` lines of tiles."""
+    latest = sorted(regions, key=lambda r: (-r.cycle, r.order))[:MAX_ROIS]
+    part = f", {len(latest)} of {len(regions)}" if latest else ""
+    axes.set_title(title + part, fontsize=8, loc="left")
+    axes.set_axis_off()
+    axes.set_xlim(0, ROI_COLUMNS)
+    axes.set_ylim(height * 1.25, 0)
+    axes.set_aspect("equal")
+    if not latest:
+        _note(axes, "nothing annotated")
+    for place, region in enumerate(latest):
+        tile = _thumbnail(layout.open_image(_row(rows, f"{region.image}/{region.roi}")))
+        _tile(axes, tile, place, region, look)
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from glue.errors import DataError
 from glue.files import atomic_path, write_text
 
 from .curves import FULL, REFERENCES, Curve, Point, budgets, curves_of, read_curves, reference
+from .markdown import grid, marks
 from .statistics import common_range, cost_to_reach, mean_height
 from .style import cost_label
 
@@ -101,12 +102,27 @@ def reach_rows(points: Sequence[Point], x: str, share: float) -> list[Reach]:
     return rows
 
 
-def table_reach(curves: Path, out_csv: Path, out_md: Path, x: str, share: float = 0.95) -> None:
+def table_reach(
+    curves: Path,
+    out_csv: Path,
+    out_md: Path,
+    x: str,
+    share: float = 0.95,
+    notes: Mapping[str, str] | None = None,
+) -> None:
     """Write the table as CSV (all digits) and as Markdown that also reads well in a terminal.
 
     Per strategy: the mean cost at which the score reaches ``share`` of the mean full reference
     (``statistics.cost_to_reach``, seed by seed) and how many seeds get there, the score after the
     last cycle, and the mean height of the curve over the costs that all curves of the budget span.
+
+    Args:
+        curves: ``curves.csv``.
+        out_csv, out_md: where the tables go.
+        x: the cost to report, such as ``area_percent``.
+        share: of the mean score of full annotation, in (0, 1].
+        notes: strategy -> what a line under the Markdown table says of it, such as
+            ``reads ground truth``.
 
     Raises:
         DataError: the table has no learning curve at all.
@@ -122,7 +138,7 @@ def table_reach(curves: Path, out_csv: Path, out_md: Path, x: str, share: float 
         writer.writerow([f.name for f in fields(Reach)])
         for row in rows:
             writer.writerow(["" if v != v else v for v in asdict(row).values()])
-    write_text(out_md, _markdown(rows, points, share))
+    write_text(out_md, _markdown(rows, points, share, notes or {}))
 
 
 def _plus_minus(mean: float, sd: float, digits: int) -> str:
@@ -138,6 +154,7 @@ def _cost_digits(rows: list[Reach]) -> int:
 
 
 def _cells(row: Reach, digits: int) -> list[str]:
+    """What stands behind the name of the strategy."""
     reach = "not reached" if row.threshold == row.threshold else "no full reference"
     if row.reached:
         reach = _plus_minus(row.cost_mean, row.cost_sd, digits)
@@ -146,7 +163,6 @@ def _cells(row: Reach, digits: int) -> list[str]:
     else:
         reached = f"{row.reached} of {row.seeds}" if row.threshold == row.threshold else "-"
     return [
-        row.strategy,
         reach,
         reached,
         _plus_minus(row.final_mean, row.final_sd, 3),
@@ -156,16 +172,9 @@ def _cells(row: Reach, digits: int) -> list[str]:
     ]
 
 
-def _grid(table: list[list[str]]) -> list[str]:
-    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-    lines = [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
-        for line in table
-    ]
-    return [lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]]
-
-
-def _markdown(rows: list[Reach], points: list[Point], share: float) -> str:
+def _markdown(
+    rows: list[Reach], points: list[Point], share: float, notes: Mapping[str, str]
+) -> str:
     lines: list[str] = []
     for run, budget in dict.fromkeys((r.run, r.budget) for r in rows):
         mine = [r for r in rows if (r.run, r.budget) == (run, budget)]
@@ -180,7 +189,10 @@ def _markdown(rows: list[Reach], points: list[Point], share: float) -> str:
         label = cost_label(x, task)
         head = ["strategy", label, "seeds reaching", f"final {score}", "mean height"]
         digits = _cost_digits(mine)
-        lines += _grid([[*head, "seeds", "cycles"], *(_cells(r, digits) for r in mine)])
+        marked, footnotes = marks([r.strategy for r in mine], notes)
+        cells = [[marked[r.strategy], *_cells(r, digits)] for r in mine]
+        lines += grid([[*head, "seeds", "cycles"], *cells])
+        lines += ["", *footnotes] if footnotes else []
         over = f"over {low:.3g} to {high:.3g} {label}" if low < high else "not defined here"
         lines += ["", f"Mean height: area under the curve {over}, per unit of cost.", ""]
     lines += [

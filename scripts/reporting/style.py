@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from glue.files import atomic_path
 
-# Okabe and Ito's palette without black and yellow, which serve as ink and cannot be seen on white.
-PALETTE = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-SPARE = ("#8C564B", "#5B5B9F", "#7F7F7F", "#556B2F", "#C71585", "#008B8B", "#A0522D", "#4B0082")
+# Okabe and Ito's palette without black and yellow, which serve as ink and cannot be seen on white,
+# then three dark colours that stay apart from these, from grey and from each other in normal
+# sight, protanopia and deuteranopia (CIELAB distance of 20 or more).
+PALETTE = (
+    *("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"),
+    *("#8A2BE2", "#920000", "#004949"),
+)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+LINES: tuple[str | tuple[int, tuple[float, ...]], ...] = (
+    "-",
+    (0, (4, 1.2)),
+    (0, (1.2, 1)),
+    (0, (6, 1.2, 1.2, 1.2)),
+)
 INK = "#222222"
 _COSTS = {
     "area_percent": "annotated area (%)",
@@ -20,6 +30,14 @@ _COSTS = {
     "foreground_percent": "annotated foreground (%)",
 }
 _CLASS_SCORES = {"mIoU": "IoU", "mean Dice": "Dice", "weighted F1": "F1"}
+
+
+class Style(NamedTuple):
+    """How a strategy is drawn; ``line`` is a Matplotlib line style."""
+
+    colour: str
+    marker: str
+    line: str | tuple[int, tuple[float, ...]]
 
 
 def cost_label(x: str, task: str) -> str:
@@ -40,24 +58,27 @@ def strategy_order(names: Iterable[str], colours: Mapping[str, str]) -> list[str
     return [n for n in colours if n in names] + sorted(names - set(colours))
 
 
-def strategy_styles(names: Iterable[str], colours: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Colour and marker of each strategy, in ``strategy_order``.
+def strategy_styles(names: Iterable[str], colours: Mapping[str, str]) -> dict[str, Style]:
+    """Colour, marker and line of each strategy, in ``strategy_order``.
 
-    A strategy named in ``colours`` looks the same in every figure, whatever else is drawn; the
-    others take the colours that are left.
+    A strategy named in ``colours`` looks the same in every figure, whatever else is drawn. The
+    others take the colours of ``PALETTE`` that are left, then these again with the next of
+    ``LINES``; where none is left, all of them with broken lines.
     """
-    used = {c.lower() for c in colours.values()}
-    free = [c for c in (*PALETTE, *SPARE) if c.lower() not in used] or list(SPARE)
-    known = list(colours)
+    used = [c.lower() for c in colours.values()]
+    left = [c for c in PALETTE if c.lower() not in used]
+    looks = [(c, line) for line in LINES[0 if left else 1 :] for c in left or PALETTE]
     styles = {}
     others = 0
     for name in strategy_order(names, colours):
         if name in colours:
-            styles[name] = (colours[name], MARKERS[known.index(name) % len(MARKERS)])
+            place = list(colours).index(name)
+            colour, line = colours[name], LINES[used[:place].count(used[place]) % len(LINES)]
         else:
-            marker = MARKERS[(len(known) + others) % len(MARKERS)]
-            styles[name] = (free[others % len(free)], marker)
+            place = len(colours) + others
+            colour, line = looks[others % len(looks)]
             others += 1
+        styles[name] = Style(colour, MARKERS[place % len(MARKERS)], line)
     return styles
 
 

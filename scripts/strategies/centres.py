@@ -9,10 +9,10 @@ import numpy as np
 from glue.body import body_mask
 from glue.tables import PoolRow
 
-from .choose import Centres
+from .query import Open
 
 
-def centres_from(layout: dict[str, Any], limits: dict[str, float] | None) -> Centres:
+def centres_from(layout: dict[str, Any], limits: dict[str, float] | None) -> Open:
     """Return a function that opens a volume and masks its body; without limits, no mask."""
     if limits is None:
         return lambda row: None

@@ -1,108 +1,53 @@
-"""Names of selectors and what each reads."""
+"""Names of selectors, what each reads and what each may do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from decomp_core import Region
-from glue.records import Record
-
 TASKS = frozenset({"2d", "3d", "roi"})
-
-
-@dataclass(frozen=True)
-class PoolState:
-    """What image selectors see: one entry per image, sorted by name.
-
-    Attributes:
-        images: N names.
-        sizes: (N,) int64, pixels (voxels, RoIs) of each image.
-        unlabelled: (N,) int64, those not annotated yet.
-        room: (N,) bool, images in which a further window fits; all true for RoIs.
-        openings: (N,) int64, in how many cycles each image was opened so far.
-        predicted: (N, C) int64, predictions per class over unlabelled pixels.
-        confident: (N, C) int64, those above the strategy's tau.
-        uncertainty: (N,) mean uncertainty over unlabelled pixels.
-        task: ``2d``, ``3d`` or ``roi``.
-        classes: C names.
-    """
-
-    images: tuple[str, ...]
-    sizes: np.ndarray
-    unlabelled: np.ndarray
-    room: np.ndarray
-    openings: np.ndarray
-    predicted: np.ndarray
-    confident: np.ndarray
-    uncertainty: np.ndarray
-    task: str
-    classes: tuple[str, ...]
-
-    @property
-    def available(self) -> np.ndarray:
-        """(N,) bool: images with something left to annotate."""
-        return (self.unlabelled > 0) & self.room
-
-    @property
-    def eligible(self) -> np.ndarray:
-        """(N,) bool: images not yet opened in the current loop over the pool."""
-        available = self.available
-        if not available.any():
-            return available
-        return available & (self.openings == self.openings[available].min())
-
-
-@dataclass(frozen=True)
-class RegionTask:
-    """What region selectors see of one chosen image.
-
-    Attributes:
-        record: the prediction; ``None`` in the first cycle, when there is no model.
-        image_shape: size in array axes (RoIs: their number).
-        axis: slice axis of a volume.
-        shape: window size, clipped to the image; unused for RoIs.
-        taken: regions annotated before; for RoIs their positions in ``record.rois``.
-        n: regions asked for.
-        weights: (C,) sampling weights of the classes (Eq. 2).
-        centres: returns the boolean mask in which random windows are centred, or ``None``; it
-            opens the volume, so only what draws at random asks for it.
-        options: the strategy's definition.
-    """
-
-    record: Record | None
-    image_shape: tuple[int, ...]
-    axis: int | None
-    shape: tuple[int, ...]
-    taken: tuple[Any, ...]
-    n: int
-    weights: np.ndarray | None = None
-    centres: Callable[[], np.ndarray | None] = lambda: None
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-ImageScores = Callable[[PoolState, dict[str, Any]], np.ndarray]
-RegionChoice = Callable[[RegionTask, np.random.Generator], "list[Region] | list[int]"]
+NEEDS = {
+    "statistics": "counts and mean uncertainty of every image",
+    "labels": "pseudo-labels (RoIs: probabilities)",
+    "uncertainty": "the map of uncertainties (RoIs: their uncertainty)",
+    "features": "features of candidate regions",
+    "residuals": "mean of p - onehot(argmax p) over candidate regions",
+    "patches": "the best patches of every image, by a forward pass of its own",
+    "ensemble": "a learner with at least two members",
+    "truth": "ground truth of the whole pool, which a simulation alone has",
+}
+OPTIONS = ("decomp", "features", "clasp", "spatial")
 
 
 @dataclass(frozen=True)
 class Selector:
-    """A selector, what it needs of a prediction and the tasks it does.
+    """A selector and what is known of it.
 
-    ``by_class``: a class is behind each of its choices (RoIs: the one that is predicted).
+    Attributes:
+        run: the function.
+        needs: keys of ``NEEDS``.
+        tasks: of ``2d``, ``3d``, ``roi``.
+        by_class: a class is behind each of its choices (RoIs: the one that is predicted).
+        options: sections of the configuration that it reads.
+        note: what a reader of a figure must know, beside the curve.
+        batch: a region selector that chooses among the candidates of all opened images at once.
+        more_needs: further needs that depend on the options.
     """
 
     run: Callable[..., Any]
     needs: frozenset[str]
-    tasks: frozenset[str]
+    tasks: frozenset[str] = TASKS
     by_class: bool = False
+    options: frozenset[str] = frozenset()
+    note: str = ""
+    batch: bool = False
+    more_needs: Callable[[dict[str, Any]], frozenset[str]] = lambda options: frozenset()
 
 
 IMAGE_SELECTORS: dict[str, Selector] = {}
 REGION_SELECTORS: dict[str, Selector] = {}
+POOL_SELECTORS: dict[str, Selector] = {}
 
 
 def _register(
@@ -110,33 +55,85 @@ def _register(
     name: str,
     needs: frozenset[str],
     tasks: frozenset[str],
-    by_class: bool = False,
+    options: frozenset[str],
+    **more: Any,
 ) -> Callable[[Any], Any]:
+    for kind, found, known in (
+        ("needs", needs, NEEDS),
+        ("tasks", tasks, TASKS),
+        ("options", options, OPTIONS),
+    ):
+        if unknown := sorted(set(found) - set(known)):
+            raise ValueError(f"selector {name!r}: {kind} {unknown}; allowed: {sorted(known)}")
+
     def add(function: Any) -> Any:
         if name in table:
             raise ValueError(f"selector {name!r} is registered twice")
-        table[name] = Selector(function, needs, tasks, by_class)
+        table[name] = Selector(
+            function, frozenset(needs), frozenset(tasks), options=options, **more
+        )
         return function
 
     return add
 
 
 def register_images(
-    name: str, needs: frozenset[str] = frozenset(), tasks: frozenset[str] = TASKS
-) -> Callable[[ImageScores], ImageScores]:
-    """Register ``f(state, options) -> (N,) scores`` as an image selector; the highest are taken."""
-    return _register(IMAGE_SELECTORS, name, needs, tasks)
+    name: str,
+    needs: frozenset[str] = frozenset({"statistics"}),
+    tasks: frozenset[str] = TASKS,
+    options: frozenset[str] = frozenset(),
+) -> Callable[[Any], Any]:
+    """Register ``f(state, options) -> (N,) scores`` as an image selector; the highest are taken.
+
+    ``state`` is a ``strategies.state.PoolState``; without the need ``statistics`` its counts are 0.
+    """
+    return _register(IMAGE_SELECTORS, name, needs, tasks, options)
 
 
 def register_regions(
     name: str,
-    needs: frozenset[str] = frozenset(),
+    needs: frozenset[str] = frozenset({"labels"}),
     tasks: frozenset[str] = TASKS,
     by_class: bool = False,
-) -> Callable[[RegionChoice], RegionChoice]:
-    """Register ``f(task, rng) -> regions`` (RoIs: positions) as a region selector."""
-    return _register(REGION_SELECTORS, name, needs, tasks, by_class)
+    options: frozenset[str] = frozenset(),
+) -> Callable[[Any], Any]:
+    """Register ``f(task, rng) -> regions`` (RoIs: positions) as a region selector.
+
+    It is called once for each opened image with a ``strategies.state.RegionTask``.
+    """
+    return _register(REGION_SELECTORS, name, needs, tasks, options, by_class=by_class)
 
 
-# The built-in selectors register themselves when the tables are first asked for.
-from . import image_selectors, region_selectors  # noqa: E402, F401
+def register_batch(
+    name: str,
+    needs: frozenset[str] = frozenset({"features"}),
+    tasks: frozenset[str] = TASKS,
+) -> Callable[[Any], Any]:
+    """Register ``f(candidates, n, per_image, rng) -> indices`` as a region selector.
+
+    It is called once a cycle with the most uncertain candidates of all opened images
+    (``strategies.batch.Candidates``), and chooses ``n``, at most ``per_image`` of an image.
+    """
+    needs = frozenset(needs) | {"uncertainty", "features"}
+    return _register(
+        REGION_SELECTORS, name, needs, tasks, frozenset({"features"}), batch=True
+    )  # fmt: skip
+
+
+def register_pool(
+    name: str,
+    needs: frozenset[str],
+    tasks: frozenset[str] = TASKS,
+    options: frozenset[str] = frozenset(),
+    note: str = "",
+    by_class: bool = False,
+    more_needs: Callable[[dict[str, Any]], frozenset[str]] = lambda options: frozenset(),
+) -> Callable[[Any], Any]:
+    """Register ``f(task) -> [(image, region or RoI position)]`` as a pool-wide selector.
+
+    ``task`` is a ``strategies.pool_wide.PoolTask``.
+    """
+    return _register(
+        POOL_SELECTORS, name, needs, tasks, options,
+        note=note, by_class=by_class, more_needs=more_needs,
+    )  # fmt: skip

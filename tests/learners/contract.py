@@ -10,11 +10,19 @@ import pytest
 
 from decomp_core import Region
 from glue.errors import ConfigError, DataError
-from learners import Request, get_learner
+from learners import Request, describe_learner, get_learner
 from learners.locking import LockedError, locked
 from tests.learners.fakes import CLASSES, Toy
 
 REQUEST = Request(frozenset({"labels", "uncertainty"}), (0.3, 0.7))
+
+BALD = Request(frozenset({"labels", "uncertainty"}), (0.5,), "mutual_information")
+
+
+def nested_regions(shape: tuple[int, ...]) -> list[Region]:
+    """Regions of an image, each inside the next: a pixel of the last corner up to everything."""
+    start = [tuple(f * (n - 1) // 3 for n in shape) for f in (3, 2, 1, 0)]
+    return [Region(s, tuple(n - a for n, a in zip(shape, s, strict=True))) for s in start]
 
 
 def files_of(model: Path) -> dict[str, bytes]:
@@ -27,11 +35,15 @@ def files_of(model: Path) -> dict[str, bytes]:
 
 
 class LearnerContract:
-    """Set ``learner``, ``settings`` by task, and ``steps``, enough to learn the toys."""
+    """Set ``learner``, ``settings`` by task, and ``steps``, enough to learn the toys.
+
+    ``ensemble`` are the settings that make two members of it, where the learner offers them.
+    """
 
     learner: ClassVar[str]
     settings: ClassVar[dict[str, dict[str, Any]]]
     steps: ClassVar[dict[str, int]]
+    ensemble: ClassVar[dict[str, Any]] = {}
 
     @pytest.fixture(params=["2d", "3d", "roi"])
     def toy(self, request: pytest.FixtureRequest) -> Toy:
@@ -185,6 +197,100 @@ class LearnerContract:
             assert learner.embed(model, toy.layout, rows[0], [], settings).shape[0] == 0
         assert found.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+    def test_features_as_they_are(self, fitted: tuple[Any, Toy, Path, dict[str, Any]]) -> None:
+        """Of RoIs the same but for their length; of regions the maximum, which grows with them."""
+        learner, toy, model, settings = fitted
+        if not learner.has_features:
+            pytest.skip(f"{self.learner} has no features")
+        rows = list(toy.rows.values())
+        if toy.task == "roi":
+            found = learner.embed_rois(model, toy.layout, rows, settings, unit=False)
+            unit = learner.embed_rois(model, toy.layout, rows, settings)
+            length = np.linalg.norm(found, axis=1, keepdims=True)
+            np.testing.assert_allclose(found / length, unit, atol=1e-5)
+        else:
+            regions = nested_regions(toy.truth[rows[0].key].shape)
+            found = learner.embed(model, toy.layout, rows[0], regions, settings, "max")
+            length = np.linalg.norm(found, axis=1)
+            assert (np.diff(found, axis=0) >= -1e-6).all()
+            assert np.abs(found[0] - found[-1]).max() > 1e-6
+            assert len(learner.embed(model, toy.layout, rows[0], [], settings, "max")) == 0
+            with pytest.raises(ValueError, match="pooling"):
+                learner.embed(model, toy.layout, rows[0], regions, settings, "sum")
+        assert found.dtype == np.float32
+        assert np.abs(length - 1).max() > 1e-3
+
+    def test_residuals(self, fitted: tuple[Any, Toy, Path, dict[str, Any]]) -> None:
+        learner, toy, model, settings = fitted
+        if not learner.has_features or toy.task == "roi":
+            pytest.skip("residuals are of regions, beside their features")
+        row = next(iter(toy.rows.values()))
+        regions = nested_regions(toy.truth[row.key].shape)
+        found = learner.residuals(model, toy.layout, row, regions, settings)
+        ((_, p, _),) = learner.probabilities(model, toy.layout, [row], settings)
+        chosen = np.eye(len(CLASSES))[p.argmax(0)]
+        for region, residual in zip(regions, found, strict=True):
+            wanted = np.moveaxis(p, 0, -1)[region.slices] - chosen[region.slices]
+            expected = wanted.reshape(-1, len(CLASSES)).mean(0)
+            np.testing.assert_allclose(residual, expected, atol=1e-5)
+        assert found.dtype == np.float32
+        assert np.abs(found).max() > 1e-4
+        assert learner.residuals(model, toy.layout, row, [], settings).shape == (0, len(CLASSES))
+
+    def test_probabilities(self, fitted: tuple[Any, Toy, Path, dict[str, Any]]) -> None:
+        learner, toy, model, settings = fitted
+        rows = list(toy.rows.values())[:2]
+        if toy.task == "roi":
+            with pytest.raises(ConfigError, match="task"):
+                learner.probabilities(model, toy.layout, rows, settings)
+            return
+        found = list(learner.probabilities(model, toy.layout, rows, settings))
+        assert [row for row, _, _ in found] == rows
+        for row, p, information in found:
+            assert information is None
+            assert p.dtype == np.float32
+            assert p.shape == (len(CLASSES), *toy.truth[row.key].shape)
+            np.testing.assert_allclose(p.sum(0), 1, atol=1e-5)
+            again = learner.segment(model, toy.layout, row, settings)
+            np.testing.assert_array_equal(p.argmax(0), again)
+
+    def test_one_network_has_no_mutual_information(
+        self, fitted: tuple[Any, Toy, Path, dict[str, Any]]
+    ) -> None:
+        learner, toy, model, settings = fitted
+        rows = list(toy.rows.values())
+        with pytest.raises(ConfigError, match="mutual_information"):
+            next(learner.predict(model, toy.layout, rows, {}, BALD, settings))
+        if toy.task != "roi":
+            with pytest.raises(ConfigError, match="mutual_information"):
+                next(learner.probabilities(model, toy.layout, rows, settings, disagreement=True))
+
+    def test_ensemble(self, toy: Toy, tmp_path: Path) -> None:
+        if not self.ensemble:
+            pytest.skip(f"{self.learner} has no ensembles")
+        learner, settings = get_learner(self.learner), {**self.settings[toy.task], **self.ensemble}
+        assert describe_learner(self.learner).members_of(settings) == 2
+        assert describe_learner(self.learner).members_of(self.settings[toy.task]) == 1
+        labels, rows = toy.labels(tmp_path / "y"), list(toy.rows.values())
+        job = toy.job(tmp_path / "a", labels, 3, settings=settings)
+        stats = learner.fit(job)
+        assert (stats["members"], stats["steps"]) == (2, 6)
+        assert learner.fit(job) == stats
+        other = toy.job(tmp_path / "b", labels[::-1], 3, settings=settings)
+        learner.fit(other)
+        assert files_of(job.out) == files_of(other.out)
+        records = list(learner.predict(job.out, toy.layout, rows, {}, BALD, settings))
+        assert 0 < max(r.mean_uncertainty for r in records) < 1
+        if toy.task == "roi":
+            return
+        found = learner.probabilities(job.out, toy.layout, rows[:1], settings, disagreement=True)
+        ((_, p, information),) = found
+        np.testing.assert_allclose(p.sum(0), 1, atol=1e-5)
+        assert information.shape == p.shape[1:]
+        assert 0 <= information.min() < information.max() <= np.log(len(CLASSES))
+        expected = 255 * information / np.log(len(CLASSES))
+        assert np.abs(records[0].uncertainty - expected).max() < 0.51
 
     def test_unknown_setting_is_named(self, toy: Toy, tmp_path: Path) -> None:
         job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 3, settings={"lerning_rate": 1})

@@ -34,6 +34,7 @@ class TestContract(LearnerContract):
     learner = "convnet"
     settings = SMALL
     steps = {"2d": 60, "3d": 60, "roi": 60}
+    ensemble = {"members": 2}
 
 
 @pytest.mark.parametrize("task", ["2d", "3d"])

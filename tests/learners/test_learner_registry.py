@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from glue.errors import ConfigError
-from learners import LEARNERS, Request, get_learner
+from learners import LEARNERS, Request, describe_learner, get_learner
+from learners.base import UNCERTAINTIES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,6 +22,10 @@ def test_known_learners(name: str) -> None:
     assert learner.name == name
     assert learner.tasks <= {"2d", "3d", "roi"}
     assert isinstance(learner.has_features, bool)
+    described = describe_learner(name)
+    assert described.members_of({}) == 1
+    assert "entropy" in described.uncertainties_of({})
+    assert set(described.uncertainties_of({})) < set(UNCERTAINTIES)
 
 
 def test_unknown_learner_names_the_nearest() -> None:

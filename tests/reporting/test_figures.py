@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+import show_results
 from glue.errors import DataError
 from reporting import figures
 from reporting.curves import collect_curves
@@ -118,8 +121,131 @@ def test_configured_colours_do_not_depend_on_what_is_drawn() -> None:
     among = strategy_styles(["badge", "random", "decomp", "cluster"], COLOURS)
     assert among["decomp"] == alone
     assert list(among) == ["random", "decomp", "badge", "cluster"]
-    assert len(set(among.values())) == len({c for c, _ in among.values()}) == 4
+    assert len({s.colour for s in among.values()}) == len({s.marker for s in among.values()}) == 4
+    assert {s.line for s in among.values()} == {"-"}
     assert strategy_order(["b", "a", "decomp"], COLOURS) == ["decomp", "a", "b"]
+
+
+def test_many_strategies_differ_in_colour_then_in_line() -> None:
+    others = [f"s{i:02d}" for i in range(24)]
+    styles = strategy_styles([*others, "decomp"], COLOURS)
+    assert styles["decomp"] == strategy_styles(["decomp"], COLOURS)["decomp"]
+    assert len({(s.colour, s.line) for s in styles.values()}) == 25
+    left = [c for c in PALETTE if c not in COLOURS.values()]
+    assert [styles[n].colour for n in others] == (left * 4)[:24]
+    assert {styles[n].colour for n in others}.isdisjoint(COLOURS.values())
+    first, again = others[0], others[len(left)]
+    assert styles[first].line == "-" != styles[again].line
+    assert styles[first].marker != styles[again].marker
+
+
+def test_configured_strategies_of_one_colour_differ_in_line() -> None:
+    colours = {"a": "#0072B2", "b": "#0072b2", "c": "#D55E00"}
+    styles = strategy_styles(colours, colours)
+    assert len({s.line for s in (styles["a"], styles["b"])}) == 2
+    assert styles["c"].line == styles["a"].line == "-"
+    # All of the palette configured: the others take it again with broken lines.
+    whole = {f"c{i}": c for i, c in enumerate(PALETTE)}
+    assert strategy_styles(["new"], whole)["new"].line != "-"
+
+
+def _many(write_metrics: WriteMetrics, tmp_path: Path, strategies: int, seeds: int) -> Path:
+    files = [write_metrics("full", 0, 0, 0.8, 100.0)]
+    files += [write_metrics("initial", s, 1, 0.2, 1.0) for s in range(seeds)]
+    for i in range(strategies):
+        for s in range(seeds):
+            files.append(write_metrics(f"s{i:02d}", s, 2, 0.3 + 0.01 * i + 0.02 * s, 2.0))
+    collect_curves(files, tmp_path / "curves.csv")
+    return tmp_path / "curves.csv"
+
+
+@pytest.mark.parametrize(
+    ("strategies", "seeds", "says", "areas", "points"),
+    [
+        (6, 3, "95 % interval over seeds", 6, 0),
+        (7, 3, "bands left out: 7 strategies", 0, 0),
+        (6, 2, None, 0, 12),
+        (7, 2, "points of single seeds left out: 7 strategies", 0, 0),
+        (7, 1, None, 0, 0),
+    ],
+)
+def test_bands_of_few_strategies_only(
+    write_metrics: WriteMetrics,
+    tmp_path: Path,
+    drawn: list[Figure],
+    strategies: int,
+    seeds: int,
+    says: str | None,
+    areas: int,
+    points: int,
+) -> None:
+    curves = _many(write_metrics, tmp_path, strategies, seeds)
+    figures.plot_curves(curves, tmp_path / "c.png", None, "area_percent", "2x3", COLOURS)
+    axes = drawn[0].axes[0]
+    texts = [t.get_text() for t in axes.get_legend().get_texts()]
+    spread = [t for t in texts if "interval" in t or "left out" in t]
+    assert spread == ([says] if says else [])
+    assert [t for t in texts if t not in spread] == [
+        *(f"s{i:02d} ({seeds} seed{'s' * (seeds > 1)})" for i in range(strategies)),
+        "95 % of full annotation",
+    ]
+    kinds = [type(c).__name__ for c in axes.collections]
+    assert kinds.count("PathCollection") == points
+    assert len(kinds) - points == areas
+
+
+def test_the_figures_grow_with_their_legends(
+    write_metrics: WriteMetrics, tmp_path: Path, drawn: list[Figure]
+) -> None:
+    curves = _many(write_metrics, tmp_path, 25, 1)
+    for plot in (figures.plot_curves, figures.plot_per_class):
+        plot(
+            curves,
+            *(tmp_path / "c.png", None, "area_percent", "2x3", COLOURS),
+            notes={"s03": "reads ground truth, and says so at some length"},
+        )
+    for figure in drawn:
+        legend = (figure.legends or [figure.axes[0].get_legend()])[0]
+        box = legend.get_window_extent().padded(-2)
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1
+        assert not any(box.overlaps(axes.get_window_extent()) for axes in figure.axes)
+        assert figure.axes[0].get_window_extent().width > 0.35 * figure.bbox.width
+
+
+def test_notes_stand_in_the_legend(curves: Path, tmp_path: Path, drawn: list[Figure]) -> None:
+    notes = {"random": "reads ground truth", "absent": "never seen"}
+    arguments = (tmp_path / "c.png", None, "area_percent", "2x3", COLOURS)
+    figures.plot_curves(curves, *arguments, notes=notes)
+    figures.plot_per_class(curves, *arguments, notes=notes)
+    legends = drawn[0].axes[0].get_legend(), drawn[1].legends[0]
+    first, second = ([t.get_text() for t in legend.get_texts()][:2] for legend in legends)
+    assert first == ["random (1 seed; reads ground truth)", "decomp (2 seeds)"]
+    assert second == ["random (reads ground truth)", "decomp"]
+
+
+@pytest.mark.parametrize("kind", ["curves", "per_class"])
+@pytest.mark.parametrize("notes", [None, {"random": "ours"}])
+def test_the_scripts_hand_notes_on(
+    curves: Path, tmp_path: Path, drawn: list[Figure], kind: str, notes: dict[str, str] | None
+) -> None:
+    class Parameters(dict):
+        __getattr__ = dict.__getitem__
+
+    png, pdf = str(tmp_path / "c.png"), str(tmp_path / "c.pdf")
+    parameters = Parameters(x="area_percent", budget="2x3", colours=COLOURS, title="")
+    if notes is not None:
+        parameters["notes"] = notes
+    snakemake = SimpleNamespace(
+        log=[],
+        input=SimpleNamespace(curves=str(curves)),
+        output=SimpleNamespace(png=png, pdf=pdf),
+        params=parameters,
+    )
+    script = Path(show_results.__file__).parent / f"plot_{kind}.py"
+    runpy.run_path(str(script), {"snakemake": snakemake}, "__main__")
+    legend = (drawn[0].legends or [drawn[0].axes[0].get_legend()])[0]
+    assert legend.get_texts()[0].get_text().endswith("ours)") == (notes is not None)
 
 
 def test_colours_stay_apart_for_the_colour_blind() -> None:

@@ -130,6 +130,84 @@ def test_patches_are_shown_in_their_middle_slice(tmp_path: Path, drawn: list[Fig
     assert _boxes(drawn[0].axes[0]) == [(1.5, 5.5, 10, 12)]
 
 
+def test_many_strategies_wrap(tmp_path: Path, drawn: list[Figure]) -> None:
+    count = 13
+    layout = FakeLayout()
+    names = [f"s{i:02d}" for i in range(count)]
+    regions = {
+        n: [_window(2, "a", (i, i), 1), _window(2, "b", (0, i))] for i, n in enumerate(names)
+    }
+    plot_overlays(layout, _pool((60, 80), None, "a", "b"), regions, CLASSES, tmp_path / "o.png")
+    assert sorted(layout.opened) == ["a", "b"]
+    titles = [axes.get_title(loc="left") for axes in drawn[0].axes]
+    assert titles == [f"{n} · {image}" for image in ("a", "b") for n in names]
+    for axes, i in zip(drawn[0].axes, range(count), strict=False):
+        assert _boxes(axes) == [(i - 0.5, i - 0.5, 10, 12)]
+    places = [axes.get_subplotspec() for axes in drawn[0].axes]
+    assert len({(p.rowspan.start, p.colspan.start) for p in places}) == 2 * count
+    assert max(p.colspan.start for p in places) < 6
+    rows = {
+        image: {p.rowspan.start for p in places[i * count :][:count]}
+        for i, image in enumerate("ab")
+    }
+    assert max(rows["a"]) < min(rows["b"]), "the rows of an image stay together"
+
+
+def test_volumes_of_many_strategies_wrap(tmp_path: Path, drawn: list[Figure]) -> None:
+    regions = {
+        f"s{i:02d}": [_window(2, "ct", (z, i, i), 0) for z in range(min(i, 3))] for i in range(13)
+    }
+    pool = _pool((10, 40, 40), 0, "ct")
+    plot_overlays(FakeLayout(), pool, regions, CLASSES, tmp_path / "o.png")
+    held: dict[str, list[tuple[str, int, int]]] = {}
+    for axes in drawn[0].axes:
+        first, _, second = axes.get_title(loc="left").partition("\n")
+        place = axes.get_subplotspec()
+        name = first or list(held)[-1]
+        held.setdefault(name, []).append((second, place.rowspan.start, place.colspan.start))
+    assert list(held) == [f"{name} · ct" for name in regions]
+    assert held["s00 · ct"] == [("", 0, 0)], "nothing annotated, said in one panel"
+    assert held["s01 · ct"] == [("slice 0 of 10", 0, 2)]
+    for i in range(2, 13):
+        row, column = divmod(i, 4)
+        assert held[f"s{i:02d} · ct"] == [
+            ("slice 0 of 10", row, 2 * column),
+            ("slice 1 of 10", row, 2 * column + 1),
+        ]
+
+
+def test_mosaics_of_many_strategies_wrap(tmp_path: Path, drawn: list[Figure]) -> None:
+    def roi(i: int) -> RegionRow:
+        return RegionRow(2, "slide", "roi", *(None,) * 6, f"r{i}", 1, 0.5, 0)
+
+    regions = {f"s{k}": [roi(i) for i in range(k + 1)] for k in range(9)}
+    pool = _pool((30, 50), None, *(f"slide/r{i}" for i in range(9)))
+    plot_overlays(FakeLayout(), pool, regions, CLASSES, tmp_path / "o.png")
+    axes = drawn[0].axes
+    assert [a.get_title(loc="left") for a in axes] == [
+        f"s{k} · slide, {k + 1} of {k + 1}" for k in range(9)
+    ]
+    assert [len(a.images) for a in axes] == list(range(1, 10))
+    places = [a.get_subplotspec() for a in axes]
+    assert [(p.rowspan.start, p.colspan.start) for p in places] == [divmod(k, 3) for k in range(9)]
+
+
+def test_long_figures_are_drawn_more_coarsely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[tuple[float, int]] = []
+    monkeypatch.setattr(
+        overlays, "save", lambda f, p, dpi: used.append((max(f.get_size_inches()), dpi))
+    )
+    images = ["a", "b", "c"]
+    pool = _pool((150, 20), None, *images)
+    regions = {"decomp": [_window(2, image, (0, 0), 0) for image in images]}
+    for n_images in (1, 3):
+        plot_overlays(FakeLayout(), pool, regions, CLASSES, tmp_path / "o.png", n_images)
+    (_, few), (inches, many) = used
+    assert few == 160 and 19000 < inches * many <= 20000
+
+
 def test_mosaic_of_rois(tmp_path: Path, drawn: list[Figure]) -> None:
     def roi(cycle: int, name: str, cls: int | None) -> RegionRow:
         return RegionRow(cycle, "slide", "roi", *(None,) * 6, name, cls, 0.5, 0)

@@ -10,6 +10,7 @@ import pytest
 
 from glue.errors import DataError
 from reporting.curves import collect_curves, read_curves
+from reporting.markdown import marks
 from reporting.reach import Reach, reach_rows, table_reach
 
 from .conftest import WriteMetrics
@@ -78,6 +79,28 @@ def test_files_say_the_same(curves: Path, tmp_path: Path) -> None:
     assert cells[1:4] == ["not reached", "0 of 2", "0.450 ± 0.071"]
     assert "95 % of the mIoU of full annotation is 0.760 (mean 0.800)" in text
     assert "annotated area (%)" in lines["strategy"]
+
+
+def test_notes_are_marked_and_told_under_the_table(curves: Path, tmp_path: Path) -> None:
+    paths = (tmp_path / "reach.csv", tmp_path / "reach.md")
+    table_reach(curves, *paths, "area_percent", 0.95)
+    plain = [path.read_text() for path in paths]
+    table_reach(curves, *paths, "area_percent", 0.95, {"spatial": "ours", "full": ""})
+    assert [path.read_text() for path in paths] == plain, "no strategy of the table has a note"
+    table_reach(curves, *paths, "area_percent", 0.95, {"random": "reads ground truth"})
+    assert paths[0].read_text() == plain[0], "the mark is not part of the name"
+    lines = paths[1].read_text().splitlines()
+    assert any(line.startswith("| random (1) | not reached ") for line in lines)
+    assert any(line.startswith("| decomp     | 2.2 ") for line in lines)
+    foot = lines.index("(1) reads ground truth: random.")
+    assert foot > max(i for i, line in enumerate(lines) if line.startswith("|"))
+
+
+def test_equal_notes_share_a_mark() -> None:
+    notes = {"c": "reads ground truth", "a": "ours", "b": "reads ground truth", "x": "absent"}
+    marked, lines = marks(["a", "b", "c", "d"], notes)
+    assert marked == {"a": "a (1)", "b": "b (2)", "c": "c (2)", "d": "d"}
+    assert lines == ["(1) ours: a.", "(2) reads ground truth: b, c."]
 
 
 def test_one_seed_has_no_deviation(write_metrics: WriteMetrics, tmp_path: Path) -> None:

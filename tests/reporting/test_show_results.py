@@ -23,6 +23,21 @@ def test_prints_the_table_and_the_figures(
     assert str(report / "overlays.png") in text
 
 
+def test_prints_the_table_of_selection_without_its_notes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "demo" / "report"
+    report.mkdir(parents=True)
+    (report / "reach.md").write_text("| decomp | 2.5 |\n", encoding="utf-8")
+    (report / "selection.md").write_text(
+        "### demo, budget 2x3\n\n| decomp | 7 s |\n\nA long note.\n", encoding="utf-8"
+    )
+    assert show_results("demo", tmp_path) == 0
+    text = capsys.readouterr().out
+    assert text.index("2.5") < text.index("### demo") < text.index("| decomp | 7 s |")
+    assert "A long note" not in text and str(report / "selection.md") in text
+
+
 def test_a_run_without_report_names_the_nearest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

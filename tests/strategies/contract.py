@@ -2,107 +2,127 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
+from decomp_core import Region
 from glue.pool import by_image, openings, taken_of
 from glue.records import Record
 from glue.tables import PoolRow, RegionRow
-from strategies import IMAGE_SELECTORS, REGION_SELECTORS
-from strategies.choose import Budget, Choice, choose, pool_state
+from strategies import needs_of, resolve
+from strategies.batch import Candidates
+from strategies.budget import Budget
+from strategies.choose import Choice, Query, choose, propose
+from strategies.definitions import parts_of
+from strategies.pool_wide import find_patches
 
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 ENTRIES = yaml.safe_load((ROOT / "config/strategies.yaml").read_text())
 CLASSES = ("sky", "road", "sign", "rider")
 TAU = 0.7
+RANDOM = {"images": "random", "regions": "random", "spread": 1}
 
 
 def definition(name: str) -> dict[str, Any]:
     """Return an entry of strategies.yaml with its defaults."""
-    return {**CONFIG["decomp"], **ENTRIES[name]}
+    return resolve(name, ENTRIES[name], CONFIG)
 
 
-def supported() -> list[tuple[str, str]]:
+def supported(*tasks: str) -> list[tuple[str, str]]:
     """Return every (strategy, task) that config/strategies.yaml and the registry allow."""
     return [
         (name, task)
         for name, entry in ENTRIES.items()
-        for task in ("2d", "3d", "roi")
-        if task in IMAGE_SELECTORS[entry["images"]].tasks & REGION_SELECTORS[entry["regions"]].tasks
+        for task in tasks or ("2d", "3d", "roi")
+        if all(task in part.tasks for part in parts_of(entry))
     ]
 
 
 @dataclass
 class World:
-    """A small pool with predictions made from a seed, and cycles played on it."""
+    """A small pool with predictions made from a seed, and cycles played on it.
+
+    Attributes:
+        maps: pseudo-labels (RoIs: probabilities) by image.
+        uncertainty: uint8 maps (RoIs: 0..1) by image.
+        truth: labels by image; asking for them is a mistake of most strategies.
+        order: seed of the order in which files and their rows come; -1: sorted.
+    """
 
     task: str
     rows: list[PoolRow]
     maps: dict[str, np.ndarray]
     uncertainty: dict[str, np.ndarray]
+    truth: dict[str, np.ndarray] = field(default_factory=dict)
+    order: int = -1
 
     @classmethod
-    def make(cls, task: str, seed: int = 0, n: int = 7, flat: bool = False) -> World:
+    def make(
+        cls, task: str, seed: int = 0, n: int = 7, flat: bool = False, classes: int = len(CLASSES)
+    ) -> World:
         """Draw a pool; ``flat``: one class everywhere and equal uncertainty."""
         rng = np.random.default_rng(seed)
-        rows, maps, uncertainty = [], {}, {}
+        world = cls(task, [], {}, {})
         for i in range(n):
             name = f"image{i:02d}"
             if task == "roi":
-                m = int(rng.integers(2, 9))
-                rows += [PoolRow(name, f"r{j}", "train", "", "", (8, 8)) for j in range(m)]
-                p = rng.dirichlet(np.full(len(CLASSES), 0.4), m).astype(np.float32)
-                if flat:
-                    p[:] = np.eye(len(CLASSES), dtype=np.float32)[1]
-                maps[name] = p
-                safe = np.maximum(p, 1e-9)
-                uncertainty[name] = -(p * np.log(safe)).sum(1) / np.log(len(CLASSES))
+                world._add_rois(name, rng, flat, classes)
                 continue
             shape = (30, 40) if task == "2d" else (5, 20, 24)
             shape = tuple(s + int(rng.integers(0, 4)) for s in shape)
-            rows.append(PoolRow(name, "", "train", "", "", shape, None if task == "2d" else 0))
-            blocks = rng.integers(0, len(CLASSES), [-(-s // 5) for s in shape])
-            full = blocks.repeat(5, -1).repeat(5, -2)
-            full = full.repeat(5, 0) if task == "3d" else full
-            labels = full[tuple(slice(0, s) for s in shape)].astype(np.uint8)
-            maps[name] = np.ones_like(labels) if flat else labels
+            world.rows.append(
+                PoolRow(name, "", "train", "", "", shape, None if task == "2d" else 0)
+            )
+            labels, world.truth[name] = (_blocks(shape, classes, rng) for _ in range(2))
+            world.maps[name] = np.ones_like(labels) if flat else labels
             noise = rng.integers(0, 256, shape, dtype=np.uint8)
-            uncertainty[name] = np.full(shape, 9, np.uint8) if flat else noise
-        return cls(task, rows, maps, uncertainty)
+            world.uncertainty[name] = np.full(shape, 9, np.uint8) if flat else noise
+        return world
+
+    def _add_rois(self, name: str, rng: np.random.Generator, flat: bool, classes: int) -> None:
+        m = int(rng.integers(2, 9))
+        self.rows += [PoolRow(name, f"r{j}", "train", "", "", (8, 8)) for j in range(m)]
+        p = np.zeros((m, len(CLASSES)), np.float32)
+        p[:, :classes] = rng.dirichlet(np.full(classes, 0.4), m)
+        if flat:
+            p[:] = np.eye(len(CLASSES), dtype=np.float32)[1]
+        self.maps[name] = p
+        self.uncertainty[name] = -(p * np.log(np.maximum(p, 1e-9))).sum(1) / np.log(len(CLASSES))
+
+    def probabilities(self, name: str) -> np.ndarray:
+        """Return (C, *S) float32 that agree with labels and uncertainty."""
+        labels, u = self.maps[name], self.uncertainty[name] / np.float32(255)
+        others = 0.6 * u / (len(CLASSES) - 1)
+        p = np.broadcast_to(others, (len(CLASSES), *labels.shape)).astype(np.float32)
+        np.put_along_axis(p, labels[None].astype(np.int64), (1 - 0.6 * u)[None], axis=0)
+        return p
 
     def records(self, history: list[RegionRow]) -> dict[str, Record]:
         """Return predictions whose counts leave out what is annotated."""
         taken, out = taken_of(history), {}
+        roi, n = self.task == "roi", len(CLASSES)
         for name, group in by_image(self.rows).items():
-            if self.task == "roi":
+            if roi:
                 p = self.maps[name]
                 free = np.array([r.roi not in taken.get(name, ()) for r in group])
                 labels, confidence = p.argmax(1), p.max(1)
             else:
-                labels = self.maps[name]
-                free = np.ones(labels.shape, bool)
+                labels, free = self.maps[name], np.ones(self.maps[name].shape, bool)
                 for region in taken.get(name, ()):
-                    free[
-                        tuple(
-                            slice(s, s + n) for s, n in zip(region.start, region.size, strict=True)
-                        )
-                    ] = False
+                    free[region.slices] = False
                 confidence = 1 - self.uncertainty[name] / 255
-            n = len(CLASSES)
-            predicted = np.bincount(labels[free], minlength=n)[:n]
-            confident = np.bincount(labels[free & (confidence > TAU)], minlength=n)[:n]
             mean = float(self.uncertainty[name][free].mean()) if free.any() else 0.0
-            roi = self.task == "roi"
             out[name] = Record(
                 name,
                 int(free.sum()),
-                predicted,
-                confident[None],
+                np.bincount(labels[free], minlength=n)[:n],
+                np.bincount(labels[free & (confidence > TAU)], minlength=n)[:n][None],
                 mean,
                 labels=None if roi else labels,
                 uncertainty=self.uncertainty[name],
@@ -110,6 +130,79 @@ class World:
                 rois=tuple(r.roi for r in group) if roi else (),
             )
         return out
+
+    def query(
+        self,
+        entry: dict[str, Any],
+        history: list[RegionRow],
+        cycle: int,
+        budget: Budget,
+        seed: int = 3,
+    ) -> Query:
+        """Return the question of a cycle, holding what the strategy declared and nothing else."""
+        needs, records = needs_of(entry), self.records(history)
+        query = Query(
+            self._shuffled(self.rows), history, entry, budget, self.task, CLASSES, 0, seed, cycle
+        )
+        if "statistics" in needs:
+            statistics = {
+                k: (r.unlabelled, r.predicted, r.confident[0], r.mean_uncertainty)
+                for k, r in records.items()
+            }
+            query = replace(query, statistics=statistics)
+        if needs & {"labels", "uncertainty"}:
+            hidden = {"labels", "uncertainty"} - needs
+            found = {k: replace(r, **dict.fromkeys(hidden)) for k, r in records.items()}
+            query = replace(query, records=lambda names: self._some(found, names))
+        if "truth" in needs:
+            query = replace(query, truth=lambda row: self.truth[row.image])
+        if "patches" in needs:
+            query = replace(query, patches=self._patches(query))
+        if "features" in needs:
+            query = replace(query, candidates=self._candidates(query))
+        return query
+
+    def _shuffled(self, items: Iterable[Any]) -> list[Any]:
+        items = list(items)
+        if self.order < 0:
+            return items
+        return [items[i] for i in np.random.default_rng(self.order).permutation(len(items))]
+
+    def _some(self, records: dict[str, Record], names: set[str] | None) -> Iterator[Record]:
+        wanted = records if names is None else names
+        return (records[n] for n in self._shuffled(sorted(wanted)))
+
+    def _patches(self, query: Query) -> list[RegionRow]:
+        rows = [group[0] for group in query.groups.values()]
+        return [
+            patch
+            for row in self._shuffled(rows)
+            for patch in find_patches(
+                query,
+                row,
+                self.probabilities(row.image),
+                self.uncertainty[row.image].astype(np.float32)
+                if "ensemble" in needs_of(query.definition)
+                else None,
+            )
+        ]
+
+    def _candidates(self, query: Query) -> Candidates:
+        rows = propose(query).rows
+        found = [self._feature(query, r) for r in rows]
+        features = np.array(found, np.float32).reshape(len(rows), len(found[0]) if found else 1)
+        residuals = None
+        if "residuals" in needs_of(query.definition):
+            residuals = features[:, : len(CLASSES)] - np.float32(0.25)
+        return Candidates(rows, features, residuals, None, query.definition)
+
+    def _feature(self, query: Query, row: RegionRow) -> np.ndarray:
+        if row.kind == "roi":
+            place = [r.roi for r in query.groups[row.image]].index(row.roi)
+            return self.maps[row.image][place]
+        at = row.region.slices
+        share = np.bincount(self.maps[row.image][at].ravel(), minlength=len(CLASSES))
+        return np.append(share, self.uncertainty[row.image][at].std()) / share.sum()
 
     def cycle(
         self,
@@ -120,25 +213,15 @@ class World:
         seed: int = 3,
     ) -> Choice:
         """Choose one cycle's regions."""
-        records = self.records(history)
-        statistics = {
-            k: (r.unlabelled, r.predicted, r.confident[0], r.mean_uncertainty)
-            for k, r in records.items()
-        }
-        state = pool_state(self.rows, history, statistics, self.task, CLASSES, budget.window)
-        choice, _ = choose(
-            state, self.rows, history, lambda names: [records[n] for n in sorted(names)],
-            entry, budget, seed, cycle,
-        )  # fmt: skip
-        return choice
+        return choose(self.query(entry, history, cycle, budget, seed))
 
     def play(
         self, entry: dict[str, Any], cycles: int, budget: Budget, seed: int = 3
     ) -> list[RegionRow]:
-        """Choose several cycles, each knowing those before."""
-        history: list[RegionRow] = []
+        """Choose a random cycle 1 and ``cycles`` further ones, each knowing those before."""
+        history = self.cycle(RANDOM, [], 1, budget, seed).rows
         for cycle in range(2, cycles + 2):
-            history += self.cycle(entry, history, cycle, budget, seed).rows
+            history = history + self.cycle(entry, history, cycle, budget, seed).rows
         return history
 
     def renamed(self, names: dict[str, str]) -> World:
@@ -146,9 +229,27 @@ class World:
         return World(
             self.task,
             [replace(r, image=names[r.image]) for r in self.rows],
-            {names[k]: v for k, v in self.maps.items()},
-            {names[k]: v for k, v in self.uncertainty.items()},
+            *({names[k]: v for k, v in held.items()} for held in (self.maps, self.uncertainty)),
         )
+
+
+def _blocks(shape: tuple[int, ...], classes: int, rng: np.random.Generator) -> np.ndarray:
+    blocks = rng.integers(0, classes, [-(-s // 5) for s in shape])
+    full = blocks.repeat(5, -1).repeat(5, -2)
+    full = full.repeat(5, 0) if len(shape) == 3 else full
+    return full[tuple(slice(0, s) for s in shape)].astype(np.uint8)
+
+
+def room(world: World, history: list[RegionRow], size: tuple[int, ...]) -> bool:
+    """Whether a box of ``size`` is free anywhere, by looking at every position."""
+    taken = taken_of(history)
+    for image, group in by_image(world.rows).items():
+        shape = group[0].shape
+        for start in np.ndindex(*(n - k + 1 for n, k in zip(shape, size, strict=True))):
+            box = Region(start, size)
+            if not any(box.overlaps(r) for r in taken.get(image, ())):
+                return True
+    return False
 
 
 def check_valid(world: World, history: list[RegionRow]) -> None:
@@ -163,16 +264,14 @@ def check_valid(world: World, history: list[RegionRow]) -> None:
         shape = groups[image][0].shape
         covered = np.zeros(shape, int)
         for region in (r.region for r in history if r.image == image):
-            ends = [s + n for s, n in zip(region.start, region.size, strict=True)]
-            assert all(s >= 0 for s in region.start)
-            assert all(e <= size for e, size in zip(ends, shape, strict=True))
-            covered[tuple(slice(s, e) for s, e in zip(region.start, ends, strict=True))] += 1
+            assert all(e <= size for e, size in zip(region.stop, shape, strict=True))
+            covered[region.slices] += 1
         assert covered.max() == 1
 
 
 def check_rotation(world: World, history: list[RegionRow], cycles: int) -> None:
     """No image is opened twice before every image with something left was opened once."""
-    for cycle in range(3, cycles + 2):
+    for cycle in range(2, cycles + 2):
         before = openings(r for r in history if r.cycle < cycle)
         after = openings(r for r in history if r.cycle <= cycle)
         counts = [after[image] for image in by_image(world.rows)]

@@ -10,12 +10,15 @@ import pytest
 from glue.errors import ConfigError
 from glue.tables import PoolRow
 from learners import LEARNERS
-from strategies import REGION_SELECTORS, check_definition, needs_of
-from strategies.choose import Budget, choose, pool_state
-from strategies.image_selectors import class_weights, decomp_images
-from strategies.registry import PoolState, Selector, register_images
+from strategies import check_definition, needs_of, note_of, resolve
+from strategies.budget import Budget
+from strategies.choose import choose
+from strategies.registry import register_images
+from strategies.selectors.images import decomp_images
+from strategies.state import PoolState
+from strategies.weights import class_weights
 
-from .contract import CLASSES, World, definition
+from .contract import CONFIG, ENTRIES, World, definition
 
 
 def state(
@@ -70,11 +73,36 @@ def test_emphasis_multiplies_weights() -> None:
 
 
 def test_needs_follow_from_the_parts() -> None:
-    assert needs_of(definition("decomp")) == {"labels"}
-    assert needs_of(definition("uncertainty")) == {"labels", "uncertainty"}
+    assert needs_of(definition("random")) == set()
+    assert needs_of(definition("decomp")) == {"statistics", "labels"}
+    assert needs_of(definition("uncertainty")) == {"statistics", "uncertainty"}
+    assert needs_of(definition("decomp_cluster")) == {"statistics", "uncertainty", "features"}
+    assert "residuals" in needs_of(definition("badge"))
+    assert needs_of(definition("clasp_pe")) == {"patches"}
+    assert needs_of(definition("bald")) == {"patches", "ensemble"}
+    assert needs_of(definition("random_fg66")) == {"truth"}
 
 
-SETTINGS = {"task": "2d", "learner": "convnet", "thresholds": [0.5, 0.7], "classes": ["a", "b"]}
+def test_only_what_reads_ground_truth_or_is_ours_carries_a_note() -> None:
+    notes = {name: note_of(definition(name)) for name in ENTRIES}
+    assert {name for name, note in notes.items() if note == "reads ground truth"} == {
+        "random_fg33",
+        "random_fg66",
+    }
+    assert {name for name, note in notes.items() if note == "our formulation"} == {
+        "spatial",
+        "spatial_features",
+    }
+    assert set(notes.values()) == {"", "reads ground truth", "our formulation"}
+
+
+SETTINGS = {
+    **CONFIG,
+    "task": "2d",
+    "learner": "convnet",
+    "thresholds": [0.5, 0.7],
+    "classes": ["a", "b"],
+}
 
 
 @pytest.mark.parametrize(
@@ -84,34 +112,56 @@ SETTINGS = {"task": "2d", "learner": "convnet", "thresholds": [0.5, 0.7], "class
         ({"regions": "uncertain"}, "did you mean 'uncertainty'"),
         ({"tau": 0.6}, "tau 0.6"),
         ({"emphasis": {"c": 2}}, "emphasis of unknown class 'c'"),
+        ({"sigma": 2}, "option 'sigma' is not read by its selectors"),
     ],
 )
 def test_wrong_entries_are_refused(change: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        check_definition("mine", {**definition("decomp"), **change}, SETTINGS)
+        entry = {"images": "decomp", "regions": "decomp", **change}
+        check_definition("mine", resolve("mine", entry, SETTINGS), SETTINGS)
 
 
-def test_a_learner_without_features_is_refused_where_they_are_needed(
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"pool": "clsp"}, "did you mean 'clasp'"),
+        ({"pool": "uncertainty", "tau": 0.3}, "'tau' is not read .* no options"),
+        ({"pool": "clasp", "spread": 2}, "'spread' is not read"),
+    ],
+)
+def test_wrong_pool_wide_entries_are_refused(entry: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve("mine", entry, SETTINGS)
+
+
+def test_a_task_that_a_selector_does_not_do_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'spatial' does not do task '3d'"):
+        check_definition("mine", definition("spatial"), {**SETTINGS, "task": "3d"})
+
+
+def test_options_come_from_the_sections_an_entry_reads() -> None:
+    entry = resolve("mine", {"images": "decomp", "regions": "cluster"}, CONFIG)
+    assert entry["tau"] == 0.7 and entry["candidates"] == 3 and "sigma" not in entry
+    assert "tau" not in resolve("mine", {"images": "random", "regions": "cluster"}, CONFIG)
+    assert definition("clasp_pe")["beta_steps"] == CONFIG["cycles"]
+
+
+def test_strategies_that_the_learner_cannot_serve_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    part = Selector(lambda task, rng: [], frozenset({"features"}), frozenset({"2d"}))
-    monkeypatch.setitem(REGION_SELECTORS, "cluster", part)
-    entry = {**definition("decomp"), "regions": "cluster"}
-    check_definition("mine", entry, SETTINGS)
+    check_definition("mine", definition("cluster"), SETTINGS)
     plain = replace(LEARNERS["convnet"], has_features=False)
     monkeypatch.setitem(LEARNERS, "plain", plain)
     with pytest.raises(ConfigError, match="'mine' needs features .* learner 'plain' has none"):
-        check_definition("mine", entry, {**SETTINGS, "learner": "plain"})
+        check_definition("mine", definition("cluster"), {**SETTINGS, "learner": "plain"})
+    with pytest.raises(ConfigError, match="'mine' needs an ensemble, and convnet.members is 1"):
+        check_definition("mine", definition("bald"), SETTINGS)
+    check_definition("mine", definition("bald"), {**SETTINGS, "convnet": {"members": 2}})
 
 
 @pytest.mark.parametrize("name", ["random", "uncertainty", "decomp"])
 def test_only_random_windows_open_the_volume_for_its_body(name: str) -> None:
     world, opened = World.make("3d"), []
-    records = world.records([])
-    statistics = {
-        k: (r.unlabelled, r.predicted, r.confident[0], r.mean_uncertainty)
-        for k, r in records.items()
-    }
 
     def centres(row: PoolRow) -> np.ndarray:
         opened.append(row.image)
@@ -119,17 +169,54 @@ def test_only_random_windows_open_the_volume_for_its_body(name: str) -> None:
         body[2, 8:12, 8:12] = True
         return body
 
-    budget = Budget(2, 1, (3, 5))
-    state = pool_state(world.rows, [], statistics, "3d", CLASSES, budget.window)
-    choice, _ = choose(
-        state, world.rows, [], lambda names: [records[n] for n in names],
-        definition(name), budget, 0, 2, centres,
-    )  # fmt: skip
+    query = world.query(definition(name), [], 2, Budget(2, 1, (3, 5)), seed=0)
+    choice = choose(replace(query, centres=centres))
     assert opened == ([r.image for r in choice.rows] if name == "random" else [])
     if name == "random":
         assert all(r.z == 2 and 8 <= r.y + 1 < 12 and 8 <= r.x + 2 < 12 for r in choice.rows)
 
 
-def test_duplicate_selector_names_are_refused() -> None:
+def test_duplicate_and_unknown_registrations_are_refused() -> None:
     with pytest.raises(ValueError, match="registered twice"):
         register_images("decomp")(lambda state, options: state.uncertainty)
+    with pytest.raises(ValueError, match=r"needs \['lables'\]; allowed"):
+        register_images("mine", needs=frozenset({"lables"}))
+
+
+def test_spread_keeps_the_total() -> None:
+    budget = Budget(5, 3, (4, 4))
+    assert budget.spread(1) == [3] * 5
+    assert budget.spread(2) == [2] * 5 + [1] * 5
+    assert budget.spread(0.4) == [8, 7]
+    assert budget.spread(100) == [1] * 15
+
+
+def test_a_pool_wide_budget_has_as_many_pixels() -> None:
+    assert Budget(6, 5, (8, 8)).total("2d") == 30
+    assert Budget(6, 5, (8, 8), (8, 8, 8)).total("3d") == 4  # 1920 / 512, rounded
+    assert Budget(1, 1, (8, 8), (20, 20, 20)).total("3d") == 1
+    assert Budget(6, 5, (8, 8), (20, 20, 20)).total("roi") == 30
+
+
+def test_patches_follow_the_slice_axis() -> None:
+    row = PoolRow("a", "", "train", "", "", (20, 30, 6), 2)
+    assert Budget(1, 1, (8, 9), (4, 8, 9)).box_in(row) == ((8, 9, 4), "")
+    assert Budget(1, 1, (8, 9)).box_in(row) == ((8, 9, 1), "")
+    size, note = Budget(1, 1, (8, 9), (7, 8, 9)).box_in(row)
+    assert size == (8, 9, 6) and "clipped" in note
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_without_penalty_spatial_is_the_most_uncertain_of_the_pool(weight: float) -> None:
+    world, budget = World.make("2d"), Budget(3, 4, (6, 7))
+    plain = world.play(definition("uncertainty_pool"), 3, budget)
+    spatial = world.play({**definition("spatial"), "penalty": weight}, 3, budget)
+    assert (spatial == plain) == (weight == 0)
+
+
+def test_patches_in_reserve_fill_what_the_strata_leave() -> None:
+    world, budget = World.make("3d", n=2), Budget(4, 12, (6, 7), (2, 6, 7))
+    entry = {**definition("clasp_pe"), "patches_per_image": 2}
+    query = world.query(entry, [], 2, budget)
+    assert {r.order for r in query.patches} == {0, 1}
+    assert len(choose(query).rows) == budget.total("3d") == 24

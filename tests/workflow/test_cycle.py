@@ -117,7 +117,20 @@ def test_more_cycles_run_only_the_new_ones(copy: Run) -> None:
 def test_a_strategy_added_later_runs_alone(copy: Run) -> None:
     planned = jobs(copy.run("-n", strategies="decomp,uncertainty,random"))
     assert planned["train"] == planned["select_regions"] == 2
+    # random choices need no prediction, not even of the first model
+    assert not {"predict", "predict_initial", "score_images"} & set(planned)
+
+
+def test_features_are_made_where_a_strategy_needs_them(copy: Run) -> None:
+    planned = jobs(copy.run("-n", strategies="decomp,uncertainty,cluster"))
+    assert planned["propose_regions"] == planned["embed_regions"] == 2
     assert planned["predict"] == 1 and "predict_initial" not in planned
+
+
+def test_strata_come_from_a_forward_pass_of_their_own(copy: Run) -> None:
+    planned = jobs(copy.run("-n", strategies="decomp,uncertainty,clasp_pe"))
+    assert planned["propose_patches"] == planned["select_regions"] == 2
+    assert not {"predict", "predict_initial", "score_images"} & set(planned)
 
 
 def test_nothing_to_do_when_finished(copy: Run) -> None:

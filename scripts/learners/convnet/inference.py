@@ -13,8 +13,10 @@ from decomp_core import Region
 from glue.tables import PoolRow
 
 from ..base import ImageSource
+from ..condense import decode_nested, entropy_of
 from .images import load_image, scale, with_position
 from .model import Loaded
+from .settings import nested_targets
 
 ROIS_AT_A_TIME = 256
 
@@ -34,13 +36,18 @@ def tile_starts(length: int, tile: int, overlap: float, multiple: int) -> list[i
 
 def tiles(shape: Sequence[int], model: Loaded) -> list[tuple[slice, ...]]:
     """Return the tiles that cover an image of that shape; one where it fits."""
+    return list(itertools.product(*sides(shape, model)))
+
+
+def sides(shape: Sequence[int], model: Loaded) -> list[list[slice]]:
+    """Return the sides of the tiles along each axis."""
     axes = []
     tile_sizes = model.settings.tile or shape
-    for n, t, m in zip(shape, tile_sizes, model.net.encoder.stride, strict=True):
+    for n, t, m in zip(shape, tile_sizes, model.encoder.stride, strict=True):
         size = max(m, t // m * m)
         starts = tile_starts(n, size, model.settings.overlap, m)
         axes.append([slice(s, min(s + size, n)) for s in starts])
-    return list(itertools.product(*axes))
+    return axes
 
 
 def _weight(part: Sequence[slice], shape: Sequence[int], device: torch.device) -> Tensor:
@@ -59,92 +66,132 @@ def _weight(part: Sequence[slice], shape: Sequence[int], device: torch.device) -
     return weight
 
 
-def _tensor(image: np.ndarray, part: Sequence[slice]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image[(slice(None), *part)]))[None]
-
-
-def _open(model: Loaded, layout: ImageSource, row: PoolRow) -> np.ndarray:
+def open_image(model: Loaded, layout: ImageSource, row: PoolRow) -> np.ndarray:
+    """Return an image as the network sees it, (channels, *spatial) float32."""
     image = scale(load_image(layout, row, model.task, model.clip))
     if not model.position:
         return image
     return with_position(image, (0,) * (image.ndim - 1), image.shape[1:])
 
 
-def probabilities(model: Loaded, layout: ImageSource, row: PoolRow) -> Tensor:
-    """Return the class probabilities of one image, (C, *spatial) float32 on the device."""
-    image = _open(model, layout, row)
+def run_tile(
+    model: Loaded, method: str, image: np.ndarray, part: Sequence[slice], member: int = 0
+) -> Tensor:
+    """Run ``forward`` or ``features`` on a tile: (1, C, *tile) or (1, F, *coarse) float32."""
+    tile = torch.from_numpy(np.ascontiguousarray(image[(slice(None), *part)]))[None]
+    return model.run(method, tile, member)
+
+
+def average(
+    model: Loaded, layout: ImageSource, row: PoolRow, spread: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """Return the mean over the members of the probabilities of one image.
+
+    Returns:
+        (C, *spatial) float32 on the device (of nested classes (K, *spatial)), and with ``spread``
+        the mean over the members of their entropy, (*spatial) in nats.
+    """
+    image = open_image(model, layout, row)
+    mean = member_probabilities(model, image, 0)
+    entropy = entropy_of(mean) if spread else None
+    for member in range(1, model.members):
+        p = member_probabilities(model, image, member)
+        mean += p
+        if entropy is not None:
+            entropy += entropy_of(p)
+    if model.members == 1:
+        return mean, entropy
+    return mean / model.members, None if entropy is None else entropy / model.members
+
+
+def average_rois(
+    model: Loaded, layout: ImageSource, rows: Sequence[PoolRow]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean over the members of the probabilities of RoIs, and of their entropy.
+
+    Returns:
+        (M, C) float32, and (M,) float32 in nats.
+    """
+    logits = roi_outputs(model, layout, rows, "forward", range(model.members))
+    p = model.activate(torch.from_numpy(logits), 2)
+    return p.mean(0).numpy(), entropy_of(p.movedim(2, 0)).mean(0).numpy()
+
+
+def member_probabilities(model: Loaded, image: np.ndarray, member: int) -> Tensor:
+    """Return what one member predicts for an opened image, (C, *spatial) float32."""
     shape = image.shape[1:]
     parts = tiles(shape, model)
     if len(parts) == 1:
-        return model.run("forward", _tensor(image, parts[0]))[0].softmax(0)
-    total = torch.zeros(model.classes, *shape, device=model.device)
+        return model.activate(run_tile(model, "forward", image, parts[0], member)[0], 0)
+    total = torch.zeros(model.outputs, *shape, device=model.device)
     norm = torch.zeros(shape, device=model.device)
     for part in parts:
         weight = _weight(part, shape, model.device)
-        value = model.run("forward", _tensor(image, part))[0].softmax(0)
+        value = model.activate(run_tile(model, "forward", image, part, member)[0], 0)
         total[(slice(None), *part)] += value * weight
         norm[part] += weight
     return total / norm
 
 
-def region_features(
+def region_residuals(
     model: Loaded, layout: ImageSource, row: PoolRow, regions: Sequence[Region]
 ) -> np.ndarray:
-    """Return the bottleneck averaged over each region, (R, F) float32 of length 1.
+    """Return p - onehot(argmax p) averaged over each region, (R, C) float32, first member.
 
-    A region is read from the tile whose centre is nearest to its own.
+    Of nested classes (R, K): p less the outputs that the decoded class belongs to (ours).
+
+    Raises:
+        ValueError: for a region that leaves the image.
     """
-    image = _open(model, layout, row)
-    parts = tiles(image.shape[1:], model)
-    middle = np.array([[(s.start + s.stop) / 2 for s in part] for part in parts])
-    home = [
-        int(((middle - np.add(r.start, np.divide(r.size, 2))) ** 2).sum(1).argmin())
-        for r in regions
-    ]
-    rows = np.zeros((len(regions), model.net.encoder.widths[-1]), dtype=np.float32)
-    for number in sorted(set(home)):
-        features = model.run("features", _tensor(image, parts[number]))[0].cpu().numpy()
-        for index in np.flatnonzero(np.equal(home, number)):
-            origin = [s.start for s in parts[number]]
-            rows[index] = _pool(features, regions[index], origin, model.net.encoder.stride)
-    return unit_length(rows)
+    image = open_image(model, layout, row)
+    check_inside(regions, image.shape[1:])
+    p = member_probabilities(model, image, 0)
+    rows = np.zeros((len(regions), len(p)), dtype=np.float32)
+    if model.nested is not None:
+        targets = torch.from_numpy(nested_targets(model.nested, model.classes)).to(p)
+    else:
+        targets = torch.eye(len(p)).to(p)
+    for index, region in enumerate(regions):
+        inside = p[(slice(None), *region.slices)].flatten(1)
+        label = inside.argmax(0) if model.nested is None else decode_nested(inside, model.order)[0]
+        counts = torch.bincount(label.long(), minlength=len(targets)).double()
+        mean = inside.mean(1, dtype=torch.float64) - counts @ targets.double() / len(label)
+        rows[index] = mean.float().cpu().numpy()
+    return rows
 
 
-def _pool(
-    features: np.ndarray, region: Region, origin: Sequence[int], stride: Sequence[int]
-) -> np.ndarray:
-    """Mean of (F, *coarse) over a region, each cell weighted by the part of it inside."""
-    value = features
-    for start, size, zero, step in zip(region.start, region.size, origin, stride, strict=True):
-        cells = np.arange(value.shape[1]) * step + zero
-        inside = np.minimum(cells + step, start + size) - np.maximum(cells, start)
-        weight = inside.clip(0).astype(np.float32)
-        # Each turn removes the first of the remaining spatial axes, which stand after F.
-        value = np.tensordot(value, weight / max(weight.sum(), 1e-9), (1, 0))
-    return value
+def check_inside(regions: Sequence[Region], shape: Sequence[int]) -> None:
+    """Refuse regions that leave an image.
 
-
-def unit_length(rows: np.ndarray) -> np.ndarray:
-    """Scale the rows of (R, F) to length 1; a row of zeros stays."""
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (rows / np.maximum(length, 1e-12)).astype(np.float32)
+    Raises:
+        ValueError: naming the first of them.
+    """
+    for region in regions:
+        if len(region.stop) != len(shape) or any(
+            b > n for b, n in zip(region.stop, shape, strict=True)
+        ):
+            raise ValueError(f"regions: {region}; allowed: inside an image of {tuple(shape)}")
 
 
 def roi_outputs(
-    model: Loaded, layout: ImageSource, rows: Sequence[PoolRow], method: str
+    model: Loaded,
+    layout: ImageSource,
+    rows: Sequence[PoolRow],
+    method: str,
+    members: Sequence[int] = (0,),
 ) -> np.ndarray:
-    """Run ``forward`` or ``features`` on RoIs: (M, C) or (M, F) float32."""
-    found = []
+    """Run ``forward`` or ``features`` of members on RoIs: (members, M, C) or (members, M, F)."""
+    width = model.outputs if method == "forward" else model.encoder.widths[-1]
+    found = np.empty((len(members), len(rows), width), dtype=np.float32)
     for start in range(0, len(rows), ROIS_AT_A_TIME):
         part = rows[start : start + ROIS_AT_A_TIME]
         images = [load_image(layout, row, "roi", size=model.input_size) for row in part]
         groups: dict[tuple[int, ...], list[int]] = {}
         for index, image in enumerate(images):
             groups.setdefault(image.shape, []).append(index)
-        values: list[np.ndarray] = [np.empty(0)] * len(part)
         for indices in groups.values():
             batch = torch.from_numpy(np.stack([scale(images[i]) for i in indices]))
-            for index, value in zip(indices, model.run(method, batch).cpu().numpy(), strict=True):
-                values[index] = value
-        found.extend(values)
-    return np.stack(found) if found else np.zeros((0, model.classes), dtype=np.float32)
+            places = np.add(indices, start)
+            for number, member in enumerate(members):
+                found[number, places] = model.run(method, batch, member).cpu().numpy()
+    return found

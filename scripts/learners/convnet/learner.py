@@ -10,13 +10,16 @@ import numpy as np
 import torch
 
 from decomp_core import Region
+from glue.errors import ConfigError
 from glue.records import Record
 from glue.tables import PoolRow
 
 from ..base import FitJob, ImageSource, Request
-from ..condense import condense, condense_rois
-from . import inference, training
-from .model import Loaded, load
+from ..condense import condense, condense_nested, condense_rois, decode_nested, entropy_of
+from . import ensemble, inference
+from .features import region_features, unit_length
+from .model import WEIGHTS, Loaded, load, members_in
+from .settings import measures
 
 
 class Convnet:
@@ -30,8 +33,8 @@ class Convnet:
         self._loaded: tuple[tuple[Any, ...], Loaded] | None = None
 
     def fit(self, job: FitJob) -> dict[str, Any]:
-        """Train, or resume; see ``training.fit``."""
-        return training.fit(job)
+        """Train, or resume; see ``ensemble.fit``."""
+        return ensemble.fit(job)
 
     def predict(
         self,
@@ -42,17 +45,24 @@ class Convnet:
         request: Request,
         settings: Mapping[str, Any],
     ) -> Iterator[Record]:
-        """Yield one record per image, in the order of ``rows``."""
+        """Yield one record per image, in the order of ``rows``.
+
+        Raises:
+            ConfigError: at once, for an uncertainty that the model does not have.
+        """
         loaded = self._load(model, settings)
+        _check_request(loaded, request.uncertainty)
         if loaded.task != "roi":
-            for row in rows:
-                yield self._record(loaded, layout, row, taken.get(row.image, ()), request)
-            return
+            return (
+                self._record(loaded, layout, row, taken.get(row.image, ()), request) for row in rows
+            )
         images: dict[str, list[PoolRow]] = {}
         for row in rows:
             images.setdefault(row.image, []).append(row)
-        for image, rois in images.items():
-            yield self._rois_record(loaded, layout, image, rois, taken.get(image, ()), request)
+        return (
+            self._rois_record(loaded, layout, image, rois, taken.get(image, ()), request)
+            for image, rois in images.items()
+        )
 
     def _record(
         self,
@@ -62,13 +72,18 @@ class Convnet:
         taken: Sequence[Region],
         request: Request,
     ) -> Record:
-        maps = inference.probabilities(loaded, layout, row)
+        spread = request.uncertainty == "mutual_information"
+        maps, entropy = inference.average(loaded, layout, row, spread)
         valid = None
         if taken:
             valid = torch.ones(maps.shape[1:], dtype=torch.bool, device=maps.device)
             for region in taken:
                 valid[region.slices] = False
-        found = condense(maps, valid, request.thresholds, request.uncertainty)
+        taus = request.thresholds
+        if loaded.nested is None:
+            found = condense(maps, valid, taus, request.uncertainty, entropy)
+        else:
+            found = condense_nested(maps, loaded.order, loaded.classes, valid, taus)
         wanted = request.needs
         return Record(
             row.image,
@@ -89,25 +104,59 @@ class Convnet:
         taken: Sequence[str],
         request: Request,
     ) -> Record:
-        values = self._classify(loaded, layout, rows)
-        return condense_rois(image, tuple(row.roi for row in rows), values, taken, request)
+        values, entropy = inference.average_rois(loaded, layout, rows)
+        names = tuple(row.roi for row in rows)
+        return condense_rois(image, names, values, taken, request, entropy)
+
+    def probabilities(
+        self,
+        model: Path,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        settings: Mapping[str, Any],
+        disagreement: bool = False,
+    ) -> Iterator[tuple[PoolRow, np.ndarray, np.ndarray | None]]:
+        """Yield each row with its class probabilities, (C, *spatial) float32, mean of the members.
+
+        With ``disagreement`` also the mutual information between class and member, (*spatial)
+        float32 in nats, from 0.
+
+        Raises:
+            ConfigError: at once, for RoIs, for nested classes, for ``disagreement`` of one network.
+        """
+        loaded = self._load(model, settings)
+        if loaded.task == "roi":
+            raise ConfigError("task: 'roi'; maps of probabilities are for tasks 2d and 3d")
+        if loaded.nested is not None:
+            raise ConfigError("convnet.nested: ClaSP PE needs softmax classes; allowed: null")
+        if disagreement:
+            _check_request(loaded, "mutual_information")
+        return (self._maps(loaded, layout, row, disagreement) for row in rows)
+
+    def _maps(
+        self, loaded: Loaded, layout: ImageSource, row: PoolRow, disagreement: bool
+    ) -> tuple[PoolRow, np.ndarray, np.ndarray | None]:
+        maps, entropy = inference.average(loaded, layout, row, disagreement)
+        if entropy is None:
+            return row, maps.cpu().numpy(), None
+        information = (entropy_of(maps) - entropy).clamp(min=0)
+        return row, maps.cpu().numpy(), information.cpu().numpy()
 
     def segment(
         self, model: Path, layout: ImageSource, row: PoolRow, settings: Mapping[str, Any]
     ) -> np.ndarray:
-        """Return the most probable classes of one image, uint8 in its shape."""
-        maps = inference.probabilities(self._load(model, settings), layout, row)
+        """Return the most probable (nested: decoded) classes of one image, uint8 in its shape."""
+        loaded = self._load(model, settings)
+        maps, _ = inference.average(loaded, layout, row)
+        if loaded.nested is not None:
+            return decode_nested(maps, loaded.order)[0].cpu().numpy()
         return maps.argmax(0).to(torch.uint8).cpu().numpy()
 
     def classify(
         self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]
     ) -> np.ndarray:
-        """Return class probabilities of RoIs, (M, C) float32."""
-        return self._classify(self._load(model, settings), layout, rows)
-
-    def _classify(self, loaded: Loaded, layout: ImageSource, rows: Sequence[PoolRow]) -> np.ndarray:
-        logits = inference.roi_outputs(loaded, layout, rows, "forward")
-        return torch.from_numpy(logits).softmax(1).numpy()
+        """Return class probabilities of RoIs, (M, C) float32, mean of the members."""
+        return inference.average_rois(self._load(model, settings), layout, rows)[0]
 
     def embed(
         self,
@@ -116,21 +165,65 @@ class Convnet:
         row: PoolRow,
         regions: Sequence[Region],
         settings: Mapping[str, Any],
+        pooling: str = "mean",
     ) -> np.ndarray:
-        """Return the bottleneck averaged over each region, (R, F) float32 of length 1."""
-        return inference.region_features(self._load(model, settings), layout, row, regions)
+        """Return the bottleneck pooled over each region, (R, F) float32, of the first member.
+
+        ``mean`` is of length 1, ``max`` as it is; see ``features.region_features``.
+
+        Raises:
+            ValueError: for another ``pooling`` or a region that leaves the image.
+        """
+        return region_features(self._load(model, settings), layout, row, regions, pooling)
 
     def embed_rois(
-        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]
+        self,
+        model: Path,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        settings: Mapping[str, Any],
+        unit: bool = True,
     ) -> np.ndarray:
-        """Return what the classification layer sees of each RoI, (M, F) float32 of length 1."""
-        values = inference.roi_outputs(self._load(model, settings), layout, rows, "features")
-        return inference.unit_length(values)
+        """Return what the classification layer sees of each RoI, (M, F) float32, first member.
+
+        Of length 1, or with ``unit=False`` as it is.
+        """
+        (values,) = inference.roi_outputs(self._load(model, settings), layout, rows, "features")
+        return unit_length(values) if unit else values
+
+    def residuals(
+        self,
+        model: Path,
+        layout: ImageSource,
+        row: PoolRow,
+        regions: Sequence[Region],
+        settings: Mapping[str, Any],
+    ) -> np.ndarray:
+        """Return p - onehot(argmax p) averaged over each region, (R, C) float32, first member.
+
+        Of nested classes (R, K), one column per output; see ``inference.region_residuals``.
+
+        Raises:
+            ValueError: for a region that leaves the image.
+        """
+        return inference.region_residuals(self._load(model, settings), layout, row, regions)
 
     def _load(self, model: Path, settings: Mapping[str, Any]) -> Loaded:
         """Load a model, or take the one loaded last while its file and settings are the same."""
-        written = (model / "weights.pt").stat()
-        key = (model, written.st_ino, written.st_mtime_ns, repr(sorted(settings.items())))
+        stamps = [(folder / WEIGHTS).stat() for folder in members_in(model)]
+        files = tuple((s.st_ino, s.st_mtime_ns) for s in stamps)
+        key = (model, files, repr(sorted(settings.items())))
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = (key, load(model, settings))
         return self._loaded[1]
+
+
+def _check_request(loaded: Loaded, measure: str) -> None:
+    allowed = measures(loaded.members, loaded.nested is not None)
+    if measure in allowed:
+        return
+    if loaded.nested is not None:
+        reason = "convnet.nested is set"
+    else:
+        reason = f"it needs an ensemble, and convnet.members is {loaded.members}"
+    raise ConfigError(f"uncertainty: {measure!r}; allowed: {', '.join(allowed)} ({reason})")

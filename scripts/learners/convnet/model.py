@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from glue.errors import ConfigError
 from glue.files import atomic_path, read_json, write_json
 
-from .network import Classifier, Segmenter
+from .network import Classifier, Encoder, Segmenter
 from .settings import ConvnetSettings
 
 WEIGHTS, DESCRIPTION = "weights.pt", "model.json"
@@ -35,6 +36,9 @@ def memory_format(task: str) -> torch.memory_format:
 
 def describe(settings: ConvnetSettings, task: str, classes: list[str]) -> dict[str, Any]:
     """Return what ``build`` needs."""
+    nested = {}
+    if settings.nested is not None:
+        nested = {"nested": settings.nested, "nested_order": settings.nested_order}
     return {
         "task": task,
         "classes": list(classes),
@@ -44,6 +48,7 @@ def describe(settings: ConvnetSettings, task: str, classes: list[str]) -> dict[s
         "position": settings.position,
         "clip": settings.clip,
         "input_size": settings.input_size,
+        **nested,
     }
 
 
@@ -54,7 +59,21 @@ def build(description: Mapping[str, Any]) -> nn.Module:
     dim, channels = (3, 1) if task == "3d" else (2, 3)
     channels += dim if description["position"] else 0
     sizes = (description["width"], description["depth"], description["stem"])
-    return kind(dim, channels, len(description["classes"]), *sizes)
+    outputs = len(description.get("nested") or description["classes"])
+    return kind(dim, channels, outputs, *sizes)
+
+
+def member_folder(model: Path, member: int, members: int) -> Path:
+    """Return where a member's network lies: in the model itself where it is alone."""
+    return model if members == 1 else model / f"member-{member}"
+
+
+def members_in(model: Path) -> list[Path]:
+    """Return the folders of a finished model's networks."""
+    if (model / WEIGHTS).exists():
+        return [model]
+    count = len(list(model.glob(f"member-*/{WEIGHTS}")))
+    return [member_folder(model, member, count + 1) for member in range(count)]
 
 
 def save_tensors(path: Path, value: Any) -> None:
@@ -81,45 +100,102 @@ def load_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, Tens
     Raises:
         ConfigError: when the model was built otherwise, naming what differs.
     """
+    weights = first_weights(folder)
     found = read_json(folder / DESCRIPTION)
-    for key in ("task", "classes", "width", "depth", "stem", "position"):
-        ours = description[key]
-        ours = list(ours) if isinstance(ours, tuple) else ours
-        if found[key] != ours:
-            raise ConfigError(f"convnet.start: {folder} has {key} {found[key]!r}, not {ours!r}")
-    return load_tensors(folder / WEIGHTS)
+    for key in ("task", "classes", "width", "depth", "stem", "position", "nested", "nested_order"):
+        ours, theirs = json.loads(json.dumps(description.get(key))), found.get(key)
+        if theirs != ours:
+            raise ConfigError(f"convnet.start: {folder} has {key} {theirs!r}, not {ours!r}")
+    return load_tensors(weights)
+
+
+def first_weights(folder: Path) -> Path:
+    """Return the file of the weights that a training starts from.
+
+    Raises:
+        ConfigError: where there is none: the model before has another number of members.
+    """
+    if not (folder / WEIGHTS).exists():
+        raise ConfigError(
+            f"convnet.members: {folder} has no weights to start from; "
+            "allowed: as many members as in the cycle before"
+        )
+    return folder / WEIGHTS
 
 
 @dataclass
 class Loaded:
-    """A model ready to predict."""
+    """A model ready to predict: one network, or the members of an ensemble.
 
-    net: nn.Module
+    ``nested`` (of which ``order`` is the order of decoding) are the classes behind each sigmoid
+    output; ``None``: the outputs are one softmax over the classes.
+    """
+
+    nets: list[nn.Module]
     device: torch.device
     task: str
     classes: int
     position: bool
     clip: tuple[float, float] | None
     input_size: tuple[int, int] | None
+    nested: tuple[tuple[int, ...], ...] | None
+    order: tuple[int, ...]
     settings: ConvnetSettings
 
-    def run(self, method: str, batch: Tensor) -> Tensor:
+    @property
+    def members(self) -> int:
+        """Number of networks."""
+        return len(self.nets)
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs of a network: classes, or nested sets of them."""
+        return self.classes if self.nested is None else len(self.nested)
+
+    @property
+    def encoder(self) -> Encoder:
+        """Encoder of the first member; its shape is that of all."""
+        return self.nets[0].encoder
+
+    def run(self, method: str, batch: Tensor, member: int = 0) -> Tensor:
         """Call ``forward`` or ``features`` on (N, channels, *spatial); float32 on the device."""
         batch = batch.to(self.device, memory_format=memory_format(self.task))
         bf16 = self.device.type == "cuda"
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, bf16):
-            return getattr(self.net, method)(batch).float()
+            return getattr(self.nets[member], method)(batch).float()
+
+    def activate(self, logits: Tensor, axis: int) -> Tensor:
+        """Turn logits into probabilities: softmax over ``axis``, or (nested classes) sigmoids."""
+        return logits.softmax(axis) if self.nested is None else logits.sigmoid()
 
 
 def load(folder: Path, section: Mapping[str, Any]) -> Loaded:
     """Load a finished model for prediction, with the settings of the machine in ``section``."""
-    found = read_json(folder / DESCRIPTION)
+    members = members_in(folder)
+    if not members:
+        raise FileNotFoundError(
+            f"{folder} holds no model: neither {WEIGHTS} nor member-0/{WEIGHTS}"
+        )
+    found = read_json(members[0] / DESCRIPTION)
     settings = ConvnetSettings.of(section, found["task"])
     torch.set_num_threads(settings.threads)
     device = choose_device(settings.device)
-    net = build(found)
-    net.load_state_dict(load_tensors(folder / WEIGHTS))
-    net.to(device, memory_format=memory_format(found["task"])).eval()
+    nets = []
+    for member in members:
+        net = build(found)
+        net.load_state_dict(load_tensors(member / WEIGHTS))
+        nets.append(net.to(device, memory_format=memory_format(found["task"])).eval())
     clip, size = (tuple(v) if v else None for v in (found["clip"], found["input_size"]))
-    classes, position = len(found["classes"]), found["position"]
-    return Loaded(net, device, found["task"], classes, position, clip, size, settings)
+    nested = found.get("nested")
+    return Loaded(
+        nets=nets,
+        device=device,
+        task=found["task"],
+        classes=len(found["classes"]),
+        position=found["position"],
+        clip=clip,
+        input_size=size,
+        nested=tuple(map(tuple, nested)) if nested else None,
+        order=tuple(found.get("nested_order") or ()),
+        settings=settings,
+    )

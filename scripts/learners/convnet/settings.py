@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from glue.errors import ConfigError, nearest
+from glue.labels import UNKNOWN
+
+from ..base import UNCERTAINTIES
 
 CROP = {2: (96, 96), 3: (32, 32, 32)}
 TILE = {2: (1024, 2048), 3: (160, 160, 160)}
@@ -16,10 +21,14 @@ CHOICES = {
     "device": ("auto", "cpu", "cuda"),
     "start": ("scratch", "previous"),
     "class_weights": ("none", "balanced"),
+    "member_labels": ("all", "folds"),
 }
 FRACTIONS = ("ema", "overlap", "balanced_crops", "warmup", "noise", "contrast")
 # Where and how fast something runs, or how the finished model is used: not part of the training.
 MACHINE = ("checkpoint_every", "threads", "cache_mb", "tile", "overlap")
+# Left out of the key where they change nothing, so that it is the key of a single plain network.
+ENSEMBLE = ("members", "member_labels")
+NESTED = ("nested", "nested_order")
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,13 @@ class ConvnetSettings:
             the revealed ones; the others are centred on any revealed pixel.
         class_weights: ``balanced`` weighs the loss by 1 / sqrt(frequency) among what is revealed.
         start: weights of the first step: random (``scratch``) or of the cycle before.
+        members: networks of an ensemble; their probabilities are averaged.
+        member_labels: what a member learns from: ``all``, so that members differ by their seed, or
+            ``folds``: member i leaves out fold i of the annotated images.
+        nested: hierarchical classes: per sigmoid output the classes it stands for, such as
+            ``[[1, 2, 3], [2, 3], [2]]``; ``None``: one softmax over the classes.
+        nested_order: class that each output writes over those before it where it is above 0.5;
+            what none claims is class 0.
         augment: flips along ``flips`` (axes), brightness and contrast, noise.
         rotate: quarter turns in the last two axes (RoIs).
         clip: intensities of a volume are clipped to these two; ``None``: z-score only.
@@ -64,6 +80,10 @@ class ConvnetSettings:
     balanced_crops: float = 0.5
     class_weights: str = "none"
     start: str = "scratch"
+    members: int = 1
+    member_labels: str = "all"
+    nested: tuple[tuple[int, ...], ...] | None = None
+    nested_order: tuple[int, ...] | None = None
     augment: bool = True
     flips: tuple[int, ...] | None = None
     rotate: bool | None = None
@@ -92,7 +112,7 @@ class ConvnetSettings:
         if task not in BATCH:
             raise ConfigError(f"convnet: task {task!r}; allowed: {', '.join(BATCH)}")
         dim = 3 if task == "3d" else 2
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in section.items()}
+        values = {k: _tuples(v) for k, v in section.items()}
         defaults = {
             "crop": CROP[dim],
             "tile": TILE[dim],
@@ -111,12 +131,73 @@ class ConvnetSettings:
 
     def science(self) -> dict[str, Any]:
         """Return what decides the trained weights, for the key of a training."""
-        return {k: v for k, v in asdict(self).items() if k not in MACHINE}
+        left_out = MACHINE + (ENSEMBLE if self.members == 1 else ())
+        left_out += NESTED if self.nested is None else ()
+        return {k: v for k, v in asdict(self).items() if k not in left_out}
 
 
-def check(section: Mapping[str, Any], task: str) -> None:
-    """Refuse a section that cannot be used; see ``ConvnetSettings.of``."""
-    ConvnetSettings.of(section, task)
+def check(section: Mapping[str, Any], task: str, classes: int | None = None) -> None:
+    """Refuse a section that cannot be used, with that number of classes if it is known.
+
+    Raises:
+        ConfigError: see ``ConvnetSettings.of`` and ``check_nested``.
+    """
+    settings = ConvnetSettings.of(section, task)
+    if classes is not None:
+        check_nested(settings, classes)
+
+
+def members(section: Mapping[str, Any]) -> int:
+    """Return the number of networks that a section asks for. Raises ConfigError."""
+    found = section.get("members", ConvnetSettings.members)
+    _check_sizes("members", (found,), 1)
+    return found
+
+
+def uncertainties(section: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the uncertainty measures of models trained with a section."""
+    return measures(members(section), section.get("nested") is not None)
+
+
+def measures(count: int, nested: bool) -> tuple[str, ...]:
+    """Return the uncertainty measures of a number of members, of nested classes or not."""
+    if nested:
+        return ("least_confidence",)
+    return tuple(u for u in UNCERTAINTIES if count > 1 or u != "mutual_information")
+
+
+def nested_targets(nested: Sequence[Sequence[int]], classes: int) -> np.ndarray:
+    """Return (C, K) bool: whether class c belongs to output k."""
+    return np.array([[c in held for held in nested] for c in range(classes)])
+
+
+def check_nested(settings: ConvnetSettings, classes: int) -> None:
+    """Refuse nested classes that do not describe class indices 0 to ``classes`` - 1.
+
+    The exact targets of every class must decode to that class.
+
+    Raises:
+        ConfigError: naming the key, its value and what is allowed.
+    """
+    nested, order = settings.nested, settings.nested_order
+    if nested is None or order is None:
+        return
+    for key, values in (("nested", sum(nested, ())), ("nested_order", order)):
+        if max(values) >= classes:
+            _refuse(key, getattr(settings, key), f"classes 0 to {classes - 1}")
+    for cls, targets in enumerate(nested_targets(nested, classes)):
+        decoded = [0, *(c for c, held in zip(order, targets, strict=True) if held)][-1]
+        if decoded != cls:
+            _refuse(
+                "nested_order",
+                order,
+                f"an order that gives every class back; with nested {nested} "
+                f"class {cls} decodes to {decoded}",
+            )
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _refuse(key: str, value: Any, allowed: str) -> None:
@@ -131,7 +212,7 @@ def _check(settings: ConvnetSettings, task: str, dim: int) -> None:
         value = getattr(settings, key)
         if not _is_number(value) or not 0 <= value < (1 if key in ("ema", "overlap") else 1.001):
             _refuse(key, value, "0 to 1")
-    for key in ("width", "depth", "batch", "checkpoint_every", "threads", "cache_mb"):
+    for key in ("width", "depth", "batch", "members", "checkpoint_every", "threads", "cache_mb"):
         _check_sizes(key, (getattr(settings, key),), 1)
     for key in ("learning_rate", "weight_decay"):
         value = getattr(settings, key)
@@ -149,13 +230,41 @@ def _check(settings: ConvnetSettings, task: str, dim: int) -> None:
         _refuse("position", True, "false for RoIs")
     if any(a not in range(dim) for a in settings.flips or ()):
         _refuse("flips", settings.flips, f"axes 0 to {dim - 1}")
-    clip = settings.clip
+    _check_clip(settings.clip)
+    _check_sets(settings, task)
+
+
+def _check_clip(clip: Any) -> None:
     if clip is not None and not (
         isinstance(clip, tuple) and len(clip) == 2 and all(map(_is_number, clip))
     ):
         _refuse("clip", clip, "[low, high]")
     if clip is not None and clip[0] >= clip[1]:
         _refuse("clip", clip, "low below high")
+
+
+def _check_sets(settings: ConvnetSettings, task: str) -> None:
+    nested, order = settings.nested, settings.nested_order
+    if nested is None:
+        if order is not None:
+            _refuse("nested_order", order, "null where nested is null")
+        return
+    if task == "roi":
+        _refuse("nested", nested, "null for RoIs")
+    if not isinstance(nested, tuple) or not nested:
+        _refuse("nested", nested, "lists of class indices")
+    for held in nested:
+        if not _are_indices(held) or not held or len(set(held)) < len(held):
+            _refuse("nested", nested, "lists of different class indices")
+    if not _are_indices(order) or len(order) != len(nested):
+        _refuse("nested_order", order, f"{len(nested)} class indices, one for each list of nested")
+    check_nested(settings, 1 + max(*sum(nested, ()), *order))
+
+
+def _are_indices(value: Any) -> bool:
+    return isinstance(value, tuple) and all(
+        isinstance(v, int) and not isinstance(v, bool) and 0 <= v < UNKNOWN for v in value
+    )
 
 
 def _is_number(value: Any) -> bool:

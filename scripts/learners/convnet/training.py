@@ -21,49 +21,59 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glue.errors import ConfigError
 from glue.files import read_json, write_json
 from glue.labels import UNKNOWN
 
 from ..base import FitJob
-from ..locking import locked
 from .batches import Crops, Rois
 from .model import (
-    WEIGHTS,
     build,
-    choose_device,
     describe,
+    first_weights,
     load_tensors,
     load_weights,
     memory_format,
     save_model,
     save_tensors,
 )
-from .settings import ConvnetSettings
+from .settings import ConvnetSettings, nested_targets
 
 DONE, STATS = "done.json", "stats.json"
 CHECKPOINT = "checkpoint.pt"
 REPORT_SECONDS = 10.0
 
 
-def fit(job: FitJob) -> dict[str, Any]:
-    """Train ``job`` and return its statistics; at once where ``job.out`` holds this very training.
+def train(job: FitJob, settings: ConvnetSettings, device: torch.device) -> dict[str, Any]:
+    """Train one network and return its statistics; at once where ``job.out`` holds this training.
 
-    ``done.json`` and the model are the same whenever the same training is run on the same CPU;
-    ``stats.json`` holds the time it took.
+    The caller holds the lock of ``job.work``. ``done.json`` and the model are the same whenever the
+    same training is run on the same CPU; ``stats.json`` holds the time it took.
     """
-    settings = ConvnetSettings.of(job.settings, job.task)
-    if job.steps < 1:
-        raise ConfigError(f"steps: {job.steps}; allowed: a whole number from 1")
-    device = choose_device(settings.device)
-    torch.set_num_threads(settings.threads)
-    with locked(job.work):
-        key = training_key(job, settings, device)
-        if (job.out / DONE).exists() and read_json(job.out / DONE)["key"] == key:
-            print(f"already trained: {job.out}", flush=True)
-            return read_json(job.out / STATS)
-        stats = _Run(job, settings, device, key).train()
-    return stats
+    key = training_key(job, settings, device)
+    if is_done(job.out, key):
+        print(f"already trained: {job.out}", flush=True)
+        return read_json(job.out / STATS)
+    return _Run(job, settings, device, key).train()
+
+
+def is_done(folder: Path, key: str) -> bool:
+    """Whether a folder holds the finished training of that key."""
+    return (folder / DONE).exists() and read_json(folder / DONE)["key"] == key
+
+
+@contextmanager
+def building(out: Path) -> Iterator[Path]:
+    """Yield a new folder that takes the place of ``out``, by rename, when the block succeeds."""
+    folder = out.with_name(f".{out.name}.{socket.gethostname()}-{os.getpid()}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+        if out.exists():
+            shutil.rmtree(out)
+        folder.rename(out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def training_key(job: FitJob, settings: ConvnetSettings, device: torch.device) -> str:
@@ -71,7 +81,7 @@ def training_key(job: FitJob, settings: ConvnetSettings, device: torch.device) -
     digest = sha256()
     start = None
     if settings.start == "previous" and job.previous is not None:
-        start = sha256((job.previous / WEIGHTS).read_bytes()).hexdigest()
+        start = sha256(first_weights(job.previous).read_bytes()).hexdigest()
     head = [settings.science(), job.seed, job.steps, list(job.classes), job.task, start]
     digest.update(json.dumps([*head, device.type], sort_keys=True).encode())
     for row in sorted(job.labels, key=lambda r: (r.image, r.roi)):
@@ -79,6 +89,25 @@ def training_key(job: FitJob, settings: ConvnetSettings, device: torch.device) -
         if row.path:
             digest.update(sha256(Path(row.path).read_bytes()).digest())
     return digest.hexdigest()
+
+
+def nested_loss(logits: Tensor, labels: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the binary cross-entropy of nested classes, averaged over outputs and positions.
+
+    Args:
+        logits: (B, K, *spatial) float32.
+        labels: (B, *spatial) int64; 255 does not count.
+        targets: (C, K) float32, 1 where class c belongs to output k.
+        weights: (C,) weight of a position by its class; ``None``: all equal.
+    """
+    known = labels != UNKNOWN
+    wanted = labels[known]
+    found = logits.movedim(1, -1)[known]
+    loss = F.binary_cross_entropy_with_logits(found, targets[wanted], reduction="none").mean(1)
+    if weights is None:
+        return loss.mean()
+    share = weights[wanted]
+    return (loss * share).sum() / share.sum()
 
 
 @dataclass
@@ -116,6 +145,10 @@ class _Run:
             _groups(self.net, settings.weight_decay), lr=settings.learning_rate
         )
         self.weights = self._class_weights()
+        self.targets = None
+        if settings.nested is not None:
+            held = nested_targets(settings.nested, len(job.classes))
+            self.targets = torch.from_numpy(held).float().to(device)
         self.step = 0
         self.loss = torch.zeros((), device=device)
 
@@ -167,7 +200,7 @@ class _Run:
             if other.name != f"key-{self.key[:16]}":
                 shutil.rmtree(other)
         folder = self.job.work / f"key-{self.key[:16]}"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def _resume(self, path: Path) -> None:
@@ -202,7 +235,10 @@ class _Run:
             group["lr"] = self.settings.learning_rate * self._schedule()
         with torch.autocast(self.device.type, torch.bfloat16, self.device.type == "cuda"):
             logits = self.net(x)
-        loss = F.cross_entropy(logits.float(), y, self.weights, ignore_index=UNKNOWN)
+        if self.targets is None:
+            loss = F.cross_entropy(logits.float(), y, self.weights, ignore_index=UNKNOWN)
+        else:
+            loss = nested_loss(logits.float(), y, self.targets, self.weights)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
@@ -232,20 +268,11 @@ class _Run:
         return self.step * (self.settings.batch or 1) * math.prod(size)
 
     def _finish(self, stats: dict[str, Any]) -> None:
-        out = self.job.out
-        building = out.with_name(f".{out.name}.{socket.gethostname()}-{os.getpid()}")
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True)
-        try:
+        with building(self.job.out) as folder:
             weights = {k: v.cpu().contiguous() for k, v in self.ema.items()}
-            save_model(building, self.description, weights)
-            write_json(building / STATS, stats)
-            write_json(building / DONE, {"key": self.key, "steps": self.step})
-            if out.exists():
-                shutil.rmtree(out)
-            building.rename(out)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
+            save_model(folder, self.description, weights)
+            write_json(folder / STATS, stats)
+            write_json(folder / DONE, {"key": self.key, "steps": self.step})
 
 
 def _groups(net: nn.Module, decay: float) -> list[dict[str, Any]]:

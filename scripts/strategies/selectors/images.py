@@ -6,25 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from .registry import PoolState, register_images
+from ..registry import register_images
+from ..state import PoolState
+from ..weights import class_weights
 
 CAP_SHARE = 0.1  # of an image's pixels (Sec. 3.2.2)
 CAP_ROIS = 1.0
 
 
-def class_weights(state: PoolState, options: dict[str, Any]) -> np.ndarray:
-    """Return the (C,) sampling weights of Eqs. 1 and 2 over the eligible images."""
-    from decomp_core import class_confidence, sampling_weights
-
-    eligible = state.eligible
-    confidence = class_confidence(state.predicted[eligible], state.confident[eligible])
-    emphasis = np.ones(len(state.classes))
-    for name, factor in options["emphasis"].items():
-        emphasis[state.classes.index(name)] = factor
-    return sampling_weights(confidence, emphasis)
-
-
-@register_images("random")
+@register_images("random", needs=frozenset())
 def random_images(state: PoolState, options: dict[str, Any]) -> np.ndarray:
     """Equal scores: the generator that breaks ties draws the images (RAND)."""
     return np.zeros(len(state.images))
@@ -36,7 +26,7 @@ def uncertain_images(state: PoolState, options: dict[str, Any]) -> np.ndarray:
     return state.uncertainty
 
 
-@register_images("decomp")
+@register_images("decomp", options=frozenset({"decomp"}))
 def decomp_images(state: PoolState, options: dict[str, Any]) -> np.ndarray:
     """Capped, weighted class counts (DECOMP, Eq. 3)."""
     from decomp_core import decomp_image_scores

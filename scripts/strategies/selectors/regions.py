@@ -6,10 +6,11 @@ import numpy as np
 
 from decomp_core import Region
 
-from .registry import RegionTask, register_regions
+from ..registry import register_regions
+from ..state import RegionTask
 
 
-@register_regions("random")
+@register_regions("random", needs=frozenset())
 def random(task: RegionTask, rng: np.random.Generator) -> list[Region] | list[int]:
     """Draw free windows or RoIs uniformly (RAND)."""
     from decomp_core import random_regions, random_rois
@@ -40,7 +41,12 @@ def uncertain(task: RegionTask, rng: np.random.Generator) -> list[Region] | list
     )
 
 
-@register_regions("decomp", by_class=True)
+@register_regions(
+    "decomp",
+    needs=frozenset({"statistics", "labels"}),
+    by_class=True,
+    options=frozenset({"decomp"}),
+)
 def decomp(task: RegionTask, rng: np.random.Generator) -> list[Region] | list[int]:
     """Draw a class, take the region richest in it, again and again (DECOMP, Sec. 3.2.3)."""
     from decomp_core import decomp_regions, decomp_rois

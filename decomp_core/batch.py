@@ -1,0 +1,367 @@
+"""Choosing among candidates pooled over images, by their features.
+
+- ``cluster``: k-means, k = min(n, R), then from each cluster the candidate of highest priority
+  whose image has room, clusters in the order of their best priority.
+- ``coreset``: k-centre greedy, the candidate farthest from all chosen, the first at random
+  (Sener and Savarese 2018).
+- ``badge``: k-means++ seeding over the gradient embeddings, from the largest (Ash et al. 2020).
+  Squared distances up to 1e-12 of the squared norms count as 0 (ours).
+- ``badge_kmeans``: as ``cluster``, over the gradient embeddings (the published DECOMP code).
+
+Empty clusters, distances of 0 and the cap per image can leave places open.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike
+
+from . import checks
+
+METHODS = ("cluster", "coreset", "badge", "badge_kmeans")
+_BADGE = ("badge", "badge_kmeans")
+_SAME = 1e-12  # of the squared norms: a squared distance up to this is rounding
+_SPAN = 15  # magnitudes within 2^-15 to 2^15 have fourth powers that float32 holds
+
+
+def choose(
+    features: ArrayLike,
+    priority: ArrayLike,
+    group: ArrayLike,
+    n: int,
+    per_group: int | None,
+    rng: np.random.Generator,
+    method: str,
+    *,
+    residuals: ArrayLike | None = None,
+    centres: ArrayLike | None = None,
+) -> list[int]:
+    """Choose candidates that differ from each other, at most ``per_group`` of one image.
+
+    The methods are those of the module; what they leave open is filled by priority.
+
+    Args:
+        features: (R, F) finite float32 or float64; float32 is not widened.
+        priority: (R,) finite numbers, higher is more uncertain.
+        group: (R,) integers, the image of each candidate; any values.
+        n: how many, at least 0.
+        per_group: most to choose of one group, at least 1; ``None`` is no cap.
+        rng: seeds k-means (on one thread), draws the first of ``"coreset"``, others of ``"badge"``.
+        method: one of ``METHODS``.
+        residuals: (R, C) finite numbers, p - onehot(argmax p), for the badge methods only.
+        centres: (L, F) finite numbers, features of earlier labels, for ``"coreset"`` only: chosen
+            before all others, so that no first one is drawn.
+
+    Returns:
+        Indices in the order of choice, the first of equals: min(n, what the cap leaves) of them.
+
+    Raises:
+        ValueError: a wrong dtype or shape, a value out of range, an unknown method, or residuals
+            or centres that the method lacks or does not take.
+
+    >>> x = np.float32([[0.0], [1.0], [5.0]])
+    >>> rng = np.random.default_rng(0)
+    >>> choose(x, [0.1, 0.2, 0.3], [7, 7, 9], 2, None, rng, "coreset", centres=[[0.0]])
+    [2, 1]
+    """
+    table = _table("features", features)
+    size, width = table.shape
+    ranks = checks.numbers("priority", priority, (size,))
+    batch = _Batch(_groups(group, size), n, per_group)
+    rng, method = checks.generator(rng), _known(method)
+    factors = _only("residuals", residuals, method, _BADGE, (size, None), needed=True)
+    fixed = _only("centres", centres, method, ("coreset",), (None, width), needed=False)
+    order = np.argsort(-ranks, kind="stable")
+    if batch.wanted and method == "coreset":
+        _farthest(batch, *_in_range(table, fixed), rng)
+    elif batch.wanted:
+        (table,), (factors,) = _in_range(table), _in_range(factors)
+        if method == "badge":
+            _seeds(batch, table, factors, rng)
+        else:
+            _one_per_cluster(batch, order, _clusters(table, factors, min(n, size), rng))
+    batch.fill(order)
+    return batch.chosen
+
+
+def gradient_embeddings(features: ArrayLike, residuals: ArrayLike) -> np.ndarray:
+    """Return the loss gradient of the last layer for the predicted label (Ash et al. 2020).
+
+    Args:
+        features: (R, F) finite float32 or float64, the input of the last layer.
+        residuals: (R, C) finite numbers, p - onehot(argmax p).
+
+    Returns:
+        (R, F * C) float32, the outer product of each row's features and residuals; feature f and
+        class c at f * C + c.
+
+    Raises:
+        ValueError: a wrong dtype or shape, a value that is not finite, or a product that float32
+            cannot hold.
+
+    >>> gradient_embeddings(np.float32([[1, 2]]), [[-0.5, 0.5]])
+    array([[-0.5,  0.5, -1. ,  1. ]], dtype=float32)
+    """
+    table = _table("features", features)
+    factors = checks.numbers("residuals", residuals, (len(table), None))
+    with np.errstate(over="ignore", invalid="ignore"):
+        left, right = table.astype(np.float32, copy=False), factors.astype(np.float32)
+        product = left[:, :, None] * right[:, None, :]
+    if not _all_finite(product):
+        largest = _peak(table), _peak(factors)
+        raise ValueError(
+            "features and residuals hold magnitudes up to {:g} and {:g}; their products must be "
+            "at most 3.4e+38".format(*largest)
+        )
+    return product.reshape(len(table), table.shape[1] * factors.shape[1])
+
+
+class _Batch:
+    """The candidates chosen so far and those whose group has room.
+
+    Args:
+        group: (R,) integers.
+        n: see ``choose``.
+        per_group: see ``choose``.
+
+    Attributes:
+        chosen: indices in the order of choice.
+        open: (R,) bool, not chosen and of a group with room.
+        wanted: how many there will be in the end.
+    """
+
+    def __init__(self, group: np.ndarray, n: int, per_group: int | None) -> None:
+        n = checks.integer("n", n, 0)
+        cap = group.size if per_group is None else checks.integer("per_group", per_group, 1)
+        _, self._group, sizes = np.unique(group, return_inverse=True, return_counts=True)
+        self._room = [min(size, cap) for size in sizes.tolist()]
+        self.wanted = min(n, sum(self._room))
+        self.open = np.ones(group.size, bool)
+        self.chosen: list[int] = []
+
+    @property
+    def full(self) -> bool:
+        return len(self.chosen) >= self.wanted
+
+    def take(self, index: int) -> None:
+        self.chosen.append(index)
+        self.open[index] = False
+        number = self._group[index]
+        self._room[number] -= 1
+        if not self._room[number]:
+            self.open[self._group == number] = False
+
+    def fill(self, order: np.ndarray) -> None:
+        """Take what is open in this order until nothing is wanted."""
+        for index in order.tolist():
+            if self.full:
+                return
+            if self.open[index]:
+                self.take(index)
+
+
+def _clusters(
+    table: np.ndarray, residuals: np.ndarray | None, k: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Cluster of each row, or of its embedding; fewer than ``k`` where fewer are distinct."""
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
+
+    seed = int(rng.integers(2**32))
+    model = KMeans(k, n_init=1, random_state=seed, copy_x=residuals is None)
+    # the order in which threads add up would decide ties
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        rows = table if residuals is None else gradient_embeddings(table, residuals)
+        return model.fit(rows).labels_
+
+
+def _one_per_cluster(batch: _Batch, order: np.ndarray, labels: np.ndarray) -> None:
+    clusters: dict[int, list[int]] = {}  # in the order of their best candidates
+    for index in order.tolist():
+        clusters.setdefault(int(labels[index]), []).append(index)
+    for members in clusters.values():
+        index = next((i for i in members if batch.open[i]), None)
+        if index is not None:
+            batch.take(index)
+
+
+def _farthest(
+    batch: _Batch, table: np.ndarray, centres: np.ndarray | None, rng: np.random.Generator
+) -> None:
+    """Take the row farthest from all chosen until no open one has any distance."""
+    nearest = np.full(len(table), np.inf)
+    for row in () if centres is None else centres:
+        _approach(table, row, nearest)
+    if centres is None or not len(centres):
+        first = int(rng.integers(len(table)))
+        batch.take(first)
+        _approach(table, _row(table, first), nearest)
+    while not batch.full:
+        nearest[~batch.open] = 0
+        index = int(nearest.argmax())
+        if nearest[index] == 0:
+            return
+        batch.take(index)
+        _approach(table, _row(table, index), nearest)
+
+
+def _seeds(
+    batch: _Batch, table: np.ndarray, residuals: np.ndarray, rng: np.random.Generator
+) -> None:
+    """Take the largest embedding, then draw by squared distance while any is above 0."""
+    apart = _embedding_distances(table, residuals)
+    norms = _distances(table, np.zeros(table.shape[1]))
+    norms *= _distances(residuals, np.zeros(residuals.shape[1]))
+    index = int(norms.argmax())
+    nearest = np.full(len(table), np.inf)
+    while True:
+        batch.take(index)
+        if batch.full:
+            return
+        np.minimum(nearest, apart(index), out=nearest)
+        share = np.where(batch.open, nearest, 0)
+        top = share.max()
+        if top == 0:
+            return
+        share /= top
+        index = int(rng.choice(len(share), p=share / share.sum()))
+
+
+def _embedding_distances(table: np.ndarray, residuals: np.ndarray) -> Callable[[int], np.ndarray]:
+    """Return what gives the (R,) squared distances of all outer products from that of a row.
+
+    With A and B the squared norms of the two factors, E and Q their squared distances from those
+    of the row, |a r' - b s'|^2 is half of (A_i - A)(B_i - B) + E (B_i + B) + Q (A_i + A) - E Q
+    (ours): unlike the difference of norms and inner products it is 0 for identical factors.
+    """
+    left = _distances(table, np.zeros(table.shape[1]))
+    right = _distances(residuals, np.zeros(residuals.shape[1]))
+    norms = left * right
+
+    def apart(index: int) -> np.ndarray:
+        e, q = (_distances(v, _row(v, index)) for v in (table, residuals))
+        a, b = left[index], right[index]
+        squared = (left - a) * (right - b) + e * (right + b) + q * (left + a) - e * q
+        squared /= 2
+        squared[squared <= _SAME * (norms + norms[index])] = 0
+        return squared
+
+    return apart
+
+
+def _row(table: np.ndarray, index: int) -> np.ndarray:
+    return table[index].astype(np.float64)
+
+
+def _distances(table: np.ndarray, row: np.ndarray) -> np.ndarray:
+    nearest = np.full(len(table), np.inf)
+    _approach(table, row, nearest)
+    return nearest
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile on first call as in ``kernels``; sums may be reordered, which is ten times faster."""
+    options = {"nogil": True, "fastmath": {"reassoc", "contract"}}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # numba found no writable folder
+        return njit(**options)(function)
+
+
+@_compiled
+def _approach(table: np.ndarray, row: np.ndarray, nearest: np.ndarray) -> None:
+    """Lower ``nearest`` to the squared distances from a row where these are smaller.
+
+    Differences are squared before they are added, so that identical rows are exactly 0 apart.
+    Where ``nearest`` is 0 nothing is computed.
+
+    Args:
+        table: (R, F) float32 or float64.
+        row: (F,) float64.
+        nearest: (R,) float64, changed in place.
+    """
+    for i in range(table.shape[0]):
+        if nearest[i] == 0:
+            continue
+        total = 0.0
+        for j in range(table.shape[1]):
+            difference = table[i, j] - row[j]
+            total += difference * difference
+        nearest[i] = min(nearest[i], total)
+
+
+def _in_range(*tables: np.ndarray | None) -> list[Any]:
+    """Multiply by one power of two where squares would leave the range of a float."""
+    found = [t for t in tables if t is not None]
+    exponent = math.frexp(max(map(_peak, found), default=0.0))[1]
+    shift = 0 if abs(exponent) <= _SPAN else -exponent
+    scaled = [t if t is None or not shift else np.ldexp(t, shift) for t in tables]
+    return [t if t is None else np.ascontiguousarray(t) for t in scaled]
+
+
+def _peak(table: np.ndarray) -> float:
+    """Largest magnitude; 0 without any value."""
+    return max(float(table.max()), -float(table.min())) if table.size else 0.0
+
+
+def _all_finite(table: np.ndarray) -> bool:
+    # the extremes alone spare a mask of the table's size; NaN passes through both
+    return not table.size or bool(np.isfinite(table.min()) and np.isfinite(table.max()))
+
+
+def _table(name: str, value: Any) -> np.ndarray:
+    """Return ``value`` as it is if it is a finite (R, F) float32 or float64 array."""
+    found = np.asarray(value)
+    if found.dtype not in (np.float32, np.float64):
+        raise ValueError(f"{name} has dtype {found.dtype}; it must be float32 or float64")
+    checks.array(name, found, "f", (None, None))
+    if len(found) and not found.shape[1]:
+        raise ValueError(f"{name} has shape {found.shape}; it must hold a value per row")
+    if not _all_finite(found):
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(found))[0])
+        raise ValueError(f"{name}{list(place)} is {found[place]}; it must be finite")
+    return found
+
+
+def _groups(value: Any, size: int) -> np.ndarray:
+    found = np.asarray(value)
+    if not found.size:  # an empty list has no integer dtype
+        found = found.astype(np.int64)
+    return checks.array("group", found, "iu", (size,))
+
+
+def _known(method: str) -> str:
+    if method not in METHODS:
+        near = difflib.get_close_matches(str(method), METHODS, n=len(METHODS), cutoff=0.0)
+        raise ValueError(f"method is {method!r}; it must be one of {', '.join(near)}")
+    return method
+
+
+def _only(
+    name: str,
+    value: Any,
+    method: str,
+    takers: Iterable[str],
+    shape: tuple[int | None, ...],
+    needed: bool,
+) -> np.ndarray | None:
+    """Return an argument that only some methods take, as float64; ``None`` where it is absent."""
+    if value is None and needed and method in takers:
+        raise ValueError(f"{name} is None; method {method!r} needs an array ({shape[0]}, C)")
+    if value is None:
+        return None
+    if method not in takers:
+        allowed = " and ".join(takers)
+        raise ValueError(
+            f"{name} is given; it must be None with {method!r}, only {allowed} take it"
+        )
+    return checks.numbers(name, value, shape)

@@ -1,0 +1,330 @@
+"""Random patches that favour the foreground; they read ground truth."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import checks
+from .draw import draw_class
+from .kernels import presence
+from .patches import box, free_positions
+from .region import Region
+
+TruthOf = Callable[[int], np.ndarray]
+Size = Sequence[int]
+
+# weights of a patch: uniform, centred on a foreground voxel, centred on a border voxel
+CHANCES = {"fg33": (4, 1, 1), "fg66": (1, 1, 1)}
+_UNIFORM, _VOXEL, _BORDER = range(3)
+_DRAWS = 50
+
+
+def foreground_region(
+    truth: np.ndarray,
+    patch: Size,
+    classes: Iterable[int],
+    chances: ArrayLike,
+    rng: np.random.Generator,
+    taken: Iterable[Region] = (),
+) -> Region | None:
+    """Draw one patch: uniformly, or centred on the foreground (nnActive's random strategies).
+
+    The kind of patch is drawn by ``chances``. A centred one takes a class, uniformly among
+    ``classes`` present in the image, then one of its voxels, or one of its border voxels,
+    uniformly; the patch is shifted to fit in the image. A border voxel has a face neighbour of
+    another value, unknown included; a class without any gives one of its voxels (ours). A centred
+    patch that overlaps ``taken`` is drawn again, its kind too, at most 50 times in all; then the
+    patch is uniform (ours). Uniform is uniform over the free positions, and the only kind where
+    the image holds no foreground.
+
+    Args:
+        truth: uint8 labels, any number of axes; 255 is unknown and never a centre.
+        patch: voxels per axis.
+        classes: foreground classes, 0 to 254, each once.
+        chances: (3,) weights of uniform, class voxel and border voxel, at least 0, not all 0;
+            see ``CHANCES``.
+        rng: draws.
+        taken: regions the patch may not overlap.
+
+    Returns:
+        The patch, ``cls`` the class it is centred on, ``None`` if uniform; ``None`` where nothing
+        is free.
+
+    Raises:
+        ValueError: a wrong dtype or shape, or a value out of range.
+
+    >>> truth = np.uint8([[0, 0, 0, 0, 1]])
+    >>> foreground_region(truth, (1, 3), [1], (0, 1, 0), np.random.default_rng(0))
+    Region(start=(0, 2), size=(1, 3), cls=1, score=None)
+    """
+    truth = _truth("truth", truth)
+    patch = box("patch", patch, truth.shape)
+    classes = class_list(classes, checks.UNKNOWN)
+    chances = _weights(chances)
+    rng = checks.generator(rng)
+    free = free_positions(truth.shape, patch, taken)
+    return _draw_patch(truth, patch, classes, chances, rng, free) if free.any() else None
+
+
+def random_foreground(
+    truth_of: TruthOf,
+    shapes: Sequence[Size],
+    n: int,
+    patches: Sequence[Size],
+    classes: Iterable[int],
+    rng: np.random.Generator,
+    taken: Sequence[Iterable[Region]],
+    chances: ArrayLike,
+) -> list[tuple[int, Region]]:
+    """Draw patches from many images in turn (nnActive's ``random_fg33`` and ``random_fg66``).
+
+    Every round visits the images in a new random order and draws one patch in each, as
+    ``foreground_region`` does. An image where nothing is free leaves, without being opened.
+
+    Args:
+        truth_of: opens the uint8 truth of an image by its index; called once per patch.
+        shapes: of the images, in voxels.
+        n: how many, at least 0.
+        patches: size of a patch in each image, in voxels.
+        classes, chances: see ``foreground_region``.
+        rng: draws.
+        taken: per image, regions nothing may overlap; left unchanged.
+
+    Returns:
+        (image, patch) in the order drawn; fewer than ``n`` when nothing is free anywhere.
+
+    Raises:
+        ValueError: a wrong dtype or shape, or a value out of range.
+    """
+    shapes, patches = _sizes(shapes, patches)
+    n = checks.integer("n", n, 0)
+    classes = class_list(classes, checks.UNKNOWN)
+    rng = checks.generator(rng)
+    chances = _weights(chances)
+    if len(taken) != len(shapes):
+        raise ValueError(f"taken has length {len(taken)}; it must have that of shapes")
+    used = [list(regions) for regions in taken]
+    chosen: list[tuple[int, Region]] = []
+    live = list(range(len(shapes)))
+    while live and len(chosen) < n:
+        for image in rng.permutation(live).tolist():
+            if len(chosen) == n:
+                break
+            free = free_positions(shapes[image], patches[image], used[image])
+            if not free.any():
+                live.remove(image)
+                continue
+            truth = _open(truth_of, image, shapes)
+            region = _draw_patch(truth, patches[image], classes, chances, rng, free)
+            used[image].append(region)
+            chosen.append((image, region))
+    return chosen
+
+
+def starting_patches(
+    truth_of: TruthOf,
+    shapes: Sequence[Size],
+    n: int,
+    patches: Sequence[Size],
+    n_classes: int,
+    background: int | None,
+    rng: np.random.Generator,
+) -> list[tuple[int, Region]]:
+    """Draw the patches of a first cycle (nnActive's start): two per label, then ``random_fg33``.
+
+    The labels, background included, come twice each, in random order; of these the first ``n``
+    (ours). Each gets a patch centred on one of its voxels, drawn uniformly among those whose
+    patch, shifted to fit, is free; the image is the next, in a random order per label, that has
+    such a voxel. A label that no image can serve leaves its share to ``random_fg33``.
+
+    Args:
+        truth_of: opens the uint8 truth of an image by its index; called once per patch, and to
+            learn which images hold a label.
+        shapes, n, patches, rng: see ``random_foreground``.
+        n_classes: labels are 0 to ``n_classes`` - 1, or 255 for unknown.
+        background: the label that is no foreground for ``random_fg33``, ``None`` if there is none.
+
+    Returns:
+        (image, patch) in the order drawn, no two overlapping, ``cls`` the label centred on;
+        fewer than ``n`` when nothing is free anywhere.
+
+    Raises:
+        ValueError: a wrong dtype or shape, or a value out of range.
+    """
+    shapes, patches = _sizes(shapes, patches)
+    n = checks.integer("n", n, 0)
+    n_classes = checks.integer("n_classes", n_classes, 1, checks.UNKNOWN)
+    if background is not None:
+        background = checks.integer("background", background, 0, n_classes - 1)
+    rng = checks.generator(rng)
+    wanted = rng.permutation(np.repeat(np.arange(n_classes), 2))[:n].tolist()
+    queues = {label: deque(rng.permutation(len(shapes)).tolist()) for label in sorted(set(wanted))}
+    used: list[list[Region]] = [[] for _ in shapes]
+    holds: dict[int, list[int]] = {}
+    chosen: list[tuple[int, Region]] = []
+    for label in wanted:
+        while queues[label]:
+            image = queues[label].popleft()
+            if label not in holds.get(image, [label]):
+                continue
+            truth = _open(truth_of, image, shapes)
+            if image not in holds:
+                holds[image] = _labels(image, truth, n_classes)
+            region = _centred_patch(truth, patches[image], label, rng, used[image])
+            if region is not None:
+                queues[label].append(image)
+                used[image].append(region)
+                chosen.append((image, region))
+                break
+    classes = [label for label in range(n_classes) if label != background]
+    rest = n - len(chosen)
+    return chosen + random_foreground(
+        truth_of, shapes, rest, patches, classes, rng, used, CHANCES["fg33"]
+    )
+
+
+def class_list(classes: Iterable[int], stop: int) -> list[int]:
+    """Return ``classes`` in ascending order.
+
+    Raises:
+        ValueError: a value outside 0 to ``stop`` - 1, or one that comes twice.
+    """
+    given = enumerate(classes)
+    found = sorted(checks.integer(f"classes[{i}]", cls, 0, stop - 1) for i, cls in given)
+    if len(set(found)) < len(found):
+        raise ValueError(f"classes is {found}; it must hold every class once")
+    return found
+
+
+def _draw_patch(
+    truth: np.ndarray,
+    patch: tuple[int, ...],
+    classes: list[int],
+    chances: np.ndarray,
+    rng: np.random.Generator,
+    free: np.ndarray,
+) -> Region:
+    """Draw as ``foreground_region`` does; ``free``, bool per position, holds a True."""
+    present = _present(truth)
+    live = [cls for cls in classes if present[cls]]
+    centres: dict[tuple[int, int], np.ndarray] = {}
+    for _ in range(_DRAWS if live else 0):
+        kind = draw_class([_UNIFORM, _VOXEL, _BORDER], chances, rng)
+        if kind == _UNIFORM:
+            break
+        cls = live[int(rng.integers(len(live)))]
+        if (kind, cls) not in centres:
+            voxels = truth == cls
+            centres[kind, cls] = _border(voxels) if kind == _BORDER else voxels
+        start = _fit(_draw_point(centres[kind, cls], rng), patch, truth.shape)
+        if free[start]:
+            return Region(start, patch, cls)
+    return Region(_draw_point(free, rng), patch)
+
+
+def _centred_patch(
+    truth: np.ndarray,
+    patch: tuple[int, ...],
+    label: int,
+    rng: np.random.Generator,
+    taken: list[Region],
+) -> Region | None:
+    """A free patch centred on a voxel of a label, uniform over the voxels that have one."""
+    voxels = truth == label
+    if taken:
+        free = free_positions(truth.shape, patch, taken)
+        starts = (
+            np.clip(np.arange(n) - k // 2, 0, n - k)
+            for n, k in zip(truth.shape, patch, strict=True)
+        )
+        voxels &= free[np.ix_(*starts)]
+    if not voxels.any():
+        return None
+    return Region(_fit(_draw_point(voxels, rng), patch, truth.shape), patch, label)
+
+
+def _border(voxels: np.ndarray) -> np.ndarray:
+    """The voxels with a face neighbour that is not one of them; all where none has."""
+    inner = voxels.copy()
+    for axis in range(voxels.ndim):
+        ours, theirs = np.moveaxis(inner, axis, 0), np.moveaxis(voxels, axis, 0)
+        ours[1:] &= theirs[:-1]
+        ours[:-1] &= theirs[1:]
+    border = voxels & ~inner
+    return border if border.any() else voxels
+
+
+def _draw_point(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, ...]:
+    """Draw one of the True of a mask that has some, without an index of all of them."""
+    ends = np.cumsum([np.count_nonzero(part) for part in mask])
+    pick = int(rng.integers(ends[-1]))
+    first = int(np.searchsorted(ends, pick, side="right"))
+    before = int(ends[first - 1]) if first else 0
+    place = int(np.flatnonzero(mask[first])[pick - before])
+    return (first, *(int(i) for i in np.unravel_index(place, mask.shape[1:])))
+
+
+def _fit(centre: tuple[int, ...], patch: tuple[int, ...], shape: Size) -> tuple[int, ...]:
+    """Start of a patch around a voxel, shifted into the image."""
+    axes = zip(centre, patch, shape, strict=True)
+    return tuple(min(max(c - k // 2, 0), n - k) for c, k, n in axes)
+
+
+def _present(truth: np.ndarray) -> np.ndarray:
+    """Which of the 256 values an image holds."""
+    found = np.zeros((1, 256), bool)
+    presence(np.ascontiguousarray(truth).reshape(1, 1, -1), 0, found)
+    return found[0]
+
+
+def _labels(image: int, truth: np.ndarray, n_classes: int) -> list[int]:
+    """The labels of an image, unknown aside."""
+    labels = [int(v) for v in np.flatnonzero(_present(truth)) if v != checks.UNKNOWN]
+    if labels and labels[-1] >= n_classes:
+        raise ValueError(
+            f"truth_of({image}) holds {labels[-1]}; it must hold 0 to {n_classes - 1}, "
+            f"or {checks.UNKNOWN} for unknown"
+        )
+    return labels
+
+
+def _truth(name: str, value: Any) -> np.ndarray:
+    truth = np.asarray(value)
+    if truth.dtype != np.uint8:
+        raise ValueError(f"{name} has dtype {truth.dtype}; it must be uint8")
+    if not truth.ndim or not truth.size:
+        raise ValueError(f"{name} has shape {truth.shape}; it must have an axis, none empty")
+    return truth
+
+
+def _open(truth_of: TruthOf, image: int, shapes: Sequence[Size]) -> np.ndarray:
+    truth = _truth(f"truth_of({image})", truth_of(image))
+    return checks.array(f"truth_of({image})", truth, "u", tuple(shapes[image]))
+
+
+def _weights(chances: ArrayLike) -> np.ndarray:
+    weights = checks.numbers("chances", chances, (3,), 0)
+    if not weights.any():
+        raise ValueError(f"chances is {chances!r}; it must not be 0 throughout")
+    return weights
+
+
+def _sizes(
+    shapes: Sequence[Size], patches: Sequence[Size]
+) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """Return shapes and patches as tuples of ints, one pair per image."""
+    if len(patches) != len(shapes):
+        raise ValueError(
+            f"patches has length {len(patches)}; it must have that of shapes, {len(shapes)}"
+        )
+    sides = [
+        tuple(checks.integer(f"shapes[{i}][{axis}]", n, 1) for axis, n in enumerate(shape))
+        for i, shape in enumerate(shapes)
+    ]
+    pairs = enumerate(zip(patches, sides, strict=True))
+    return sides, [box(f"patches[{i}]", patch, shape) for i, (patch, shape) in pairs]

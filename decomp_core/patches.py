@@ -1,0 +1,130 @@
+"""Boxes of as many axes as the image: their sums at every position, and which positions are free."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from . import checks
+from .fixed import fixed_point
+from .region import Region
+
+Stride = int | Sequence[int]
+
+
+def box(name: str, size: Sequence[int], image_shape: Sequence[int]) -> tuple[int, ...]:
+    """Return ``size`` as a tuple of ints that fits in an image.
+
+    Raises:
+        ValueError: another number of axes, or a side outside 1 to the image's.
+    """
+    if not isinstance(size, Sequence | np.ndarray) or len(size) != len(image_shape):
+        raise ValueError(f"{name} is {size!r}; it must be {len(image_shape)} integers")
+    sides = zip(size, image_shape, strict=True)
+    return tuple(checks.integer(f"{name}[{i}]", k, 1, n) for i, (k, n) in enumerate(sides))
+
+
+def steps(stride: Stride, ndim: int) -> tuple[int, ...]:
+    """Return one stride per axis, each at least 1."""
+    if not isinstance(stride, Sequence | np.ndarray):
+        stride = (stride,) * ndim
+    if len(stride) != ndim:
+        raise ValueError(f"stride is {stride!r}; it must be one integer, or {ndim}")
+    return tuple(checks.integer(f"stride[{i}]", s, 1) for i, s in enumerate(stride))
+
+
+def positions_of(
+    image_shape: Sequence[int], size: Sequence[int], stride: Stride = 1
+) -> tuple[int, ...]:
+    """Return how many positions a box has along each axis; position i starts at i * stride."""
+    sides = zip(image_shape, size, steps(stride, len(image_shape)), strict=True)
+    return tuple((n - k) // s + 1 for n, k, s in sides)
+
+
+def box_sums(values: np.ndarray, size: Sequence[int], stride: Stride = 1) -> np.ndarray:
+    """Sum over the box at each of its positions, exactly.
+
+    Args:
+        values: integers or booleans, any number of axes.
+        size: of the box, one integer per axis, not larger than the image.
+        stride: distance of positions, one integer or one per axis.
+
+    Returns:
+        int64, one entry per position, position i starting at i * stride.
+
+    Raises:
+        ValueError: a wrong dtype, or a value out of range.
+    """
+    sums = checks.array("values", values, "biu").astype(np.int64)
+    size, stride = box("size", size, sums.shape), steps(stride, sums.ndim)
+    for axis, (length, step) in enumerate(zip(size, stride, strict=True)):
+        ends = np.cumsum(np.moveaxis(sums, axis, 0), axis=0)
+        found = ends[length - 1 :].copy()
+        found[1:] -= ends[:-length]
+        sums = np.moveaxis(found[::step], 0, axis)
+    return np.ascontiguousarray(sums)
+
+
+def box_means(values: np.ndarray, size: Sequence[int], stride: Stride = 1) -> np.ndarray:
+    """Mean over the box at each of its positions.
+
+    Args:
+        values: uint8 or finite float, any number of axes. Floats are summed in fixed point, so
+            that equal boxes have equal means whatever the order of summation.
+        size, stride: see ``box_sums``.
+
+    Returns:
+        float64, one entry per position.
+
+    Raises:
+        ValueError: a wrong dtype, or a value out of range.
+    """
+    values = np.asarray(values)
+    if values.dtype != np.uint8:
+        values = checks.array("values (if not uint8)", values, "f")
+    size = box("size", size, values.shape)
+    pixels = math.prod(size)
+    fixed, exponent = fixed_point("values", values, pixels)
+    return np.ldexp(box_sums(fixed, size, stride) / pixels, -exponent)
+
+
+def overlapping(
+    region: Region, size: Sequence[int], positions: Sequence[int], stride: Stride = 1
+) -> tuple[slice, ...]:
+    """Return the positions at which a box of ``size`` shares a pixel with ``region``."""
+    parts = []
+    steps_ = steps(stride, len(positions))
+    for a, b, k, p, s in zip(region.start, region.stop, size, positions, steps_, strict=True):
+        first = max(0, -(-(a - k + 1) // s))
+        parts.append(slice(min(first, p), min((b - 1) // s + 1, p)))
+    return tuple(parts)
+
+
+def free_positions(
+    image_shape: Sequence[int],
+    size: Sequence[int],
+    taken: Iterable[Region] = (),
+    stride: Stride = 1,
+) -> np.ndarray:
+    """Mark the positions at which a box overlaps nothing that is taken.
+
+    Args:
+        image_shape: in pixels (voxels), any number of axes.
+        size, stride: see ``box_sums``.
+        taken: regions nothing may overlap, boxes of any size.
+
+    Returns:
+        bool, one entry per position.
+
+    Raises:
+        ValueError: a value out of range, or a region with another number of axes.
+    """
+    shape = tuple(checks.integer(f"image_shape[{i}]", v, 1) for i, v in enumerate(image_shape))
+    size = box("size", size, shape)
+    positions = positions_of(shape, size, stride)
+    free = np.ones(positions, bool)
+    for region in checks.regions(taken, len(shape)):
+        free[overlapping(region, size, positions, stride)] = False
+    return free

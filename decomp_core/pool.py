@@ -1,0 +1,231 @@
+"""Choosing regions from all images of a pool at once."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from . import checks
+from .region import Region
+from .spatial import BLOCKED, free_sums, ranked_regions, strength
+
+K = TypeVar("K")
+Image = tuple[K, np.ndarray, Sequence[int], Iterable[Region]]
+Images = Callable[[], Iterable[Image[K]]]
+
+
+def pool_uncertain(images: Images[K], n: int) -> list[tuple[K, Region]]:
+    """Choose the boxes with the highest mean uncertainty among all images, without overlap.
+
+    Each time the most uncertain free box of the whole pool (ours). Images do not touch each other:
+    a choice in one leaves the boxes of another as they are. The choices that fall in one image are
+    therefore the greedy sequence of that image alone, and its values never rise; merging the
+    sequences by value is the greedy over all images. An image is left as soon as its next box is
+    not among the ``n`` best so far, as none after it can be.
+
+    Args:
+        images: returns an iterable of (key, uncertainty, size, taken), see ``ranked_regions``; one
+            image is held at a time. Keys are hashable, sortable and all different; the order of
+            the images does not matter.
+        n: how many, at least 0.
+
+    Returns:
+        (key, region) in the order of choice: highest mean first, then by key, then the first in
+        row-major order; ``score`` is the mean uncertainty in the units given. Fewer than ``n``
+        when nothing is free.
+
+    Raises:
+        ValueError: two equal keys, a wrong dtype or shape, or a value out of range.
+
+    >>> a, b = np.uint8([4, 1]), np.uint8([3, 4])
+    >>> pool_uncertain(lambda: [("b", b, (1,), ()), ("a", a, (1,), ())], 1)
+    [('a', Region(start=(0,), size=(1,), cls=None, score=4.0))]
+    """
+    return spatially_diverse(images, n, 0.0)
+
+
+def spatially_diverse(
+    images: Images[K], n: int, weight: float, sigma: float = 1.0
+) -> list[tuple[K, Region]]:
+    """Choose uncertain boxes of all images that do not crowd in one place.
+
+    Each time the free box with the highest u - weight * sum of exp(-d^2 / (2 sigma^2)): u is its
+    mean uncertainty scaled to 0 to 1 by the lowest and highest mean of all free boxes of the pool
+    (0 where they all agree), the sum runs over the boxes chosen before in the same image, and d is
+    the distance of centres with each axis in units of the box's side. Penalties stay within an
+    image and only grow, so that gains never rise within one; the merge of ``pool_uncertain`` is
+    the greedy over all images here too.
+
+    Ours: of Cai, Xu, Zhang, Foo, "Exploring Spatial Diversity for Region-based Active Learning",
+    only the abstract was available; it joins uncertainty and local spatial diversity in one
+    optimisation without saying how.
+
+    Args:
+        images: as in ``pool_uncertain``; called twice, as the first pass finds the lowest and the
+            highest mean. With weight 0 it is called once.
+        n: how many, at least 0.
+        weight: of the penalty, at least 0, and times the range of the means at most 1e100; 0 gives
+            exactly ``pool_uncertain``.
+        sigma: width of the penalty in box sides, 1e-6 to 1e6.
+
+    Returns:
+        (key, region) in the order of choice, ties by key, then the first in row-major order;
+        ``score`` is the mean uncertainty in the units given. Fewer than ``n`` when nothing is
+        free.
+
+    Raises:
+        ValueError: two equal keys, a wrong dtype or shape, or a value out of range.
+    """
+    if not callable(images):
+        raise ValueError(
+            f"images is {type(images).__name__}; it must return the images when called"
+        )
+    n = checks.integer("n", n, 0)
+    weight, sigma = strength(weight, sigma)
+    if n == 0:
+        return []
+    if weight:
+        weight *= _spread(images)
+    best: list[tuple[float, K, int, Region]] = []
+    for image in _each(images):
+        _merge(best, image, n, weight, sigma)
+        del image  # before the next is made
+    return [(key, region) for _, key, _, region in best]
+
+
+def _merge(
+    best: list[tuple[float, K, int, Region]], image: Image[K], n: int, weight: float, sigma: float
+) -> None:
+    """Merge the sequence of one image into the ``n`` best of all so far, in order."""
+    key, uncertainty, size, taken = image
+    ranked = ranked_regions(uncertainty, size, taken, weight=weight, sigma=sigma)
+    for number, (gain, region) in enumerate(ranked):
+        entry = (-gain, key, number, region)
+        if len(best) == n and _order(entry) > _order(best[-1]):
+            return
+        insort(best, entry, key=_order)
+        del best[n:]
+
+
+def _order(entry: tuple[float, K, int, Region]) -> Any:
+    return entry[:3]
+
+
+def _each(images: Images[K]) -> Iterator[Image[K]]:
+    """The images, one after the other, if their keys differ."""
+    keys: set[K] = set()
+    for image in images():
+        if not isinstance(image, tuple) or len(image) != 4:
+            raise ValueError(
+                f"images holds a {type(image).__name__}; it must hold tuples of key, uncertainty, "
+                "size and taken"
+            )
+        if image[0] in keys:
+            raise ValueError(f"images holds the key {image[0]!r} twice; keys must be different")
+        keys.add(image[0])
+        yield image
+        del image
+
+
+def _spread(images: Images[K]) -> float:
+    """Highest less lowest mean over all free boxes; 1 where they all agree or there are none."""
+    low, high = np.inf, -np.inf
+    for image in _each(images):
+        lowest, highest = _extremes(image)
+        low, high = min(low, lowest), max(high, highest)
+        del image
+    return float(high - low) if high > low else 1.0
+
+
+def _extremes(image: Image[K]) -> tuple[float, float]:
+    """Lowest and highest mean over the free boxes of an image."""
+    free = free_sums(*image[1:])
+    highest = free.sums.max()
+    if highest == BLOCKED:
+        return np.inf, -np.inf
+    lowest = free.sums.min(where=free.sums != BLOCKED, initial=highest)
+    return free.mean(lowest), free.mean(highest)
+
+
+def spatially_diverse_features(
+    regions: Sequence[Region],
+    group: np.ndarray,
+    features: np.ndarray,
+    n: int,
+    weight: float,
+    sigma: float,
+    rng: np.random.Generator,
+) -> list[int]:
+    """Choose candidates that differ in features and do not crowd in one place of an image.
+
+    The first is drawn uniformly. After it each time the candidate with the highest
+    f - weight * sum of exp(-d^2 / (2 sigma^2)): f is the Euclidean distance of its feature to the
+    nearest chosen one, divided by the largest such distance after the first choice (1 where that
+    is 0); the sum runs over the chosen candidates of the same image, d as in
+    ``spatially_diverse``. A candidate that overlaps a chosen one of its image is left out. Ours,
+    for the reason given there: the criterion of core-set with the same penalty.
+
+    Args:
+        regions: R candidates; those of one image have one size.
+        group: (R,) integers, the image of each.
+        features: (R, F) finite numbers.
+        n: how many, at least 0.
+        weight: of the penalty, 0 to 1e100; 0 is k-centre greedy without overlap.
+        sigma: width of the penalty in region sides, 1e-6 to 1e6.
+        rng: draws the first.
+
+    Returns:
+        Indices into ``regions`` in the order of choice, the first of equals; fewer than ``n`` when
+        no candidate is left.
+
+    Raises:
+        ValueError: a wrong dtype or shape, a value out of range, or unequal sizes in one image.
+    """
+    starts, sizes, group = _candidates(regions, group)
+    features = checks.numbers("features", features, (len(regions), None))
+    n = checks.integer("n", n, 0)
+    weight, sigma = strength(weight, sigma)
+    rng = checks.generator(rng)
+    nearest = np.full(len(regions), np.inf)
+    penalty = np.zeros(len(regions))
+    left = np.ones(len(regions), bool)
+    scale = 1.0
+    chosen: list[int] = []
+    while len(chosen) < n and left.any():
+        if chosen:
+            gains = np.where(left, nearest / scale - weight * penalty, -np.inf)
+            pick = int(gains.argmax())
+        else:
+            pick = int(rng.integers(len(regions)))
+        chosen.append(pick)
+        left[pick] = False
+        nearest = np.minimum(nearest, np.linalg.norm(features - features[pick], axis=1))
+        if len(chosen) == 1:
+            scale = float(nearest.max()) or 1.0
+        same = np.flatnonzero(group == group[pick])
+        apart = np.array([starts[i] for i in same]) - starts[pick]
+        sides = np.array(sizes[pick])
+        left[same[(abs(apart) < sides).all(axis=1)]] = False
+        penalty[same] += np.exp(-0.5 * ((apart / sides / sigma) ** 2).sum(axis=1))
+    return chosen
+
+
+def _candidates(
+    regions: Sequence[Region], group: Any
+) -> tuple[list[np.ndarray], list[tuple[int, ...]], np.ndarray]:
+    """Starts and sizes of the candidates, and their images, if sizes agree within each image."""
+    sizes: dict[int, tuple[int, ...]] = {}
+    group = checks.array("group", group, "iu", (len(regions),))
+    for number, (region, image) in enumerate(zip(regions, group.tolist(), strict=True)):
+        if not isinstance(region, Region):
+            raise ValueError(f"regions[{number}] is {region!r}; it must be a Region")
+        size = sizes.setdefault(image, region.size)
+        if region.size != size:
+            raise ValueError(
+                f"regions[{number}] has size {region.size}; it must be {size}, as the first of "
+                f"group {image}"
+            )
+    return [np.array(r.start) for r in regions], [r.size for r in regions], group

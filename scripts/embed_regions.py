@@ -1,0 +1,99 @@
+"""Features of the candidates, from the model of the cycle before."""
+
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from glue.logs import log_to
+from glue.tables import PoolRow, RegionRow, read_pool, read_regions
+from layouts import get_layout
+from learners import Learner, get_learner
+from strategies.batch import write_features
+from strategies.definitions import needs_of
+
+
+class Embedder:
+    """A model and what it needs to open images."""
+
+    def __init__(
+        self, learner: Learner, model: Path, layout: Any, rows: list[PoolRow], settings: Any
+    ) -> None:
+        self.learner, self.settings = learner, settings
+        self.model, self.layout = model, layout
+        self.rows = {row.key: row for row in rows}
+
+    def features(self, regions: list[RegionRow], gradient: bool) -> np.ndarray:
+        """Return (R, F) features: of length 1, or as a gradient embedding takes them."""
+        if regions and regions[0].kind == "roi":
+            rows = [self.rows[f"{r.image}/{r.roi}"] for r in regions]
+            return self.learner.embed_rois(
+                self.model, self.layout, rows, self.settings, unit=not gradient
+            )
+        pooling = "max" if gradient else "mean"
+        return self._by_image(
+            regions,
+            lambda row, held: self.learner.embed(
+                self.model, self.layout, row, held, self.settings, pooling=pooling
+            ),
+        )
+
+    def residuals(self, regions: list[RegionRow]) -> np.ndarray:
+        """Return (R, C) means of p - onehot(argmax p)."""
+        if regions and regions[0].kind == "roi":
+            rows = [self.rows[f"{r.image}/{r.roi}"] for r in regions]
+            p = self.learner.classify(self.model, self.layout, rows, self.settings)
+            return p - np.eye(p.shape[1], dtype=np.float32)[p.argmax(1)]
+        return self._by_image(
+            regions,
+            lambda row, held: self.learner.residuals(
+                self.model, self.layout, row, held, self.settings
+            ),
+        )
+
+    def _by_image(self, regions: list[RegionRow], run: Any) -> np.ndarray:
+        """Run on the regions of one image after the other; rows of one image stand together."""
+        found = [
+            run(self.rows[image], [r.region for r in held])
+            for image, held in groupby(regions, key=lambda r: r.image)
+        ]
+        return np.concatenate(found) if found else np.zeros((0, 1), np.float32)
+
+
+def embed_regions(
+    embedder: Embedder,
+    candidates: list[RegionRow],
+    history: list[RegionRow],
+    definition: dict[str, Any],
+    out: str,
+) -> None:
+    """Write the features of candidates and whatever else the strategy declared a need of."""
+    gradient = "residuals" in needs_of(definition)
+    arrays = {"features": embedder.features(candidates, gradient)}
+    if gradient:
+        arrays["residuals"] = embedder.residuals(candidates)
+    if definition["earlier_centres"]:
+        before = sorted(history, key=lambda r: r.image)
+        arrays["annotated"] = embedder.features(before, gradient)
+    write_features(out, arrays)
+    print(f"features of {len(candidates)} candidates: {arrays['features'].shape}")
+
+
+if __name__ == "__main__":
+    smk = snakemake  # noqa: F821
+    log_to(smk.log)
+    p = smk.params
+    embed_regions(
+        Embedder(
+            get_learner(p.learner),
+            Path(smk.input.model),
+            get_layout(**p.layout),
+            read_pool(smk.input.pool, "train"),
+            p.settings,
+        ),
+        read_regions(smk.input.candidates),
+        read_regions(smk.input.history),
+        p.definition,
+        smk.output.features,
+    )

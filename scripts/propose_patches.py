@@ -1,0 +1,53 @@
+"""The best patches of one shard of the pool, from probabilities that never reach the disk."""
+
+from pathlib import Path
+from typing import Any
+
+from glue.logs import log_to
+from glue.tables import write_regions
+from layouts import get_layout
+from learners import get_learner
+from strategies.definitions import needs_of
+from strategies.files import query_of
+from strategies.pool_wide import find_patches
+from strategies.query import Query
+
+
+def propose_patches(
+    query: Query,
+    model: str,
+    learner: str,
+    layout: dict[str, Any],
+    settings: dict[str, Any],
+    shard: int,
+    shards: int,
+    out: str,
+) -> None:
+    """Write the patches of every ``shards``-th image, from the ``shard``-th on (1-based)."""
+    mine = [query.groups[image][0] for image in list(query.groups)[shard - 1 :: shards]]
+    disagreement = "ensemble" in needs_of(query.definition)
+    found = [
+        patch
+        for row, probabilities, information in get_learner(learner).probabilities(
+            Path(model), get_layout(**layout), mine, settings, disagreement=disagreement
+        )
+        for patch in find_patches(query, row, probabilities, information)
+    ]
+    write_regions(out, found)
+    print(f"{len(found)} patches in {len(mine)} images")
+
+
+if __name__ == "__main__":
+    smk = snakemake  # noqa: F821
+    log_to(smk.log)
+    p, w = smk.params, smk.wildcards
+    propose_patches(
+        query_of(dict(smk.input.items()), p.science, w.budget, int(w.seed), int(w.cycle)),
+        smk.input.model,
+        p.learner,
+        p.science["layout"],
+        p.settings,
+        int(w.shard),
+        p.shards,
+        smk.output.patches,
+    )

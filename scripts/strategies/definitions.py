@@ -1,0 +1,100 @@
+"""Entries of config/strategies.yaml: their parts, options and needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from glue.errors import ConfigError, nearest
+
+from .registry import IMAGE_SELECTORS, OPTIONS, POOL_SELECTORS, REGION_SELECTORS, Selector
+
+PARTS = {"images": IMAGE_SELECTORS, "regions": REGION_SELECTORS, "pool": POOL_SELECTORS}
+
+
+def parts_of(definition: dict[str, Any]) -> list[Selector]:
+    """Return the selectors of an entry."""
+    return [known[definition[key]] for key, known in PARTS.items() if key in definition]
+
+
+def needs_of(definition: dict[str, Any]) -> frozenset[str]:
+    """Return what a strategy must be given (keys of ``registry.NEEDS``)."""
+    found: frozenset[str] = frozenset()
+    for part in parts_of(definition):
+        found |= part.needs | part.more_needs(definition)
+    return found
+
+
+def note_of(definition: dict[str, Any]) -> str:
+    """Return what a reader of a figure must know of a strategy."""
+    return "; ".join(part.note for part in parts_of(definition) if part.note)
+
+
+def resolve(name: str, entry: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Fill in the options that an entry's selectors read, from their sections of the configuration.
+
+    Raises:
+        ConfigError: unknown selectors, or an option that none of them reads.
+    """
+    for key in PARTS.keys() & entry.keys():
+        if entry[key] not in PARTS[key]:
+            raise ConfigError(
+                f"strategy {name!r}: {key} {entry[key]!r} is unknown; "
+                f"{nearest(entry[key], PARTS[key])}"
+            )
+    sections = sorted({s for part in parts_of(entry) for s in part.options}, key=OPTIONS.index)
+    read: dict[str, Any] = {} if "pool" in entry else {"spread": 1}
+    for section in sections:
+        read |= settings[section]
+    for key in entry.keys() - PARTS.keys():
+        if key not in read:
+            raise ConfigError(
+                f"strategy {name!r}: option {key!r} is not read by its selectors; "
+                + (nearest(key, read) if read else "they have no options")
+            )
+    definition = {**read, **entry}
+    if "beta_steps" in definition and definition["beta_steps"] is None:
+        definition["beta_steps"] = settings["cycles"]
+    return definition
+
+
+def check_definition(name: str, definition: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Refuse a strategy that cannot run with this task, learner and configuration.
+
+    Raises:
+        ConfigError: naming the strategy, the key, what was found and what is allowed.
+    """
+    for key, known in PARTS.items():
+        if key in definition and settings["task"] not in known[definition[key]].tasks:
+            raise ConfigError(
+                f"strategy {name!r}: {key} {definition[key]!r} does not do task "
+                f"{settings['task']!r}, only {sorted(known[definition[key]].tasks)}"
+            )
+    _check_learner(name, definition, settings)
+    if definition.get("tau", settings["thresholds"][0]) not in settings["thresholds"]:
+        raise ConfigError(
+            f"strategy {name!r}: tau {definition['tau']} is not among the thresholds that "
+            f"predictions are counted at: {settings['thresholds']}"
+        )
+    for cls in definition.get("emphasis", {}):
+        if cls not in settings["classes"]:
+            raise ConfigError(
+                f"strategy {name!r}: emphasis of unknown class {cls!r}; "
+                f"{nearest(cls, settings['classes'])}"
+            )
+
+
+def _check_learner(name: str, definition: dict[str, Any], settings: dict[str, Any]) -> None:
+    from learners import describe_learner
+
+    needs, learner = needs_of(definition), settings["learner"]
+    found = describe_learner(learner)
+    if "features" in needs and not found.has_features:
+        raise ConfigError(
+            f"strategy {name!r} needs features of regions, and learner {learner!r} has none"
+        )
+    members = found.members_of(settings.get(learner, {}))
+    if "ensemble" in needs and members < 2:
+        raise ConfigError(
+            f"strategy {name!r} needs an ensemble, and {learner}.members is {members}; "
+            "allowed: at least 2"
+        )

@@ -1,0 +1,61 @@
+"""A query from the files of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from glue.records import read_records
+from glue.statistics import read_statistics
+from glue.tables import read_pool, read_regions
+
+from .batch import read_candidates
+from .budget import Budget
+from .centres import centres_from
+from .definitions import needs_of
+from .query import Query
+
+
+def query_of(
+    files: Mapping[str, Any], science: Mapping[str, Any], budget: str, seed: int, cycle: int
+) -> Query:
+    """Read what a strategy declared a need of, and nothing else.
+
+    Args:
+        files: ``pool``, ``history`` and, where they are needed, ``images``, ``predictions`` (list),
+            ``candidates``, ``features`` and ``patches`` (list).
+        science: ``definition``, ``layout``, ``task``, ``region``, ``patch``, ``background``,
+            ``centres``.
+        budget: such as ``5x15``.
+        seed, cycle: of the job.
+    """
+    definition, layout = science["definition"], science["layout"]
+    needs = needs_of(definition)
+    read: dict[str, Any] = {}
+    if "statistics" in needs:
+        tau = definition.get("tau", science["thresholds"][-1])
+        read["statistics"] = read_statistics(files["images"], layout["classes"], tau)
+    if files.get("predictions"):
+        read["records"] = lambda images: read_records(files["predictions"], images)
+    if files.get("features"):
+        rows = read_regions(files["candidates"])
+        read["candidates"] = read_candidates(rows, files["features"], definition)
+    if "patches" in needs and files.get("patches"):
+        read["patches"] = [row for path in files["patches"] for row in read_regions(path)]
+    if "truth" in needs:
+        from layouts import get_layout
+
+        read["truth"] = get_layout(**layout).open_label
+    return Query(
+        rows=read_pool(files["pool"], "train"),
+        history=read_regions(files["history"]),
+        definition=definition,
+        budget=Budget.parse(budget, science["region"], science["patch"]),
+        task=science["task"],
+        classes=layout["classes"],
+        background=science["background"],
+        seed=seed,
+        cycle=cycle,
+        centres=centres_from(layout, science["centres"]),
+        **read,
+    )

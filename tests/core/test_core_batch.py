@@ -1,0 +1,356 @@
+"""Choosing among pooled candidates: against slow loops, closed forms and what always holds."""
+
+from __future__ import annotations
+
+import doctest
+import warnings
+
+import numpy as np
+import pytest
+import sklearn.cluster
+from scipy.spatial.distance import cdist
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from decomp_core import batch
+from decomp_core.batch import METHODS, choose, gradient_embeddings
+
+IMAGES = np.array([-7, 3, 40, 10**9])
+
+
+def pool(seed):
+    """Candidates of a few images: noise, integers (ties, duplicates) or tiny steps on an offset."""
+    rng = np.random.default_rng(seed)
+    size, width, classes = int(rng.integers(1, 31)), int(rng.integers(1, 7)), 3
+    features = rng.normal(size=(size, width))
+    residuals = rng.normal(size=(size, classes))
+    if seed % 3 == 1:
+        features = rng.integers(-1, 2, (size, width))
+        residuals = rng.integers(-1, 2, (size, classes))
+    if seed % 3 == 2:
+        features = 1000 + rng.integers(0, 9, (size, width)) / 1024
+    return {
+        "features": features.astype(rng.choice([np.float32, np.float64])),
+        "priority": rng.integers(0, 6, size) / 8,
+        "group": rng.choice(IMAGES, size),
+        "n": int(rng.integers(0, size + 4)),
+        "per_group": None if rng.random() < 0.3 else int(rng.integers(1, 6)),
+        "residuals": residuals,
+    }
+
+
+def run(case, method, seed=0, **changes):
+    case = {**case, **changes}
+    if not method.startswith("badge"):
+        case.pop("residuals")
+    return choose(**case, rng=np.random.default_rng(seed), method=method)
+
+
+class Slow:
+    """Cap and filling up, as sets of indices."""
+
+    def __init__(self, case):
+        self.priority, self.group = case["priority"].tolist(), case["group"].tolist()
+        self.cap = case["per_group"] or len(self.group)
+        sizes = [self.group.count(g) for g in set(self.group)]
+        self.total = min(case["n"], sum(min(s, self.cap) for s in sizes))
+        self.chosen = []
+
+    def open(self):
+        used = [self.group[i] for i in self.chosen]
+        indices = [i for i in range(len(self.group)) if i not in self.chosen]
+        return [i for i in indices if used.count(self.group[i]) < self.cap]
+
+    def filled(self):
+        while len(self.chosen) < self.total:
+            self.chosen.append(max(self.open(), key=lambda i: (self.priority[i], -i)))
+        return self.chosen
+
+
+def outer_products(case):
+    features = case["features"].astype(np.float64)
+    return np.array(
+        [np.outer(f, r).ravel() for f, r in zip(features, case["residuals"], strict=True)]
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_number_cap_and_repeats(method):
+    for seed in range(40):
+        case = pool(seed)
+        found = run(case, method)
+        assert len(found) == len(set(found)) == Slow(case).total
+        assert all(type(i) is int for i in found)
+        counts = np.unique(case["group"][found], return_counts=True)[1]
+        assert case["per_group"] is None or (counts <= case["per_group"]).all()
+        assert found == run(case, method)
+        # images are names only, whatever their order
+        assert found == run(case, method, group=(-3 * case["group"]).astype(np.int64))
+
+
+@pytest.mark.parametrize("with_centres", [False, True])
+def test_coreset_against_a_double_loop(with_centres):
+    for seed in range(90):
+        case = pool(seed)
+        x = case["features"].astype(np.float64)
+        centres = x[:2] + [[0.0], [1.0]][: len(x)] if with_centres else None
+        found = run(case, "coreset", seed, centres=centres)
+        slow = Slow(case)
+        if not with_centres:
+            slow.chosen = found[:1]
+        fixed = np.empty((0, x.shape[1])) if centres is None else centres
+        while len(slow.chosen) < slow.total:
+            apart = cdist(x, np.concatenate([fixed, x[slow.chosen]]), "sqeuclidean").min(axis=1)
+            best = max(slow.open(), key=lambda i: (apart[i], -i))
+            if apart[best] == 0:
+                break
+            slow.chosen.append(best)
+        assert found == slow.filled()
+
+
+def test_coreset_starts_at_random():
+    case = {**pool(0), "n": 1, "features": np.eye(4), "priority": np.arange(4.0)}
+    case["group"] = IMAGES
+    starts = [run(case, "coreset", seed)[0] for seed in range(400)]
+    counts = np.bincount(starts, minlength=4)
+    assert ((counts - 100) ** 2 / 100).sum() < 21  # chi-square, 3 degrees: 1 in 10 000
+    no_centres = [run(case, "coreset", s, centres=np.empty((0, 4)))[0] for s in range(400)]
+    assert no_centres == starts
+
+
+def test_coreset_of_permuted_candidates():
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        x, group = rng.normal(size=(25, 4)).astype(np.float32), rng.choice(IMAGES, 25)
+        case = {"features": x, "priority": rng.random(25), "group": group, "n": 9, "per_group": 3}
+        case |= {"residuals": None, "centres": rng.normal(size=(3, 4))}
+        order = rng.permutation(25)
+        moved = {k: case[k][order] for k in ("features", "priority", "group")}
+        assert run(case, "coreset") == order[run(case | moved, "coreset")].tolist()
+
+
+def test_cluster_against_a_loop_over_the_same_clusters():
+    for seed in range(60):
+        case = pool(seed)
+        found = run(case, "cluster", seed)
+        slow, k = Slow(case), min(case["n"], len(case["group"]))
+        if slow.total:
+            rng = np.random.default_rng(seed)
+            labels = batch._clusters(case["features"], None, k, rng)
+            members = [np.flatnonzero(labels == c).tolist() for c in set(labels.tolist())]
+            key = [max((slow.priority[i], -i) for i in m) for m in members]
+            for number in sorted(range(len(members)), key=lambda c: key[c], reverse=True):
+                room = [i for i in members[number] if i in slow.open()]
+                if room:
+                    slow.chosen.append(max(room, key=lambda i: (slow.priority[i], -i)))
+        assert found == slow.filled()
+
+
+def blobs(seed):
+    """Four groups of rows far apart, in any order, and the blob of each row."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.repeat(np.arange(4), 5))
+    return labels, (100 * np.eye(4)[labels] + rng.normal(size=(20, 4))).astype(np.float32), rng
+
+
+@pytest.mark.parametrize("method", ["cluster", "badge_kmeans"])
+def test_clusters_far_apart(method):
+    for seed in range(10):
+        labels, x, rng = blobs(seed)
+        priority = rng.permutation(20) / 20.0
+        best = [np.flatnonzero(labels == c)[priority[labels == c].argmax()] for c in range(4)]
+        case = {"features": x, "priority": priority, "group": np.arange(20), "n": 4}
+        case |= {"per_group": None, "residuals": np.ones((20, 2)) - [0, 2]}
+        assert run(case, method) == sorted(best, key=lambda i: -priority[i])
+        # one image of which one candidate may be chosen: the cap is left open by all but one
+        case |= {"per_group": 1, "group": np.zeros(20, np.uint8)}
+        assert run(case, method) == [int(priority.argmax())]
+
+
+def test_a_cluster_gives_its_best_candidate_with_room():
+    x = np.float32([[0], [0.1], [0.2], [90], [90.1]])
+    case = {"features": x, "priority": [0.3, 0.1, 0.2, 0.8, 0.9], "group": [5, 5, 9, 5, 5]}
+    case |= {"n": 2, "per_group": 1, "residuals": None}
+    assert run(case, "cluster") == [4, 2]
+
+
+def test_badge_kmeans_clusters_the_embeddings():
+    for seed in range(30):
+        case = pool(seed)
+        embeddings = gradient_embeddings(case["features"], case["residuals"])
+        same = run(case | {"features": embeddings}, "cluster", seed)
+        assert run(case, "badge_kmeans", seed) == same
+
+
+def test_gradient_embeddings():
+    for seed in range(20):
+        case = pool(seed)
+        found = gradient_embeddings(case["features"], case["residuals"])
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, outer_products(case), rtol=3e-7)
+    assert gradient_embeddings(np.empty((0, 3)), np.empty((0, 2))).shape == (0, 6)
+
+
+def test_badge_against_explicit_embeddings():
+    for seed in range(90):
+        case, rng = pool(seed), np.random.default_rng(seed)
+        embeddings, slow = outer_products(case), Slow(case)
+        if slow.total:
+            slow.chosen.append(int((embeddings**2).sum(axis=1).argmax()))
+        while len(slow.chosen) < slow.total:
+            share = cdist(embeddings, embeddings[slow.chosen], "sqeuclidean").min(axis=1)
+            closed = [i for i in range(len(share)) if i not in slow.open()]
+            share[closed] = 0
+            if not share.any():
+                break
+            slow.chosen.append(int(rng.choice(len(share), p=share / share.sum())))
+        assert run(case, "badge", seed) == slow.filled()
+
+
+def test_badge_distances():
+    for seed in range(60):
+        case = pool(seed)
+        embeddings = outer_products(case)
+        apart = batch._embedding_distances(case["features"], case["residuals"].astype(np.float64))
+        squared = cdist(embeddings, embeddings, "sqeuclidean")
+        for i in range(len(embeddings)):
+            np.testing.assert_allclose(apart(i), squared[i], rtol=1e-9, atol=0)
+
+
+def test_badge_draws_by_squared_distance():
+    x, residuals = np.array([[2.0], [1], [1], [-1], [0]]), [[3.0], [3], [4], [1], [5]]
+    case = {"features": x, "priority": np.ones(5), "group": [0, 1, 2, 3, 4], "n": 2}
+    case |= {"per_group": None, "residuals": residuals}
+    drawn = [run(case, "badge", seed) for seed in range(3000)]
+    assert {first for first, _ in drawn} == {0}
+    squared = np.array([0, (6 - 3) ** 2, (6 - 4) ** 2, (6 + 1) ** 2, 6**2])
+    expected = 3000 * squared[1:] / squared.sum()
+    counts = np.bincount([second for _, second in drawn], minlength=5)[1:]
+    assert ((counts - expected) ** 2 / expected).sum() < 21  # chi-square, 3 degrees: 1 in 10 000
+
+
+@pytest.mark.parametrize(("step", "second"), [(1e-8, False), (1e-4, True)])
+def test_badge_takes_rounding_for_no_distance(step, second):
+    """One embedding written in three ways, and one a little shorter."""
+    rng = np.random.default_rng(4)
+    x, r = rng.normal(size=5), rng.normal(size=3)
+    features, residuals = [2 * x, 6 * x, x / 3, 2 * x * (1 - step)], [r, r / 3, 6 * r, r]
+    case = {"features": np.array(features), "priority": [3, 2, 1, 0], "group": np.zeros(4, int)}
+    case |= {"n": 3, "per_group": None, "residuals": residuals}
+    first, *rest = run(case, "badge")
+    filled = [i for i in range(3) if i != first]
+    assert rest == ([3, filled[0]] if second else filled)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_identical_features_are_filled_by_priority(method):
+    case = {"features": np.full((12, 3), 2, np.float32), "group": np.arange(12) % 3 * 5}
+    case |= {"priority": np.arange(12) // 2, "n": 4, "residuals": np.ones((12, 2))}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for cap, best in ((None, [10, 11, 8, 9]), (1, [10, 11, 9])):
+            first, *rest = run(case, method, per_group=cap)
+            if method in ("cluster", "badge_kmeans"):
+                assert first == 10
+            slow = Slow(case | {"group": np.array(case["group"]), "per_group": cap})
+            slow.chosen = [first]
+            assert [first, *rest] == slow.filled()
+            assert first != 10 or [first, *rest] == best
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_to_choose(method):
+    case = {"features": np.empty((0, 3)), "priority": [], "group": [], "n": 3, "per_group": 2}
+    assert run(case | {"residuals": np.empty((0, 2))}, method) == []
+    assert run(pool(1), method, n=0) == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_any_scale(method):
+    for seed in (0, 3, 6, 9):
+        case = pool(seed)
+        found = run(case, method)
+        x, r = case["features"].astype(np.float64), case["residuals"]
+        for power in (-900, -200, 200, 900):
+            assert run(case, method, features=np.ldexp(x, power)) == run(case, method, features=x)
+            assert run(case, method, residuals=np.ldexp(r, -power)) == found
+        x = x.astype(np.float32)
+        for power in (-100, 100):
+            assert run(case, method, features=np.ldexp(x, power)) == run(case, method, features=x)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_arguments_stay_as_they_are(method):
+    case = pool(4) | {"n": 6}
+    copies = {k: np.copy(v) for k, v in case.items() if isinstance(v, np.ndarray)}
+    found = run(case, method)
+    for name, copy in copies.items():
+        assert np.array_equal(case[name], copy)
+        copy.setflags(write=False)
+    assert run(case, method, **copies) == found
+    assert run(case, method, features=np.asfortranarray(case["features"])) == found
+
+
+def test_kmeans_runs_on_one_thread(monkeypatch):
+    threads = []
+
+    class Watched(sklearn.cluster.KMeans):
+        def fit(self, *arguments):
+            threads.extend(info["num_threads"] for info in threadpool_info())
+            return super().fit(*arguments)
+
+    monkeypatch.setattr(sklearn.cluster, "KMeans", Watched)
+    with threadpool_limits(2):
+        run(pool(0), "cluster", n=1)
+    assert set(threads) == {1}
+
+
+X, P, G, R = np.eye(3), np.ones(3), np.arange(3), np.ones((3, 2))
+RNG = np.random.default_rng(0)
+NAN = np.where(X == 1, np.nan, 0)
+REFUSED = [
+    ({"features": NAN}, r"features\[0, 0\] is nan.*finite"),
+    ({"features": np.array([[1, 2], [3, -np.inf], [0, 0]])}, r"features\[1, 1\] is -inf"),
+    ({"features": X.astype(int)}, "features has dtype int64.*float32 or float64"),
+    ({"features": X.astype(np.float16)}, "features has dtype float16"),
+    ({"features": P}, r"features has shape \(3,\).*any, any"),
+    ({"features": X[:, :0]}, r"features has shape \(3, 0\).*a value per row"),
+    ({"priority": P[:2]}, r"priority has shape \(2,\).*\(3\)"),
+    ({"priority": [0, np.nan, 1]}, r"priority\[1\] is nan"),
+    ({"group": G[:2]}, r"group has shape \(2,\).*\(3\)"),
+    ({"group": []}, r"group has shape \(0,\).*\(3\)"),
+    ({"group": P}, "group has dtype float64.*integer"),
+    ({"n": -1}, "n is -1.*at least 0"),
+    ({"n": 1.0}, "n is 1.0.*integer"),
+    ({"per_group": 0}, "per_group is 0.*at least 1"),
+    ({"rng": 7}, "rng is 7.*Generator"),
+    ({"method": "kmeans"}, "method is 'kmeans'.*one of badge_kmeans, .*cluster"),
+    ({"method": "core-set"}, "method is 'core-set'.*one of coreset, "),
+    ({"method": None}, "method is None.*coreset"),
+    ({"residuals": None}, r"residuals is None; method 'badge' needs an array \(3, C\)"),
+    ({"method": "badge_kmeans", "residuals": None}, "residuals is None.*'badge_kmeans'"),
+    ({"method": "cluster"}, "residuals is given.*None with 'cluster', only badge and badge_kmeans"),
+    ({"method": "coreset"}, "residuals is given.*None with 'coreset'"),
+    ({"residuals": R[:2]}, r"residuals has shape \(2, 2\).*\(3, any\)"),
+    ({"residuals": R * np.nan}, r"residuals\[0, 0\] is nan"),
+    ({"centres": X}, "centres is given.*None with 'badge', only coreset"),
+    ({"method": "coreset", "residuals": None, "centres": R}, r"centres has shape \(3, 2\)"),
+    ({"method": "coreset", "residuals": None, "centres": NAN}, r"centres\[0, 0\] is nan"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), REFUSED)
+def test_refused_with_a_message(changes, message):
+    case = {"features": X, "priority": P, "group": G, "n": 2, "per_group": 1, "rng": RNG}
+    with pytest.raises(ValueError, match=message):
+        choose(**case | {"method": "badge", "residuals": R} | changes)
+
+
+def test_embeddings_refused_with_a_message():
+    with pytest.raises(ValueError, match=r"magnitudes up to 1e\+30 and 1e\+20.*3.4e\+38"):
+        gradient_embeddings(X * 1e30, R * 1e20)
+    with pytest.raises(ValueError, match=r"residuals has shape \(2, 2\)"):
+        gradient_embeddings(X, R[:2])
+
+
+def test_examples_in_the_docstrings():
+    assert doctest.testmod(batch).failed == 0

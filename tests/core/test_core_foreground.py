@@ -1,0 +1,377 @@
+"""Foreground-aware random patches: how often each is drawn, and where."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from decomp_core import Region
+from decomp_core.foreground import (
+    CHANCES,
+    _border,
+    foreground_region,
+    random_foreground,
+    starting_patches,
+)
+
+LEAST = 1e-4
+TRUTH = np.uint8([[0, 0, 0, 0, 0, 2], [0, 1, 1, 1, 0, 2], [0, 1, 1, 1, 255, 0], [0, 1, 1, 1, 0, 0]])
+
+
+def slow_border(truth, cls):
+    """Voxels of a class beside another value, voxel by voxel; all its voxels if there are none."""
+    voxels = [tuple(p) for p in np.argwhere(truth == cls).tolist()]
+    border = []
+    for voxel in voxels:
+        for axis in range(truth.ndim):
+            for step in (-1, 1):
+                other = list(voxel)
+                other[axis] += step
+                if 0 <= other[axis] < truth.shape[axis] and truth[tuple(other)] != cls:
+                    border.append(voxel)
+    return sorted(set(border)) or voxels
+
+
+def slow_fit(voxel, patch, shape):
+    start = []
+    for v, k, n in zip(voxel, patch, shape, strict=True):
+        first = v - k // 2
+        while first < 0:
+            first += 1
+        while first + k > n:
+            first -= 1
+        start.append(first)
+    return tuple(start)
+
+
+def slow_free(shape, patch, taken):
+    places = np.ndindex(*(n - k + 1 for n, k in zip(shape, patch, strict=True)))
+    return [p for p in places if not any(Region(p, patch).overlaps(t) for t in taken)]
+
+
+def slow_chances(truth, patch, classes, chances, taken):
+    """Probability of every (start, class), draws that overlap ``taken`` set aside."""
+    free = slow_free(truth.shape, patch, taken)
+    weights = np.array(chances) / sum(chances)
+    found = Counter()
+    for start in free:
+        found[start, None] += weights[0] / len(free)
+    present = [c for c in classes if (truth == c).any()]
+    for cls in present:
+        voxels = [tuple(p) for p in np.argwhere(truth == cls).tolist()]
+        for weight, centres in ((weights[1], voxels), (weights[2], slow_border(truth, cls))):
+            for voxel in centres:
+                start = slow_fit(voxel, patch, truth.shape)
+                if start in free:
+                    found[start, cls] += weight / len(present) / len(centres)
+    total = sum(found.values())
+    return {key: chance / total for key, chance in found.items() if chance}
+
+
+def random_truth(rng, n_classes=4):
+    ndim = int(rng.integers(1, 4))
+    shape = tuple(int(n) for n in rng.integers(1, [20, 9, 6][ndim - 1], ndim))
+    truth = rng.integers(0, n_classes, shape).astype(np.uint8)
+    truth[rng.random(shape) < rng.choice([0, 0.2, 1])] = int(rng.integers(0, n_classes))
+    truth[rng.random(shape) < rng.choice([0, 0.1])] = 255
+    return truth
+
+
+def random_patch(rng, shape):
+    return tuple(int(rng.integers(1, max(1, n // 2) + 1)) for n in shape)
+
+
+def random_pool(rng, images=5, n_classes=4):
+    truths = [random_truth(rng, n_classes) for _ in range(int(rng.integers(1, images + 1)))]
+    shapes = [truth.shape for truth in truths]
+    return truths, shapes, [random_patch(rng, shape) for shape in shapes]
+
+
+def expect_apart(chosen, taken, shapes, patches):
+    for image in range(len(shapes)):
+        mine = [region for i, region in chosen if i == image]
+        assert not any(a.overlaps(b) for a, b in combinations(mine, 2))
+        assert not any(a.overlaps(b) for a in mine for b in taken[image])
+        for region in mine:
+            assert region.size == patches[image]
+            assert all(b <= n for b, n in zip(region.stop, shapes[image], strict=True))
+
+
+def expect_full(chosen, taken, shapes, patches):
+    for image, (shape, patch) in enumerate(zip(shapes, patches, strict=True)):
+        mine = [region for i, region in chosen if i == image]
+        assert not slow_free(shape, patch, [*taken[image], *mine])
+
+
+def test_border_matches_a_slow_search():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        truth = random_truth(rng, 3)
+        for cls in np.unique(truth[truth != 255]).tolist():
+            found = [tuple(p) for p in np.argwhere(_border(truth == cls)).tolist()]
+            assert found == slow_border(truth, cls)
+
+
+@pytest.mark.parametrize("chances", [CHANCES["fg33"], CHANCES["fg66"], (0, 1, 0), (0, 0, 2.5)])
+@pytest.mark.parametrize("taken", [[], [Region((2, 0), (2, 2)), Region((0, 5), (1, 1))]])
+def test_patches_are_drawn_by_their_chances(chances, taken):
+    patch = (2, 3)
+    expected = slow_chances(TRUTH, patch, [1, 2, 3], chances, taken)
+    counts = Counter()
+    for seed in range(1200):
+        rng = np.random.default_rng(seed)
+        region = foreground_region(TRUTH, patch, [1, 2, 3], chances, rng, taken)
+        assert region.size == patch and region.score is None
+        counts[region.start, region.cls] += 1
+    assert set(counts) <= set(expected)
+    assert (
+        chisquare([counts[k] for k in expected], [1200 * p for p in expected.values()]).pvalue
+        > LEAST
+    )
+
+
+def test_four_six_ths_and_a_third_are_uniform():
+    assert CHANCES == {"fg33": (4, 1, 1), "fg66": (1, 1, 1)}
+    for name, share in (("fg33", 4 / 6), ("fg66", 1 / 3)):
+        drawn = [
+            foreground_region(TRUTH, (1, 1), [1], CHANCES[name], np.random.default_rng(seed)).cls
+            for seed in range(1500)
+        ]
+        assert drawn.count(None) == pytest.approx(1500 * share, abs=4 * math.sqrt(1500 / 4))
+
+
+def test_without_foreground_or_room_for_it_patches_are_uniform():
+    everything = [Region((1, 1), (3, 3))]
+    counts = [Counter(), Counter()]
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        absent = foreground_region(TRUTH, (2, 2), [3, 7], (0, 1, 1), rng)
+        blocked = foreground_region(TRUTH, (1, 1), [1], (0, 1, 1), rng, everything)
+        assert absent.cls is None and blocked.cls is None
+        counts[0][absent.start] += 1
+        counts[1][blocked.start] += 1
+    assert set(counts[0]) == set(slow_free(TRUTH.shape, (2, 2), []))
+    assert set(counts[1]) == set(slow_free(TRUTH.shape, (1, 1), everything))
+    assert all(chisquare(list(c.values())).pvalue > LEAST for c in counts)
+    rng = np.random.default_rng(0)
+    assert foreground_region(TRUTH, (3, 2), [1], (1, 1, 1), rng, [Region((1, 0), (1, 6))]) is None
+
+
+def test_a_patch_is_free_whenever_one_is():
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        truth = random_truth(rng)
+        patch = random_patch(rng, truth.shape)
+        taken = [
+            Region(tuple(rng.integers(0, n) for n in truth.shape), random_patch(rng, truth.shape))
+            for _ in range(rng.integers(0, 4))
+        ]
+        region = foreground_region(truth, patch, [1, 2], rng.random(3), rng, taken)
+        free = slow_free(truth.shape, patch, taken)
+        assert (region is None) == (not free)
+        if region is not None:
+            assert region.start in free
+            centres = np.argwhere(truth == region.cls).tolist() if region.cls else []
+            assert region.cls is None or region.start in [
+                slow_fit(c, patch, truth.shape) for c in centres
+            ]
+
+
+def test_images_take_turns_until_the_budget_is_used():
+    rng = np.random.default_rng(2)
+    for _ in range(100):
+        truths, shapes, patches = random_pool(rng)
+        taken = [
+            [Region(tuple(rng.integers(0, n) for n in shape), random_patch(rng, shape))]
+            for shape in shapes
+        ]
+        before = [list(regions) for regions in taken]
+        opened = []
+
+        def truth_of(image, truths=truths, opened=opened):
+            opened.append(image)
+            return truths[image]
+
+        n = int(rng.integers(0, 40))
+        chosen = random_foreground(
+            truth_of, shapes, n, patches, [1, 2, 3], rng, taken, CHANCES["fg66"]
+        )
+        assert taken == before
+        assert opened == [image for image, _ in chosen]
+        expect_apart(chosen, taken, shapes, patches)
+        assert len(chosen) <= n
+        if len(chosen) < n:
+            expect_full(chosen, taken, shapes, patches)
+        turns = Counter()
+        for number, (image, _) in enumerate(chosen):
+            turns[image] += 1
+            for other in set(range(len(shapes))) - {image}:
+                if turns[other] < turns[image] - 1:  # it left, so nothing is free in it
+                    mine = [region for i, region in chosen[:number] if i == other]
+                    assert not slow_free(shapes[other], patches[other], [*taken[other], *mine])
+
+
+def test_every_round_has_its_own_order():
+    shapes, patches = [(9, 9)] * 3, [(1, 1)] * 3
+    orders = Counter()
+    for seed in range(100):
+        chosen = random_foreground(
+            lambda image: np.zeros((9, 9), np.uint8),
+            shapes,
+            12,
+            patches,
+            [1],
+            np.random.default_rng(seed),
+            [[], [], []],
+            (1, 0, 0),
+        )
+        images = [image for image, _ in chosen]
+        rounds = [tuple(images[i : i + 3]) for i in range(0, 12, 3)]
+        assert all(sorted(r) == [0, 1, 2] for r in rounds)
+        orders.update(rounds)
+    assert len(orders) == 6 and chisquare(list(orders.values())).pvalue > LEAST
+
+
+def test_start_has_two_patches_per_label():
+    rng = np.random.default_rng(3)
+    for _ in range(100):
+        truths, shapes, patches = random_pool(rng)
+        patches = [(1,) * len(shape) for shape in shapes]
+        background = [None, 0, 2][int(rng.integers(3))]
+        chosen = starting_patches(truths.__getitem__, shapes, 30, patches, 5, background, rng)
+        expect_apart(chosen, [[]] * len(shapes), shapes, patches)
+        if len(chosen) < 30:
+            expect_full(chosen, [[]] * len(shapes), shapes, patches)
+        voxels = {label: sum(int((t == label).sum()) for t in truths) for label in range(5)}
+        expected = Counter({label: min(2, count) for label, count in voxels.items() if count})
+        first = chosen[: expected.total()]
+        assert Counter(region.cls for _, region in first) == expected
+        for image, region in chosen:
+            assert region.cls is None or truths[image][region.start] == region.cls
+        for label in expected:
+            holders = [image for image, truth in enumerate(truths) if (truth == label).any()]
+            images = {image for image, region in first if region.cls == label}
+            assert len(images) == min(2, len(holders), expected[label])
+        assert all(
+            region.cls is None or region.cls != background for _, region in chosen[len(first) :]
+        )
+
+
+def test_start_keeps_patches_apart_and_uses_the_budget():
+    rng = np.random.default_rng(4)
+    for _ in range(100):
+        truths, shapes, patches = random_pool(rng)
+        n = int(rng.integers(0, 25))
+        chosen = starting_patches(truths.__getitem__, shapes, n, patches, 4, 0, rng)
+        assert len(chosen) <= n
+        expect_apart(chosen, [[]] * len(shapes), shapes, patches)
+        if len(chosen) < n:
+            expect_full(chosen, [[]] * len(shapes), shapes, patches)
+
+
+def test_a_small_start_draws_among_the_labels():
+    truth = np.uint8([[0, 1, 2]] * 4)
+    pairs = Counter()
+    for seed in range(1500):
+        rng = np.random.default_rng(seed)
+        chosen = starting_patches(lambda i: truth, [(4, 3)], 2, [(1, 1)], 3, 0, rng)
+        pairs[tuple(region.cls for _, region in chosen)] += 1
+    # of six tickets two are drawn: equal labels 1 in 15, others 2 in 15
+    expected = {(a, b): 1500 * (1 if a == b else 2) / 15 for a in range(3) for b in range(3)}
+    assert chisquare([pairs[k] for k in expected], list(expected.values())).pvalue > LEAST
+
+
+def test_a_start_centres_on_any_voxel_with_a_free_patch():
+    truth = np.uint8([[0, 0, 1, 1, 1, 1, 0, 0]])
+    counts = Counter()
+    for seed in range(1000):
+        rng = np.random.default_rng(seed)
+        ((_, region),) = starting_patches(lambda i: truth, [(1, 8)], 1, [(1, 5)], 2, None, rng)
+        counts[region.cls, region.start[1]] += 1
+    # label 1 has voxels 2 to 5, whose patches start at 0, 1, 2, 3; label 0 has 0, 1, 6, 7
+    expected = {(1, s): 125 for s in range(4)} | {(0, 0): 250, (0, 3): 250}
+    assert chisquare([counts[k] for k in expected], list(expected.values())).pvalue > LEAST
+
+
+def test_a_start_opens_an_image_to_look_only_once():
+    truths = [np.full((3, 3), i % 2, np.uint8) for i in range(6)]
+    opened = Counter()
+
+    def truth_of(image):
+        opened[image] += 1
+        return truths[image]
+
+    rng = np.random.default_rng(0)
+    chosen = starting_patches(truth_of, [(3, 3)] * 6, 8, [(1, 1)] * 6, 4, 0, rng)
+    assert len(chosen) == 8
+    placed = Counter(image for image, _ in chosen)
+    assert all(opened[image] <= placed[image] + 1 for image in range(6))
+
+
+def test_equal_generators_draw_equally():
+    rng = np.random.default_rng(5)
+    truths, shapes, patches = random_pool(rng)
+    taken = [[] for _ in shapes]
+
+    def draw(seed):
+        rng = np.random.default_rng(seed)
+        return (
+            foreground_region(TRUTH, (1, 1), [1], (1, 1, 1), rng),
+            random_foreground(
+                truths.__getitem__, shapes, 9, patches, [1], rng, taken, CHANCES["fg33"]
+            ),
+            starting_patches(truths.__getitem__, shapes, 9, patches, 4, 0, rng),
+        )
+
+    assert draw(1) == draw(1) and draw(1) != draw(2)
+
+
+RNG = np.random.default_rng(0)
+POOL = (lambda image: TRUTH, [(4, 6)])
+FG = CHANCES["fg33"]
+NAN = float("nan")
+REFUSED = [
+    (foreground_region, (TRUTH.astype(int), (1, 1), [1], FG, RNG), "truth has dtype int64.*uint8"),
+    (foreground_region, (TRUTH[:0], (1, 1), [1], FG, RNG), r"truth has shape \(0, 6\)"),
+    (foreground_region, (TRUTH, (5, 1), [1], FG, RNG), r"patch\[0\] is 5.*at most 4"),
+    (foreground_region, (TRUTH, (1,), [1], FG, RNG), "patch is.*2 integers"),
+    (foreground_region, (TRUTH, (1, 1), [255], FG, RNG), r"classes\[0\] is 255.*at most 254"),
+    (foreground_region, (TRUTH, (1, 1), [1, 1], FG, RNG), r"classes is \[1, 1\].*once"),
+    (foreground_region, (TRUTH, (1, 1), [1], (1, 1), RNG), r"chances has shape \(2,\)"),
+    (foreground_region, (TRUTH, (1, 1), [1], (1, -1, 1), RNG), r"chances\[1\] is -1"),
+    (foreground_region, (TRUTH, (1, 1), [1], (1, NAN, 1), RNG), r"chances\[1\] is nan"),
+    (foreground_region, (TRUTH, (1, 1), [1], (0, 0, 0), RNG), r"chances is \(0, 0, 0\)"),
+    (foreground_region, (TRUTH, (1, 1), [1], FG, 7), "rng is 7.*Generator"),
+    (foreground_region, (TRUTH, (1, 1), [1], FG, RNG, [1]), r"taken\[0\] is 1.*Region"),
+    (random_foreground, (*POOL, -1, [(1, 1)], [1], RNG, [[]], FG), "n is -1"),
+    (random_foreground, (*POOL, 1, [], [1], RNG, [[]], FG), "patches has length 0.*1"),
+    (random_foreground, (*POOL, 1, [(1, 7)], [1], RNG, [[]], FG), r"patches\[0\]\[1\] is 7"),
+    (random_foreground, (*POOL, 1, [(1, 1)], [1], RNG, [], FG), "taken has length 0"),
+    (random_foreground, (POOL[0], [(4, 0)], 1, [(1, 1)], [], RNG, [[]], FG), r"shapes\[0\]\[1\]"),
+    (
+        random_foreground,
+        (POOL[0], [(6, 4)], 1, [(1, 1)], [1], RNG, [[]], FG),
+        r"truth_of\(0\) has shape \(4, 6\).*\(6, 4\)",
+    ),
+    (
+        random_foreground,
+        (lambda i: TRUTH > 0, [(4, 6)], 1, [(1, 1)], [1], RNG, [[]], FG),
+        r"truth_of\(0\) has dtype bool",
+    ),
+    (starting_patches, (*POOL, -1, [(1, 1)], 3, 0, RNG), "n is -1"),
+    (starting_patches, (*POOL, 1, [(1, 1)], 0, None, RNG), "n_classes is 0"),
+    (starting_patches, (*POOL, 1, [(1, 1)], 3, 3, RNG), "background is 3.*at most 2"),
+    (starting_patches, (*POOL, 1, [(1, 1)], 3, 0, None), "rng is None"),
+    (starting_patches, (*POOL, 1, [(1, 1)], 2, 0, RNG), r"truth_of\(0\) holds 2.*0 to 1"),
+]
+
+
+@pytest.mark.parametrize(("function", "arguments", "message"), REFUSED)
+def test_refused_with_a_message(function, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        function(*arguments)

@@ -1,0 +1,399 @@
+"""Choices from all images of a pool, against a greedy that looks at every position each time."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from decomp_core import Region, uncertain_regions
+from decomp_core.pool import pool_uncertain, spatially_diverse, spatially_diverse_features
+from decomp_core.spatial import ranked_regions
+from tests.core import brute
+
+TINY = 1e-9  # penalties are rounded to 2^-40
+
+
+def crowding(region, chosen, sigma):
+    """Sum of the penalties of a region by the definition, axis by axis."""
+    total = 0.0
+    for other in chosen:
+        apart = [
+            (a - b) / k for a, b, k in zip(region.start, other.start, region.size, strict=True)
+        ]
+        total += math.exp(-sum(d * d for d in apart) / (2 * sigma**2))
+    return total
+
+
+def free_boxes(values, size, used):
+    """(region, mean) of every free position, in row-major order."""
+    free = brute.free_pixels(values.shape, used)
+    positions = [n - k + 1 for n, k in zip(values.shape, size, strict=True)]
+    boxes = (Region(start, size) for start in np.ndindex(*positions))
+    return [(r, values[r.slices].mean(dtype=float)) for r in boxes if free[r.slices].all()]
+
+
+def options(pool, chosen, weight, sigma):
+    """(gain, key, region, mean) of every free position of every image, in order."""
+    found = []
+    for key in sorted(pool):
+        values, size, taken = pool[key]
+        mine = [region for k, region in chosen if k == key]
+        for region, mean in free_boxes(values, size, [*taken, *mine]):
+            penalty = crowding(region, mine, sigma) if weight else 0
+            found.append((mean - weight * penalty, key, region, mean))
+    return found
+
+
+def spread_of(pool):
+    means = [m for v, size, taken in pool.values() for _, m in free_boxes(v, size, taken)]
+    return (max(means) - min(means) if means else 0) or 1.0
+
+
+def random_image(rng, ndim, kind):
+    """Values whose means are exact in float64 unless ``kind`` is "float"."""
+    shape = tuple(int(n) for n in rng.integers(1, {1: 30, 2: 12, 3: 6}[ndim], ndim))
+    size = tuple(brute.random_side(rng, n) for n in shape)
+    values = rng.integers(0, int(rng.choice([1, 3, 256])), shape).astype(np.uint8)
+    if kind == "float":
+        values = rng.normal(size=shape).astype(rng.choice([np.float32, np.float64]))
+    elif kind == "eighths":
+        values = values / 8 - 3
+    return values, size, brute.random_taken(rng, shape)
+
+
+def random_pool(rng, kind):
+    keys = rng.permutation(list("abcd"))[: rng.integers(1, 5)]
+    return {str(key): random_image(rng, int(rng.integers(1, 4)), kind) for key in keys}
+
+
+def supply(pool, order=None):
+    return lambda: ((key, *pool[key]) for key in (order or pool))
+
+
+@pytest.mark.parametrize("kind", ["uint8", "eighths", "float"])
+def test_pool_uncertain_equals_the_plain_greedy(kind):
+    rng = np.random.default_rng(0)
+    short = 0
+    for _ in range(40):
+        pool, n = random_pool(rng, kind), int(rng.integers(1, 9))
+        chosen = pool_uncertain(supply(pool), n)
+        expected = []
+        while len(expected) < n and (found := options(pool, expected, 0, 1)):
+            expected.append(max(found, key=lambda item: item[0])[1:3])
+        short += len(expected) < n
+        plain = [(key, Region(region.start, region.size)) for key, region in chosen]
+        assert plain == expected
+        for key, region in chosen:
+            mean = pool[key][0][region.slices].mean(dtype=float)
+            assert region.score == pytest.approx(mean, rel=1e-9, abs=1e-12) and region.cls is None
+    assert short > 3
+
+
+@pytest.mark.parametrize("kind", ["uint8", "eighths", "float"])
+def test_every_diverse_choice_has_the_highest_gain(kind):
+    rng = np.random.default_rng(1)
+    sequences = full = 0
+    for _ in range(40):
+        pool, n = random_pool(rng, kind), int(rng.integers(1, 8))
+        weight, sigma = float(rng.choice([0.1, 1, 20])), float(rng.choice([0.3, 1, 4]))
+        chosen = spatially_diverse(supply(pool), n, weight, sigma)
+        scaled = weight * spread_of(pool)
+        for number, (key, region) in enumerate(chosen):
+            found = options(pool, chosen[:number], scaled, sigma)
+            best = max(item[0] for item in found)
+            slack = TINY * max(1, scaled)
+            here = (key, region.start)
+            gain, mean = next((g, m) for g, k, r, m in found if (k, r.start) == here)
+            assert gain >= best - slack
+            assert region.score == pytest.approx(mean, rel=1e-9, abs=1e-12)
+            if sum(item[0] > best - 2 * slack for item in found) == 1:
+                sequences += 1
+        if len(chosen) < n:
+            assert not options(pool, chosen, 0, 1)
+        full += len(chosen) == n
+    assert full > 10 and sequences > 50
+
+
+@pytest.mark.parametrize("weight", [0, 0.7])
+def test_the_order_of_the_images_does_not_matter(weight):
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        pool = random_pool(rng, "uint8")
+        first = spatially_diverse(supply(pool), 5, weight)
+        assert spatially_diverse(supply(pool, sorted(pool, reverse=True)), 5, weight) == first
+        longer = spatially_diverse(supply(pool), 9, weight)
+        assert longer[: len(first)] == first
+
+
+def test_ties_go_to_the_first_key_then_row_major():
+    flat = np.full((2, 3), 7, np.uint8)
+    pool = {"b": (flat, (1, 2), ()), "a": (flat, (2, 1), ())}
+    chosen = pool_uncertain(supply(pool), 9)
+    starts = [(key, region.start) for key, region in chosen]
+    assert starts == [("a", (0, 0)), ("a", (0, 1)), ("a", (0, 2)), ("b", (0, 0)), ("b", (1, 0))]
+
+
+def test_ranked_regions_equal_uncertain_regions():
+    rng = np.random.default_rng(3)
+    for kind in ["uint8", "eighths", "float"] * 30:
+        values, size, taken = random_image(rng, 2, kind)
+        n = int(rng.integers(0, 9))
+        ranked = list(islice(ranked_regions(values, size, taken), n))
+        assert [region for _, region in ranked] == uncertain_regions(values, n, size, taken)
+        assert all(gain == region.score for gain, region in ranked)
+
+
+def test_ranked_regions_equal_uncertain_regions_of_slices():
+    rng = np.random.default_rng(4)
+    for kind in ["uint8", "eighths", "float"] * 20:
+        values, size, taken = random_image(rng, 3, kind)
+        axis = int(rng.integers(3))
+        plane = tuple(k for i, k in enumerate(size) if i != axis)
+        size = tuple(1 if i == axis else k for i, k in enumerate(size))
+        expected = uncertain_regions(values, 12, plane, taken, axis)
+        assert [r for _, r in islice(ranked_regions(values, size, taken), 12)] == expected
+
+
+@pytest.mark.parametrize("weight", [0, 2.0])
+def test_gains_never_rise_and_the_image_is_used_up(weight):
+    rng = np.random.default_rng(5)
+    for kind in ["uint8", "float"] * 15:
+        values, size, taken = random_image(rng, int(rng.integers(1, 4)), kind)
+        ranked = list(ranked_regions(values, size, taken, weight=weight))
+        gains = [gain for gain, _ in ranked]
+        assert gains == sorted(gains, reverse=True)
+        regions = [region for _, region in ranked]
+        for number, (gain, region) in enumerate(ranked):
+            penalty = crowding(region, regions[:number], 1.0)
+            assert gain == pytest.approx(region.score - weight * penalty, abs=1e-8)
+        assert not free_boxes(values, size, [*taken, *regions])
+
+
+def test_more_picks_than_room_was_made_for():
+    values = np.random.default_rng(6).random((9, 10))
+    for weight in (0, 0.3):
+        assert len(list(ranked_regions(values, (1, 1), weight=weight))) == 90
+
+
+@pytest.mark.parametrize(("exponent", "weight"), [(-900, 0), (900, 0), (-900, 0.125)])
+def test_extreme_units_keep_the_order(exponent, weight):
+    values = np.random.default_rng(7).random((6, 7))
+    plain = ranked_regions(values, (2, 3), weight=weight)
+    weight = math.ldexp(weight, exponent)
+    scaled = ranked_regions(np.ldexp(values, exponent), (2, 3), weight=weight)
+    for (gain, region), (other, same) in zip(plain, scaled, strict=True):
+        assert same.start == region.start and math.ldexp(other, -exponent) == gain
+
+
+def test_subnormal_numbers_with_a_penalty():
+    values = np.ldexp(np.array([1.0, 3.0, 2.0]), -1070)
+    ranked = ranked_regions(values, (1,), weight=2.0**-1074)
+    assert [region.start for _, region in ranked] == [(1,), (2,), (0,)]
+
+
+def test_sums_that_differ_by_less_than_float64_can_say_are_no_tie():
+    values = np.array([[1.0, 0.0], [1.0, 2.0**-56]])
+    assert [r.start for _, r in ranked_regions(values, (1, 2))] == [(1, 0), (0, 0)]
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1, 1.6])
+def test_equal_penalties_tie_whatever_the_order_of_the_picks(sigma):
+    ranked = ranked_regions(np.zeros((11, 11)), (2, 2), weight=1.0, sigma=sigma)
+    total = np.zeros((10, 10), np.int64)  # in units of 2^-40, so that sums are exact
+    free = np.ones((10, 10), bool)
+    rows, cols = np.mgrid[:10, :10]
+    for gain, region in ranked:
+        lowest = np.where(free, total, np.iinfo(np.int64).max)
+        assert region.start == np.unravel_index(lowest.argmin(), lowest.shape)
+        assert gain == -lowest.min() / 2**40
+        down, across = rows - region.start[0], cols - region.start[1]
+        free &= (abs(down) > 1) | (abs(across) > 1)
+        penalty = np.exp(-(down**2 + across**2) / (8 * sigma**2))
+        total += np.rint(penalty * 2**40).astype(np.int64)
+    assert not free.any()
+
+
+def test_a_flat_image_is_covered_from_its_corners():
+    flat = np.full((9, 9), 5, np.uint8)
+    chosen = spatially_diverse(lambda: [("a", flat, (3, 3), ())], 5, 1.0, 0.5)
+    assert [r.start for _, r in chosen] == [(0, 0), (6, 6), (0, 6), (6, 0), (3, 3)]
+
+
+def test_a_flat_pool_is_spread_over_its_images():
+    flat = np.zeros((8, 8), np.uint8)
+    pool = {key: (flat, (2, 2), ()) for key in "cab"}
+    chosen = spatially_diverse(supply(pool), 6, 0.5)
+    assert [key for key, _ in chosen] == ["a", "b", "c"] * 2
+    assert [region.start for _, region in chosen] == [(0, 0)] * 3 + [(6, 6)] * 3
+
+
+def test_weight_and_sigma_move_choices_apart():
+    rows, cols = np.mgrid[:24, :24]
+    peak = np.exp(-((rows - 11.5) ** 2 + (cols - 11.5) ** 2) / 72)
+
+    def closest(weight, sigma):
+        picked = [
+            r for _, r in spatially_diverse(lambda: [(0, peak, (3, 3), ())], 5, weight, sigma)
+        ]
+        starts = np.array([region.start for region in picked]) / 3
+        apart = np.linalg.norm(starts[:, None] - starts, axis=2)
+        return apart[np.triu_indices(5, 1)].min()
+
+    assert closest(0, 1) < closest(0.5, 1) < closest(5, 1)
+    assert closest(5, 0.05) < closest(5, 1)
+
+
+def test_the_penalty_counts_sides_of_the_box():
+    """Seven pixels down are one side of the box, two across two sides."""
+    flat = np.zeros((14, 3))
+    ranked = list(islice(ranked_regions(flat, (7, 1), weight=1.0), 2))
+    assert [r.start for _, r in ranked] == [(0, 0), (7, 2)]
+    assert ranked[1][0] == pytest.approx(-math.exp(-(1 + 4) / 2), abs=TINY)
+    down = list(islice(ranked_regions(flat[:, :1], (7, 1), weight=1.0), 2))
+    assert down[1][0] == pytest.approx(-math.exp(-0.5), abs=TINY)
+
+
+def test_taken_regions_block_but_do_not_repel():
+    values = np.uint8([[0, 0, 9, 8, 0, 1]])
+    taken = [Region((0, 2), (1, 1))]
+    chosen = spatially_diverse(lambda: [("a", values, (1, 1), taken)], 1, 100.0)
+    assert chosen[0][1].start == (0, 3)
+
+
+def test_weight_zero_reads_the_images_once():
+    calls = []
+
+    def images():
+        calls.append(1)
+        return [("a", np.uint8([1, 2]), (1,), ())]
+
+    pool_uncertain(images, 1)
+    assert len(calls) == 1
+    spatially_diverse(images, 1, 1.0)
+    assert len(calls) == 3
+    assert pool_uncertain(images, 0) == [] and len(calls) == 3
+
+
+@pytest.mark.parametrize("weight", [0, 1.0])
+def test_one_image_is_held_at_a_time(weight):
+    alive = []
+
+    def image(key):
+        assert all(reference() is None for reference in alive)
+        values = np.random.default_rng(key).random((5, 5))
+        alive.append(weakref.ref(values))
+        return key, values, (2, 2), ()
+
+    assert len(spatially_diverse(lambda: map(image, range(4)), 6, weight)) == 6
+    assert len(alive) == (8 if weight else 4)
+
+
+def test_nothing_free():
+    full = [("a", np.zeros((2, 2)), (1, 1), [Region((0, 0), (2, 2))])]
+    for weight in (0, 1):
+        assert spatially_diverse(lambda: full, 3, weight) == []
+        assert spatially_diverse(list, 3, weight) == []
+
+
+def random_candidates(rng):
+    """Boxes of up to three images, some of them overlapping."""
+    group = rng.integers(0, 3, int(rng.integers(1, 14)))
+    sizes = [tuple(int(k) for k in rng.integers(1, 4, d)) for d in (2, 2, 3)]
+    regions = [
+        Region(tuple(int(v) for v in rng.integers(0, 9, len(sizes[g]))), sizes[g]) for g in group
+    ]
+    return regions, group, rng.normal(size=(len(group), 2))
+
+
+def test_diverse_features_equal_the_plain_greedy():
+    rng = np.random.default_rng(8)
+    skipped = 0
+    for seed in range(80):
+        regions, group, features = random_candidates(rng)
+        n, weight, sigma = int(rng.integers(1, 15)), float(rng.choice([0, 0.5, 9])), 1.3
+        expected = [int(np.random.default_rng(seed).integers(len(regions)))]
+        scale = max(math.dist(f, features[expected[0]]) for f in features) or 1.0
+        while len(expected) < n:
+            gains = {}
+            for i, region in enumerate(regions):
+                mine = [regions[j] for j in expected if group[j] == group[i]]
+                if i in expected or any(region.overlaps(other) for other in mine):
+                    continue
+                nearest = min(math.dist(features[i], features[j]) for j in expected)
+                gains[i] = nearest / scale - weight * crowding(region, mine, sigma)
+            if not gains:
+                skipped += len(expected) < len(regions)
+                break
+            expected.append(max(gains, key=gains.get))
+        draw = np.random.default_rng(seed)
+        given = spatially_diverse_features(regions, group, features, n, weight, sigma, draw)
+        assert given == expected
+    assert skipped > 5
+
+
+def test_diverse_features_without_a_difference():
+    regions = [Region((i,), (1,)) for i in range(4)]
+    args = regions, np.zeros(4, int), np.ones((4, 2)), 4
+    flat = spatially_diverse_features(*args, 0.0, 1.0, np.random.default_rng(0))
+    assert flat[1:] == sorted(flat[1:]) and sorted(flat) == [0, 1, 2, 3]
+    apart = spatially_diverse_features(*args, 1.0, 1.0, np.random.default_rng(0))
+    assert apart[1] in (0, 3) and sorted(apart) == [0, 1, 2, 3]
+    assert spatially_diverse_features([], np.zeros(0, int), np.ones((0, 2)), 4, 1, 1, RNG) == []
+    assert spatially_diverse_features(*args[:3], 0, 1.0, 1.0, RNG) == []
+
+
+MAP = np.zeros((4, 5), np.uint8)
+PAIR = [Region((0,), (1,)), Region((1,), (1,))]
+FEATURES = np.zeros((2, 1))
+RNG = np.random.default_rng(0)
+
+
+def pooled(*images):
+    return pool_uncertain(lambda: images, 1)
+
+
+def diverse(n, weight, sigma=1.0):
+    return spatially_diverse(lambda: [], n, weight, sigma)
+
+
+def by_features(*args):
+    given = [PAIR, [0, 1], FEATURES, 1, 1.0, 1.0, RNG]
+    given[: len(args)] = args
+    return spatially_diverse_features(*given)
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "message"),
+    [
+        (ranked_regions, (MAP.astype(int), (1, 1)), "uncertainty.*dtype int64.*floating"),
+        (ranked_regions, (MAP[:0], (1, 1)), r"uncertainty has shape \(0, 5\)"),
+        (ranked_regions, (np.uint8(3), ()), r"uncertainty has shape \(\)"),
+        (ranked_regions, (MAP * np.nan, (1, 1)), r"uncertainty\[0, 0\] is nan.*finite"),
+        (ranked_regions, (MAP, (1,)), r"size is \(1,\).*2 integers"),
+        (ranked_regions, (MAP, (5, 1)), r"size\[0\] is 5.*at most 4"),
+        (ranked_regions, (MAP, (1, 1), [Region((0,), (1,))]), r"taken\[0\] is.*2 axes"),
+        (diverse, (1, -1), "weight is -1.*from 0"),
+        (diverse, (1, np.inf), "weight is inf.*to 1e"),
+        (diverse, (1, 1, 0), "sigma is 0.*from 1e-06"),
+        (diverse, (-1, 1), "n is -1.*at least 0"),
+        (pool_uncertain, ([], 1), "images is list.*when called"),
+        (pooled, (("a", MAP, (1, 1)),), "images holds a tuple.*size and taken"),
+        (pooled, (("a", MAP, (1, 1), ()),) * 2, "images holds the key 'a' twice"),
+        (by_features, (PAIR, [0]), r"group has shape \(1,\)"),
+        (by_features, (PAIR, [0.0, 1.0]), "group has dtype float64"),
+        (by_features, ([(0,), (1,)],), r"regions\[0\] is \(0,\).*Region"),
+        (by_features, ([PAIR[0], Region((1,), (2,))], [3, 3]), r"regions\[1\].*\(1,\).*group 3"),
+        (by_features, (PAIR, [0, 1], FEATURES[:1]), r"features has shape \(1, 1\)"),
+        (by_features, (PAIR, [0, 1], FEATURES * np.nan), r"features\[0, 0\] is nan"),
+        (by_features, (PAIR, [0, 1], FEATURES, 1, -1.0), "weight is -1.0"),
+        (by_features, (PAIR, [0, 1], FEATURES, 1, 1.0, 0.0), "sigma is 0.0"),
+        (by_features, (PAIR, [0, 1], FEATURES, 1, 1.0, 1.0, 3), "rng is 3.*Generator"),
+    ],
+)
+def test_refused(function, args, message):
+    with pytest.raises(ValueError, match=message):
+        function(*args)

@@ -1,0 +1,216 @@
+"""Features, residuals and probabilities of regions against slow loops, and against autograd."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from decomp_core import Region
+from learners import get_learner
+from learners.convnet.features import unit_length
+from learners.convnet.images import load_image, scale
+from learners.convnet.inference import open_image
+from learners.convnet.model import Loaded, load
+from learners.convnet.network import GAIN
+from tests.learners.fakes import Toy
+from tests.learners.test_convnet import SMALL
+
+# Small receptive fields: a tile's middle then holds what the whole image has there.
+SHALLOW = {
+    "2d": {**SMALL["2d"], "depth": 1, "stem": 2},
+    "3d": {**SMALL["3d"], "depth": 1, "stem": [1, 2, 2]},
+}
+TILE = {"2d": [24, 30], "3d": [16, 16, 17]}
+
+
+@dataclass
+class Model:
+    """A trained model of a toy, and its first image."""
+
+    toy: Toy
+    path: Path
+    settings: dict[str, Any]
+
+    @classmethod
+    def fit(cls, task: str, folder: Path, settings: dict[str, Any]) -> Model:
+        toy = Toy(task)
+        job = toy.job(folder, toy.labels(folder / "y"), 4, settings=settings)
+        get_learner("convnet").fit(job)
+        return cls(toy, job.out, settings)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.toy.truth["i0"].shape
+
+    def embed(self, regions: list[Region], pooling: str = "mean", **changes: Any) -> np.ndarray:
+        settings = {**self.settings, **changes}
+        row = self.toy.rows["i0"]
+        return get_learner("convnet").embed(
+            self.path, self.toy.layout, row, regions, settings, pooling
+        )
+
+    def loaded(self) -> tuple[Loaded, torch.Tensor]:
+        loaded = load(self.path, self.settings)
+        image = open_image(loaded, self.toy.layout, self.toy.rows["i0"])
+        return loaded, torch.from_numpy(image)[None]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
+    """One model per task, and one with ``SHALLOW`` settings."""
+    found = {}
+    for task in ("2d", "3d"):
+        found[task] = Model.fit(task, tmp_path_factory.mktemp(task), SMALL[task])
+        folder = tmp_path_factory.mktemp("shallow")
+        found[f"shallow {task}"] = Model.fit(task, folder, SHALLOW[task])
+    return found
+
+
+def _regions(shape: tuple[int, ...], rng: np.random.Generator) -> list[Region]:
+    """Boxes of any size, slice windows, corners, single pixels, the whole image."""
+    found = [
+        Region((0,) * len(shape), shape),
+        Region(tuple(n - 1 for n in shape), (1,) * len(shape)),
+    ]
+    for number in range(8):
+        size = [int(rng.integers(1, n // 2 + 2)) for n in shape]
+        if len(shape) == 3 and number % 2:
+            size[0] = 1
+        start = [int(rng.integers(0, n - s + 1)) for n, s in zip(shape, size, strict=True)]
+        if number == 4:
+            start = [n - s for n, s in zip(shape, size, strict=True)]
+        found.append(Region(tuple(start), tuple(size)))
+    return found
+
+
+def _slow_pool(
+    cells: np.ndarray, region: Region, stride: tuple[int, ...], pooling: str
+) -> np.ndarray:
+    """Pool pixel by pixel: every pixel of the region has the features of its cell."""
+    pixels = [
+        cells[(slice(None), *(p // s for p, s in zip(place, stride, strict=True)))]
+        for place in np.ndindex(*region.size)
+        for place in [np.add(place, region.start)]
+    ]
+    return np.mean(pixels, 0) if pooling == "mean" else np.max(pixels, 0)
+
+
+@pytest.mark.parametrize("task", ["2d", "3d"])
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_pooling_agrees_with_a_loop_over_pixels(
+    task: str, pooling: str, models: dict[str, Model]
+) -> None:
+    model = models[task]
+    regions = _regions(model.shape, np.random.default_rng(5))
+    loaded, image = model.loaded()
+    cells, stride = loaded.run("features", image)[0].numpy(), loaded.encoder.stride
+    slow = np.stack([_slow_pool(cells, r, stride, pooling) for r in regions])
+    expected = unit_length(slow) if pooling == "mean" else slow
+    np.testing.assert_allclose(model.embed(regions, pooling), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("task", ["2d", "3d"])
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_tiles_pool_as_the_whole_image(task: str, pooling: str, models: dict[str, Model]) -> None:
+    """Also for regions larger than a tile, which no single tile holds."""
+    model = models[f"shallow {task}"]
+    regions = [Region((0,) * len(model.shape), model.shape)]
+    for start in np.ndindex(*(2,) * len(model.shape)):
+        size = tuple(n // 2 + 3 for n in model.shape)
+        begin = tuple(s * (n - w) for s, n, w in zip(start, model.shape, size, strict=True))
+        regions.append(Region(begin, size))
+    tiled = model.embed(regions, pooling, tile=TILE[task], overlap=0.6)
+    np.testing.assert_allclose(tiled, model.embed(regions, pooling), rtol=1e-4, atol=1e-5)
+
+
+def test_a_small_region_is_read_from_one_tile(models: dict[str, Model]) -> None:
+    model = models["2d"]
+    region, settings = Region((40, 50), (8, 10)), {"tile": [32, 32], "overlap": 0.5}
+    loaded, image = model.loaded()
+    # Tiles start at 0, 16 (rows) and 0, 16, 32 (columns): the last of each is the nearest.
+    cells = loaded.run("features", image[..., 16:48, 32:64])[0].numpy()
+    inside = Region((24, 18), (8, 10))
+    slow = _slow_pool(cells, inside, loaded.encoder.stride, "max")
+    np.testing.assert_allclose(model.embed([region], "max", **settings)[0], slow, rtol=1e-5)
+
+
+@pytest.mark.parametrize("task", ["2d", "3d"])
+@pytest.mark.parametrize("tiled", [False, True])
+def test_residuals_agree_with_a_loop(task: str, tiled: bool, models: dict[str, Model]) -> None:
+    model = models[task]
+    settings = {**SMALL[task], "tile": TILE[task]} if tiled else SMALL[task]
+    learner, row = get_learner("convnet"), model.toy.rows["i0"]
+    regions = _regions(model.shape, np.random.default_rng(6))
+    found = learner.residuals(model.path, model.toy.layout, row, regions, settings)
+    ((_, p, _),) = learner.probabilities(model.path, model.toy.layout, [row], settings)
+    slow = np.zeros((len(regions), 3))
+    for number, region in enumerate(regions):
+        for pixel in np.moveaxis(p, 0, -1)[region.slices].reshape(-1, 3):
+            onehot = [0.0, 0.0, 0.0]
+            onehot[list(pixel).index(max(pixel))] = 1.0
+            slow[number] += (pixel - onehot) / np.prod(region.size)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, slow, atol=2e-6)
+    assert np.abs(slow).max() > 0.005
+
+
+def test_badge_is_the_gradient_of_a_roi(tmp_path: Path) -> None:
+    """The classifier's weight gets (p - onehot) outer feature from cross-entropy with argmax p."""
+    learner, toy = get_learner("convnet"), Toy("roi", 9)
+    job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 4, settings=SMALL["roi"])
+    learner.fit(job)
+    rows = list(toy.rows.values())
+    features = learner.embed_rois(job.out, toy.layout, rows, SMALL["roi"], unit=False)
+    p = learner.classify(job.out, toy.layout, rows, SMALL["roi"])
+    net = load(job.out, SMALL["roi"]).nets[0]
+    for number, row in enumerate(rows):
+        image = torch.from_numpy(scale(load_image(toy.layout, row, "roi")))[None]
+        logits = net(image)
+        loss = torch.nn.functional.cross_entropy(logits, logits.argmax(1))
+        (gradient,) = torch.autograd.grad(loss, net.head.weight)
+        residual = p[number] - np.eye(3)[p[number].argmax()]
+        expected = np.outer(residual, features[number])
+        np.testing.assert_allclose(gradient.numpy(), expected, rtol=1e-3, atol=1e-6)
+        assert np.abs(expected).max() > 1e-3
+
+
+@pytest.mark.parametrize("task", ["2d", "3d"])
+def test_residuals_are_the_gradient_of_a_region(task: str, models: dict[str, Model]) -> None:
+    """The head's bias reaches every logit with weight GAIN, whatever the resizing."""
+    model = models[task]
+    regions = _regions(model.shape, np.random.default_rng(7))[2:6]
+    loaded, image = model.loaded()
+    net, row = loaded.nets[0], model.toy.rows["i0"]
+    found = get_learner("convnet").residuals(
+        model.path, model.toy.layout, row, regions, SMALL[task]
+    )
+    for region, residual in zip(regions, found, strict=True):
+        logits = net(image)[(slice(None), slice(None), *region.slices)]
+        loss = torch.nn.functional.cross_entropy(logits, logits.argmax(1))
+        (gradient,) = torch.autograd.grad(loss, net.head.bias)
+        np.testing.assert_allclose(gradient.numpy(), GAIN * residual, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "region",
+    [Region((40, 0), (9, 4)), Region((0, 60), (4, 5)), Region((0, 0, 0), (1, 2, 2))],
+)
+def test_regions_that_leave_the_image_are_refused(region: Region, models: dict[str, Model]) -> None:
+    model = models["2d"]
+    with pytest.raises(ValueError, match="regions: .*inside an image of \\(48, 64\\)"):
+        model.embed([Region((0, 0), (2, 2)), region])
+    with pytest.raises(ValueError, match="regions"):
+        get_learner("convnet").residuals(
+            model.path, model.toy.layout, model.toy.rows["i0"], [region], SMALL["2d"]
+        )
+
+
+def test_unknown_pooling_is_refused(models: dict[str, Model]) -> None:
+    model = models["2d"]
+    with pytest.raises(ValueError, match="pooling is 'sum'; allowed: mean, max"):
+        model.embed([Region((0, 0), (2, 2))], "sum")
