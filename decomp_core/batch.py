@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
 
 from . import checks
+from .kernels import compiled
 
 METHODS = ("cluster", "coreset", "badge", "badge_kmeans")
 _BADGE = ("badge", "badge_kmeans")
@@ -268,16 +268,8 @@ def _distances(table: np.ndarray, row: np.ndarray) -> np.ndarray:
     return nearest
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile on first call as in ``kernels``; sums may be reordered, which is ten times faster."""
-    options = {"nogil": True, "fastmath": {"reassoc", "contract"}}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:  # numba found no writable folder
-        return njit(**options)(function)
-
-
-@_compiled
+# Sums may be reordered, which is ten times faster.
+@compiled(fastmath={"reassoc", "contract"})
 def _approach(table: np.ndarray, row: np.ndarray, nearest: np.ndarray) -> None:
     """Lower ``nearest`` to the squared distances from a row where these are smaller.
 

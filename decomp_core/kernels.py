@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Callable[..., Any]:
     """Compile on first call; keep the machine code on disk where a cache folder can be written."""
+    if function is None:
+        return partial(compiled, **options)
     try:
-        return njit(cache=True, nogil=True)(function)
+        return njit(cache=True, nogil=True, **options)(function)
     except RuntimeError:  # numba found no writable folder
-        return njit(nogil=True)(function)
+        return njit(nogil=True, **options)(function)
 
 
-@_compiled
+@compiled
 def scan_rows(
     values: np.ndarray,
     boxes: np.ndarray,
@@ -75,19 +78,19 @@ def scan_rows(
                 break
 
 
-@_compiled
+@compiled
 def _add_row(column: np.ndarray, row: np.ndarray) -> None:
     for x in range(column.size):
         column[x] += row[x]
 
 
-@_compiled
+@compiled
 def _slide_row(column: np.ndarray, old: np.ndarray, new: np.ndarray) -> None:
     for x in range(column.size):
         column[x] += new[x] - old[x]
 
 
-@_compiled
+@compiled
 def _set_sums(column: np.ndarray, cols: int, sums: np.ndarray) -> None:
     running = 0
     for x in range(cols):
@@ -98,7 +101,7 @@ def _set_sums(column: np.ndarray, cols: int, sums: np.ndarray) -> None:
         sums[x + 1] = running
 
 
-@_compiled
+@compiled
 def _add_sums(column: np.ndarray, cols: int, sums: np.ndarray) -> None:
     running = 0
     for x in range(cols):
@@ -109,7 +112,7 @@ def _add_sums(column: np.ndarray, cols: int, sums: np.ndarray) -> None:
         sums[x + 1] += running
 
 
-@_compiled
+@compiled
 def presence(labels: np.ndarray, axis: int, found: np.ndarray) -> None:
     """Mark which of the 256 values each slice of a volume holds.
 

@@ -1,4 +1,4 @@
-"""Boxes of as many axes as the image: their sums at every position, and which positions are free."""
+"""Boxes of as many axes as the image: their sums at every position, which positions are free."""
 
 from __future__ import annotations
 

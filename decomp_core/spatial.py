@@ -10,7 +10,7 @@ import numpy as np
 
 from . import checks
 from .fixed import fixed_point
-from .kernels import _compiled
+from .kernels import compiled
 from .patches import box, box_sums, overlapping
 from .region import Region
 
@@ -156,7 +156,7 @@ def _gaussians(positions: Sequence[int], size: Sequence[int], sigma: float) -> n
     return np.exp(-0.5 * (distance / sides / sigma) ** 2)
 
 
-@_compiled
+@compiled
 def _next_row(
     tree: np.ndarray,
     where: np.ndarray,
@@ -212,7 +212,7 @@ def _next_row(
     return -1
 
 
-@_compiled
+@compiled
 def _add_penalty(
     penalty: np.ndarray, row: int, pick: np.ndarray, shape: np.ndarray, tables: np.ndarray
 ) -> None:
@@ -228,7 +228,7 @@ def _add_penalty(
         penalty[x] += (factor * table[x] + _ROUND) - _ROUND
 
 
-@_compiled
+@compiled
 def _set_gains(
     gains: np.ndarray,
     sums: np.ndarray,
@@ -241,7 +241,7 @@ def _set_gains(
         gains[x] = gain if sums[x] != BLOCKED else -np.inf
 
 
-@_compiled
+@compiled
 def _first_highest(gains: np.ndarray) -> int:
     highest = gains[0]
     for x in range(gains.size):

@@ -70,6 +70,11 @@ def predictions_of(folder):
     return [f"{folder}/predictions/{k}-of-{shards}.zip" for k in range(1, shards + 1)]
 
 
+def reads_predictions(strategy):
+    """Whether a strategy selects from what `predict` writes."""
+    return bool(needs_of(S["definitions"][strategy]) & {"statistics", "labels", "uncertainty"})
+
+
 def start_run():
     """Refuse unusable data before the first job, then write the run's configuration."""
     from glue.checks import check_data

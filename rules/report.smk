@@ -99,6 +99,7 @@ rule tabulate_selection:
         ENVIRONMENT
     params:
         benchmarks=lambda w: f"benchmarks/{w.run}",
+        predicted={name: reads_predictions(name) for name in S["strategies"]},
     script:
         "../scripts/tabulate_selection.py"
 

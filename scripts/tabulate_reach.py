@@ -14,4 +14,5 @@ if __name__ == "__main__":
         Path(smk.output.md),
         smk.params.x,
         smk.params.share,
+        smk.params.get("notes", {}),
     )

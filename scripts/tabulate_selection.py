@@ -12,4 +12,5 @@ if __name__ == "__main__":
         Path(smk.params.benchmarks),
         Path(smk.output.csv),
         Path(smk.output.md),
+        smk.params.get("predicted"),
     )

@@ -112,8 +112,12 @@ def _index(path: Path, name: str) -> int:
     return int(digits)
 
 
-def selection_rows(benchmarks: Path) -> list[Selection]:
+def selection_rows(
+    benchmarks: Path, predicted: Mapping[str, bool] | None = None
+) -> list[Selection]:
     """Rows of the table, by budget and strategy; none where no strategy went past cycle 1.
+
+    ``predicted`` as in ``tabulate_selection``.
 
     Raises:
         DataError: as ``read_benchmarks``.
@@ -124,7 +128,8 @@ def selection_rows(benchmarks: Path) -> list[Selection]:
         if strategy != INITIAL:
             first = held.get((budget, INITIAL), {})
             head = (Path(benchmarks).name, budget, strategy)
-            rows.append(_row(head, held[budget, strategy], first))
+            known = (predicted or {}).get(strategy)
+            rows.append(_row(head, held[budget, strategy], first, known))
     return rows
 
 
@@ -132,10 +137,11 @@ def _size(budget: str) -> list[int]:
     return [int(v) for v in budget.split("x") if v.isdecimal()]
 
 
-def _row(head: tuple[str, str, str], own: Cycles, first: Cycles) -> Selection:
-    predicts = any("predict" in stages for stages in own.values())
+def _row(head: tuple[str, str, str], own: Cycles, first: Cycles, known: bool | None) -> Selection:
+    predicts = known if known is not None else any("predict" in stages for stages in own.values())
     # The last cycle's model predicts nothing: cycle 3 selected without predictions needs none.
-    assumed = not predicts and not any(cycle > 2 and own[s, cycle] for s, cycle in own)
+    late = any(cycle > 2 and own[s, cycle] for s, cycle in own)
+    assumed = known is None and not predicts and not late
     files = _files(own, first, with_predict=predicts or assumed)
     # A stage belongs to the strategy if any of its cycles has it, with the most shards seen.
     shards = {stage: max((len(f[stage]) for f in files.values()), default=0) for stage in STAGES}
@@ -205,13 +211,17 @@ def _median_of(whole: list[dict[str, Usage]], *stages: str) -> float:
     return _median(sum(parts) for parts in sums if parts)
 
 
-def tabulate_selection(benchmarks: Path, out_csv: Path, out_md: Path) -> None:
+def tabulate_selection(
+    benchmarks: Path, out_csv: Path, out_md: Path, predicted: Mapping[str, bool] | None = None
+) -> None:
     """Write time and memory of selection as CSV (all digits) and as Markdown, by rename.
 
     Args:
         benchmarks: ``benchmarks/{run}``, with files
             ``{budget}/{strategy}/seed-{k}/cycle-{c}/{stage}.tsv`` of Snakemake.
         out_csv, out_md: where the tables go.
+        predicted: whether a strategy reads predictions; of those not named it is inferred from
+            the files.
 
     Selecting cycle c takes the predictions of cycle c - 1 (for c = 2 those of ``initial``; only of
     strategies that read predictions), then ``propose``, ``embed``, ``patches`` and ``select``;
@@ -220,7 +230,7 @@ def tabulate_selection(benchmarks: Path, out_csv: Path, out_md: Path) -> None:
     Raises:
         DataError: ``benchmarks`` holds no such file, or one that cannot be read.
     """
-    rows = selection_rows(benchmarks)
+    rows = selection_rows(benchmarks, predicted)
     with atomic_path(out_csv) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([f.name for f in fields(Selection)])

@@ -239,6 +239,8 @@ def test_beta_grows_geometrically():
     assert beta_schedule(0, 1) == 1 and beta_schedule(0, 1, 7, 9) == 7
     assert beta_schedule(1, 3, 2, 32) == pytest.approx(8)
     assert beta_schedule(2, 3, 5, 5) == 5
+    for last in np.random.default_rng(0).uniform(0.1, 50, 50):
+        assert beta_schedule(4, 5, 0.7, last) == last
 
 
 def test_quotas_of_the_example():

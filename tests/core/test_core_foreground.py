@@ -140,9 +140,9 @@ def test_four_six_ths_and_a_third_are_uniform():
     for name, share in (("fg33", 4 / 6), ("fg66", 1 / 3)):
         drawn = [
             foreground_region(TRUTH, (1, 1), [1], CHANCES[name], np.random.default_rng(seed)).cls
-            for seed in range(1500)
+            for seed in range(900)
         ]
-        assert drawn.count(None) == pytest.approx(1500 * share, abs=4 * math.sqrt(1500 / 4))
+        assert drawn.count(None) == pytest.approx(900 * share, abs=4 * math.sqrt(900 / 4))
 
 
 def test_without_foreground_or_room_for_it_patches_are_uniform():
@@ -277,12 +277,12 @@ def test_start_keeps_patches_apart_and_uses_the_budget():
 def test_a_small_start_draws_among_the_labels():
     truth = np.uint8([[0, 1, 2]] * 4)
     pairs = Counter()
-    for seed in range(1500):
+    for seed in range(900):
         rng = np.random.default_rng(seed)
         chosen = starting_patches(lambda i: truth, [(4, 3)], 2, [(1, 1)], 3, 0, rng)
         pairs[tuple(region.cls for _, region in chosen)] += 1
     # of six tickets two are drawn: equal labels 1 in 15, others 2 in 15
-    expected = {(a, b): 1500 * (1 if a == b else 2) / 15 for a in range(3) for b in range(3)}
+    expected = {(a, b): 900 * (1 if a == b else 2) / 15 for a in range(3) for b in range(3)}
     assert chisquare([pairs[k] for k in expected], list(expected.values())).pvalue > LEAST
 
 

@@ -111,8 +111,10 @@ def test_wrong_arguments() -> None:
         condense(p, None, (), "variance")
 
 
-def test_mutual_information_of_members() -> None:
+@pytest.mark.parametrize("chunk", [3, 1 << 22])
+def test_mutual_information_of_members(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing where members agree, all of log C where they are certain of different classes."""
+    monkeypatch.setattr(module, "CHUNK", chunk)
     members = torch.tensor(
         [
             [[1.0, 1.0, 0.5, 0.9], [0.0, 0.0, 0.5, 0.1]],

@@ -180,16 +180,16 @@ def test_mosaics_of_many_strategies_wrap(tmp_path: Path, drawn: list[Figure]) ->
     def roi(i: int) -> RegionRow:
         return RegionRow(2, "slide", "roi", *(None,) * 6, f"r{i}", 1, 0.5, 0)
 
-    regions = {f"s{k}": [roi(i) for i in range(k + 1)] for k in range(9)}
-    pool = _pool((30, 50), None, *(f"slide/r{i}" for i in range(9)))
+    regions = {f"s{k}": [roi(i) for i in range(k + 1)] for k in range(10)}
+    pool = _pool((30, 50), None, *(f"slide/r{i}" for i in range(10)))
     plot_overlays(FakeLayout(), pool, regions, CLASSES, tmp_path / "o.png")
     axes = drawn[0].axes
     assert [a.get_title(loc="left") for a in axes] == [
-        f"s{k} · slide, {k + 1} of {k + 1}" for k in range(9)
+        f"s{k} · slide, {k + 1} of {k + 1}" for k in range(10)
     ]
-    assert [len(a.images) for a in axes] == list(range(1, 10))
+    assert [len(a.images) for a in axes] == list(range(1, 11))
     places = [a.get_subplotspec() for a in axes]
-    assert [(p.rowspan.start, p.colspan.start) for p in places] == [divmod(k, 3) for k in range(9)]
+    assert [(p.rowspan.start, p.colspan.start) for p in places] == [divmod(k, 4) for k in range(10)]
 
 
 def test_long_figures_are_drawn_more_coarsely(
