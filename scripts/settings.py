@@ -12,12 +12,16 @@ import yaml
 from glue.errors import ConfigError, nearest
 from glue.files import write_text
 
-# Keys whose change leaves every finished result valid.
-NOT_SCIENCE = ("strategies", "references", "seeds", "cycles", "budget", "report", "class_colours")
+# Keys whose change leaves every finished result valid. The options of strategies are compared as
+# part of the definitions that read them.
+OPTIONS = ("decomp", "features", "clasp", "spatial")
+NOT_SCIENCE = (
+    "strategies", "references", "seeds", "cycles", "budget", "report", "class_colours", *OPTIONS,
+)  # fmt: skip
 
 # Sections whose values are typed, and the options of layouts that are no text.
 TYPED = (
-    "decomp", "features", "clasp", "spatial", "convnet", "report", "split", "random_centres",
+    *OPTIONS, "convnet", "report", "split", "random_centres",
     "groups", "generate", "region", "patch", "thresholds", "background",
 )  # fmt: skip
 TYPED_OPTIONS = ("downsample", "void", "channel", "check_counts")
@@ -234,11 +238,15 @@ def _check_consistency(settings: dict[str, Any]) -> None:
             f"only {sorted(learner.tasks)}"
         )
     section = settings.get(settings["learner"], {})
-    learner.check(section, task)
-    if settings["uncertainty"] == "mutual_information" and learner.members_of(section) < 2:
+    learner.check(section, task, len(classes))
+    measures = learner.uncertainties_of(section)
+    if settings["uncertainty"] not in measures:
+        hint = ""
+        if settings["uncertainty"] == "mutual_information":
+            hint = f" ({settings['learner']}.members is {learner.members_of(section)})"
         raise ConfigError(
-            f"uncertainty 'mutual_information' needs an ensemble, and "
-            f"{settings['learner']}.members is {learner.members_of(section)}"
+            f"uncertainty {settings['uncertainty']!r} is not what learner "
+            f"{settings['learner']!r} gives{hint}; allowed: {', '.join(measures)}"
         )
 
 

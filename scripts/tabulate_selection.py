@@ -9,7 +9,7 @@ if __name__ == "__main__":
     smk = snakemake  # noqa: F821
     log_to(smk.log)
     tabulate_selection(
-        Path(smk.params.benchmarks),
+        Path(smk.params.get("benchmarks")),
         Path(smk.output.csv),
         Path(smk.output.md),
         smk.params.get("predicted"),

@@ -35,7 +35,13 @@ def resolve(name: str, entry: dict[str, Any], settings: dict[str, Any]) -> dict[
     Raises:
         ConfigError: unknown selectors, or an option that none of them reads.
     """
-    for key in PARTS.keys() & entry.keys():
+    given = PARTS.keys() & entry.keys()
+    if given not in ({"images", "regions"}, {"pool"}):
+        raise ConfigError(
+            f"strategy {name!r} has {sorted(given) or 'neither'}; "
+            "allowed: `images` and `regions`, or `pool` alone"
+        )
+    for key in given:
         if entry[key] not in PARTS[key]:
             raise ConfigError(
                 f"strategy {name!r}: {key} {entry[key]!r} is unknown; "
@@ -92,7 +98,13 @@ def _check_learner(name: str, definition: dict[str, Any], settings: dict[str, An
         raise ConfigError(
             f"strategy {name!r} needs features of regions, and learner {learner!r} has none"
         )
-    members = found.members_of(settings.get(learner, {}))
+    section = settings.get(learner, {})
+    if "patches" in needs and "entropy" not in found.uncertainties_of(section):
+        raise ConfigError(
+            f"strategy {name!r} needs class probabilities that sum to 1, and learner {learner!r} "
+            "gives one per nested class"
+        )
+    members = found.members_of(section)
     if "ensemble" in needs and members < 2:
         raise ConfigError(
             f"strategy {name!r} needs an ensemble, and {learner}.members is {members}; "

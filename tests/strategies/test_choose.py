@@ -157,6 +157,9 @@ def test_strategies_that_the_learner_cannot_serve_are_refused(
     with pytest.raises(ConfigError, match="'mine' needs an ensemble, and convnet.members is 1"):
         check_definition("mine", definition("bald"), SETTINGS)
     check_definition("mine", definition("bald"), {**SETTINGS, "convnet": {"members": 2}})
+    nested = {"nested": [[1]], "nested_order": [1]}
+    with pytest.raises(ConfigError, match="'mine' needs class probabilities that sum to 1"):
+        check_definition("mine", definition("pe"), {**SETTINGS, "convnet": nested})
 
 
 @pytest.mark.parametrize("name", ["random", "uncertainty", "decomp"])

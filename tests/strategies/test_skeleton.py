@@ -1,4 +1,4 @@
-"""The page "add a strategy" works as it stands: copy the skeleton, add an entry, run the contract."""
+"""The page "add a strategy" works: copy the skeleton, add the entry, run the contract."""
 
 from __future__ import annotations
 
