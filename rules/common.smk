@@ -24,6 +24,7 @@ LAYOUT = {"name": S["layout"], "options": S["layout_options"], "classes": S["cla
 SCIENCE = {
     "task": S["task"],
     "background": S["background"],
+    "footprint": S["footprint"],
     "groups": S["groups"],
     "settings": S.get(S["learner"], {}),
 }

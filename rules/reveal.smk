@@ -19,6 +19,7 @@ rule reveal_labels:
         ENVIRONMENT
     params:
         layout=LAYOUT,
+        footprint=S["footprint"],
     script:
         "../scripts/reveal_labels.py"
 

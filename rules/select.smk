@@ -17,6 +17,7 @@ def selection(wildcards):
         "task": S["task"],
         "region": S["region"],
         "patch": S["patch"],
+        "footprint": S["footprint"],
         "background": S["background"],
         "centres": S["random_centres"],
         "thresholds": S["thresholds"],
@@ -59,6 +60,7 @@ rule select_initial:
         task=S["task"],
         region=S["region"],
         patch=S["patch"],
+        footprint=S["footprint"],
         background=S["background"],
         centres=S["random_centres"],
     script:

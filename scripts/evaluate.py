@@ -54,8 +54,9 @@ def evaluate(
     scores = score_model(model, [r for r in rows if r.split == "test"], learner, layout, science)
     regions: list[RegionRow] = read_regions(history) if history else []
     spent = annotation_costs(
-        rows, regions, read_labels(labels), truth, layout["classes"], science["background"]
-    )
+        rows, regions, read_labels(labels), truth, layout["classes"], science["background"],
+        science["footprint"],
+    )  # fmt: skip
     if history is None:
         train = {r.image for r in rows if r.split == "train"}
         share = "rois_percent" if science["task"] == "roi" else "area_percent"

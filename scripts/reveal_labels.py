@@ -14,6 +14,7 @@ def reveal_labels(
     regions: str | None,
     before: str | None,
     layout: dict[str, Any],
+    footprint: str,
     folder: str,
     table: str,
 ) -> None:
@@ -22,6 +23,7 @@ def reveal_labels(
     Args:
         regions: ``regions.csv`` of this cycle; ``None`` reveals the whole training pool.
         before: ``labels.csv`` of the cycle before, if there is one.
+        footprint: shape of windows.
     """
     opened, rows, target = get_layout(**layout), read_pool(pool), Path(folder)
     target.mkdir(parents=True, exist_ok=True)
@@ -29,7 +31,7 @@ def reveal_labels(
         labels = reveal_all(opened, rows, target)
     else:
         known = read_labels(before) if before else []
-        labels = reveal(opened, rows, read_regions(regions), known, target)
+        labels = reveal(opened, rows, read_regions(regions), known, target, footprint)
     write_labels(table, labels)
     print(f"labels of {len(labels)} images or RoIs")
 
@@ -42,6 +44,7 @@ if __name__ == "__main__":
         smk.input.get("regions"),
         smk.input.get("before"),
         smk.params.layout,
+        smk.params.get("footprint", "square"),
         smk.output.folder,
         smk.output.labels,
     )

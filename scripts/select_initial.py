@@ -57,7 +57,7 @@ if __name__ == "__main__":
         p.layout,
         p.task,
         p.background,
-        Budget.parse(smk.wildcards.budget, p.region, p.patch),
+        Budget.parse(smk.wildcards.budget, p.region, p.patch, p.footprint),
         p.centres,
         int(smk.wildcards.seed),
         smk.output.regions,

@@ -216,6 +216,10 @@ def _check_consistency(settings: dict[str, Any]) -> None:
     patch, axes = settings["patch"], {"2d": 2, "3d": 3, "roi": 0}[task]
     if patch is not None and len(patch) != axes:
         raise ConfigError(f"patch {patch} has {len(patch)} sides; task {task!r} takes {axes}")
+    if settings["footprint"] != "square" and (task == "roi" or settings["initial"] == "nnactive"):
+        raise ConfigError(
+            f"footprint {settings['footprint']!r} is for windows: not for RoIs or nnActive's start"
+        )
     if settings["initial"] == "nnactive" and task == "roi":
         raise ConfigError("initial 'nnactive' does not do task 'roi'; allowed: random")
     split = settings["split"]

@@ -11,6 +11,7 @@ import numpy as np
 from .files import read_json
 from .labels import UNKNOWN, read_label
 from .pool import by_image, size_of
+from .shapes import pixels_of
 from .tables import LabelRow, PoolRow, RegionRow
 
 
@@ -32,11 +33,12 @@ def annotation_costs(
     truth: str | Path,
     classes: Sequence[str],
     background: int | None,
+    shape: str = "square",
 ) -> dict[str, Any]:
     """Return ``costs`` (images, regions, RoIs or area, foreground) and ``annotated``.
 
     Percentages are of the training pool; ``annotated`` gives for each class the percentage of its
-    pixels (RoIs) that has been annotated. Void pixels count in the area.
+    pixels (RoIs) that has been annotated. Void pixels count in the area. ``shape``: of windows.
     """
     train = by_image(r for r in pool if r.split == "train")
     roi = next(iter(train.values()))[0].roi != ""
@@ -44,7 +46,7 @@ def annotation_costs(
     total = np.sum([counts[image] for image in train], axis=0)
     seen = _revealed(labels, len(classes))
     sizes = {image: size_of(rows) for image, rows in train.items()}
-    area = sum(1 if r.kind == "roi" else int(np.prod(r.region.size)) for r in history)
+    area = sum(_area(r, train[r.image][0], shape) for r in history)
     opened = {r.image for r in history}
     costs: dict[str, Any] = {
         "images": len(opened),
@@ -63,6 +65,13 @@ def annotation_costs(
             seen[: len(classes)][keep].sum() / max(1, total[: len(classes)][keep].sum())
         )
     return {"costs": costs, "annotated": annotated}
+
+
+def _area(region: RegionRow, row: PoolRow, shape: str) -> int:
+    if region.kind == "roi":
+        return 1
+    mask = pixels_of(region, row, shape)
+    return int(np.prod(region.region.size) if mask is None else mask.sum())
 
 
 def _revealed(labels: list[LabelRow], n_classes: int) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 
 from glue.labels import UNKNOWN, label_suffix, read_label, write_label
 from glue.pool import by_image
+from glue.shapes import pixels_of
 from glue.tables import LabelRow, PoolRow, RegionRow
 
 
@@ -22,12 +23,13 @@ def reveal(
     new: Iterable[RegionRow],
     before: list[LabelRow],
     folder: Path,
+    shape: str = "square",
 ) -> list[LabelRow]:
     """Reveal the labels of new regions on top of what was revealed before.
 
     Writes one label file per image that changed into ``folder`` (uint8, 255 where nothing is
     revealed) and returns where the labels of every image annotated so far are, with paths relative
-    to ``folder``'s parent.
+    to ``folder``'s parent. ``shape`` is that of windows (``glue.shapes``).
 
     Raises:
         ValueError: a region of an image that is not in the training pool.
@@ -55,8 +57,8 @@ def reveal(
         )
         truth = layout.open_label(row)
         for region in regions:
-            at = region.region.slices
-            labels[at] = truth[at]
+            at, mask = region.region.slices, pixels_of(region, row, shape)
+            labels[at] = truth[at] if mask is None else np.where(mask, truth[at], labels[at])
         file = folder / (quote(image, safe="") + label_suffix(labels.ndim))
         write_label(file, labels)
         held[image, ""] = LabelRow(image, "", os.path.relpath(file, parent), None)

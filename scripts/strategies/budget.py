@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from glue.tables import PoolRow
 
 
@@ -18,19 +20,33 @@ class Budget:
         regions: regions in each of them.
         window: (height, width) of a region in pixels; unused for RoIs.
         patch: size of the regions of pool-wide strategies, the slice axis first; ``None``: windows.
+        footprint: shape that fills a window: ``square``, ``disc`` or ``annulus``.
     """
 
     images: int
     regions: int
     window: tuple[int, int]
     patch: tuple[int, ...] | None = None
+    footprint: str = "square"
 
     @classmethod
-    def parse(cls, text: str, window: Sequence[int], patch: Sequence[int] | None = None) -> Budget:
+    def parse(
+        cls,
+        text: str,
+        window: Sequence[int],
+        patch: Sequence[int] | None = None,
+        footprint: str = "square",
+    ) -> Budget:
         """Read ``5x15``: 5 images, 15 regions each."""
         images, regions = text.split("x")
         size = None if patch is None else tuple(patch)
-        return cls(int(images), int(regions), (window[0], window[1]), size)
+        return cls(int(images), int(regions), (window[0], window[1]), size, footprint)
+
+    def shape_of(self, window: tuple[int, int]) -> tuple[int, int] | np.ndarray:
+        """Return what searches take: the window's size, or its (h, w) boolean footprint."""
+        from decomp_core import footprint
+
+        return window if self.footprint == "square" else footprint(self.footprint, window)
 
     def spread(self, factor: float) -> list[int]:
         """Return regions per image when ``factor`` times as many images share the same total."""

@@ -132,7 +132,7 @@ def _choose_in(
     window, note = query.budget.window_in(row)
     reports += [note] if note else []
     task = RegionTask(
-        record, row.shape, row.axis, window, tuple(taken), n, weights,
+        record, row.shape, row.axis, query.budget.shape_of(window), tuple(taken), n, weights,
         lambda: query.centres(row), query.definition,
     )  # fmt: skip
     kind = "window" if row.axis is None else "slice_window"

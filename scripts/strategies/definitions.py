@@ -75,6 +75,12 @@ def check_definition(name: str, definition: dict[str, Any], settings: dict[str, 
                 f"strategy {name!r}: {key} {definition[key]!r} does not do task "
                 f"{settings['task']!r}, only {sorted(known[definition[key]].tasks)}"
             )
+    boxes = "pool" in definition or REGION_SELECTORS[definition["regions"]].batch
+    if boxes and settings["footprint"] != "square":
+        raise ConfigError(
+            f"strategy {name!r} chooses boxes, and footprint is {settings['footprint']!r}; "
+            "allowed: square"
+        )
     _check_learner(name, definition, settings)
     if definition.get("tau", settings["thresholds"][0]) not in settings["thresholds"]:
         raise ConfigError(

@@ -24,8 +24,8 @@ def query_of(
     Args:
         files: ``pool``, ``history`` and, where they are needed, ``images``, ``predictions`` (list),
             ``candidates``, ``features`` and ``patches`` (list).
-        science: ``definition``, ``layout``, ``task``, ``region``, ``patch``, ``background``,
-            ``centres``.
+        science: ``definition``, ``layout``, ``task``, ``region``, ``patch``, ``footprint``,
+            ``background``, ``centres``, ``thresholds``.
         budget: such as ``5x15``.
         seed, cycle: of the job.
     """
@@ -50,7 +50,7 @@ def query_of(
         rows=read_pool(files["pool"], "train"),
         history=read_regions(files["history"]),
         definition=definition,
-        budget=Budget.parse(budget, science["region"], science["patch"]),
+        budget=Budget.parse(budget, *(science[k] for k in ("region", "patch", "footprint"))),
         task=science["task"],
         classes=layout["classes"],
         background=science["background"],

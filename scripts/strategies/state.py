@@ -67,7 +67,7 @@ class RegionTask:
         record: the prediction; ``None`` where the strategy needs none.
         image_shape: size in array axes (RoIs: their number).
         axis: slice axis of a volume.
-        shape: window size, clipped to the image; unused for RoIs.
+        shape: window size, clipped to the image, or its boolean footprint; unused for RoIs.
         taken: regions annotated before; for RoIs their positions in ``record.rois``.
         n: regions asked for.
         weights: (C,) sampling weights of the classes (Eq. 2); ``None`` without statistics.
@@ -79,7 +79,7 @@ class RegionTask:
     record: Record | None
     image_shape: tuple[int, ...]
     axis: int | None
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] | np.ndarray
     taken: tuple[Any, ...]
     n: int
     weights: np.ndarray | None = None
@@ -107,7 +107,7 @@ def pool_state(
     empty = (np.zeros(len(classes), np.int64),) * 2
     if statistics is None:
         annotated = {name: _annotated(taken[name]) for name in taken}
-        known = {n: (size_of(g) - annotated.get(n, 0), *empty, 0.0) for n, g in groups.items()}
+        known = {n: (_left(g, annotated.get(n, 0)), *empty, 0.0) for n, g in groups.items()}
     else:
         known = statistics
         missing = [n for n in names if n not in known]
@@ -127,6 +127,12 @@ def pool_state(
     )
 
 
+def _left(rows: list[PoolRow], annotated: int) -> int:
+    """Pixels left; whether a window fits is ``room``, and boxes of footprints may overlap."""
+    left = size_of(rows) - annotated
+    return left if rows[0].roi else max(1, left)
+
+
 def _annotated(taken: Iterable[Any]) -> int:
     return sum(1 if isinstance(r, str) else int(np.prod(r.size)) for r in taken)
 
@@ -144,7 +150,8 @@ def _has_room(row: PoolRow, taken: Iterable[Any], budget: Budget) -> bool:
     if sum(_blocks(region, row.axis, size) for region in taken) < positions:
         return True
     rng = np.random.default_rng(0)  # whether there is any does not depend on it
-    return bool(random_regions(row.shape, 1, size, rng, taken=taken, axis=row.axis))
+    shape = budget.shape_of(size)
+    return bool(random_regions(row.shape, 1, shape, rng, taken=taken, axis=row.axis))
 
 
 def _blocks(region: Region, axis: int | None, size: tuple[int, int]) -> int:

@@ -174,3 +174,28 @@ def test_second_reveal_adds_to_the_first_and_leaves_it_alone(tmp_path: Path) -> 
     shown = read_label(tmp_path / "2" / second[0].path)
     assert (shown != UNKNOWN).sum() == 8
     assert (tmp_path / "1/labels/a.png").read_bytes() == before
+
+
+@pytest.mark.parametrize(("kind", "axis"), [("window", None), ("slice_window", 1)])
+def test_a_disc_is_revealed_and_paid_for_as_a_disc(
+    kind: str, axis: int | None, tmp_path: Path
+) -> None:
+    from decomp_core import Region, disc
+    from glue.labels import read_label
+
+    shape, size = (12, 12), (7, 7)
+    if axis is not None:
+        shape, size = (12, 4, 12), (7, 1, 7)
+    truth = {"a": np.random.default_rng(0).integers(0, 3, shape, dtype=np.uint8)}
+    pool = [PoolRow("a", "", "train", "", "", shape, axis)]
+    region = Region((2,) * len(shape), size)
+    row = RegionRow.of(1, "a", kind, region, 0)
+    labels = reveal(Truth(truth), pool, [row], [], tmp_path / "labels", "disc")
+    shown = read_label(tmp_path / labels[0].path)
+    known = np.zeros(shape, bool)
+    known[region.slices] = disc(7).reshape(size)
+    np.testing.assert_array_equal(shown, np.where(known, truth["a"], UNKNOWN))
+    write_json(tmp_path / "truth.json", count_truth(Truth(truth), pool, 3))
+    held = [LabelRow("a", "", str(tmp_path / labels[0].path), None)]
+    spent = annotation_costs(pool, [row], held, tmp_path / "truth.json", list("xyz"), 0, "disc")
+    assert spent["costs"]["area_percent"] == pytest.approx(100 * disc(7).sum() / np.prod(shape))

@@ -193,9 +193,7 @@ def test_refusals(write: Write, folder: Path, tmp_path: Path) -> None:
 
 def test_the_script(worked: Path, tmp_path: Path) -> None:
     out = SimpleNamespace(csv=str(tmp_path / "s.csv"), md=str(tmp_path / "s.md"))
-    snakemake = SimpleNamespace(
-        log=[], params={"benchmarks": str(worked)}, output=out, input=None
-    )
+    snakemake = SimpleNamespace(log=[], params={"benchmarks": str(worked)}, output=out, input=None)
     script = Path(show_results.__file__).parent / "tabulate_selection.py"
     runpy.run_path(str(script), {"snakemake": snakemake}, "__main__")
     assert "coreset" in Path(out.md).read_text() and Path(out.csv).exists()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from decomp_core import footprint
 from glue.errors import ConfigError
 from glue.tables import PoolRow
 from learners import LEARNERS
@@ -207,6 +208,32 @@ def test_patches_follow_the_slice_axis() -> None:
     assert Budget(1, 1, (8, 9)).box_in(row) == ((8, 9, 1), "")
     size, note = Budget(1, 1, (8, 9), (7, 8, 9)).box_in(row)
     assert size == (8, 9, 6) and "clipped" in note
+
+
+@pytest.mark.parametrize("name", ["random", "uncertainty", "decomp"])
+@pytest.mark.parametrize("task", ["2d", "3d"])
+def test_windows_of_any_shape(name: str, task: str) -> None:
+    world = World.make(task)
+    ring = footprint("annulus", (7, 7))
+    history = world.play(definition(name), 4, Budget(2, 4, (7, 7), footprint="annulus"))
+    assert len(history) == 40
+    for row in world.rows:  # boxes may overlap, what is annotated may not
+        covered = np.zeros(row.shape, int)
+        for r in (r.region for r in history if r.image == row.image):
+            covered[r.slices] += ring.reshape(r.size)
+        assert covered.max() <= 1
+    squares = world.play(definition(name), 4, Budget(2, 4, (7, 7)))
+    assert [r.score for r in history] != [r.score for r in squares] or name == "random"
+    if name == "decomp":  # scores count pixels of the class in the ring, not in the box
+        for r in (r for r in history if r.cls is not None):
+            box = world.maps[r.image][r.region.slices].reshape(7, 7)
+            assert r.score == (box[ring] == r.cls).sum()
+
+
+def test_boxes_are_refused_another_shape() -> None:
+    for name in ("cluster", "uncertainty_pool", "clasp_pe"):
+        with pytest.raises(ConfigError, match="chooses boxes, and footprint is 'disc'"):
+            check_definition(name, definition(name), {**SETTINGS, "footprint": "disc"})
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])

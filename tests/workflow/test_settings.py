@@ -148,6 +148,8 @@ def test_every_dataset_resolves_and_again_from_its_own_result(dataset: str, tmp_
         ({"decomp": {"tau": 0.6}}, "tau 0.6"),
         ({"background": 19}, "background 19"),
         ({"patch": "4x8x8"}, "patch [4, 8, 8] has 3 sides; task '2d' takes 2"),
+        ({"footprint": "circle"}, "'square', 'disc', 'annulus'"),
+        ({"initial": "nnactive", "footprint": "disc"}, "footprint 'disc' is for windows"),
         ({"initial": "nnActive"}, "'random', 'nnactive'"),
         ({"clasp": {"bta": 1}}, "unknown key 'clasp.bta', did you mean 'beta'"),
         ({"uncertainty": "mutual_information"}, "(convnet.members is 1); allowed: entropy"),

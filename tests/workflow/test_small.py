@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from decomp_core import disc
 from generators import generate
-from glue.tables import read_pool, read_regions
+from glue.labels import UNKNOWN, read_label
+from glue.tables import read_labels, read_pool, read_regions
 
 from .conftest import TINY, Run
 
@@ -80,6 +82,16 @@ def test_patches_are_revealed_and_trained_on(tmp_path: Path) -> None:
     assert len(list(models.glob("member-*/weights.pt"))) == 2
     metrics = json.loads((results / "bald/seed-0/cycle-002/metrics.json").read_text())
     assert metrics["costs"]["regions"] == 12
+
+
+@pytest.mark.slow
+def test_discs_are_chosen_and_revealed(tmp_path: Path) -> None:
+    run = make_run("cityscapes_mini", tmp_path)
+    run.run("--cores", "2", strategies="decomp", footprint="disc", region="9x9")
+    folder = run.folder / "results/tiny/2x3/decomp/seed-0/cycle-002"
+    shown = [read_label(row.path) for row in read_labels(folder / "labels.csv")]
+    revealed = sum(int((s != UNKNOWN).sum()) for s in shown)
+    assert 0 < revealed <= 12 * disc(9).sum() < 12 * 81
 
 
 @pytest.mark.slow
