@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, TypeVar
 
@@ -96,16 +96,14 @@ def clasp_candidates(
     per_image: int = 20,
     uncertainty: np.ndarray | None = None,
 ) -> Found:
-    """Choose the patches of one image that compete for a place in a query.
+    """Choose the patches of one image that compete for a place in a query (ClaSP PE).
 
     A map per class, entropy times its probability, and one of the entropy alone, are averaged
-    over the patch. With a the mean, the score is log a + Gumbel(0, 1 / beta), one draw per map
-    and position; a mean below 1e-30 counts as 1e-30. The classes in random order, then the
-    entropy alone (its place is ours), choose the free patches with the highest scores one after
-    the other, the first of equals in row-major order: at most
+    over the patch. With a the mean (at least 1e-30), the score is log a + Gumbel(0, 1 / beta),
+    one draw per map and position. The classes in random order, then the entropy alone (its place
+    is ours), choose the highest free patches one after the other: at most
     ``per_image * share / (classes + 1)`` per class and ``per_image * (1 - share)`` for the
-    entropy, rounded down, at least 1. Without classes ``per_image`` patches are chosen by the
-    entropy.
+    entropy, rounded down, at least 1; without classes ``per_image`` by the entropy.
 
     Args:
         probabilities: (C, *S) float, mean softmax; S of any number of axes.
@@ -137,23 +135,31 @@ def clasp_candidates(
     beta = None if beta is None else checks.real("beta", beta, *_BETAS)
     caps = _caps(classes, checks.real("share", share, 0, 1), per_image)
     free = free_positions(shape, patch, taken, strides)
-    if uncertainty is None:
-        amount = _entropy(probabilities)
-    else:
-        amount = checks.numbers("uncertainty", uncertainty, shape)
+    amount = _amount(probabilities, uncertainty)
     # a seed per map: one map at a time in any order, and the same noise
     seeds = dict(zip(caps, rng.integers(2**63, size=len(caps)).tolist(), strict=True))
-    candidates: list[Region] = []
-    for cls in (*rng.permutation(classes).astype(int).tolist(), None):
-        if not free.any():
-            break
+
+    def picks_of(cls: int | None) -> Iterator[Region]:
         values = amount if cls is None else amount * probabilities[cls]
         scores = _noisy(box_means(values, patch, strides), beta, seeds[cls])
-        picks = _picks(scores, free, patch, strides, cls)
-        candidates += islice(picks, caps[cls])
-        if cls is None:
-            return candidates, list(islice(picks, max(0, n - len(candidates))))
-    return candidates, []
+        return _picks(scores, free, patch, strides, cls)
+
+    return _stratified(picks_of, caps, rng.permutation(classes).astype(int).tolist(), n)
+
+
+def _stratified(
+    picks_of: Callable[[int | None], Iterator[Region]],
+    caps: Mapping[int | None, int],
+    order: Sequence[int],
+    n: int,
+) -> Found:
+    """Take each class's share, then that of the entropy, then the reserve."""
+    candidates: list[Region] = []
+    for cls in order:
+        candidates += islice(picks_of(cls), caps[cls])
+    rest = picks_of(None)
+    candidates += islice(rest, caps[None])
+    return candidates, list(islice(rest, max(0, n - len(candidates))))
 
 
 def clasp_merge(
@@ -225,6 +231,12 @@ def _softmax(value: Any) -> np.ndarray:
             f"probabilities has shape {found.shape}; it must be (classes, ...), no axis empty"
         )
     return checks.probabilities("probabilities", found, (None,) * found.ndim)
+
+
+def _amount(probabilities: np.ndarray, uncertainty: np.ndarray | None) -> np.ndarray:
+    if uncertainty is None:
+        return _entropy(probabilities)
+    return checks.numbers("uncertainty", uncertainty, probabilities.shape[1:])
 
 
 def _entropy(probabilities: np.ndarray) -> np.ndarray:

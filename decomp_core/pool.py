@@ -159,14 +159,13 @@ def spatially_diverse_features(
     sigma: float,
     rng: np.random.Generator,
 ) -> list[int]:
-    """Choose candidates that differ in features and do not crowd in one place of an image.
+    """Choose candidates that differ in features and do not crowd in an image (ours).
 
     The first is drawn uniformly. After it each time the candidate with the highest
     f - weight * sum of exp(-d^2 / (2 sigma^2)): f is the Euclidean distance of its feature to the
     nearest chosen one, divided by the largest such distance after the first choice (1 where that
     is 0); the sum runs over the chosen candidates of the same image, d as in
-    ``spatially_diverse``. A candidate that overlaps a chosen one of its image is left out. Ours,
-    for the reason given there: the criterion of core-set with the same penalty.
+    ``spatially_diverse``. A candidate that overlaps a chosen one of its image is left out.
 
     Args:
         regions: R candidates; those of one image have one size.
