@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def foreground_region(
     chances = _weights(chances)
     rng = checks.generator(rng)
     free = free_positions(truth.shape, patch, taken)
-    return _draw_patch(truth, patch, classes, chances, rng, free) if free.any() else None
+    return _draw_patch(lambda: truth, patch, classes, chances, rng, free) if free.any() else None
 
 
 def random_foreground(
@@ -87,7 +88,8 @@ def random_foreground(
     ``foreground_region`` does. An image where nothing is free leaves, without being opened.
 
     Args:
-        truth_of: opens the uint8 truth of an image by its index; called once per patch.
+        truth_of: opens the uint8 truth of an image by its index; called once per patch that is not
+            uniform.
         shapes: of the images, in voxels.
         n: how many, at least 0.
         patches: size of a patch in each image, in voxels.
@@ -119,7 +121,7 @@ def random_foreground(
             if not free.any():
                 live.remove(image)
                 continue
-            truth = _open(truth_of, image, shapes)
+            truth = partial(_open, truth_of, image, shapes)
             region = _draw_patch(truth, patches[image], classes, chances, rng, free)
             used[image].append(region)
             chosen.append((image, region))
@@ -202,7 +204,7 @@ def class_list(classes: Iterable[int], stop: int) -> list[int]:
 
 
 def _draw_patch(
-    truth: np.ndarray,
+    open_truth: Callable[[], np.ndarray],
     patch: tuple[int, ...],
     classes: list[int],
     chances: np.ndarray,
@@ -210,12 +212,18 @@ def _draw_patch(
     free: np.ndarray,
 ) -> Region:
     """Draw as ``foreground_region`` does; ``free``, bool per position, holds a True."""
-    present = _present(truth)
-    live = [cls for cls in classes if present[cls]]
+    truth: np.ndarray | None = None
+    live: list[int] = []
     centres: dict[tuple[int, int], np.ndarray] = {}
-    for _ in range(_DRAWS if live else 0):
+    for _ in range(_DRAWS):
         kind = draw_class([_UNIFORM, _VOXEL, _BORDER], chances, rng)
         if kind == _UNIFORM:
+            break
+        if truth is None:
+            truth = open_truth()
+            present = _present(truth)
+            live = [cls for cls in classes if present[cls]]
+        if not live:
             break
         cls = live[int(rng.integers(len(live)))]
         if (kind, cls) not in centres:

@@ -6,7 +6,11 @@ Out: results/{run}/curves.csv and results/{run}/report/.
 
 COST = S["report"]["cost"] or ("rois_percent" if S["task"] == "roi" else "area_percent")
 
-NOTES = {name: note_of(S["definitions"][name]) for name in S["strategies"]}
+START = "its start reads ground truth" if S["initial"] == "nnactive" else ""
+NOTES = {
+    name: "; ".join(note for note in (note_of(S["definitions"][name]), START) if note)
+    for name in S["strategies"]
+}
 NOTES = {name: note for name, note in NOTES.items() if note}
 
 FIGURE = {

@@ -43,8 +43,7 @@ class Embedder:
         """Return (R, C) means of p - onehot(argmax p)."""
         if regions and regions[0].kind == "roi":
             rows = [self.rows[f"{r.image}/{r.roi}"] for r in regions]
-            p = self.learner.classify(self.model, self.layout, rows, self.settings)
-            return p - np.eye(p.shape[1], dtype=np.float32)[p.argmax(1)]
+            return self.learner.residuals_rois(self.model, self.layout, rows, self.settings)
         return self._by_image(
             regions,
             lambda row, held: self.learner.residuals(
@@ -53,12 +52,15 @@ class Embedder:
         )
 
     def _by_image(self, regions: list[RegionRow], run: Any) -> np.ndarray:
-        """Run on the regions of one image after the other; rows of one image stand together."""
+        """Run once on each image; rows come back in the order of ``regions``."""
+        order = sorted(range(len(regions)), key=lambda i: regions[i].image)
         found = [
-            run(self.rows[image], [r.region for r in held])
-            for image, held in groupby(regions, key=lambda r: r.image)
+            run(self.rows[image], [regions[i].region for i in held])
+            for image, held in groupby(order, key=lambda i: regions[i].image)
         ]
-        return np.concatenate(found) if found else np.zeros((0, 1), np.float32)
+        if not found:
+            return np.zeros((0, 1), np.float32)
+        return np.concatenate(found)[np.argsort(order)]
 
 
 def embed_regions(
@@ -73,9 +75,8 @@ def embed_regions(
     arrays = {"features": embedder.features(candidates, gradient)}
     if gradient:
         arrays["residuals"] = embedder.residuals(candidates)
-    if definition["earlier_centres"]:
-        before = sorted(history, key=lambda r: r.image)
-        arrays["annotated"] = embedder.features(before, gradient)
+    if definition.get("earlier_centres", False):
+        arrays["annotated"] = embedder.features(history, gradient)
     write_features(out, arrays)
     print(f"features of {len(candidates)} candidates: {arrays['features'].shape}")
 

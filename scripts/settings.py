@@ -153,14 +153,14 @@ def _definitions(settings: dict[str, Any], file: Path) -> dict[str, dict[str, An
 
 def _supported(entries: dict[str, Any], settings: dict[str, Any]) -> list[str]:
     """Return every entry that runs with this task, learner and configuration."""
-    from strategies import check_definition, resolve
+    from strategies import Unsupported, check_definition, resolve
 
     found = []
     for name, entry in entries.items():
         definition = resolve(name, entry, settings)
         try:
             check_definition(name, definition, settings)
-        except ConfigError:
+        except Unsupported:
             continue
         found.append(name)
     return found
@@ -216,6 +216,13 @@ def _check_consistency(settings: dict[str, Any]) -> None:
     patch, axes = settings["patch"], {"2d": 2, "3d": 3, "roi": 0}[task]
     if patch is not None and len(patch) != axes:
         raise ConfigError(f"patch {patch} has {len(patch)} sides; task {task!r} takes {axes}")
+    if settings["footprint"] != "square" and task != "roi":
+        from decomp_core import footprint
+
+        try:
+            footprint(settings["footprint"], settings["region"])
+        except ValueError as error:
+            raise ConfigError(f"region {settings['region']}: {error}") from None
     if settings["footprint"] != "square" and (task == "roi" or settings["initial"] == "nnactive"):
         raise ConfigError(
             f"footprint {settings['footprint']!r} is for windows: not for RoIs or nnActive's start"

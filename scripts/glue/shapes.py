@@ -1,4 +1,8 @@
-"""Regions that are no boxes: which of a window's pixels are annotated."""
+"""Regions that are no boxes: which of a window's pixels are annotated.
+
+No later region is placed in the box of one, so that its other pixels can no longer be chosen:
+counts and mean uncertainty leave the whole box out (ours).
+"""
 
 from __future__ import annotations
 

@@ -180,6 +180,12 @@ class Learner(Protocol):
         """
         ...
 
+    def residuals_rois(
+        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Return p - onehot(argmax p) of RoIs, (M, C) float32, of the first member (BADGE)."""
+        ...
+
     def residuals(
         self,
         model: Path,

@@ -48,10 +48,16 @@ class Budget:
 
         return window if self.footprint == "square" else footprint(self.footprint, window)
 
-    def spread(self, factor: float) -> list[int]:
-        """Return regions per image when ``factor`` times as many images share the same total."""
+    def spread(self, factor: float, available: int) -> list[int]:
+        """Return regions per image when ``factor`` times as many images share the same total.
+
+        Where fewer images are available they share it; with a factor of 1 each image has its
+        ``regions`` and no more.
+        """
+        if factor == 1:
+            return [self.regions] * min(self.images, available)
         total = self.images * self.regions
-        images = min(max(1, round(self.images * factor)), total)
+        images = min(max(1, round(self.images * factor)), total, available)
         return [total // images + (i < total % images) for i in range(images)]
 
     def total(self, task: str) -> int:
@@ -79,6 +85,15 @@ class Budget:
             size.insert(axis, size.pop(0))
         clipped = tuple(min(k, n) for k, n in zip(size, row.shape, strict=True))
         return clipped, _note(row, "patch", tuple(size), clipped)
+
+    def stride_in(self, row: PoolRow, stride: int | Sequence[int]) -> int | tuple[int, ...]:
+        """Return strides given with the slice axis first in array axes; one number stays."""
+        if isinstance(stride, int):
+            return stride
+        steps = list(stride)
+        if row.axis is not None:
+            steps.insert(row.axis, steps.pop(0))
+        return tuple(steps)
 
 
 def _note(row: PoolRow, kind: str, asked: tuple[int, ...], clipped: tuple[int, ...]) -> str:

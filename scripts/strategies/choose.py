@@ -26,8 +26,13 @@ def choose(query: Query) -> Choice:
         return choose_pool_wide(query)
     scores, opened = _open_images(query)
     if REGION_SELECTORS[query.definition["regions"]].batch:
-        return _choose_batch(query, scores, opened)
-    return _choose_per_image(query, scores, opened)
+        choice = _choose_batch(query, scores, opened)
+    else:
+        choice = _choose_per_image(query, scores, opened)
+    wanted = query.budget.images * query.budget.regions
+    if (asked := sum(opened.values())) < wanted:
+        choice.reports.append(f"{asked} of {wanted} regions placed, {len(opened)} images are left")
+    return choice
 
 
 def propose(query: Query) -> Choice:
@@ -70,9 +75,9 @@ def _open_images(query: Query) -> tuple[np.ndarray, dict[str, int]]:
     state, definition = query.state, query.definition
     scores = IMAGE_SELECTORS[definition["images"]].run(state, definition)
     scores = np.asarray(scores, np.float64)
-    quotas = query.budget.spread(definition["spread"])
+    quotas = query.budget.spread(definition["spread"], int(state.available.sum()))
     picked = rotate_images(scores, len(quotas), state.openings, state.available, query.rng())
-    return scores, {state.images[i]: n for i, n in zip(picked, quotas, strict=False)}
+    return scores, {state.images[i]: n for i, n in zip(picked, quotas, strict=True)}
 
 
 def _choose_batch(query: Query, scores: np.ndarray, opened: dict[str, int]) -> Choice:

@@ -17,7 +17,9 @@ from .budget import kind_of
 from .query import Choice, Query
 from .registry import POOL_SELECTORS
 
-Places = list[tuple[str, Region | int]]
+# A RoI by its position, alone or with its score
+Place = Region | int | tuple[int, float]
+Places = list[tuple[str, Place]]
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,12 @@ def choose_pool_wide(query: Query) -> Choice:
     return Choice(rows, reports)
 
 
-def _row(query: Query, task: PoolTask, image: str, place: Region | int) -> RegionRow:
+def _row(query: Query, task: PoolTask, image: str, place: Place) -> RegionRow:
     if isinstance(place, Region):
         kind = kind_of(task.rows[image], place.size)
         return RegionRow.of(query.cycle, image, kind, place, 0)
-    row = query.groups[image][place]
-    return roi_row(query.cycle, image, row.roi)
+    position, score = place if isinstance(place, tuple) else (place, None)
+    return roi_row(query.cycle, image, query.groups[image][position].roi, None, score)
 
 
 def roi_row(
@@ -142,9 +144,9 @@ def find_patches(
         query.foreground if o["strata"] else [],
         query.rng(row.image),
         taken=query.taken.get(row.image, ()),
-        stride=o["stride"],
+        stride=query.budget.stride_in(row, o["stride"]),
         beta=beta,
-        share=o["strata_share"],
+        share=o.get("strata_share", 0),
         per_image=o["patches_per_image"],
         uncertainty=disagreement,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 TASKS = frozenset({"2d", "3d", "roi"})
@@ -17,7 +17,10 @@ NEEDS = {
     "ensemble": "a learner with at least two members",
     "truth": "ground truth of the whole pool, which a simulation alone has",
 }
-OPTIONS = ("decomp", "features", "clasp", "spatial")
+# Sections of config.yaml that hold the defaults of options.
+SECTIONS = ("decomp", "features", "clasp", "spatial")
+
+Options = Mapping[str, Any] | frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Selector:
         needs: keys of ``NEEDS``.
         tasks: of ``2d``, ``3d``, ``roi``.
         by_class: a class is behind each of its choices (RoIs: the one that is predicted).
-        options: sections of the configuration that it reads.
+        options: that it reads, with their defaults; ``None``: the default of config.yaml.
         note: what a reader of a figure must know, beside the curve.
         batch: a region selector that chooses among the candidates of all opened images at once.
         more_needs: further needs that depend on the options.
@@ -39,7 +42,7 @@ class Selector:
     needs: frozenset[str]
     tasks: frozenset[str] = TASKS
     by_class: bool = False
-    options: frozenset[str] = frozenset()
+    options: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     batch: bool = False
     more_needs: Callable[[dict[str, Any]], frozenset[str]] = lambda options: frozenset()
@@ -55,37 +58,42 @@ def _register(
     name: str,
     needs: frozenset[str],
     tasks: frozenset[str],
-    options: frozenset[str],
+    options: Options,
     **more: Any,
 ) -> Callable[[Any], Any]:
-    for kind, found, known in (
-        ("needs", needs, NEEDS),
-        ("tasks", tasks, TASKS),
-        ("options", options, OPTIONS),
-    ):
+    for kind, found, known in (("needs", needs, NEEDS), ("tasks", tasks, TASKS)):
         if unknown := sorted(set(found) - set(known)):
             raise ValueError(f"selector {name!r}: {kind} {unknown}; allowed: {sorted(known)}")
 
     def add(function: Any) -> Any:
         if name in table:
             raise ValueError(f"selector {name!r} is registered twice")
+        defaults = _with_defaults(options)
+        if "features" in needs:
+            defaults = {"candidates": None, **defaults}
         table[name] = Selector(
-            function, frozenset(needs), frozenset(tasks), options=options, **more
+            function, frozenset(needs), frozenset(tasks), options=defaults, **more
         )
         return function
 
     return add
 
 
+def _with_defaults(options: Options) -> dict[str, Any]:
+    return dict(options) if isinstance(options, Mapping) else dict.fromkeys(options)
+
+
 def register_images(
     name: str,
     needs: frozenset[str] = frozenset({"statistics"}),
     tasks: frozenset[str] = TASKS,
-    options: frozenset[str] = frozenset(),
+    options: Options = frozenset(),
 ) -> Callable[[Any], Any]:
     """Register ``f(state, options) -> (N,) scores`` as an image selector; the highest are taken.
 
     ``state`` is a ``strategies.state.PoolState``; without the need ``statistics`` its counts are 0.
+    ``options`` that an entry of strategies.yaml may set: a mapping with their defaults, or the
+    names of options whose defaults config.yaml has.
     """
     return _register(IMAGE_SELECTORS, name, needs, tasks, options)
 
@@ -95,7 +103,7 @@ def register_regions(
     needs: frozenset[str] = frozenset({"labels"}),
     tasks: frozenset[str] = TASKS,
     by_class: bool = False,
-    options: frozenset[str] = frozenset(),
+    options: Options = frozenset(),
 ) -> Callable[[Any], Any]:
     """Register ``f(task, rng) -> regions`` (RoIs: positions) as a region selector.
 
@@ -108,6 +116,7 @@ def register_batch(
     name: str,
     needs: frozenset[str] = frozenset({"features"}),
     tasks: frozenset[str] = TASKS,
+    options: Options = frozenset(),
 ) -> Callable[[Any], Any]:
     """Register ``f(candidates, n, per_image, rng) -> indices`` as a region selector.
 
@@ -115,16 +124,15 @@ def register_batch(
     (``strategies.batch.Candidates``), and chooses ``n``, at most ``per_image`` of an image.
     """
     needs = frozenset(needs) | {"uncertainty", "features"}
-    return _register(
-        REGION_SELECTORS, name, needs, tasks, frozenset({"features"}), batch=True
-    )  # fmt: skip
+    defaults = {"per_image": None, **_with_defaults(options)}
+    return _register(REGION_SELECTORS, name, needs, tasks, defaults, batch=True)
 
 
 def register_pool(
     name: str,
     needs: frozenset[str],
     tasks: frozenset[str] = TASKS,
-    options: frozenset[str] = frozenset(),
+    options: Options = frozenset(),
     note: str = "",
     by_class: bool = False,
     more_needs: Callable[[dict[str, Any]], frozenset[str]] = lambda options: frozenset(),

@@ -159,22 +159,23 @@ def test_residuals_agree_with_a_loop(task: str, tiled: bool, models: dict[str, M
     assert np.abs(slow).max() > 0.005
 
 
-def test_badge_is_the_gradient_of_a_roi(tmp_path: Path) -> None:
+@pytest.mark.parametrize("members", [1, 2])
+def test_badge_is_the_gradient_of_a_roi(members: int, tmp_path: Path) -> None:
     """The classifier's weight gets (p - onehot) outer feature from cross-entropy with argmax p."""
     learner, toy = get_learner("convnet"), Toy("roi", 9)
-    job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 4, settings=SMALL["roi"])
+    settings = {**SMALL["roi"], "members": members}
+    job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 4, settings=settings)
     learner.fit(job)
     rows = list(toy.rows.values())
-    features = learner.embed_rois(job.out, toy.layout, rows, SMALL["roi"], unit=False)
-    p = learner.classify(job.out, toy.layout, rows, SMALL["roi"])
-    net = load(job.out, SMALL["roi"]).nets[0]
+    features = learner.embed_rois(job.out, toy.layout, rows, settings, unit=False)
+    residuals = learner.residuals_rois(job.out, toy.layout, rows, settings)
+    net = load(job.out, settings).nets[0]
     for number, row in enumerate(rows):
         image = torch.from_numpy(scale(load_image(toy.layout, row, "roi")))[None]
         logits = net(image)
         loss = torch.nn.functional.cross_entropy(logits, logits.argmax(1))
         (gradient,) = torch.autograd.grad(loss, net.head.weight)
-        residual = p[number] - np.eye(3)[p[number].argmax()]
-        expected = np.outer(residual, features[number])
+        expected = np.outer(residuals[number], features[number])
         np.testing.assert_allclose(gradient.numpy(), expected, rtol=1e-3, atol=1e-6)
         assert np.abs(expected).max() > 1e-3
 

@@ -240,16 +240,16 @@ def _blocks(shape: tuple[int, ...], classes: int, rng: np.random.Generator) -> n
     return full[tuple(slice(0, s) for s in shape)].astype(np.uint8)
 
 
-def room(world: World, history: list[RegionRow], size: tuple[int, ...]) -> bool:
-    """Whether a box of ``size`` is free anywhere, by looking at every position."""
-    taken = taken_of(history)
-    for image, group in by_image(world.rows).items():
-        shape = group[0].shape
-        for start in np.ndindex(*(n - k + 1 for n, k in zip(shape, size, strict=True))):
-            box = Region(start, size)
-            if not any(box.overlaps(r) for r in taken.get(image, ())):
-                return True
-    return False
+def has_room(
+    world: World, history: list[RegionRow], image: str, size: tuple[int, ...] | None = None
+) -> bool:
+    """Whether a box (a window of 6 x 7, a RoI) is free, by looking at every position."""
+    taken, group = taken_of(history).get(image, ()), by_image(world.rows)[image]
+    if world.task == "roi":
+        return len(taken) < len(group)
+    size = size or ((6, 7) if world.task == "2d" else (1, 6, 7))
+    starts = np.ndindex(*(n - k + 1 for n, k in zip(group[0].shape, size, strict=True)))
+    return any(not any(Region(s, size).overlaps(r) for r in taken) for s in starts)
 
 
 def check_valid(world: World, history: list[RegionRow]) -> None:
@@ -270,11 +270,11 @@ def check_valid(world: World, history: list[RegionRow]) -> None:
 
 
 def check_rotation(world: World, history: list[RegionRow], cycles: int) -> None:
-    """No image is opened twice before every image with something left was opened once."""
+    """No image is opened again while one with room for a region has been opened less often."""
     for cycle in range(2, cycles + 2):
-        before = openings(r for r in history if r.cycle < cycle)
-        after = openings(r for r in history if r.cycle <= cycle)
-        counts = [after[image] for image in by_image(world.rows)]
-        if max(counts) - min(counts) > 1:
-            exhausted = [i for i in by_image(world.rows) if after[i] == min(counts)]
-            assert all(before[i] == after[i] for i in exhausted)
+        earlier = [r for r in history if r.cycle < cycle]
+        before = openings(earlier)
+        opened = {r.image for r in history if r.cycle == cycle}
+        left = [i for i in by_image(world.rows) if i not in opened and has_room(world, earlier, i)]
+        if opened and left:
+            assert max(before[i] for i in opened) <= min(before[i] for i in left)

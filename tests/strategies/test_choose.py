@@ -145,6 +145,16 @@ def test_options_come_from_the_sections_an_entry_reads() -> None:
     assert entry["tau"] == 0.7 and entry["candidates"] == 3 and "sigma" not in entry
     assert "tau" not in resolve("mine", {"images": "random", "regions": "cluster"}, CONFIG)
     assert definition("clasp_pe")["beta_steps"] == CONFIG["cycles"]
+    assert not {"beta_steps", "strata_share"} & set(definition("pe"))
+    assert "earlier_centres" in definition("coreset")
+    for wrong in (
+        {"images": "uncertainty", "regions": "cluster", "earlier_centres": True},
+        {"images": "uncertainty", "regions": "decomp", "cap": 0.2},
+        {"pool": "spatial_features", "per_image": 1},
+        {"pool": "clasp", "beta": 1, "beta_steps": 3},
+    ):
+        with pytest.raises(ConfigError, match="is not read by its selectors"):
+            resolve("mine", wrong, CONFIG)
 
 
 def test_strategies_that_the_learner_cannot_serve_are_refused(
@@ -189,10 +199,23 @@ def test_duplicate_and_unknown_registrations_are_refused() -> None:
 
 def test_spread_keeps_the_total() -> None:
     budget = Budget(5, 3, (4, 4))
-    assert budget.spread(1) == [3] * 5
-    assert budget.spread(2) == [2] * 5 + [1] * 5
-    assert budget.spread(0.4) == [8, 7]
-    assert budget.spread(100) == [1] * 15
+    assert budget.spread(1, 9) == [3] * 5
+    assert budget.spread(2, 99) == [2] * 5 + [1] * 5
+    assert budget.spread(0.4, 99) == [8, 7]
+    assert budget.spread(100, 99) == [1] * 15
+    assert budget.spread(2, 4) == [4, 4, 4, 3]  # fewer images share the same total
+    assert budget.spread(1, 4) == [3] * 4
+
+
+@pytest.mark.parametrize("name", ["decomp", "cluster", "decomp_sparse", "uncertainty_pool"])
+def test_a_pool_with_fewer_images_than_the_budget(name: str) -> None:
+    world = World.make("2d", n=3)
+    choice = world.cycle(definition(name), [], 2, Budget(5, 2, (6, 7)))
+    whole = name in ("decomp_sparse", "uncertainty_pool")
+    assert len(choice.rows) == (10 if whole else 6)
+    assert [r for r in choice.reports if "6 of 10 regions placed" in r] == (
+        [] if whole else ["6 of 10 regions placed, 3 images are left"]
+    )
 
 
 def test_a_pool_wide_budget_has_as_many_pixels() -> None:
@@ -242,6 +265,33 @@ def test_without_penalty_spatial_is_the_most_uncertain_of_the_pool(weight: float
     plain = world.play(definition("uncertainty_pool"), 3, budget)
     spatial = world.play({**definition("spatial"), "penalty": weight}, 3, budget)
     assert (spatial == plain) == (weight == 0)
+
+
+def test_strides_follow_the_slice_axis() -> None:
+    row = PoolRow("a", "", "train", "", "", (20, 30, 9), 2)
+    assert Budget(1, 1, (6, 6), (3, 6, 6)).stride_in(row, [3, 1, 1]) == (1, 1, 3)
+    assert Budget(1, 1, (6, 6), (3, 6, 6)).stride_in(row, 2) == 2
+    world = World.make("3d", n=1)
+    name = world.rows[0].image
+    for held in (world.maps, world.uncertainty):
+        held[name] = np.ascontiguousarray(np.moveaxis(held[name], 0, 2))
+    world.rows = [replace(world.rows[0], shape=world.maps[name].shape, axis=2)]
+    entry = {**definition("clasp_pe"), "stride": [3, 1, 1]}
+    rows = world.cycle(entry, [], 2, Budget(6, 4, (4, 5), (2, 4, 5))).rows
+    assert {r.region.size for r in rows} == {(4, 5, 2)}
+    assert {r.x % 3 for r in rows} == {0} and {r.z % 3 for r in rows} != {0}
+
+
+def test_core_set_can_keep_away_from_earlier_labels() -> None:
+    world, budget = World.make("roi"), Budget(3, 2, (1, 1))
+    query = world.query(definition("coreset"), [], 2, budget)
+    rows = query.candidates.rows
+    far = next(i for i, r in enumerate(rows) if r.image != rows[0].image)
+    features = np.zeros((len(rows), 2), np.float32)
+    features[far] = 5  # the only candidate that lies far from what was annotated
+    held = replace(query.candidates, features=features, annotated=np.zeros((3, 2), np.float32))
+    first = choose(replace(query, candidates=held)).rows[0]
+    assert (first.image, first.roi) == (rows[far].image, rows[far].roi)
 
 
 def test_patches_in_reserve_fill_what_the_strata_leave() -> None:

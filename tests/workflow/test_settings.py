@@ -38,6 +38,9 @@ def load(dataset: str = "cityscapes_mini", **changes: Any) -> dict[str, Any]:
     return load_settings(config(dataset, **changes), ROOT)
 
 
+EVERY_CLASS_0 = dict.fromkeys(config()["classes"], 0)
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -148,6 +151,11 @@ def test_every_dataset_resolves_and_again_from_its_own_result(dataset: str, tmp_
         ({"decomp": {"tau": 0.6}}, "tau 0.6"),
         ({"background": 19}, "background 19"),
         ({"patch": "4x8x8"}, "patch [4, 8, 8] has 3 sides; task '2d' takes 2"),
+        ({"decomp": {"emphasis": EVERY_CLASS_0}}, "emphasis is 0 for every class"),
+        ({"strategies": "pe", "clasp": {"stride": [1, 2, 2]}}, "3 numbers; allowed: one, or 2"),
+        ({"clasp": {"beta": 1e10}}, "clasp.beta"),
+        ({"spatial": {"sigma": 1e-7}}, "spatial.sigma"),
+        ({"footprint": "annulus", "region": "1x1"}, "region [1, 1]: hole is 0.5"),
         ({"footprint": "circle"}, "'square', 'disc', 'annulus'"),
         ({"initial": "nnactive", "footprint": "disc"}, "footprint 'disc' is for windows"),
         ({"initial": "nnActive"}, "'random', 'nnactive'"),
@@ -196,6 +204,18 @@ def test_an_ablation_is_three_lines(tmp_path: Path) -> None:
     assert (mine["images"], mine["regions"], mine["tau"]) == ("uncertainty", "decomp", 0.5)
 
 
+def test_a_wrong_option_is_refused_for_all_strategies_too() -> None:
+    with pytest.raises(ConfigError, match=r"tau 0\.6 is not among"):
+        load(strategies="all", decomp={"tau": 0.6})
+
+
+def test_more_cycles_are_refused_only_where_the_noise_has_a_schedule(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    names = "pe,clasp_pe_beta_1,clasp_pe_no_noise,power_pe,random"
+    save_settings(load(strategies=names, cycles=3), file)
+    guard_science(load(strategies=names, cycles=5), file)
+
+
 def test_all_strategies_are_those_that_can_run_here() -> None:
     street, kidney = load(strategies="all"), load("kits23_mini", strategies="all")
     assert "spatial" in street["strategies"] and "bald" not in street["strategies"]
@@ -222,7 +242,10 @@ def test_the_schedule_of_the_noise_is_part_of_a_run(tmp_path: Path) -> None:
         ("mine: {images: decomp, regions: decomp, pool: clasp}", "or `pool` alone"),
         ("mine: {pool: clasp, beta: 0}", "mine.beta"),
         ("mine: {images: decomp, regions: decmp}", "did you mean 'decomp'"),
-        ("mine: {images: decomp, regions: decomp, tua: 1}", "unknown key 'mine.tua'"),
+        (
+            "mine: {images: decomp, regions: decomp, tua: 1}",
+            "option 'tua' is not read by its selectors; did you mean 'tau'",
+        ),
         ("mine: {images: decomp, regions: decomp, tau: 0.6}", "tau 0.6"),
         ("mine: {images: decomp, regions: decomp, emphasis: {x: 1}}", "class 'x'"),
         ("initial: {images: decomp, regions: decomp}", "initial"),

@@ -191,6 +191,14 @@ class Convnet:
         (values,) = inference.roi_outputs(self._load(model, settings), layout, rows, "features")
         return unit_length(values) if unit else values
 
+    def residuals_rois(
+        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Return p - onehot(argmax p) of RoIs, (M, C) float32, first member as ``embed_rois``."""
+        (logits,) = inference.roi_outputs(self._load(model, settings), layout, rows, "forward")
+        p = torch.from_numpy(logits).softmax(1)
+        return (p - torch.nn.functional.one_hot(p.argmax(1), p.shape[1])).numpy()
+
     def residuals(
         self,
         model: Path,

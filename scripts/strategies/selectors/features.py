@@ -32,7 +32,7 @@ def cluster(candidates: Candidates, n: int, per_image: int, rng: np.random.Gener
     return _choose(candidates, n, per_image, rng, "cluster")
 
 
-@register_batch("coreset")
+@register_batch("coreset", options=frozenset({"earlier_centres"}))
 def coreset(candidates: Candidates, n: int, per_image: int, rng: np.random.Generator) -> list[int]:
     """k-centre greedy (DIVERS core-set)."""
     return _choose(candidates, n, per_image, rng, "coreset")

@@ -26,7 +26,7 @@ def uncertain_images(state: PoolState, options: dict[str, Any]) -> np.ndarray:
     return state.uncertainty
 
 
-@register_images("decomp", options=frozenset({"decomp"}))
+@register_images("decomp", options=frozenset({"tau", "cap", "score", "equal_weights", "emphasis"}))
 def decomp_images(state: PoolState, options: dict[str, Any]) -> np.ndarray:
     """Capped, weighted class counts (DECOMP, Eq. 3)."""
     from decomp_core import decomp_image_scores

@@ -17,7 +17,19 @@ def _needs(options: dict[str, Any]) -> frozenset[str]:
     "clasp",
     needs=frozenset({"patches"}),
     tasks=frozenset({"2d", "3d"}),
-    options=frozenset({"clasp"}),
+    options=frozenset(
+        {
+            "strata",
+            "strata_share",
+            "measure",
+            "beta",
+            "beta_first",
+            "beta_last",
+            "beta_steps",
+            "patches_per_image",
+            "stride",
+        }
+    ),
     by_class=True,
     more_needs=_needs,
 )
@@ -30,5 +42,5 @@ def clasp(task: PoolTask) -> Places:
     for row in query.patches:
         found[row.image][row.order].append(row.region)
     classes = query.foreground if options["strata"] else []
-    quotas = clasp_quotas(task.n, classes, options["strata_share"], query.rng())
+    quotas = clasp_quotas(task.n, classes, options.get("strata_share", 0), query.rng())
     return clasp_merge(found, task.n, quotas)

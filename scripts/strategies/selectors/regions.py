@@ -45,7 +45,7 @@ def uncertain(task: RegionTask, rng: np.random.Generator) -> list[Region] | list
     "decomp",
     needs=frozenset({"statistics", "labels"}),
     by_class=True,
-    options=frozenset({"decomp"}),
+    options=frozenset({"tau", "emphasis", "min_slice_gap"}),
 )
 def decomp(task: RegionTask, rng: np.random.Generator) -> list[Region] | list[int]:
     """Draw a class, take the region richest in it, again and again (DECOMP, Sec. 3.2.3)."""

@@ -32,14 +32,14 @@ def uncertain(task: PoolTask) -> Places:
         for record in task.records()
         for i in task.free_rois(record.image)
     ]
-    return [(image, i) for _, image, i in sorted(found)[: task.n]]
+    return [(image, (i, -score)) for score, image, i in sorted(found)[: task.n]]
 
 
 @register_pool(
     "spatial",
     needs=frozenset({"uncertainty"}),
     tasks=frozenset({"2d"}),
-    options=frozenset({"spatial"}),
+    options=frozenset({"penalty", "sigma"}),
     note=OURS,
 )
 def spatial(task: PoolTask) -> Places:
@@ -54,7 +54,7 @@ def spatial(task: PoolTask) -> Places:
     "spatial_features",
     needs=frozenset({"uncertainty", "features"}),
     tasks=frozenset({"2d"}),
-    options=frozenset({"spatial", "features"}),
+    options=frozenset({"penalty", "sigma"}),
     note=OURS,
 )
 def spatial_features(task: PoolTask) -> Places:
