@@ -10,7 +10,7 @@ from ..registry import register_regions
 from ..state import RegionTask
 
 
-@register_regions("rare", needs=frozenset({"statistics", "labels"}))
+@register_regions("rare", needs=frozenset({"labels"}), options={"floor": 1.0})
 def rare(task: RegionTask, rng: np.random.Generator) -> list[Region] | list[int]:
     """Take the windows that hold most pixels of rarely predicted classes; RoIs at random.
 
@@ -18,6 +18,6 @@ def rare(task: RegionTask, rng: np.random.Generator) -> list[Region] | list[int]
     """
     if len(task.image_shape) == 1:  # RoIs: return positions that are not in task.taken
         return random_rois(task.image_shape[0], task.n, rng, task.taken)
-    share = np.bincount(task.record.labels.ravel(), minlength=len(task.weights)) + 1.0
-    rarity = (1 / share)[task.record.labels]
-    return uncertain_regions(rarity, task.n, task.shape, taken=task.taken, axis=task.axis)
+    labels = task.record.labels
+    rarity = 1 / (np.bincount(labels.ravel()) + task.options["floor"])
+    return uncertain_regions(rarity[labels], task.n, task.shape, taken=task.taken, axis=task.axis)
