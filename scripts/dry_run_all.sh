@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Plans a run of every dataset of config/datasets, in the environment of this checkout. Nothing is
+# Plans a run of every strategy on every dataset of config/datasets, in the environment of this checkout. Nothing is
 # computed; an empty folder stands in for the data, which no rule reads while it is planned.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -16,7 +16,7 @@ if [ ${#configs[@]} -eq 0 ]; then
 fi
 for config in "${configs[@]}"; do
     dataset=$(basename "$config" .yaml)
-    words=(dataset="$dataset" run="dry-run-$dataset")
+    words=(dataset="$dataset" run="dry-run-$dataset" strategies=all cycles=3)
     grep -q '^generate:' "$config" || words+=(data_root="$scratch")
     if "$python" -m snakemake --dry-run --quiet --profile profiles/local --config "${words[@]}" \
         >"$scratch/plan" 2>&1; then

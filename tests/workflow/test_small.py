@@ -85,6 +85,24 @@ def test_patches_are_revealed_and_trained_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_nested_classes_are_trained_decoded_and_chosen_from(tmp_path: Path) -> None:
+    run = make_run("kits23_mini", tmp_path)
+    nested = "nested: [[1, 2, 3], [2, 3], [2]], nested_order: [1, 3, 2]"
+    settings = {
+        "convnet": "{width: 4, depth: 2, " + nested + "}",
+        "uncertainty": "least_confidence",
+    }
+    run.run("--cores", "2", strategies="decomp,uncertainty,cluster", **settings)
+    results = run.folder / "results/tiny/2x3"
+    for strategy in ("decomp", "uncertainty", "cluster"):
+        metrics = json.loads((results / f"{strategy}/seed-0/cycle-002/metrics.json").read_text())
+        assert set(metrics["per_class"]) == {"kidney and masses", "masses", "tumour"}
+        assert metrics["costs"]["regions"] == 12
+    printed = run.run("-n", fails=True, strategies="clasp_pe", run="other", **settings)
+    assert "needs class probabilities that sum to 1" in printed and "Traceback" not in printed
+
+
+@pytest.mark.slow
 def test_discs_are_chosen_and_revealed(tmp_path: Path) -> None:
     run = make_run("cityscapes_mini", tmp_path)
     run.run("--cores", "2", strategies="decomp", footprint="disc", region="9x9")
