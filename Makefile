@@ -10,7 +10,7 @@ PROFILE ?= local
 ARGS ?=
 DEMO_ARGS ?= dataset=cityscapes_mini run=demo
 TEST_ARGS ?=
-PYTHON_FILES := decomp_core scripts tests
+PYTHON_FILES := decomp_core docs scripts tests
 
 export OMP_NUM_THREADS ?= 1
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Plans a run of every strategy on every dataset of config/datasets, in the environment of this checkout. Nothing is
-# computed; an empty folder stands in for the data, which no rule reads while it is planned.
+# Plans a run of every strategy on every dataset of config/datasets, in the environment of this
+# checkout. Nothing is computed; an empty folder stands in for the data, which no rule reads while it
+# is planned.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=.venv/bin/python
