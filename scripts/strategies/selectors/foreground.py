@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+
 from ..pool_wide import Places, PoolTask
 from ..registry import register_pool
 
 SIGHTED = "reads ground truth"
 
 
+def _pool(task: PoolTask) -> tuple[list[str], Callable[[int], np.ndarray], list, list]:
+    """Return the images, how the truth of the i-th is opened, their shapes and patch sizes."""
+    images = list(task.rows)
+    rows = [task.rows[image] for image in images]
+
+    def truth_of(i: int) -> np.ndarray:
+        return task.query.truth(rows[i])
+
+    return images, truth_of, [row.shape for row in rows], [task.size(image) for image in images]
+
+
 def _draw(task: PoolTask, kind: str) -> Places:
     from decomp_core import random_foreground
     from decomp_core.foreground import CHANCES
 
-    images = list(task.rows)
+    images, truth_of, shapes, sizes = _pool(task)
+    taken = [task.taken(image) for image in images]
+    query = task.query
     picked = random_foreground(
-        lambda i: task.query.truth(task.rows[images[i]]),
-        [task.rows[image].shape for image in images],
-        task.n,
-        [task.size(image) for image in images],
-        task.query.foreground,
-        task.query.rng(),
-        [task.taken(image) for image in images],
-        CHANCES[kind],
+        truth_of, shapes, task.n, sizes, query.foreground, query.rng(), taken, CHANCES[kind]
     )
     return [(images[i], region) for i, region in picked]
 
@@ -33,15 +43,10 @@ def nnactive_start(task: PoolTask) -> Places:
     """Two patches at each label, the rest as ``random_fg33``: nnActive's starting set."""
     from decomp_core import starting_patches
 
-    images = list(task.rows)
+    images, truth_of, shapes, sizes = _pool(task)
+    query = task.query
     picked = starting_patches(
-        lambda i: task.query.truth(task.rows[images[i]]),
-        [task.rows[image].shape for image in images],
-        task.n,
-        [task.size(image) for image in images],
-        len(task.query.classes),
-        task.query.background,
-        task.query.rng(),
+        truth_of, shapes, task.n, sizes, len(query.classes), query.background, query.rng()
     )
     return [(images[i], region) for i, region in picked]
 
