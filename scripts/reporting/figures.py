@@ -33,8 +33,8 @@ from .style import (
     strategy_styles,
 )
 
-# A t-interval of two seeds is twelve standard errors wide: it says nothing and hides the curves.
-ENOUGH = 3
+# A t-interval of three seeds is four standard errors each way: it says nothing and hides the curves.
+ENOUGH = 5
 # Bands of more strategies than this cover each other and the lines.
 MOST_BANDS = 6
 # Legends, in font sizes: width of a character, of a handle with its padding, height of a line.

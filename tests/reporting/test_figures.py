@@ -162,9 +162,9 @@ def _many(write_metrics: WriteMetrics, tmp_path: Path, strategies: int, seeds: i
 @pytest.mark.parametrize(
     ("strategies", "seeds", "says", "areas", "points"),
     [
-        (6, 3, "95 % interval over seeds", 6, 0),
-        (7, 3, "bands left out: 7 strategies", 0, 0),
-        (6, 2, None, 0, 12),
+        (6, 5, "95 % interval over seeds", 6, 0),
+        (7, 5, "bands left out: 7 strategies", 0, 0),
+        (6, 4, None, 0, 24),
         (7, 2, "points of single seeds left out: 7 strategies", 0, 0),
         (7, 1, None, 0, 0),
     ],
