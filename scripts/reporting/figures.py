@@ -33,7 +33,7 @@ from .style import (
     strategy_styles,
 )
 
-# A t-interval of three seeds is four standard errors each way: it says nothing and hides the curves.
+# A t-interval of three seeds is four standard errors each way and hides the curves.
 ENOUGH = 5
 # Bands of more strategies than this cover each other and the lines.
 MOST_BANDS = 6
