@@ -17,6 +17,7 @@ def rare(task: RegionTask, rng: np.random.Generator) -> list[Region] | list[int]
     An example that works: replace what follows by your own choice.
     """
     if len(task.image_shape) == 1:  # RoIs: return positions that are not in task.taken
+        # (their probabilities, where `labels` is needed: task.record.probabilities)
         return random_rois(task.image_shape[0], task.n, rng, task.taken)
     labels = task.record.labels
     rarity = 1 / (np.bincount(labels.ravel()) + task.options["floor"])

@@ -68,7 +68,8 @@ def resolve(name: str, entry: dict[str, Any], settings: dict[str, Any]) -> dict[
             )
     if definition.get("beta_steps", 0) is None:
         definition["beta_steps"] = settings["cycles"]
-    return definition
+    # Snakemake compares params by their text: the order must be the same in every process.
+    return dict(sorted(definition.items()))
 
 
 def _default(key: str, value: Any, settings: dict[str, Any]) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +22,7 @@ from strategies.selectors.images import decomp_images
 from strategies.state import PoolState
 from strategies.weights import class_weights
 
-from .contract import CONFIG, ENTRIES, World, definition
+from .contract import CONFIG, ENTRIES, ROOT, World, definition
 
 
 def state(
@@ -155,6 +158,23 @@ def test_options_come_from_the_sections_an_entry_reads() -> None:
     ):
         with pytest.raises(ConfigError, match="is not read by its selectors"):
             resolve("mine", wrong, CONFIG)
+
+
+def test_definitions_read_the_same_in_every_process() -> None:
+    """Otherwise Snakemake sees other params and selects, and trains, everything again."""
+    code = "from tests.strategies.contract import ENTRIES, definition\n"
+    code += "print({name: definition(name) for name in ENTRIES})"
+    path = f"{ROOT}:{ROOT / 'scripts'}"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": str(seed)},
+        ).stdout
+        for seed in range(4)
+    }
+    assert len(found) == 1
 
 
 def test_strategies_that_the_learner_cannot_serve_are_refused(
