@@ -55,6 +55,7 @@ def resolve(name: str, entry: dict[str, Any], settings: dict[str, Any]) -> dict[
     read: dict[str, Any] = {} if "pool" in entry else {"spread": 1}
     for part in parts_of(entry):
         read |= {key: _default(key, value, settings) for key, value in part.options.items()}
+        _check_types(name, entry, part)
     definition = {**read, **entry}
     for key in _unread(definition):
         read.pop(key, None)
@@ -70,6 +71,20 @@ def resolve(name: str, entry: dict[str, Any], settings: dict[str, Any]) -> dict[
         definition["beta_steps"] = settings["cycles"]
     # Snakemake compares params by their text: the order must be the same in every process.
     return dict(sorted(definition.items()))
+
+
+def _check_types(name: str, entry: dict[str, Any], part: Selector) -> None:
+    """Refuse values of another type than the default declared with a selector."""
+    for key, default in part.options.items():
+        if default is None or key not in entry:  # the schema knows the options of config.yaml
+            continue
+        kind = type(default)
+        allowed = (int, float) if kind is float else kind
+        if not isinstance(entry[key], allowed) or isinstance(entry[key], bool) != (kind is bool):
+            raise ConfigError(
+                f"strategy {name!r}: {key} is {entry[key]!r}; allowed: {kind.__name__}, "
+                f"such as {default!r}"
+            )
 
 
 def _default(key: str, value: Any, settings: dict[str, Any]) -> Any:

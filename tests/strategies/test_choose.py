@@ -14,10 +14,10 @@ from decomp_core import footprint
 from glue.errors import ConfigError
 from glue.tables import PoolRow
 from learners import LEARNERS
-from strategies import check_definition, needs_of, note_of, resolve
+from strategies import REGION_SELECTORS, check_definition, needs_of, note_of, resolve
 from strategies.budget import Budget
 from strategies.choose import choose
-from strategies.registry import register_images
+from strategies.registry import register_images, register_regions
 from strategies.selectors.images import decomp_images
 from strategies.state import PoolState
 from strategies.weights import class_weights
@@ -215,6 +215,24 @@ def test_duplicate_and_unknown_registrations_are_refused() -> None:
         register_images("decomp")(lambda state, options: state.uncertainty)
     with pytest.raises(ValueError, match=r"needs \['lables'\]; allowed"):
         register_images("mine", needs=frozenset({"lables"}))
+
+
+@pytest.mark.parametrize(("floor", "good"), [(2, True), (0.5, True), ("two", False), (True, False)])
+def test_options_declared_with_a_selector(
+    floor: object, good: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(REGION_SELECTORS, "mine", raising=False)
+    register_regions("mine", options={"floor": 1.0})(lambda task, rng: [])
+    try:
+        entry = {"images": "random", "regions": "mine"}
+        assert resolve("mine", entry, CONFIG)["floor"] == 1.0
+        if good:
+            assert resolve("mine", {**entry, "floor": floor}, CONFIG)["floor"] == floor
+        else:
+            with pytest.raises(ConfigError, match=r"floor is .*; allowed: float, such as 1\.0"):
+                resolve("mine", {**entry, "floor": floor}, CONFIG)
+    finally:
+        REGION_SELECTORS.pop("mine")
 
 
 def test_spread_keeps_the_total() -> None:
