@@ -11,17 +11,17 @@ import yaml
 
 from glue.errors import ConfigError, nearest
 from glue.files import write_text
+from strategies.registry import SECTIONS
 
 # Keys whose change leaves every finished result valid. The options of strategies are compared as
 # part of the definitions that read them.
-OPTIONS = ("decomp", "features", "clasp", "spatial")
 NOT_SCIENCE = (
-    "strategies", "references", "seeds", "cycles", "budget", "report", "class_colours", *OPTIONS,
+    "strategies", "references", "seeds", "cycles", "budget", "report", "class_colours", *SECTIONS,
 )  # fmt: skip
 
 # Sections whose values are typed, and the options of layouts that are no text.
 TYPED = (
-    *OPTIONS, "convnet", "report", "split", "random_centres",
+    *SECTIONS, "convnet", "report", "split", "random_centres",
     "groups", "generate", "region", "patch", "thresholds", "background",
 )  # fmt: skip
 TYPED_OPTIONS = ("downsample", "void", "channel", "check_counts")
