@@ -129,15 +129,12 @@ def clasp_candidates(
     probabilities = _softmax(probabilities)
     shape = probabilities.shape[1:]
     patch, strides = box("patch", patch, shape), steps(stride, len(shape))
-    n = checks.integer("n", n, 0)
+    n, rng = checks.integer("n", n, 0), checks.generator(rng)
     classes = class_list(classes, len(probabilities))
-    rng = checks.generator(rng)
     beta = None if beta is None else checks.real("beta", beta, *_BETAS)
     caps = _caps(classes, checks.real("share", share, 0, 1), per_image)
     free = free_positions(shape, patch, taken, strides)
-    amount = _amount(probabilities, uncertainty)
-    # a seed per map: one map at a time in any order, and the same noise
-    seeds = dict(zip(caps, rng.integers(2**63, size=len(caps)).tolist(), strict=True))
+    amount, seeds = _amount(probabilities, uncertainty), _seeds(caps, rng)
 
     def picks_of(cls: int | None) -> Iterator[Region]:
         values = amount if cls is None else amount * probabilities[cls]
@@ -145,6 +142,12 @@ def clasp_candidates(
         return _picks(scores, free, patch, strides, cls)
 
     return _stratified(picks_of, caps, rng.permutation(classes).astype(int).tolist(), n)
+
+
+def _seeds(maps: Iterable[int | None], rng: np.random.Generator) -> dict[int | None, int]:
+    """A seed per map: one map at a time in any order, and the same noise."""
+    maps = list(maps)
+    return dict(zip(maps, rng.integers(2**63, size=len(maps)).tolist(), strict=True))
 
 
 def _stratified(

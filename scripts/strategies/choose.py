@@ -10,6 +10,7 @@ from decomp_core import Region, rotate_images, uncertain_regions, uncertain_rois
 from glue.records import Record
 from glue.tables import RegionRow
 
+from .budget import kind_of
 from .definitions import needs_of
 from .pool_wide import check_rois, choose_pool_wide, propose_pool_wide, roi_row
 from .query import Choice, Query
@@ -65,9 +66,8 @@ def _most_uncertain(
         ]
     window, note = query.budget.window_in(row)
     reports += [note] if note else []
-    kind = "window" if row.axis is None else "slice_window"
     found = uncertain_regions(record.uncertainty, n, window, taken=taken, axis=row.axis)
-    return [RegionRow.of(query.cycle, image, kind, r, 0) for r in found]
+    return [RegionRow.of(query.cycle, image, kind_of(row, r.size), r, 0) for r in found]
 
 
 def _open_images(query: Query) -> tuple[np.ndarray, dict[str, int]]:
@@ -140,9 +140,8 @@ def _choose_in(
         record, row.shape, row.axis, query.budget.shape_of(window), tuple(taken), n, weights,
         lambda: query.centres(row), query.definition,
     )  # fmt: skip
-    kind = "window" if row.axis is None else "slice_window"
     regions: list[Region] = selector.run(task, rng)
-    return [RegionRow.of(query.cycle, image, kind, r, 0) for r in regions]
+    return [RegionRow.of(query.cycle, image, kind_of(row, r.size), r, 0) for r in regions]
 
 
 def _named_roi(

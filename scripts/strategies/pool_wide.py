@@ -106,9 +106,9 @@ def roi_row(
 
 def propose_pool_wide(query: Query) -> Choice:
     """Return the most uncertain regions of the pool, ``candidates`` times as many as asked for."""
-    n = query.definition["candidates"] * query.budget.total(query.task)
-    places = POOL_SELECTORS["uncertainty"].run(PoolTask(query, n))
-    rows = [_row(query, PoolTask(query, n), image, place) for image, place in places]
+    task = PoolTask(query, query.definition["candidates"] * query.budget.total(query.task))
+    places = POOL_SELECTORS["uncertainty"].run(task)
+    rows = [_row(query, task, image, place) for image, place in places]
     return Choice([replace(r, order=i) for i, r in enumerate(rows)], [])
 
 
