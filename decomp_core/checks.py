@@ -125,3 +125,16 @@ def indices(taken: Any, stop: int) -> np.ndarray:
     for number, value in enumerate(taken):
         mask[integer(f"taken[{number}]", value, 0, stop - 1)] = True
     return mask
+
+
+def class_list(classes: Iterable[int], stop: int) -> list[int]:
+    """Return ``classes`` in ascending order.
+
+    Raises:
+        ValueError: a value outside 0 to ``stop`` - 1, or one that comes twice.
+    """
+    given = enumerate(classes)
+    found = sorted(integer(f"classes[{i}]", cls, 0, stop - 1) for i, cls in given)
+    if len(set(found)) < len(found):
+        raise ValueError(f"classes is {found}; it must hold every class once")
+    return found

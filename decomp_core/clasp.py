@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import checks
-from .foreground import class_list
 from .patches import Stride, box, box_means, free_positions, overlapping, steps
 from .region import Region
 
@@ -69,7 +68,7 @@ def clasp_quotas(
     {1: 4, 2: 4, 3: 5, None: 7}
     """
     n = checks.integer("n", n, 0)
-    classes = class_list(classes, checks.UNKNOWN)
+    classes = checks.class_list(classes, checks.UNKNOWN)
     share = checks.real("share", share, 0, 1)
     rng = checks.generator(rng)
     if not classes:
@@ -130,7 +129,7 @@ def clasp_candidates(
     shape = probabilities.shape[1:]
     patch, strides = box("patch", patch, shape), steps(stride, len(shape))
     n, rng = checks.integer("n", n, 0), checks.generator(rng)
-    classes = class_list(classes, len(probabilities))
+    classes = checks.class_list(classes, len(probabilities))
     beta = None if beta is None else checks.real("beta", beta, *_BETAS)
     caps = _caps(classes, checks.real("share", share, 0, 1), per_image)
     free = free_positions(shape, patch, taken, strides)
@@ -186,7 +185,7 @@ def clasp_merge(
         ValueError: a value out of range, or a region without a score.
     """
     n = checks.integer("n", n, 0)
-    order = class_list((cls for cls in quotas if cls is not None), checks.UNKNOWN)
+    order = checks.class_list((cls for cls in quotas if cls is not None), checks.UNKNOWN)
     quotas = {cls: checks.integer(f"quotas[{cls!r}]", q, 0) for cls, q in quotas.items()}
     candidates = _ranked(found, 0)
     chosen: dict[tuple[Any, ...], tuple[K, Region]] = {}

@@ -65,7 +65,7 @@ def foreground_region(
     """
     truth = _truth("truth", truth)
     patch = box("patch", patch, truth.shape)
-    classes = class_list(classes, checks.UNKNOWN)
+    classes = checks.class_list(classes, checks.UNKNOWN)
     chances = _weights(chances)
     rng = checks.generator(rng)
     free = free_positions(truth.shape, patch, taken)
@@ -105,7 +105,7 @@ def random_foreground(
     """
     shapes, patches = _sizes(shapes, patches)
     n = checks.integer("n", n, 0)
-    classes = class_list(classes, checks.UNKNOWN)
+    classes = checks.class_list(classes, checks.UNKNOWN)
     rng = checks.generator(rng)
     chances = _weights(chances)
     if len(taken) != len(shapes):
@@ -188,19 +188,6 @@ def starting_patches(
     return chosen + random_foreground(
         truth_of, shapes, rest, patches, classes, rng, used, CHANCES["fg33"]
     )
-
-
-def class_list(classes: Iterable[int], stop: int) -> list[int]:
-    """Return ``classes`` in ascending order.
-
-    Raises:
-        ValueError: a value outside 0 to ``stop`` - 1, or one that comes twice.
-    """
-    given = enumerate(classes)
-    found = sorted(checks.integer(f"classes[{i}]", cls, 0, stop - 1) for i, cls in given)
-    if len(set(found)) < len(found):
-        raise ValueError(f"classes is {found}; it must hold every class once")
-    return found
 
 
 def _draw_patch(
