@@ -6,6 +6,7 @@ Out: results/{run}/config.yaml, the resolved configuration of the run.
 
 import shutil
 
+from launching.submissions import job_minutes, submission_of
 from settings import guard_science, load_settings, save_settings
 from strategies import needs_of, note_of
 
@@ -74,6 +75,16 @@ def predictions_of(folder):
 def reads_predictions(strategy):
     """Whether a strategy selects from what `predict` writes."""
     return bool(needs_of(S["definitions"][strategy]) & {"statistics", "labels", "uncertainty"})
+
+
+def submission(rule):
+    """Return a group function: the jobs that go to a cluster together."""
+    return lambda wildcards: submission_of(S, rule, wildcards)
+
+
+def minutes(rule):
+    """Return a resource function: the run time to ask for, more at each retry."""
+    return lambda wildcards, attempt: job_minutes(S, rule, attempt)
 
 
 def start_run():

@@ -17,11 +17,14 @@ rule evaluate:
         metrics=f"{CYCLE}/metrics.json",
     log:
         f"{CYCLE}/evaluate.log".replace("results/", "logs/", 1),
+    group:
+        submission("evaluate")
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         gpu=1,
+        runtime=minutes("evaluate"),
     params:
         learner=S["learner"],
         layout=LAYOUT,
@@ -42,6 +45,11 @@ use rule evaluate as evaluate_reference with:
         metrics=f"{REFERENCE}/metrics.json",
     log:
         f"{REFERENCE}/evaluate.log".replace("results/", "logs/", 1),
+    group:
+        submission("evaluate_reference")
+    resources:
+        gpu=1,
+        runtime=minutes("evaluate_reference"),
     params:
         learner=S["learner"],
         layout=LAYOUT,

@@ -13,8 +13,12 @@ rule generate_data:
         "logs/data/{dataset}.log",
     wildcard_constraints:
         dataset=S["generate"]["name"] if S["generate"] else "(?!)",
+    group:
+        "prepare"
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("generate_data"),
     params:
         name=lambda w: w.dataset,
         root=lambda w, output: str(Path(output[0]).parent),
@@ -31,8 +35,12 @@ rule index_pool:
         pool="results/{run}/pool.csv",
     log:
         "logs/{run}/index_pool.log",
+    group:
+        "prepare"
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("index_pool"),
     params:
         root=lambda w: S["data_root"],
         layout=LAYOUT,
@@ -47,8 +55,12 @@ rule split_pool:
         pool=POOL,
     log:
         "logs/{run}/pools/seed-{seed}.log",
+    group:
+        "prepare"
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("split_pool"),
     params:
         split=S["split"],
     script:
@@ -62,8 +74,12 @@ rule count_truth:
         truth="results/{run}/truth.json",
     log:
         "logs/{run}/count_truth.log",
+    group:
+        "prepare"
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("count_truth"),
     params:
         layout=LAYOUT,
     script:

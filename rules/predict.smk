@@ -19,11 +19,14 @@ rule predict:
         f"{CYCLE}/predict-{{shard}}.tsv".replace("results/", "benchmarks/", 1)
     wildcard_constraints:
         strategy="(?!initial/)[a-z][a-z0-9_]*",
+    group:
+        submission("predict")
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         gpu=1,
+        runtime=minutes("predict"),
     params:
         learner=S["learner"],
         layout=LAYOUT,
@@ -41,6 +44,11 @@ use rule predict as predict_initial with:
         predictions=f"{CYCLE}/predictions/{{shard}}-of-{S['shards']}.zip",
     wildcard_constraints:
         strategy="initial",
+    group:
+        submission("predict_initial")
+    resources:
+        gpu=1,
+        runtime=minutes("predict_initial"),
     params:
         learner=S["learner"],
         layout=LAYOUT,
@@ -58,8 +66,12 @@ rule score_images:
         images=f"{CYCLE}/images.csv",
     log:
         f"{CYCLE}/score_images.log".replace("results/", "logs/", 1),
+    group:
+        submission("score_images")
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("score_images"),
     params:
         classes=S["classes"],
         thresholds=S["thresholds"],

@@ -35,8 +35,12 @@ rule collect_curves:
         curves="results/{run}/curves.csv",
     log:
         "logs/{run}/collect_curves.log",
+    group:
+        "report"
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("collect_curves"),
     script:
         "../scripts/collect_curves.py"
 
@@ -49,8 +53,12 @@ rule plot_curves:
         pdf="results/{run}/report/curves-{budget}.pdf",
     log:
         "logs/{run}/report/curves-{budget}.log",
+    group:
+        "report"
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("plot_curves"),
     params:
         **FIGURE,
     script:
@@ -65,8 +73,12 @@ rule plot_per_class:
         pdf="results/{run}/report/classes-{budget}.pdf",
     log:
         "logs/{run}/report/classes-{budget}.log",
+    group:
+        "report"
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("plot_per_class"),
     params:
         **FIGURE,
     script:
@@ -81,8 +93,12 @@ rule tabulate_reach:
         md="results/{run}/report/reach.md",
     log:
         "logs/{run}/report/reach.log",
+    group:
+        "report"
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("tabulate_reach"),
     params:
         x=COST,
         share=S["report"]["share"],
@@ -99,8 +115,12 @@ rule tabulate_selection:
         md="results/{run}/report/selection.md",
     log:
         "logs/{run}/report/selection.log",
+    group:
+        "report"
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("tabulate_selection"),
     params:
         benchmarks=lambda w: f"benchmarks/{w.run}",
         predicted={name: reads_predictions(name) for name in S["strategies"]},
@@ -116,8 +136,12 @@ rule plot_overlays:
         png="results/{run}/report/regions-{budget}.png",
     log:
         "logs/{run}/report/regions-{budget}.log",
+    group:
+        "report"
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("plot_overlays"),
     params:
         strategies=S["strategies"],
         layout=LAYOUT,

@@ -15,8 +15,12 @@ rule reveal_labels:
         labels=f"{CYCLE}/labels.csv",
     log:
         f"{CYCLE}/reveal.log".replace("results/", "logs/", 1),
+    group:
+        submission("reveal_labels")
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("reveal_labels"),
     params:
         layout=LAYOUT,
         footprint=S["footprint"],
@@ -34,6 +38,8 @@ rule reveal_all:
         "logs/{run}/references/seed-{seed}/reveal.log",
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("reveal_all"),
     params:
         layout=LAYOUT,
     script:

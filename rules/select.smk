@@ -18,8 +18,12 @@ rule select_initial:
     wildcard_constraints:
         strategy="initial",
         cycle="001",
+    group:
+        submission("select_initial")
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("select_initial"),
     params:
         initial=S["initial"],
         layout=LAYOUT,
@@ -47,8 +51,12 @@ rule propose_regions:
         f"{CYCLE}/propose.tsv".replace("results/", "benchmarks/", 1)
     wildcard_constraints:
         **LATER,
+    group:
+        submission("propose_regions")
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("propose_regions"),
     params:
         science=selection,
     script:
@@ -69,11 +77,14 @@ rule embed_regions:
         f"{CYCLE}/embed.tsv".replace("results/", "benchmarks/", 1)
     wildcard_constraints:
         **LATER,
+    group:
+        submission("embed_regions")
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         gpu=1,
+        runtime=minutes("embed_regions"),
     params:
         learner=S["learner"],
         layout=LAYOUT,
@@ -96,11 +107,14 @@ rule propose_patches:
         f"{CYCLE}/patches-{{shard}}.tsv".replace("results/", "benchmarks/", 1)
     wildcard_constraints:
         **LATER,
+    group:
+        submission("propose_patches")
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         gpu=1,
+        runtime=minutes("propose_patches"),
     params:
         learner=S["learner"],
         settings=SCIENCE["settings"],
@@ -129,8 +143,12 @@ rule select_regions:
         f"{CYCLE}/select.tsv".replace("results/", "benchmarks/", 1)
     wildcard_constraints:
         **LATER,
+    group:
+        submission("select_regions")
     conda:
         ENVIRONMENT
+    resources:
+        runtime=minutes("select_regions"),
     params:
         science=selection,
     script:

@@ -18,11 +18,14 @@ rule train:
         f"{CYCLE}/train.log".replace("results/", "logs/", 1),
     benchmark:
         f"{CYCLE}/train.tsv".replace("results/", "benchmarks/", 1)
+    group:
+        submission("train")
     conda:
         ENVIRONMENT
     threads: 1
     resources:
         gpu=1,
+        runtime=minutes("train"),
     params:
         learner=S["learner"],
         layout=LAYOUT,
@@ -46,6 +49,11 @@ use rule train as train_reference with:
         f"{REFERENCE}/train.log".replace("results/", "logs/", 1),
     benchmark:
         f"{REFERENCE}/train.tsv".replace("results/", "benchmarks/", 1)
+    group:
+        submission("train_reference")
+    resources:
+        gpu=1,
+        runtime=minutes("train_reference"),
     params:
         learner=S["learner"],
         layout=LAYOUT,

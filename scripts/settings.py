@@ -11,18 +11,20 @@ import yaml
 
 from glue.errors import ConfigError, nearest
 from glue.files import write_text
+from launching.submissions import group_minutes, longest_chain
 from strategies.registry import SECTIONS
 
 # Keys whose change leaves every finished result valid. The options of strategies are compared as
 # part of the definitions that read them.
 NOT_SCIENCE = (
-    "strategies", "references", "seeds", "cycles", "budget", "report", "class_colours", *SECTIONS,
+    "strategies", "references", "seeds", "cycles", "budget", "report", "class_colours",
+    "chain", "minutes", "max_minutes", *SECTIONS,
 )  # fmt: skip
 
 # Sections whose values are typed, and the options of layouts that are no text.
 TYPED = (
     *SECTIONS, "convnet", "report", "split", "random_centres",
-    "groups", "generate", "region", "patch", "thresholds", "background",
+    "groups", "generate", "region", "patch", "thresholds", "background", "minutes",
 )  # fmt: skip
 TYPED_OPTIONS = ("downsample", "void", "channel", "check_counts")
 
@@ -67,7 +69,7 @@ def normalise(config: dict[str, Any]) -> dict[str, Any]:
         out["seeds"] = list(range(seeds))
     else:
         out["seeds"] = [_integer(s) for s in _listed(seeds)]
-    for key in ("cycles", "steps", "full_steps", "shards"):
+    for key in ("cycles", "steps", "full_steps", "shards", "chain", "max_minutes"):
         out[key] = _integer(out.get(key))
     for key in ("region", "patch"):
         if isinstance(out.get(key), str):
@@ -131,6 +133,7 @@ def load_settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
             )
     _check_data_root(settings)
     _check_consistency(settings)
+    _check_submissions(settings)
     settings["definitions"] = _definitions(settings, root / "config/strategies.yaml")
     return settings
 
@@ -259,6 +262,18 @@ def _check_consistency(settings: dict[str, Any]) -> None:
             f"uncertainty {settings['uncertainty']!r} is not what learner "
             f"{settings['learner']!r} gives{hint}; allowed: {', '.join(measures)}"
         )
+
+
+def _check_submissions(settings: dict[str, Any]) -> None:
+    most = settings["max_minutes"]
+    for kind, needed in group_minutes(settings).items():
+        if needed > most:
+            chain = longest_chain(settings)
+            advice = f"chain: {chain} fits" if kind == "cycles" and chain else "lower `minutes`"
+            raise ConfigError(
+                f"minutes: a submission of kind {kind!r} takes up to {needed} minutes (chain "
+                f"{settings['chain']}), more than max_minutes {most} grants; {advice}"
+            )
 
 
 def science(settings: dict[str, Any]) -> dict[str, Any]:
