@@ -1,27 +1,33 @@
-# make demo | test | run ARGS="dataset=... seeds=3" | lint | format | check | clean
+# make demo | test | run ARGS="dataset=... seeds=3" | status RUN=demo | lint | format | check | clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS ?= workflow,dev
+EXTRAS ?= workflow,slurm,dev
 PIP_ARGS ?=
+RUN ?=
 PROFILE ?= local
 ARGS ?=
+TAKEOVER ?=
 DEMO_ARGS ?= dataset=cityscapes_mini run=demo
 TEST_ARGS ?=
+SLURM_TESTS ?= slurm
 PYTHON_FILES := decomp_core docs scripts tests
 
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run compare test lint format check clean
+.PHONY: help venv demo run check-cluster status compare test test-slurm lint format check clean
 
 help:
 	@echo 'make demo                   a whole active-learning run on generated street images'
 	@echo 'make run ARGS="dataset=..." any run; see README.md'
+	@echo 'make check-cluster PROFILE=slurm ARGS="dataset=..."  what in a profile does not fit'
+	@echo 'make status RUN=demo        how far a run is, also while it goes on'
 	@echo 'make compare                every strategy on the three generated datasets'
 	@echo 'make test                   the test suite'
+	@echo 'make test-slurm             failures on a SLURM cluster of its own (root, Debian)'
 	@echo 'make lint | format          check, or mend, the style'
 	@echo 'make check                  what CI runs'
 	@echo 'make clean                  remove caches and build leftovers; results stay'
@@ -44,7 +50,14 @@ demo: $(STAMP)
 	@$(BIN)/python scripts/show_results.py demo
 
 run: $(STAMP)
-	@$(BIN)/python scripts/launch.py --profile profiles/$(PROFILE) -- $(ARGS)
+	@$(BIN)/python scripts/launch.py --profile profiles/$(PROFILE) \
+		$(if $(TAKEOVER),--takeover) -- $(ARGS)
+
+check-cluster: $(STAMP)
+	@$(BIN)/python scripts/check_cluster.py --profile profiles/$(PROFILE) -- $(ARGS)
+
+status: $(STAMP)
+	@$(BIN)/python scripts/show_status.py $(RUN)
 
 compare: $(STAMP)
 	@for task in 2d 3d roi; do \
@@ -54,7 +67,15 @@ compare: $(STAMP)
 	@for task in 2d 3d roi; do $(BIN)/python scripts/show_results.py compare-$$task; done
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 $(TEST_ARGS)
+	$(BIN)/python -m pytest -n 2 -m 'not slurm' $(TEST_ARGS)
+
+# Where SLURM cannot be installed, it says why and tests nothing.
+test-slurm: $(STAMP)
+	@if $(BIN)/python tests/slurm/cluster.py install; then \
+		$(BIN)/python -m pytest -m '$(SLURM_TESTS)' --durations=0 $(TEST_ARGS) tests/slurm; \
+	else \
+		echo 'no test on a cluster was run'; \
+	fi
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check $(PYTHON_FILES)

@@ -50,6 +50,10 @@ onstart:
     start_run()
 
 
+onerror:
+    tell_storage()
+
+
 rule all:
     default_target: True
     input:

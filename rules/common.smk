@@ -4,8 +4,6 @@ In: config/config.yaml, config/datasets/{dataset}.yaml, config/strategies.yaml, 
 Out: results/{run}/config.yaml, the resolved configuration of the run.
 """
 
-import shutil
-
 from launching.submissions import job_minutes, submission_of
 from settings import guard_science, load_settings, save_settings
 from strategies import needs_of, note_of
@@ -17,6 +15,8 @@ except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
 RUN = f"results/{S['run']}"
+PLACES = [Path(kind, S["run"]) for kind in ("results", "work", "logs", "benchmarks")]
+PLACES.append(Path(".snakemake"))
 SEED = "results/{run}/{budget}/{strategy}/seed-{seed}"
 CYCLE = f"{SEED}/cycle-{{cycle}}"
 REFERENCE = "results/{run}/references/{reference}/seed-{seed}"
@@ -88,27 +88,62 @@ def minutes(rule):
 
 
 def start_run():
-    """Refuse unusable data before the first job, then write the run's configuration."""
+    """Refuse unusable storage or data before the first job, then write the configuration."""
     from glue.checks import check_data
+    from glue.files import sweep
+    from launching.retrain import RetrainRefused, refuse_retraining
+    from glue.storage import StorageError, check_storage, explain
+    from launching.guard import guard_start
+    from launching.state import LaunchRefused
 
+    try:
+        guard_start(Path.cwd(), workflow.executor_plugin.name == "slurm")
+    except LaunchRefused as refusal:
+        raise WorkflowError(str(refusal)) from None
+    try:
+        if not workflow.touch:
+            refuse_retraining(workflow.dag)
+    except RetrainRefused as refusal:
+        raise WorkflowError(str(refusal)) from None
     file = Path(RUN, "config.yaml")
     try:
+        for folder in PLACES[:2]:
+            sweep(folder)
+        for warning in check_storage(PLACES):
+            logger.warning(warning)
         if S["generate"] is None and not Path(RUN, "pool.csv").exists():
             check_data(S["data_root"], LAYOUT, S["split"], S["seeds"])
-    except (DataError, ConfigError) as error:
+        save_settings(S, file)
+    except (DataError, ConfigError, StorageError) as error:
         raise WorkflowError(str(error)) from None
-    save_settings(S, file)
+    except OSError as error:
+        told = explain(error)
+        if told is None:
+            raise
+        raise WorkflowError(told) from None
+
+
+def tell_storage():
+    """Say after a failure what is wrong with the disk: Snakemake's own errors do not."""
+    from glue.storage import StorageError, check_storage
+
+    try:
+        for warning in check_storage(PLACES):
+            logger.warning(warning)
+    except StorageError as error:
+        logger.error(str(error))
 
 
 def clean_work():
-    """Drop the checkpoints of finished trainings; a killed one will resume from its own."""
-    work = Path("work", S["run"])
-    for model in list(work.glob("**/model")):
-        if Path("results", model.relative_to("work").parent, "training.json").exists():
-            shutil.rmtree(model, ignore_errors=True)
-    for folder in sorted(work.glob("**/"), reverse=True):
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+    """Drop the checkpoints of finished trainings; a killed one will resume from its own.
+
+    What killed jobs had begun to write goes as well.
+    """
+    from glue.files import sweep
+    from glue.kept import forget_finished
+
+    sweep(RUN)
+    forget_finished(Path("work", S["run"]))
 
 
 def warm_start(wildcards):
@@ -151,7 +186,8 @@ def metrics_files():
 
 def report_files():
     """Return what a run ends with."""
-    files = [f"{RUN}/curves.csv", f"{RUN}/report/reach.md", f"{RUN}/report/selection.md"]
+    tables = ("reach", "selection", "usage")
+    files = [f"{RUN}/curves.csv", *(f"{RUN}/report/{name}.md" for name in tables)]
     for budget in S["budget"]:
         for kind in ("curves", "classes", "regions"):
             files.append(f"{RUN}/report/{kind}-{budget}.png")

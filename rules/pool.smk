@@ -29,8 +29,7 @@ rule generate_data:
 
 rule index_pool:
     input:
-        # ancient: generated data are the same whenever they are made
-        ancient(f"data/{S['generate']['name']}/.complete") if S["generate"] else [],
+        f"data/{S['generate']['name']}/.complete" if S["generate"] else [],
     output:
         pool="results/{run}/pool.csv",
     log:

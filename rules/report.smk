@@ -128,6 +128,26 @@ rule tabulate_selection:
         "../scripts/tabulate_selection.py"
 
 
+rule tabulate_usage:
+    input:
+        curves="results/{run}/curves.csv",
+    output:
+        csv="results/{run}/report/usage.csv",
+        md="results/{run}/report/usage.md",
+    log:
+        "logs/{run}/report/usage.log",
+    group:
+        "report"
+    conda:
+        ENVIRONMENT
+    resources:
+        runtime=minutes("tabulate_usage"),
+    params:
+        benchmarks=lambda w: f"benchmarks/{w.run}",
+    script:
+        "../scripts/tabulate_usage.py"
+
+
 rule plot_overlays:
     input:
         pool=f"results/{{run}}/pools/seed-{S['seeds'][0]}.csv",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from glue.kept import hand_back, keep
 from glue.logs import log_to
 from glue.tables import PoolRow, RegionRow, read_pool, read_regions
 from layouts import get_layout
@@ -85,16 +86,18 @@ if __name__ == "__main__":
     smk = snakemake  # noqa: F821
     log_to(smk.log)
     p = smk.params
-    embed_regions(
-        Embedder(
-            get_learner(p.learner),
-            Path(smk.input.model),
-            get_layout(**p.layout),
-            read_pool(smk.input.pool, "train"),
-            p.settings,
-        ),
-        read_regions(smk.input.candidates),
-        read_regions(smk.input.history),
-        p.definition,
-        smk.output.features,
-    )
+    if not hand_back(smk):
+        embed_regions(
+            Embedder(
+                get_learner(p.learner),
+                Path(smk.input.model),
+                get_layout(**p.layout),
+                read_pool(smk.input.pool, "train"),
+                p.settings,
+            ),
+            read_regions(smk.input.candidates),
+            read_regions(smk.input.history),
+            p.definition,
+            smk.output.features,
+        )
+        keep(smk)

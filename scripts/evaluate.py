@@ -7,6 +7,7 @@ import numpy as np
 
 from glue.costs import annotation_costs
 from glue.files import read_json, write_json
+from glue.kept import hand_back, keep
 from glue.logs import log_to
 from glue.scores import score_images, score_rois, score_volumes
 from glue.tables import PoolRow, RegionRow, read_labels, read_pool, read_regions
@@ -77,16 +78,18 @@ if __name__ == "__main__":
     smk = snakemake  # noqa: F821
     log_to(smk.log)
     p = smk.params
-    evaluate(
-        smk.input.pool,
-        smk.input.model,
-        smk.input.labels,
-        smk.input.get("history"),
-        smk.input.truth,
-        smk.input.stats,
-        p.learner,
-        p.layout,
-        p.science,
-        p.about,
-        smk.output.metrics,
-    )
+    if not hand_back(smk):
+        evaluate(
+            smk.input.pool,
+            smk.input.model,
+            smk.input.labels,
+            smk.input.get("history"),
+            smk.input.truth,
+            smk.input.stats,
+            p.learner,
+            p.layout,
+            p.science,
+            p.about,
+            smk.output.metrics,
+        )
+        keep(smk)

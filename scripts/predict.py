@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from glue.kept import hand_back, keep
 from glue.logs import log_to
 from glue.pool import by_image, taken_of
 from glue.records import write_shard
@@ -38,15 +39,17 @@ if __name__ == "__main__":
     smk = snakemake  # noqa: F821
     log_to(smk.log)
     p = smk.params
-    predict(
-        smk.input.pool,
-        smk.input.history,
-        smk.input.model,
-        p.learner,
-        p.layout,
-        p.settings,
-        Request(frozenset(p.needs), tuple(p.thresholds), p.uncertainty),
-        int(smk.wildcards.shard),
-        p.shards,
-        smk.output.predictions,
-    )
+    if not hand_back(smk):
+        predict(
+            smk.input.pool,
+            smk.input.history,
+            smk.input.model,
+            p.learner,
+            p.layout,
+            p.settings,
+            Request(frozenset(p.needs), tuple(p.thresholds), p.uncertainty),
+            int(smk.wildcards.shard),
+            p.shards,
+            smk.output.predictions,
+        )
+        keep(smk)

@@ -22,8 +22,8 @@ def show_results(run: str, results: Path) -> int:
         print(f"{table} is not there{hint}; runs with a report: {known}", file=sys.stderr)
         return 1
     figures = sorted([*report.rglob("*.png"), *report.rglob("*.pdf")])
-    selection = report / "selection.md"
-    print_summary(table, figures, selection if selection.is_file() else None)
+    others = (report / name for name in ("selection.md", "usage.md"))
+    print_summary(table, figures, *(other if other.is_file() else None for other in others))
     return 0
 
 

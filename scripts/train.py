@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from glue.files import write_json
+from glue.kept import forget_earlier
 from glue.logs import log_to
 from glue.tables import read_labels, read_pool
+from launching.submissions import cycles_per_submission
 from layouts import get_layout
 from learners import FitJob, get_learner
 
@@ -45,6 +47,9 @@ if __name__ == "__main__":
     smk = snakemake  # noqa: F821
     log_to(smk.log)
     p = smk.params
+    if smk.wildcards.get("cycle"):
+        held = {key: int(smk.config[key]) for key in ("chain", "shards")}
+        forget_earlier(p.work, int(smk.wildcards.cycle), cycles_per_submission(held))
     train(
         smk.input.pool,
         smk.input.labels,

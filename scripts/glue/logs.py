@@ -1,4 +1,4 @@
-"""A job's output goes to its log, tracebacks included."""
+"""A job's output goes to its log, tracebacks included, and what it uses to its journal."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from glue.storage import tell_on
+from glue.usage import start_journal
+
 
 def log_to(files: Sequence[str]) -> None:
     """Send this process's standard output and error, at the level of the system, to a log file.
 
     Follow a long step with ``tail -f``. Snakemake empties the log when it starts a job again.
+    Journal what the process uses from here on (see ``glue.usage``).
     """
     if not files:
         return
     path = Path(files[0])
+    tell_on(os.dup(2))
     path.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -24,3 +29,4 @@ def log_to(files: Sequence[str]) -> None:
     os.dup2(log, 2)
     os.close(log)
     sys.stdout.reconfigure(line_buffering=True)
+    start_journal(path)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from .jobs import RUN_NAME
 from .state import LaunchRefused, Record
 
 LAUNCH_VARIABLE = "DECOMP_LAUNCH_ID"
@@ -17,16 +18,17 @@ KILL_WAIT = 60.0  # seconds that the kernel gets to remove killed processes
 POLL = 0.2
 
 
-def survivors(record: Record) -> list[psutil.Process]:
+def survivors(record: Record, slurm: bool = False) -> list[psutil.Process]:
     """Living processes of a launch, oldest first, so that a shell ends before its command.
 
     They carry the launch's id in their environment, which children inherit. Where that cannot
-    be read, the session and a start after the launch's own stand in for it.
+    be read, the session and a start after the launch's own stand in for it. What SLURM started on
+    this machine is left to SLURM, unless ``slurm`` asks for it as well.
     """
     found = []
     for process in _others():
         with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
-            if _belongs(process, record):
+            if _belongs(process, record) and (slurm or not _is_slurm_job(process)):
                 found.append(process)
     return sorted(found, key=lambda process: process.create_time())
 
@@ -52,7 +54,17 @@ def _belongs(process: psutil.Process, record: Record) -> bool:
     return os.getsid(process.pid) == record.pid and process.create_time() >= record.created
 
 
-def end_survivors(record: Record, grace: float, say: Callable[[str], None]) -> int:
+def _is_slurm_job(process: psutil.Process) -> bool:
+    """Whether the executor submitted it; it names its jobs, unlike the shell of an allocation."""
+    try:
+        return RUN_NAME.fullmatch(process.environ().get("SLURM_JOB_NAME", "")) is not None
+    except psutil.AccessDenied:
+        return False
+
+
+def end_survivors(
+    record: Record, grace: float, say: Callable[[str], None], slurm: bool = False
+) -> int:
     """End every process of a launch and return how many there were, once none is left.
 
     SIGTERM first (a learner then saves where it stands), SIGKILL after ``grace`` seconds. The
@@ -63,7 +75,7 @@ def end_survivors(record: Record, grace: float, say: Callable[[str], None]) -> i
     """
     told: set[tuple[int, float]] = set()
     start = time.monotonic()
-    while living := survivors(record):
+    while living := survivors(record, slurm):
         waited = time.monotonic() - start
         if waited > grace + KILL_WAIT:
             raise LaunchRefused(f"could not end {_names(living)} left by an earlier Snakemake")
@@ -86,9 +98,18 @@ def _names(processes: list[psutil.Process]) -> str:
 
 def plain_snakemake(directory: Path) -> psutil.Process | None:
     """A Snakemake, or a job of one, that works in ``directory`` without this launcher."""
+    return _worker(directory, _is_snakemake)
+
+
+def orphaned_job(directory: Path) -> psutil.Process | None:
+    """A local job of any Snakemake that works in ``directory``."""
+    return _worker(directory, _is_job)
+
+
+def _worker(directory: Path, wanted: Callable[[list[str]], bool]) -> psutil.Process | None:
     for process in _others():
         with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
-            if Path(process.cwd()) == directory and _is_snakemake(process.cmdline()):
+            if Path(process.cwd()) == directory and wanted(process.cmdline()):
                 return process
     return None
 
@@ -97,5 +118,14 @@ def _is_snakemake(arguments: list[str]) -> bool:
     """Whether a command line is Snakemake's or one of its script jobs, not e.g. a pager's."""
     head = arguments[:4]  # interpreter, perhaps an option of it, then the program
     runs_module = any(pair == ("-m", "snakemake") for pair in zip(head, head[1:], strict=False))
-    scripts = any(".snakemake/scripts/" in word for word in head)
-    return runs_module or scripts or any(Path(word).name == "snakemake" for word in head)
+    return runs_module or _is_script(head) or any(Path(word).name == "snakemake" for word in head)
+
+
+def _is_script(head: list[str]) -> bool:
+    return any(".snakemake/scripts/" in word for word in head)
+
+
+def _is_job(arguments: list[str]) -> bool:
+    """Whether a command line is that of a job, not of a Snakemake that starts jobs."""
+    spawned = _is_snakemake(arguments) and "--mode" in arguments
+    return spawned or _is_script(arguments[:4])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 # These flags take KEY=VALUE words of their own; such words are no configuration.
@@ -24,6 +24,7 @@ KEYED_FLAGS = frozenset(
         "--group-components",
     }
 )
+JOB_PREFIX_FLAG = "--slurm-jobname-prefix"
 CONFIG_FLAGS = frozenset({"--config", "-C"})
 # Snakemake neither locks nor runs jobs under these, so nothing has to be guarded or ended.
 READING_FLAGS = frozenset(
@@ -86,6 +87,22 @@ class Request:
         """Arguments for Snakemake; ``--config`` comes last, as it swallows the words after it."""
         settings = ["--config", *self.settings] if self.settings else []
         return [*self.words, *flags, *settings]
+
+    def uses_slurm(self) -> bool:
+        """Whether Snakemake would submit jobs to SLURM; its own parser reads words and profiles.
+
+        Raises:
+            SystemExit: Snakemake refuses the words, and has said why.
+        """
+        from snakemake.cli import parse_args  # takes most of a second
+
+        return parse_args(self.command())[1].executor == "slurm"
+
+    def with_job_prefix(self, prefix: str) -> Request:
+        """Let the names of SLURM jobs begin with ``prefix``, unless the words name another."""
+        if any(word.split("=")[0] == JOB_PREFIX_FLAG for word in self.words):
+            return self
+        return replace(self, words=(*self.words, JOB_PREFIX_FLAG, prefix))
 
 
 def parse_words(words: list[str], profile: str | None = None) -> Request:

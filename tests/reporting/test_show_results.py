@@ -38,6 +38,20 @@ def test_prints_the_table_of_selection_without_its_notes(
     assert "A long note" not in text and str(report / "selection.md") in text
 
 
+def test_prints_both_tables_of_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = tmp_path / "demo" / "report"
+    report.mkdir(parents=True)
+    (report / "reach.md").write_text("| decomp | 2.5 |\n", encoding="utf-8")
+    (report / "usage.md").write_text(
+        "### by rule\n\n| train | 7 |\n\n### by strategy\n\n| decomp | 9 |\n\nA note.\n",
+        encoding="utf-8",
+    )
+    assert show_results("demo", tmp_path) == 0
+    text = capsys.readouterr().out
+    assert "### by rule\n| train | 7 |\n\n### by strategy\n| decomp | 9 |\n" in text
+    assert "A note" not in text and str(report / "usage.md") in text
+
+
 def test_a_run_without_report_names_the_nearest(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

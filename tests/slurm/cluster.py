@@ -187,6 +187,21 @@ class Cluster:
         }[name]
         self._daemon(words, node or name)
 
+    def lose(self, node: str) -> None:
+        """Take a node down as a power cut does: its slurmd, its steps and all their processes."""
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error, OSError):
+                words = process.cmdline()
+                stepd = words[0].startswith("slurmstepd") and self._on(process, node)
+                daemon = Path(words[0]).name == "slurmd" and node in words
+                if daemon or stepd or process.environ().get("SLURMD_NODENAME") == node:
+                    process.kill()
+
+    def _on(self, process: psutil.Process, node: str) -> bool:
+        """Whether a step manager belongs to a node: its children name it."""
+        below = [child.environ() for child in process.children(recursive=True)]
+        return any(held.get("SLURMD_NODENAME") == node for held in below)
+
     def stop_daemon(self, name: str, node: str = "", number: int = signal.SIGTERM) -> None:
         """Stop a daemon; the jobs of a node go on without their slurmd."""
         for process in self.daemons(name, node):
@@ -240,8 +255,9 @@ class Cluster:
             )  # fmt: skip
         self._daemon(
             ["mariadbd", "--no-defaults", f"--datadir={data}", "--user=root",
-             f"--socket={socket_path}", f"--port={self._ports['mysql']}", "--bind-address=127.0.0.1",
-             "--innodb-buffer-pool-size=64M", "--innodb-lock-wait-timeout=900",
+             f"--socket={socket_path}", f"--port={self._ports['mysql']}",
+             "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=64M",
+             "--innodb-lock-wait-timeout=900",
              f"--pid-file={self.folder}/run/mysql.pid", "--skip-log-bin"],
             "mariadbd",
         )  # fmt: skip
@@ -288,10 +304,9 @@ class Cluster:
         )
         # Any character device passes for a GPU; nothing opens it.
         gres = [
-            f"NodeName={node} Name=gpu Type=a100 File=/dev/tty[{k * self.gpus + 1}-{(k + 1) * self.gpus}]"
-            if self.gpus > 1
-            else f"NodeName={node} Name=gpu Type=a100 File=/dev/tty{k + 1}"
+            f"NodeName={node} Name=gpu Type=a100 File=/dev/tty{k * self.gpus + i + 1}"
             for k, node in enumerate(self.nodes)
+            for i in range(self.gpus)
         ]
         (self.folder / "gres.conf").write_text("\n".join(gres) + "\n")
         # The executor's inner srun is started without SLURM_CONF.
@@ -337,14 +352,11 @@ class Cluster:
             "SlurmctldTimeout": "10",
             "InactiveLimit": "0",
             "BatchStartTimeout": "20",
-            "SchedulerParameters": "sched_min_interval=200000,batch_sched_delay=0,defer_batch",
+            "SchedulerParameters": "sched_min_interval=200000,batch_sched_delay=0",
             "SlurmctldDebug": "info",
             "SlurmdDebug": "info",
             **self.settings,
         }
-        settings["SchedulerParameters"] = settings["SchedulerParameters"].replace(
-            ",defer_batch", ""
-        )
         lines = [f"{key}={value}" for key, value in settings.items()]
         for node in self.nodes:
             lines.append(
@@ -379,6 +391,10 @@ class Cluster:
         """State of a node as scontrol gives it, upper case, e.g. ``IDLE``."""
         printed = self.ask("scontrol", "-o", "show", "node", node) or ""
         return next((w[6:] for w in printed.split() if w.startswith("State=")), "")
+
+    def log(self, name: str) -> str:
+        """What a daemon, or the slurmd of a node, has written so far."""
+        return (self.folder / "log" / f"{name}.log").read_text(errors="replace")
 
     def jobs(self, *states: str) -> list[tuple[str, str, str]]:
         """Id, state and node of the jobs that are known, all states if none is named."""

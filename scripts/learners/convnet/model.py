@@ -80,7 +80,13 @@ def save_tensors(path: Path, value: Any) -> None:
     """Save tensors by rename, byte for byte the same for the same values."""
     # torch.save names the archive's folder after the path it is given, but not of an open file.
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        torch.save(value, file)
+        try:
+            torch.save(value, file)
+        except RuntimeError as error:
+            # What torch makes of a failed write tells neither the file nor the reason.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def load_tensors(path: Path) -> Any:

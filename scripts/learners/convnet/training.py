@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glue.files import read_json, write_json
+from glue.files import read_json, sweep, write_json
 from glue.labels import UNKNOWN
 
 from ..base import FitJob
@@ -63,9 +63,13 @@ def is_done(folder: Path, key: str) -> bool:
 
 @contextmanager
 def building(out: Path) -> Iterator[Path]:
-    """Yield a new folder that takes the place of ``out``, by rename, when the block succeeds."""
+    """Yield a new folder that takes the place of ``out``, by rename, when the block succeeds.
+
+    The caller holds a lock, so what lies there under such a name was left by a killed training.
+    """
+    for left in out.parent.glob(f".{out.name}.*-*"):
+        shutil.rmtree(left, ignore_errors=True)
     folder = out.with_name(f".{out.name}.{socket.gethostname()}-{os.getpid()}")
-    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
         yield folder
@@ -150,6 +154,7 @@ class _Run:
             held = nested_targets(settings.nested, len(job.classes))
             self.targets = torch.from_numpy(held).float().to(device)
         self.step = 0
+        self.spent = 0.0  # seconds of training, those of interrupted attempts included
         self.loss = torch.zeros((), device=device)
 
     def _network(self) -> nn.Module:
@@ -169,9 +174,9 @@ class _Run:
 
     def train(self) -> dict[str, Any]:
         """Run the steps that are left and write the model."""
-        began = time.monotonic()
         folder = self._folder()
         self._resume(folder / CHECKPOINT)
+        began = time.monotonic() - self.spent
         resumed, progress = self.step, _Progress(self.job.steps, self.step, time.monotonic())
         with _stopping() as stop:
             while self.step < self.job.steps:
@@ -179,6 +184,7 @@ class _Run:
                 progress.tell(self.step, self.loss)
                 last = self.step == self.job.steps
                 if last or stop.is_set() or self.step % self.settings.checkpoint_every == 0:
+                    self.spent = time.monotonic() - began
                     self._save(folder / CHECKPOINT)
                 if stop.is_set() and not last:
                     print(f"stopped by a signal, saved at step {self.step}", flush=True)
@@ -191,16 +197,24 @@ class _Run:
             "loss": float(self.loss),
             "device": str(self.device),
         }
+        # Asked again, a finished training gives the very same files.
+        if resumed == self.step and (folder / STATS).exists():
+            stats = read_json(folder / STATS)
+        write_json(folder / STATS, stats)
         self._finish(stats)
         return stats
 
     def _folder(self) -> Path:
-        """The checkpoint folder of this key; those of other labels or settings are removed."""
+        """The checkpoint folder of this key; those of other labels or settings are removed.
+
+        So are checkpoints that a killed training had begun to write.
+        """
         for other in self.job.work.glob("key-*"):
             if other.name != f"key-{self.key[:16]}":
                 shutil.rmtree(other)
         folder = self.job.work / f"key-{self.key[:16]}"
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder, fresh=0)
         return folder
 
     def _resume(self, path: Path) -> None:
@@ -212,7 +226,7 @@ class _Run:
         self.net.load_state_dict(state["net"])
         self.ema = {k: v.to(self.device) for k, v in state["ema"].items()}
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
+        self.step, self.spent = state["step"], state["spent"]
         self.loss = state["loss"].to(self.device)
         print(f"resumed at step {self.step}", flush=True)
 
@@ -220,6 +234,7 @@ class _Run:
         state = {
             "key": self.key,
             "step": self.step,
+            "spent": self.spent,
             "loss": self.loss.detach(),
             "net": self.net.state_dict(),
             "ema": self.ema,

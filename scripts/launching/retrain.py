@@ -1,0 +1,77 @@
+"""A finished training is made again only when somebody asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+TRAININGS = frozenset({"train", "train_reference"})
+SHOWN = 5
+
+
+class RetrainRefused(RuntimeError):
+    """A plan that would silently repeat finished trainings; the message says how to ask for it."""
+
+
+def refuse_retraining(dag: Any) -> None:
+    """Refuse a plan that repeats finished trainings for another reason than being told to.
+
+    Parameters, inputs and their times change for reasons that nobody meant: a new version of the
+    project, a folder copied without its times. What was forced (``--forcerun``), was not finished,
+    or follows from such a job is let through.
+
+    Args:
+        dag: Snakemake's graph of jobs, after it has decided which have to run.
+
+    Raises:
+        RetrainRefused: naming the trainings, why Snakemake would run them, and what can be done.
+    """
+    asked: dict[Any, bool] = {}
+    found = [
+        job
+        for job in dag.needrun_jobs()
+        if job.rule.name in TRAININGS
+        and all(Path(output).exists() for output in job.output)
+        and not _asked(dag, job, asked)
+    ]
+    if not found:
+        return
+    lines = [f"  {job.output[0]}: {_why(dag, job)}" for job in _sorted(found)[:SHOWN]]
+    if len(found) > SHOWN:
+        lines.append(f"  and {len(found) - SHOWN} more")
+    raise RetrainRefused(
+        f"{len(found)} finished trainings would be made again, and nobody asked for it:\n"
+        + "\n".join(lines)
+        + "\nTo keep them as they are: the same command with --touch, once, then again without it."
+        "\nTo make them again: the same command with --forcerun train (or train_reference, or the"
+        " file of one)."
+    )
+
+
+def _asked(dag: Any, job: Any, known: dict[Any, bool]) -> bool:
+    """Whether a job, or one before it that runs, was forced."""
+    todo, seen = [job], set()
+    while todo:
+        current = todo.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        if dag.reason(current).forced or known.get(current):
+            known[job] = True
+            return True
+        todo += [j for j in dag.dependencies[current] if dag.needrun(j)]
+    return False
+
+
+def _why(dag: Any, job: Any) -> str:
+    """Snakemake's reason, of the first job before this one that has one of its own."""
+    current = job
+    while before := [j for j in dag.dependencies[current] if dag.needrun(j)]:
+        current = _sorted(before)[0]
+    reason = str(dag.reason(current)) or "it is planned"
+    return reason if current is job else f"after {current.rule.name}: {reason}"
+
+
+def _sorted(jobs: Iterable[Any]) -> list[Any]:
+    return sorted(jobs, key=lambda job: [str(o) for o in job.output])

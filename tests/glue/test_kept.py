@@ -1,0 +1,176 @@
+"""Finished results handed back to a job that is asked for again."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glue.kept import content_hash, forget_earlier, forget_finished, hand_back, keep
+from launching.submissions import block_of
+
+CYCLE = "run/2x3/decomp/seed-0/cycle-002"
+
+
+class Job(SimpleNamespace):
+    """What Snakemake tells a script, as far as it matters here."""
+
+
+def job(**changes: object) -> Job:
+    held = {
+        "rule": "predict",
+        "input": ["pool.csv", "model"],
+        "output": [f"results/{CYCLE}/predictions/1-of-1.zip", f"results/{CYCLE}/images"],
+        "params": {"learner": "convnet", "needs": ["labels"]},
+        "wildcards": {"seed": "0", "shard": "1"},
+    }
+    return Job(**{**held, **changes})
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working folder with inputs, inside a submission."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    Path("pool.csv").write_text("image\n")
+    Path("model").mkdir()
+    Path("model/weights.pt").write_bytes(b"weights")
+    yield tmp_path
+
+
+def make(text: str = "made") -> None:
+    file, images = (Path(name) for name in job().output)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    images.mkdir(exist_ok=True)
+    (images / "a.png").write_text(text)
+
+
+def unmake() -> None:
+    """Delete the outputs, as Snakemake does before it runs a job again."""
+    file, images = (Path(name) for name in job().output)
+    file.unlink()
+    (images / "a.png").unlink()
+    images.rmdir()
+
+
+def test_the_same_job_gets_its_outputs_back(folder: Path) -> None:
+    assert not hand_back(job())
+    make()
+    keep(job())
+    unmake()
+    assert hand_back(job())
+    assert Path(job().output[0]).read_text() == "made"
+    assert Path(job().output[1], "a.png").read_text() == "made"
+    assert hand_back(job()), "once more, over what is there"
+
+
+@pytest.mark.parametrize("change", ["params", "wildcards", "input", "model", "outside"])
+def test_another_job_does_not(folder: Path, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make()
+    keep(job())
+    unmake()
+    asked = job()
+    if change == "params":
+        asked = job(params={"learner": "convnet", "needs": ["labels", "uncertainty"]})
+    elif change == "wildcards":
+        asked = job(wildcards={"seed": "0", "shard": "2"})
+    elif change == "input":
+        Path("pool.csv").write_text("image\na\n")
+    elif change == "model":
+        Path("model/weights.pt").write_bytes(b"others!")
+    else:
+        monkeypatch.delenv("SLURM_JOB_ID")
+    assert not hand_back(asked)
+    assert not Path(job().output[0]).exists()
+
+
+def test_times_do_not_matter_and_only_the_last_is_kept(folder: Path) -> None:
+    make("first")
+    keep(job())
+    Path("pool.csv").write_text("image\na\n")
+    make("second")
+    keep(job())
+    os.utime("model/weights.pt", (1, 1))
+    unmake()
+    assert hand_back(job())
+    assert Path(job().output[0]).read_text() == "second"
+    Path("pool.csv").write_text("image\n")
+    assert not hand_back(job()), "the first one is gone"
+
+
+def test_nothing_is_copied_and_a_later_output_leaves_what_is_kept(folder: Path) -> None:
+    make()
+    keep(job())
+    file = Path(job().output[0])
+    assert file.stat().st_nlink == 2
+    other = file.with_name("other")
+    other.write_text("other")
+    other.replace(file)  # as every file of this project appears
+    unmake()
+    assert hand_back(job())
+    assert file.read_text() == "made"
+
+
+def test_an_unfinished_keep_is_no_keep(folder: Path) -> None:
+    make()
+    keep(job())
+    (kept,) = Path("work").glob("**/kept/*/*")
+    (kept / "1/a.png").unlink()
+    (kept / "1").rmdir()
+    unmake()
+    assert not hand_back(job())
+
+
+def test_an_archive_is_told_by_its_members(folder: Path) -> None:
+    for name, time in (("a.zip", (2000, 1, 1, 0, 0, 0)), ("b.zip", (2020, 1, 1, 0, 0, 0))):
+        with zipfile.ZipFile(name, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("labels.npy", time), b"123")
+    assert content_hash(Path("a.zip")) == content_hash(Path("b.zip"))
+    np.savez("c.npz", features=np.arange(3))
+    before = content_hash(Path("c.npz"))
+    np.savez("c.npz", features=np.arange(3) + 1)
+    assert content_hash(Path("c.npz")) != before
+
+
+@settings(deadline=None)
+@given(cycle=st.integers(2, 40), chain=st.integers(1, 12))
+def test_a_submission_forgets_the_ones_before_it_and_never_itself(cycle: int, chain: int) -> None:
+    held = {"chain": chain, "shards": 1}
+    with tempfile.TemporaryDirectory() as name:
+        budget = Path(name) / "2x3"
+        for c in range(2, cycle + 3):
+            (budget / f"decomp/seed-0/cycle-{c:03d}/model").mkdir(parents=True)
+        for seed in (0, 1):
+            (budget / f"initial/seed-{seed}/cycle-001/model").mkdir(parents=True)
+        forget_earlier(budget / f"decomp/seed-0/cycle-{cycle:03d}/model", cycle, chain)
+        left = {int(p.name[6:]) for p in (budget / "decomp/seed-0").iterdir()}
+        own = block_of(held, cycle)
+        assert left == {c for c in range(2, cycle + 3) if block_of(held, c) >= own}
+        assert not (budget / "initial/seed-0/cycle-001").exists()
+        assert (budget / "initial/seed-1/cycle-001").exists()
+
+
+def test_what_belongs_to_unfinished_cycles_stays(folder: Path) -> None:
+    done, other = Path("work", CYCLE), Path("work", CYCLE.replace("002", "003"))
+    for cycle in (done, other):
+        (cycle / "model/key-1").mkdir(parents=True)
+        (cycle / "kept/metrics.json/key").mkdir(parents=True)
+        (cycle / "kept/metrics.json/key/0").write_text("{}")
+        (cycle / "model/key-1/checkpoint.pt").write_text("")
+    results = Path("results", CYCLE)
+    results.mkdir(parents=True)
+    (results / "training.json").write_text("{}")
+    (results / "metrics.json").write_text("{}")
+    forget_finished(Path("work/run"))
+    assert not done.exists()
+    assert (other / "model/key-1/checkpoint.pt").exists()
+    assert (other / "kept/metrics.json/key/0").exists()

@@ -1,0 +1,72 @@
+"""Undisturbed runs on a cluster: what is submitted where; results are those of one machine."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from tests.workflow.conftest import Run
+from tests.workflow.test_killed import Killed
+
+from .conftest import OnCluster
+
+pytestmark = [pytest.mark.slow, pytest.mark.slurm]
+
+
+class Submission(NamedTuple):
+    """One job of the cluster."""
+
+    name: str
+    partition: str
+    node: str
+    gpus: str
+    state: str
+
+
+def submissions(run: OnCluster) -> list[Submission]:
+    """All jobs of the folder that slurmctld remembers."""
+    shown = "%k|%P|%N|%b|%T|%Z"
+    printed = run.cluster.ask("squeue", "-h", "-t", "all", "-o", shown) or ""
+    rows = [line.split("|") for line in printed.splitlines()]
+    return [Submission(*row[:5]) for row in rows if row[5] == str(run.folder)]
+
+
+def same_as(run: OnCluster, undisturbed: Run, *parts: str) -> None:
+    """The same bytes in every result whose path has one of ``parts``."""
+    expected = Killed(undisturbed.folder, undisturbed.settings).results()
+    found = run.results()
+    wanted = [path for path in expected if any(part in path for part in parts)]
+    assert wanted and [path for path in wanted if found.get(path) != expected[path]] == []
+
+
+@pytest.mark.quick
+def test_strategies_side_by_side_on_two_nodes(on_cluster: OnCluster, undisturbed: Run) -> None:
+    """Plain Snakemake with the shipped profile, the whole report included."""
+    on_cluster.settings |= {
+        "strategies": "random,uncertainty,decomp", "references": "full", "full_steps": "6"
+    }  # fmt: skip
+    on_cluster.run()
+    same_as(on_cluster, undisturbed, "/initial/", "/uncertainty/", "/decomp/")
+    found = submissions(on_cluster)
+    assert {row.state for row in found} == {"COMPLETED"}
+    cycles = [row for row in found if "group_cycles" in row.name or "cycles_tiny" in row.name]
+    assert len(cycles) == 3, "both cycles of a strategy in one submission"
+    assert {row.partition for row in cycles} == {"a100"}
+    assert {row.node for row in cycles} == {"n1", "n2"}
+    assert all(row.gpus.endswith(("gpu:1", "gpu:a100:1")) for row in cycles), cycles
+    others = [row for row in found if "prepare" in row.name or "report" in row.name]
+    assert len(others) == 2 and {row.partition for row in others} == {"work"}
+    usage = (on_cluster.folder / "results/tiny/report/usage.md").read_text()
+    assert "GPU" in usage and "train" in usage
+    assert "nothing to be done" in on_cluster.run().lower()
+
+
+def test_shards_are_submissions_of_their_own(on_cluster: OnCluster, undisturbed: Run) -> None:
+    goal = "results/tiny/2x3/decomp/seed-0/cycle-003/metrics.json"
+    on_cluster.settings["shards"] = "2"
+    on_cluster.run(goal)
+    found = submissions(on_cluster)
+    assert sum("predict" in row.name and "group" not in row.name for row in found) == 4
+    expected = undisturbed.files("tiny/2x3/decomp/seed-0/cycle-*/regions.csv")
+    assert on_cluster.files("tiny/2x3/decomp/seed-0/cycle-*/regions.csv") == expected

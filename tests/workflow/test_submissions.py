@@ -1,0 +1,123 @@
+"""Which jobs travel together, and for how long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glue.errors import ConfigError
+from launching.submissions import (
+    KINDS,
+    cycle_minutes,
+    group_minutes,
+    job_minutes,
+    longest_chain,
+    submission_of,
+)
+from settings import _check_submissions
+
+from .conftest import ROOT, Run
+
+MINUTES = {"select": 2, "train": 25, "full": 120, "predict": 4, "evaluate": 3, "other": 1}
+# One cycle of a strategy that chooses by features, as rules/ have them.
+JOBS = (
+    "propose_regions", "embed_regions", "select_regions", "reveal_labels", "train", "evaluate",
+    "predict", "score_images",
+)  # fmt: skip
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    return {"minutes": MINUTES, "chain": 4, "shards": 1, "max_minutes": 1440, **changes}
+
+
+def place(strategy: str, cycle: int) -> dict[str, str]:
+    return {
+        "run": "bracs", "budget": "1x15", "strategy": strategy, "seed": "0", "cycle": f"{cycle:03d}"
+    }  # fmt: skip
+
+
+def test_cycles_are_dealt_into_submissions() -> None:
+    names = [submission_of(settings(), "train", place("decomp", c)) for c in range(2, 11)]
+    assert [names.index(name) for name in names] == [0, 0, 0, 0, 4, 4, 4, 4, 8]
+    first = submission_of(settings(), "train", place("initial", 1))
+    assert first not in names
+    assert submission_of(settings(), "predict_initial", place("initial", 1)) == first
+    assert len({submission_of(settings(), rule, place("decomp", 3)) for rule in JOBS}) == 1
+
+
+def test_shards_leave_the_submission_and_nothing_waits_in_a_circle() -> None:
+    """Scores wait for predictions that wait for the cycle, so they go with the next cycle."""
+    spread = settings(shards=2)
+    assert submission_of(spread, "predict", place("decomp", 3)) is None
+    assert submission_of(spread, "predict_initial", place("initial", 1)) is None
+    assert submission_of(spread, "score_images", place("initial", 1)) is None
+    third = submission_of(spread, "train", place("decomp", 3))
+    assert submission_of(spread, "score_images", place("decomp", 2)) == third
+    assert submission_of(spread, "score_images", place("decomp", 3)) != third
+    assert submission_of(spread, "train", place("decomp", 4)) != third
+
+
+@given(
+    chain=st.integers(1, 60),
+    attempt=st.integers(1, 6),
+    minutes=st.fixed_dictionaries({kind: st.integers(1, 300) for kind in MINUTES}),
+)
+def test_a_submission_never_asks_for_more_than_is_granted(
+    chain: int, attempt: int, minutes: dict[str, int]
+) -> None:
+    held = settings(chain=chain, minutes=minutes)
+    fits = all(needed <= held["max_minutes"] for needed in group_minutes(held).values())
+    if not fits:
+        with pytest.raises(ConfigError, match="max_minutes 1440"):
+            _check_submissions(held)
+        return
+    _check_submissions(held)
+    asked = chain * sum(job_minutes(held, rule, attempt) for rule in JOBS)
+    assert asked <= held["max_minutes"]
+    if attempt == 1:
+        assert asked == chain * sum(minutes[KINDS.get(rule, "other")] for rule in JOBS)
+    else:
+        assert all(job_minutes(held, r, attempt) >= job_minutes(held, r, 1) for r in JOBS)
+
+
+def test_the_advice_fits() -> None:
+    long = settings(chain=200)
+    with pytest.raises(ConfigError, match=f"chain: {longest_chain(long)} fits"):
+        _check_submissions(long)
+    _check_submissions(settings(chain=longest_chain(long)))
+    with pytest.raises(ConfigError):
+        _check_submissions(settings(chain=longest_chain(long) + 1))
+    assert cycle_minutes(settings()) <= 1440 // longest_chain(long)
+
+
+def test_a_week_of_training_is_not_repeated_unasked(undisturbed: Run, tmp_path: Path) -> None:
+    """A changed time of an input, as a copied folder has it, stops the run before its first job."""
+    import shutil
+
+    run = Run(tmp_path / "copied", undisturbed.settings)
+    shutil.copytree(undisturbed.folder, run.folder)
+    model = run.files("tiny/2x3/initial/seed-0/cycle-001/model/weights.pt")
+    labels = run.folder / "results/tiny/2x3/initial/seed-0/cycle-001/labels.csv"
+    labels.write_text(labels.read_text())  # Snakemake compares small files by content
+    assert "refused" not in run.run("--cores", "1")
+    labels.write_text(labels.read_text() + "\n")
+    printed = run.run("--cores", "1", fails=True)
+    assert "finished trainings would be made again" in printed and str(labels.name) in printed
+    assert "--forcerun train" in printed and "--touch" in printed
+    assert run.files("tiny/2x3/initial/seed-0/cycle-001/model/weights.pt") == model
+    plan = run.run("--dry-run", "--forcerun", "train")
+    assert "rule train" in plan
+    run.run("--cores", "1", "--touch")
+    assert "Nothing to be done" in run.run("--cores", "1")
+
+
+def test_every_rule_of_a_cycle_says_where_it_goes() -> None:
+    """A rule without a group would be a submission of its own in every cycle."""
+    text = "".join((ROOT / f"rules/{n}.smk").read_text() for n in ("select", "reveal", "predict"))
+    text += "".join((ROOT / f"rules/{n}.smk").read_text() for n in ("train", "evaluate"))
+    for rule in JOBS:
+        assert f'submission("{rule}")' in text and f'minutes("{rule}")' in text
