@@ -5,7 +5,7 @@ Out: results/{run}/config.yaml, the resolved configuration of the run.
 """
 
 from launching.submissions import job_minutes, submission_of
-from settings import guard_science, load_settings, save_settings
+from settings import guard_science, load_settings
 from strategies import needs_of, note_of
 
 try:
@@ -88,39 +88,13 @@ def minutes(rule):
 
 
 def start_run():
-    """Refuse unusable storage or data before the first job, then write the configuration."""
-    from glue.checks import check_data
-    from glue.files import sweep
-    from launching.retrain import RetrainRefused, refuse_retraining
-    from glue.storage import StorageError, check_storage, explain
-    from launching.guard import guard_start
-    from launching.state import LaunchRefused
+    """Refuse what must not start before the first job, then write the run's configuration."""
+    from launching.start import StartRefused, begin_run
 
     try:
-        guard_start(Path.cwd(), workflow.executor_plugin.name == "slurm")
-    except LaunchRefused as refusal:
+        begin_run(workflow, S, LAYOUT, PLACES, logger.warning)
+    except StartRefused as refusal:
         raise WorkflowError(str(refusal)) from None
-    try:
-        if not workflow.touch:
-            refuse_retraining(workflow.dag)
-    except RetrainRefused as refusal:
-        raise WorkflowError(str(refusal)) from None
-    file = Path(RUN, "config.yaml")
-    try:
-        for folder in PLACES[:2]:
-            sweep(folder)
-        for warning in check_storage(PLACES):
-            logger.warning(warning)
-        if S["generate"] is None and not Path(RUN, "pool.csv").exists():
-            check_data(S["data_root"], LAYOUT, S["split"], S["seeds"])
-        save_settings(S, file)
-    except (DataError, ConfigError, StorageError) as error:
-        raise WorkflowError(str(error)) from None
-    except OSError as error:
-        told = explain(error)
-        if told is None:
-            raise
-        raise WorkflowError(told) from None
 
 
 def tell_storage():

@@ -17,6 +17,8 @@ rule evaluate:
         metrics=f"{CYCLE}/metrics.json",
     log:
         f"{CYCLE}/evaluate.log".replace("results/", "logs/", 1),
+    benchmark:
+        f"{CYCLE}/evaluate.tsv".replace("results/", "benchmarks/", 1)
     group:
         submission("evaluate")
     conda:
@@ -45,6 +47,8 @@ use rule evaluate as evaluate_reference with:
         metrics=f"{REFERENCE}/metrics.json",
     log:
         f"{REFERENCE}/evaluate.log".replace("results/", "logs/", 1),
+    benchmark:
+        f"{REFERENCE}/evaluate.tsv".replace("results/", "benchmarks/", 1)
     group:
         submission("evaluate_reference")
     resources:

@@ -66,6 +66,8 @@ rule score_images:
         images=f"{CYCLE}/images.csv",
     log:
         f"{CYCLE}/score_images.log".replace("results/", "logs/", 1),
+    benchmark:
+        f"{CYCLE}/score_images.tsv".replace("results/", "benchmarks/", 1)
     group:
         submission("score_images")
     conda:

@@ -15,6 +15,8 @@ rule reveal_labels:
         labels=f"{CYCLE}/labels.csv",
     log:
         f"{CYCLE}/reveal.log".replace("results/", "logs/", 1),
+    benchmark:
+        f"{CYCLE}/reveal.tsv".replace("results/", "benchmarks/", 1)
     group:
         submission("reveal_labels")
     conda:

@@ -15,6 +15,8 @@ rule select_initial:
         history=f"{CYCLE}/history.csv",
     log:
         f"{CYCLE}/select.log".replace("results/", "logs/", 1),
+    benchmark:
+        f"{CYCLE}/select.tsv".replace("results/", "benchmarks/", 1)
     wildcard_constraints:
         strategy="initial",
         cycle="001",

@@ -56,7 +56,7 @@ executor: slurm
 jobs: 2
 slurm-jobname-prefix: decomp
 slurm-status-command: squeue
-slurm-init-seconds-before-status-checks: 4
+slurm-init-seconds-before-status-checks: 8
 latency-wait: 5
 default-resources: {slurm_partition: work, runtime: 10, mem_mb: 200, disk_mb: 10}
 """
@@ -233,6 +233,9 @@ def test_another_host_is_refused_until_it_is_taken_over(folder: Folder) -> None:
     record = Record("x", "login7", now(), [], pid=7, created=0.0, slurm=True)
     write_record(folder.path, record)
     (folder.path / "release").touch()
+    listed = folder.plain("-n")  # shows the plan whoever works here
+    assert "rule first" in finish(listed) and listed.returncode == 0
+    assert not (folder.path / "hooks").exists()
     for refused in (folder.launch(), folder.plain()):
         printed = finish(refused)
         assert refused.returncode != 0
@@ -300,8 +303,9 @@ def test_without_an_answer_nothing_is_unlocked(
 
     with monkeypatch.context() as broken:
         broken.setenv("SLURM_CONF", str(folder.path / "none.conf"))
-        with pytest.raises(ClusterSilent, match="squeue failed"):
-            end_jobs(folder.path, said.append, patience=0.5)
+        broken.setattr("launching.jobs.ANSWER", 1.0)
+        with pytest.raises(ClusterSilent, match="squeue (failed|did not answer)"):
+            end_jobs(folder.path, said.append, patience=2)
     assert "asking again" in said[-1]
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(ClusterSilent, match="squeue is not installed"):

@@ -1,0 +1,62 @@
+"""What is looked at before the first job of a run, in Snakemake's main process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from glue.checks import check_data
+from glue.errors import ConfigError, DataError
+from glue.files import sweep
+from glue.storage import StorageError, check_storage, explain
+from settings import save_settings
+
+from .guard import guard_start
+from .retrain import RetrainRefused, refuse_retraining
+from .state import LaunchRefused
+
+
+class StartRefused(RuntimeError):
+    """A run that must not start; the message says why and what to do."""
+
+
+def begin_run(
+    workflow: Any,
+    settings: dict[str, Any],
+    layout: dict[str, Any],
+    places: Sequence[Path],
+    warn: Callable[[str], None],
+) -> None:
+    """Refuse what must not start, then write the run's configuration.
+
+    Refused are a second Snakemake, trainings that nobody asked for, and storage or data that cannot
+    be used.
+
+    Args:
+        workflow: Snakemake's workflow, its jobs planned.
+        settings: the resolved configuration.
+        layout: name, options and classes of the layout.
+        places: folders that the run writes; results and work first.
+        warn: takes a line about storage that is nearly full.
+
+    Raises:
+        StartRefused: for any of these.
+    """
+    try:
+        guard_start(Path.cwd(), workflow.executor_plugin.name == "slurm")
+        if not workflow.touch:
+            refuse_retraining(workflow.dag)
+        for folder in places[:2]:
+            sweep(folder)
+        for line in check_storage(places):
+            warn(line)
+        if settings["generate"] is None and not (places[0] / "pool.csv").exists():
+            check_data(settings["data_root"], layout, settings["split"], settings["seeds"])
+        save_settings(settings, places[0] / "config.yaml")
+    except (LaunchRefused, RetrainRefused, StorageError, DataError, ConfigError) as refusal:
+        raise StartRefused(str(refusal)) from None
+    except OSError as error:
+        if (told := explain(error)) is None:
+            raise
+        raise StartRefused(told) from None
