@@ -71,7 +71,7 @@ test: $(STAMP)
 
 # Where SLURM cannot be installed, it says why and tests nothing.
 test-slurm: $(STAMP)
-	@if $(BIN)/python tests/slurm/cluster.py install; then \
+	@if $(BIN)/python -m tests.slurm.cluster install; then \
 		$(BIN)/python -m pytest -m '$(SLURM_TESTS)' --durations=0 $(TEST_ARGS) tests/slurm; \
 	else \
 		echo 'no test on a cluster was run'; \

@@ -11,6 +11,8 @@ rule train:
         labels=f"{CYCLE}/labels.csv",
         folder=f"{CYCLE}/labels",
         previous=warm_start,
+        # One training at a time in a submission, also where no selection waits for a model.
+        before=previous("training.json"),
     output:
         model=directory(f"{CYCLE}/model"),
         stats=f"{CYCLE}/training.json",

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -36,8 +36,11 @@ def hand_back(job: Any) -> bool:
     files = [folder / str(k) for k in range(len(job.output))]
     if not all(file.exists() for file in files):
         return False
-    for file, output in zip(files, job.output, strict=True):
-        _link(file, Path(output))
+    try:
+        for file, output in zip(files, job.output, strict=True):
+            _link(file, Path(output))
+    except FileNotFoundError:  # forgotten at this very moment
+        return False
     print("finished in an earlier attempt, from the same inputs; nothing is computed again")
     return True
 
@@ -78,7 +81,22 @@ def forget_earlier(work: str | Path, cycle: int, chain: int) -> None:
     earlier = [seed / f"cycle-{c:03d}" for c in range(1, first)]
     shared = seed.parent.parent / "initial" / seed.name / "cycle-001"
     for folder in (*earlier, shared):
-        shutil.rmtree(folder, ignore_errors=True)
+        # While a training is repeated, its result is not there.
+        if Path("results", *folder.parts[1:], "training.json").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def forget_job(rule: str, outputs: Sequence[str]) -> None:
+    """Remove what would let a job hand back, or continue, what it made before.
+
+    Args:
+        rule: its name.
+        outputs: its outputs, ``results/...``.
+    """
+    if rule in ("train", "train_reference"):
+        shutil.rmtree(Path("work", *Path(outputs[0]).parts[1:]), ignore_errors=True)
+    elif any(part.startswith("seed-") for part in Path(outputs[0]).parts[:-1]):
+        shutil.rmtree(_place(outputs[0]), ignore_errors=True)
 
 
 def forget_finished(work: Path) -> None:
@@ -106,7 +124,11 @@ def _in_submission() -> bool:
 
 def _folder(job: Any) -> Path:
     """Where a job keeps its outputs: by its first output's name, in its cycle's work folder."""
-    output = Path(job.output[0])
+    return _place(job.output[0])
+
+
+def _place(first: str) -> Path:
+    output = Path(first)
     place = next(p for p in output.parents if p.name.startswith(("cycle-", "seed-")))
     name = "-".join(output.relative_to(place).parts)
     return Path("work", *place.parts[1:], KEPT, name)

@@ -12,7 +12,9 @@ from .submissions import group_minutes
 
 # Submissions of several rules, as levels of rules that may run at the same time. What Snakemake
 # asks for: per level the sum, of the levels the largest; run times are summed over the levels.
-_CYCLE = [["reveal_labels"], ["train"], ["evaluate", "predict"], ["score_images"]]
+_CYCLE = [
+    ["reveal_labels"], ["train", "evaluate"], ["evaluate", "predict"], ["score_images"],
+]  # fmt: skip
 _PROPOSED = [["propose_regions"], ["embed_regions"], ["propose_patches"], ["select_regions"]]
 LEVELS: dict[str, list[list[str]]] = {
     "prepare": [["generate_data"], ["index_pool"], ["split_pool", "count_truth"]],

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from glue.kept import forget_job
+
 TRAININGS = frozenset({"train", "train_reference"})
 SHOWN = 5
 
@@ -47,6 +49,20 @@ def refuse_retraining(dag: Any) -> None:
         "\nTo make them again: the same command with --forcerun train (or train_reference, or the"
         " file of one)."
     )
+
+
+def forget_forced(dag: Any, forcerun: Iterable[Any]) -> None:
+    """Let jobs that somebody asked for begin anew: no checkpoint, no kept result.
+
+    Args:
+        dag: Snakemake's graph of jobs.
+        forcerun: the rules and files of ``--forcerun``.
+    """
+    wanted = {str(name) for name in forcerun}
+    for job in dag.needrun_jobs():
+        outputs = [str(output) for output in job.output]
+        if outputs and (job.rule.name in wanted or wanted & set(outputs)):
+            forget_job(job.rule.name, outputs)
 
 
 def _asked(dag: Any, job: Any, known: dict[Any, bool]) -> bool:

@@ -13,7 +13,7 @@ from glue.storage import StorageError, check_storage, explain
 from settings import save_settings
 
 from .guard import guard_start
-from .retrain import RetrainRefused, refuse_retraining
+from .retrain import RetrainRefused, forget_forced, refuse_retraining
 from .state import LaunchRefused
 
 
@@ -47,6 +47,7 @@ def begin_run(
         guard_start(Path.cwd(), workflow.executor_plugin.name == "slurm")
         if not workflow.touch:
             refuse_retraining(workflow.dag)
+            forget_forced(workflow.dag, workflow.dag_settings.forcerun)
         for folder in places[:2]:
             sweep(folder)
         for line in check_storage(places):

@@ -8,6 +8,7 @@ touched it for ``STALE`` seconds. A holder that finds another name in its file e
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -62,8 +63,9 @@ def locked(folder: Path) -> Iterator[None]:
             with Heartbeat(path, BEAT, lambda: _end_unless(path, name)):
                 yield
         finally:
-            if _read(path) == name:
-                _write(handle, f"{RELEASED} by {name}")
+            with contextlib.suppress(OSError):  # a full disk does not undo a finished training
+                if _read(path) == name:
+                    _write(handle, f"{RELEASED} by {name}")
     finally:
         os.close(handle)
 

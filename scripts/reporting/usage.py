@@ -166,7 +166,8 @@ NOTES = """\
 Every attempt counts: failed ones, and those cut off by a signal, up to their last sign of life (at
 most a minute before). CPU hours are computed ones, those of child processes included. GPU hours are
 wall hours times the GPUs held; on SLURM every rule of a submission with a GPU holds it, elsewhere
-those rules that computed on it. Waiting for a node, and what a submission does between its rules,
+those rules that computed on it. Jobs side by side in one submission (evaluation beside a
+prediction) each count its GPU. Waiting for a node, and what a submission does between its rules,
 are not in here. Memory is the largest of any one process, GPU memory what PyTorch reserved on one
 device. The jobs of this report and of generating data are left out.
 """

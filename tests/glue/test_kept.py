@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import zipfile
@@ -14,7 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glue.kept import content_hash, forget_earlier, forget_finished, hand_back, keep
+from glue.kept import (
+    content_hash,
+    forget_earlier,
+    forget_finished,
+    forget_job,
+    hand_back,
+    keep,
+)
 from launching.submissions import block_of
 
 CYCLE = "run/2x3/decomp/seed-0/cycle-002"
@@ -142,21 +150,45 @@ def test_an_archive_is_told_by_its_members(folder: Path) -> None:
 
 
 @settings(deadline=None)
-@given(cycle=st.integers(2, 40), chain=st.integers(1, 12))
-def test_a_submission_forgets_the_ones_before_it_and_never_itself(cycle: int, chain: int) -> None:
+@given(cycle=st.integers(2, 40), chain=st.integers(1, 12), repeated=st.integers(1, 40))
+def test_a_submission_forgets_the_ones_before_it_and_never_itself(
+    cycle: int, chain: int, repeated: int
+) -> None:
+    """Nor a cycle whose training is just being repeated, so that its result is not there."""
     held = {"chain": chain, "shards": 1}
-    with tempfile.TemporaryDirectory() as name:
-        budget = Path(name) / "2x3"
-        for c in range(2, cycle + 3):
-            (budget / f"decomp/seed-0/cycle-{c:03d}/model").mkdir(parents=True)
-        for seed in (0, 1):
-            (budget / f"initial/seed-{seed}/cycle-001/model").mkdir(parents=True)
-        forget_earlier(budget / f"decomp/seed-0/cycle-{cycle:03d}/model", cycle, chain)
-        left = {int(p.name[6:]) for p in (budget / "decomp/seed-0").iterdir()}
+    with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
+        places = {c: f"run/2x3/decomp/seed-0/cycle-{c:03d}" for c in range(2, cycle + 3)}
+        places[1] = "run/2x3/initial/seed-0/cycle-001"
+        for c, place in places.items():
+            Path("work", place, "model").mkdir(parents=True)
+            Path("results", place).mkdir(parents=True)
+            if c not in (repeated, *range(cycle, cycle + 3)):
+                Path("results", place, "training.json").touch()
+        other = Path("work/run/2x3/initial/seed-1/cycle-001/model")
+        other.mkdir(parents=True)
+        forget_earlier(f"work/{places[cycle]}/model", cycle, chain)
+        left = {c for c, place in places.items() if Path("work", place).exists()}
         own = block_of(held, cycle)
-        assert left == {c for c in range(2, cycle + 3) if block_of(held, c) >= own}
-        assert not (budget / "initial/seed-0/cycle-001").exists()
-        assert (budget / "initial/seed-1/cycle-001").exists()
+        assert left == {c for c in places if c > 1 and block_of(held, c) >= own} | (
+            {repeated} & set(places)
+        )
+        assert other.exists()
+
+
+def test_what_somebody_asked_for_begins_anew(folder: Path) -> None:
+    make()
+    keep(job())
+    checkpoint = Path("work", CYCLE, "model/key-1/checkpoint.pt")
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.touch()
+    forget_job("evaluate", [f"results/{CYCLE}/metrics.json"])
+    unmake()
+    assert checkpoint.exists() and hand_back(job())
+    forget_job("train", [f"results/{CYCLE}/model", f"results/{CYCLE}/training.json"])
+    assert not checkpoint.exists() and hand_back(job())
+    forget_job("predict", job().output)
+    assert not hand_back(job())
+    forget_job("index_pool", ["results/run/pool.csv"])
 
 
 def test_what_belongs_to_unfinished_cycles_stays(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """A real SLURM cluster on this machine: accounting, a controller and nodes with pretended GPUs.
 
-    python tests/slurm/cluster.py install | start FOLDER | stop FOLDER | env FOLDER
+    python -m tests.slurm.cluster install | start FOLDER | stop FOLDER | env FOLDER
 
 Everything lives in ``FOLDER`` and listens on loopback; Debian's packages and root are needed. The
 nodes share the machine's cores, which each of them pretends to have many of.
@@ -24,16 +24,8 @@ from pathlib import Path
 
 import psutil
 
-PACKAGES = ("slurm-wlm", "slurmdbd", "munge", "mariadb-server")
-PROGRAMS = (
-    "slurmctld",
-    "slurmd",
-    "slurmdbd",
-    "munged",
-    "mariadbd",
-    "mariadb-install-db",
-    "sacctmgr",
-)
+from .packages import install, search_path, unavailable
+
 WAIT = 60.0
 CPUS, MEMORY = 8, 8000  # of a node, as it pretends; MB
 SWITCHED = ("slurmctld", "slurmd", "slurmdbd")
@@ -41,46 +33,6 @@ SWITCHED = ("slurmctld", "slurmd", "slurmdbd")
 
 class Unavailable(RuntimeError):
     """What keeps a cluster from running here."""
-
-
-def unavailable() -> str | None:
-    """Why no cluster can be started here; None where it can."""
-    if os.geteuid() != 0:
-        return "SLURM's daemons are started as root"
-    missing = [program for program in PROGRAMS if shutil.which(program, path=search_path()) is None]
-    return f"not installed: {', '.join(missing)}" if missing else None
-
-
-def search_path() -> str:
-    """PATH with the folders that hold daemons."""
-    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-
-
-def install() -> str | None:
-    """Install Debian's packages unless they are there; returns why that was not possible."""
-    if unavailable() is None:
-        return None
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        return "SLURM is installed with apt-get and as root only"
-    # Debian would start the services at once, with configurations that are not ours.
-    policy = Path("/usr/sbin/policy-rc.d")
-    own = not policy.exists()
-    if own:
-        policy.write_text("#!/bin/sh\nexit 101\n")
-        policy.chmod(0o755)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    words = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *PACKAGES]
-    try:
-        for command in (words, ["apt-get", "update", "-q"], words):
-            done = subprocess.run(
-                command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
-            )
-            if done.returncode == 0 and command is words:
-                return unavailable()
-    finally:
-        if own:
-            policy.unlink()
-    return f"apt-get install failed: {done.stderr[-500:]}"
 
 
 def free_ports(count: int) -> list[int]:
@@ -173,9 +125,7 @@ class Cluster:
                 ours = environment.get("SLURM_CONF") == marks[0] and (
                     "SLURM_JOB_ID" in environment or "DECOMP_CLUSTER" in environment
                 )
-                words = " ".join(process.cmdline())
-                stepd = words.startswith("slurmstepd") and environment.get("SLURM_CONF") == marks[0]
-                if ours or stepd:
+                if ours:
                     yield process
 
     def start_daemon(self, name: str, node: str = "") -> None:
@@ -188,19 +138,21 @@ class Cluster:
         self._daemon(words, node or name)
 
     def lose(self, node: str) -> None:
-        """Take a node down as a power cut does: its slurmd, its steps and all their processes."""
-        for process in self._processes():
-            with contextlib.suppress(psutil.Error, OSError):
-                words = process.cmdline()
-                stepd = words[0].startswith("slurmstepd") and self._on(process, node)
-                daemon = Path(words[0]).name == "slurmd" and node in words
-                if daemon or stepd or process.environ().get("SLURMD_NODENAME") == node:
-                    process.kill()
+        """Take a node down as a power cut does: its slurmd, its steps and all their processes.
 
-    def _on(self, process: psutil.Process, node: str) -> bool:
-        """Whether a step manager belongs to a node: its children name it."""
-        below = [child.environ() for child in process.children(recursive=True)]
-        return any(held.get("SLURMD_NODENAME") == node for held in below)
+        Those that could still tell the controller about the end of the others go first.
+        """
+        of_jobs = []
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("SLURMD_NODENAME") == node:
+                    of_jobs.append(process)
+        above = {parent for process in of_jobs for parent in process.parents()}
+        # Step managers write their title over their environment; they stand above the jobs.
+        stepds = [process for process in above if process.name().startswith("slurmstepd")]
+        for process in [*self.daemons("slurmd", node), *stepds, *of_jobs]:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
     def stop_daemon(self, name: str, node: str = "", number: int = signal.SIGTERM) -> None:
         """Stop a daemon; the jobs of a node go on without their slurmd."""

@@ -44,7 +44,7 @@ def small_profile(folder: Path, **changes: Any) -> Path:
     ``changes``: keys to replace; ``train`` replaces that rule's resources.
     """
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
-    small = {"mem_mb": "1500 * attempt", "cpus_per_task": 2}
+    small = {"mem_mb": "1000 * attempt", "cpus_per_task": 2}
     for rule, held in profile["set-resources"].items():
         held |= small if "mem_mb" in held else {}
         held |= changes.pop(rule, {})

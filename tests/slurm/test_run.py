@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from typing import NamedTuple
 
 import pytest
@@ -40,6 +42,18 @@ def same_as(run: OnCluster, undisturbed: Run, *parts: str) -> None:
     assert wanted and [path for path in wanted if found.get(path) != expected[path]] == []
 
 
+def one_after_the_other(run: OnCluster, strategy: str) -> None:
+    """The trainings of a submission share a GPU, also where no selection waits for a model."""
+    spans = []
+    for cycle in (2, 3):
+        file = run.folder / f"benchmarks/tiny/2x3/{strategy}/seed-0/cycle-{cycle:03d}/train.jsonl"
+        lines = [json.loads(line) for line in file.read_text().splitlines() if line]
+        began = datetime.fromisoformat(lines[0]["time"]).timestamp()
+        spans.append((began, began + lines[-1]["wall"]))
+    (_, end), (begin, _) = spans
+    assert begin > end - 1.5, spans  # starts are told in whole seconds
+
+
 @pytest.mark.quick
 def test_strategies_side_by_side_on_two_nodes(on_cluster: OnCluster, undisturbed: Run) -> None:
     """Plain Snakemake with the shipped profile, the whole report included."""
@@ -59,6 +73,7 @@ def test_strategies_side_by_side_on_two_nodes(on_cluster: OnCluster, undisturbed
     assert len(others) == 2 and {row.partition for row in others} == {"work"}
     usage = (on_cluster.folder / "results/tiny/report/usage.md").read_text()
     assert "GPU" in usage and "train" in usage
+    one_after_the_other(on_cluster, "random")
     assert "nothing to be done" in on_cluster.run().lower()
 
 

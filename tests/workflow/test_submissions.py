@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from launching.submissions import (
 from settings import _check_submissions
 
 from .conftest import ROOT, Run
+from .test_killed import train_afresh
 
 MINUTES = {"select": 2, "train": 25, "full": 120, "predict": 4, "evaluate": 3, "other": 1}
 # One cycle of a strategy that chooses by features, as rules/ have them.
@@ -96,8 +98,6 @@ def test_the_advice_fits() -> None:
 
 def test_a_week_of_training_is_not_repeated_unasked(undisturbed: Run, tmp_path: Path) -> None:
     """A changed time of an input, as a copied folder has it, stops the run before its first job."""
-    import shutil
-
     run = Run(tmp_path / "copied", undisturbed.settings)
     shutil.copytree(undisturbed.folder, run.folder)
     model = run.files("tiny/2x3/initial/seed-0/cycle-001/model/weights.pt")
@@ -113,6 +113,32 @@ def test_a_week_of_training_is_not_repeated_unasked(undisturbed: Run, tmp_path: 
     assert "rule train" in plan
     run.run("--cores", "1", "--touch")
     assert "Nothing to be done" in run.run("--cores", "1")
+
+
+def test_a_training_asked_for_does_not_resume(undisturbed: Run, tmp_path: Path) -> None:
+    """In the middle of a run, where the checkpoints of finished trainings still lie."""
+    run = Run(tmp_path / "middle", undisturbed.settings)
+    shutil.copytree(undisturbed.folder, run.folder)
+    first = "tiny/2x3/initial/seed-0/cycle-001"
+    train_afresh(run.folder / "results/tiny", tmp_path)
+    (tmp_path / "work").rename(parent(run.folder / "work" / first / "model"))
+    goal = f"results/{first}/training.json"
+    assert "Nothing to be done" in run.run("--cores", "1", goal)
+    log = run.folder / "logs" / first / "train.log"
+    (run.folder / goal).unlink()
+    run.run("--cores", "1", goal, "--forcerun", "reveal_labels")
+    assert "resumed at step 6" in log.read_text(), "it lay there"
+    train_afresh(run.folder / "results/tiny", tmp_path)
+    (tmp_path / "work").rename(parent(run.folder / "work" / first / "model"))
+    run.run("--cores", "1", goal, "--forcerun", "train")
+    assert "resumed" not in log.read_text()
+
+
+def parent(path: Path) -> Path:
+    """Make room for a folder that is moved to ``path``."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def test_every_rule_of_a_cycle_says_where_it_goes() -> None:
