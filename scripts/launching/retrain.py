@@ -35,20 +35,40 @@ def refuse_retraining(dag: Any) -> None:
         for job in dag.needrun_jobs()
         if job.rule.name in TRAININGS
         and all(Path(output).exists() for output in job.output)
+        and not _resumes(job)
         and not _asked(dag, job, asked)
     ]
     if not found:
         return
+    ends = " ".join(_ends(found))
     lines = [f"  {job.output[0]}: {_why(dag, job)}" for job in _sorted(found)[:SHOWN]]
     if len(found) > SHOWN:
         lines.append(f"  and {len(found) - SHOWN} more")
     raise RetrainRefused(
         f"{len(found)} finished trainings would be made again, and nobody asked for it:\n"
         + "\n".join(lines)
-        + "\nTo keep them as they are: the same command with --touch, once, then again without it."
-        "\nTo make them again: the same command with --forcerun train (or train_reference, or the"
+        + "\nTo make them again: the same command with --forcerun train (or train_reference, or the"
         " file of one)."
+        "\nTo keep them as they are: the same command, once, with --touch and the last training of"
+        f" each strategy and seed:\n  --touch {ends}"
     )
+
+
+def _resumes(job: Any) -> bool:
+    """Whether the training still lies under ``work/``, so that to repeat it costs nothing.
+
+    So it is after a Snakemake that was killed while it noted the end of a submission.
+    """
+    return Path("work", *Path(job.output[0]).parts[1:]).is_dir()
+
+
+def _ends(found: Iterable[Any]) -> list[str]:
+    """The last of these trainings of each strategy and seed; ``--touch`` takes what led there."""
+    last: dict[Path, str] = {}
+    for job in _sorted(found):
+        model = Path(job.output[0]).parent
+        last[model.parent if model.name.startswith("cycle-") else model] = str(job.output[-1])
+    return sorted(last.values())
 
 
 def forget_forced(dag: Any, forcerun: Iterable[Any]) -> None:

@@ -72,8 +72,13 @@ def job_minutes(settings: Mapping[str, Any], rule: str, attempt: int) -> int:
     given the same smaller factor, so that the sum stays within it.
     """
     kind = KINDS.get(rule, "other")
-    group = "reference" if rule.endswith("_reference") else "cycles"
-    factor = min(attempt, max(1.0, settings["max_minutes"] / group_minutes(settings)[group]))
+    if rule.endswith("_reference"):
+        longest = group_minutes(settings)["reference"]
+    elif rule in KINDS or rule in ("reveal_labels", "score_images"):
+        longest = group_minutes(settings)["cycles"]
+    else:  # before and after the cycles: a few short jobs one after the other
+        longest = 4 * settings["minutes"][kind]
+    factor = min(attempt, max(1.0, settings["max_minutes"] / longest))
     return max(1, math.floor(settings["minutes"][kind] * factor))
 
 

@@ -52,7 +52,7 @@ def profile_in(folder: Path, source: Path, defaults: bool) -> Path:
         small = {key: ASKED[key] for key in ("mem_mb", "cpus_per_task")}
         profile["default-resources"] |= small
         for held in profile["set-resources"].values():
-            held |= small if "mem_mb" in held else {}
+            held |= small if "slurm_partition" not in held and "mem_mb" in held else {}
     folder.mkdir()
     (folder / "config.yaml").write_text(yaml.safe_dump(profile))
     return folder

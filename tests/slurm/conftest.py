@@ -46,7 +46,7 @@ def small_profile(folder: Path, **changes: Any) -> Path:
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     small = {"mem_mb": "1000 * attempt", "cpus_per_task": 2}
     for rule, held in profile["set-resources"].items():
-        held |= small if "mem_mb" in held else {}
+        held |= small if "slurm_partition" not in held and "mem_mb" in held else {}
         held |= changes.pop(rule, {})
     profile["default-resources"] |= small
     profile |= {"latency-wait": 15, "retries": RETRIES} | changes

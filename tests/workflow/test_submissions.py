@@ -111,7 +111,12 @@ def test_a_week_of_training_is_not_repeated_unasked(undisturbed: Run, tmp_path: 
     assert run.files("tiny/2x3/initial/seed-0/cycle-001/model/weights.pt") == model
     plan = run.run("--dry-run", "--forcerun", "train")
     assert "rule train" in plan
-    run.run("--cores", "1", "--touch")
+    (line,) = [line for line in printed.splitlines() if line.strip().startswith("--touch ")]
+    files = line.split()[1:]
+    assert len(files) == 3 and all(file.endswith("training.json") for file in files)
+    run.run("--cores", "1", "--touch", *files)
+    run.run("--cores", "2")  # scores them again, and draws
+    assert run.files("tiny/2x3/initial/seed-0/cycle-001/model/weights.pt") == model
     assert "Nothing to be done" in run.run("--cores", "1")
 
 
