@@ -49,7 +49,12 @@ demo: $(STAMP)
 	@$(MAKE) --no-print-directory run ARGS='$(DEMO_ARGS)'
 	@$(BIN)/python scripts/show_results.py demo
 
+# What SLURM would refuse is told first: Snakemake's own message of it gives no reason.
 run: $(STAMP)
+	@if grep -qs '^executor: slurm' profiles/$(PROFILE)/config.yaml; then \
+		$(BIN)/python scripts/check_cluster.py --profile profiles/$(PROFILE) -- $(ARGS) \
+			| grep '^does not fit'; \
+	fi; true
 	@$(BIN)/python scripts/launch.py --profile profiles/$(PROFILE) \
 		$(if $(TAKEOVER),--takeover) -- $(ARGS)
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ import pytest
 import yaml
 
 from launching.processes import LAUNCH_VARIABLE
-from tests.workflow.conftest import ROOT, heed_interrupts, street, undisturbed
-from tests.workflow.test_killed import STEPS, WAIT, Killed, gone, pulse, suspend, until
+from tests.workflow.conftest import ROOT, street, undisturbed
+from tests.workflow.test_killed import Killed, suspend, until
 
 from .cluster import Cluster, unavailable
 
@@ -69,18 +68,9 @@ class OnCluster(Killed):
             for word in super().command(*words, program=program, **changes)
         ]
 
-    def start(
-        self, *words: str, program: str = "snakemake", **changes: str
-    ) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.command(*words, program=program, **changes),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**self.cluster.environment, "OMP_NUM_THREADS": "1"},
-            preexec_fn=heed_interrupts,
-        )
+    @property
+    def environment(self) -> dict[str, str]:
+        return self.cluster.environment
 
     def launch(self, *words: str) -> subprocess.Popen[str]:
         return self.start(*words, program="launch")
@@ -105,13 +95,7 @@ class OnCluster(Killed):
                     if log == self.folder / "logs/tiny" / cycle / "train.log":
                         suspend(process)
                         job = process
-        limit = time.monotonic() + WAIT
-        while (step := self.saved_step(cycle)) <= before:
-            assert time.monotonic() < limit
-            pulse(job)
-            assert not gone(job), "the training ended before it was held"
-        assert step < STEPS, "the training was held too late"
-        return job, step
+        return job, self.let_save(job, cycle, before)
 
     def _new(self, passed: set[int]) -> list[psutil.Process]:
         return [job for job in self.jobs("train") if job.pid not in passed]

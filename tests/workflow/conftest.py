@@ -33,6 +33,11 @@ class Run:
     folder: Path
     settings: dict[str, str]
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment in which runs are started."""
+        return dict(os.environ)
+
     def command(self, *words: str, program: str = "snakemake", **changes: str) -> list[str]:
         """Return the command line of a run with some settings changed."""
         pairs = [f"{k}={v}" for k, v in {**self.settings, **changes}.items()]
@@ -59,7 +64,7 @@ class Run:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**self.environment, "OMP_NUM_THREADS": "1"},
             preexec_fn=heed_interrupts,
         )
 

@@ -85,16 +85,21 @@ class Killed(Run):
         job.resume()  # imports take seconds, and no step is done before the lock is held
         until(lambda: gone(job) or holds(job, lock))
         suspend(job)
+        step = self.let_save(job, cycle, before)
+        if before:
+            assert f"resumed at step {before}\n" in self.log(cycle)
+        assert not (self.folder / "results/tiny" / cycle / "model").exists()
+        return job, step
+
+    def let_save(self, job: psutil.Process, cycle: str, before: int) -> int:
+        """Let a stopped training work until it has saved a later step, which is returned."""
         limit = time.monotonic() + WAIT
         while (step := self.saved_step(cycle)) <= before:
             assert time.monotonic() < limit
             pulse(job)
             assert not gone(job), "the training ended before it was held"
         assert step < STEPS, "the training was held too late"
-        if before:
-            assert f"resumed at step {before}\n" in self.log(cycle)
-        assert not (self.folder / "results/tiny" / cycle / "model").exists()
-        return job, step
+        return step
 
     def saved_step(self, cycle: str) -> int:
         """Step of the checkpoint that a training would resume from; 0 without one."""

@@ -137,6 +137,14 @@ def test_a_training_asked_for_does_not_resume(undisturbed: Run, tmp_path: Path) 
     (tmp_path / "work").rename(parent(run.folder / "work" / first / "model"))
     run.run("--cores", "1", goal, "--forcerun", "train")
     assert "resumed" not in log.read_text()
+    # What a Snakemake leaves that is killed while it sets the times of a submission's files: no
+    # training is lost by going on, so that nothing is refused.
+    train_afresh(run.folder / "results/tiny", tmp_path)
+    (tmp_path / "work").rename(parent(run.folder / "work" / first / "model"))
+    labels = run.folder / "results" / first / "labels.csv"
+    labels.write_text(labels.read_text() + "\n")
+    run.run("--cores", "1", goal)
+    assert "resumed at step 6" in log.read_text()
 
 
 def parent(path: Path) -> Path:
