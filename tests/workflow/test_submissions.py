@@ -125,33 +125,33 @@ def test_a_training_asked_for_does_not_resume(undisturbed: Run, tmp_path: Path) 
     run = Run(tmp_path / "middle", undisturbed.settings)
     shutil.copytree(undisturbed.folder, run.folder)
     first = "tiny/2x3/initial/seed-0/cycle-001"
-    train_afresh(run.folder / "results/tiny", tmp_path)
-    (tmp_path / "work").rename(parent(run.folder / "work" / first / "model"))
+    leave_checkpoint(run, first, tmp_path / "first")
     goal = f"results/{first}/training.json"
     assert "Nothing to be done" in run.run("--cores", "1", goal)
     log = run.folder / "logs" / first / "train.log"
     (run.folder / goal).unlink()
     run.run("--cores", "1", goal, "--forcerun", "reveal_labels")
     assert "resumed at step 6" in log.read_text(), "it lay there"
-    train_afresh(run.folder / "results/tiny", tmp_path)
-    (tmp_path / "work").rename(parent(run.folder / "work" / first / "model"))
+    leave_checkpoint(run, first, tmp_path / "second")
     run.run("--cores", "1", goal, "--forcerun", "train")
     assert "resumed" not in log.read_text()
     # What a Snakemake leaves that is killed while it sets the times of a submission's files: no
     # training is lost by going on, so that nothing is refused.
-    train_afresh(run.folder / "results/tiny", tmp_path)
-    (tmp_path / "work").rename(parent(run.folder / "work" / first / "model"))
+    leave_checkpoint(run, first, tmp_path / "third")
     labels = run.folder / "results" / first / "labels.csv"
     labels.write_text(labels.read_text() + "\n")
     run.run("--cores", "1", goal)
     assert "resumed at step 6" in log.read_text()
 
 
-def parent(path: Path) -> Path:
-    """Make room for a folder that is moved to ``path``."""
-    shutil.rmtree(path, ignore_errors=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+def leave_checkpoint(run: Run, cycle: str, scratch: Path) -> None:
+    """Put the checkpoint of a cycle's finished training where an unfinished run has it."""
+    train_afresh(run.folder / "results/tiny", scratch)
+    place = run.folder / "work" / cycle / "model"
+    shutil.rmtree(place, ignore_errors=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    (scratch / "work").rename(place)
+    assert list(place.glob("key-*/checkpoint.pt"))
 
 
 def test_every_rule_of_a_cycle_says_where_it_goes() -> None:
