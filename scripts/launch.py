@@ -128,7 +128,8 @@ def clear(directory: Path, grace: float, slurm: bool, takeover: bool) -> None:
         count = end_survivors(record, grace, say)
         if count:
             say(f"{count} processes of an earlier run ended")
-    if slurm or (record is not None and record.slurm):
+    # A launcher records an end when no job is left; plain Snakemake also when it breaks down.
+    if slurm or (record is not None and record.slurm and (open_record or record.plain)):
         try:
             count = end_jobs(directory, say)
         except ClusterSilent as silence:
