@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from glue.kept import hand_back, keep
+from glue.kept import once
 from glue.logs import log_to
 from glue.tables import PoolRow, RegionRow, read_pool, read_regions
 from layouts import get_layout
@@ -86,8 +86,9 @@ if __name__ == "__main__":
     smk = snakemake  # noqa: F821
     log_to(smk.log)
     p = smk.params
-    if not hand_back(smk):
-        embed_regions(
+    once(
+        smk,
+        lambda: embed_regions(
             Embedder(
                 get_learner(p.learner),
                 Path(smk.input.model),
@@ -99,5 +100,5 @@ if __name__ == "__main__":
             read_regions(smk.input.history),
             p.definition,
             smk.output.features,
-        )
-        keep(smk)
+        ),
+    )

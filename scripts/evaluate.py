@@ -7,7 +7,7 @@ import numpy as np
 
 from glue.costs import annotation_costs
 from glue.files import read_json, write_json
-from glue.kept import hand_back, keep
+from glue.kept import once
 from glue.logs import log_to
 from glue.scores import score_images, score_rois, score_volumes
 from glue.tables import PoolRow, RegionRow, read_labels, read_pool, read_regions
@@ -78,8 +78,9 @@ if __name__ == "__main__":
     smk = snakemake  # noqa: F821
     log_to(smk.log)
     p = smk.params
-    if not hand_back(smk):
-        evaluate(
+    once(
+        smk,
+        lambda: evaluate(
             smk.input.pool,
             smk.input.model,
             smk.input.labels,
@@ -91,5 +92,5 @@ if __name__ == "__main__":
             p.science,
             p.about,
             smk.output.metrics,
-        )
-        keep(smk)
+        ),
+    )

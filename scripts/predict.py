@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from glue.kept import hand_back, keep
+from glue.kept import once
 from glue.logs import log_to
 from glue.pool import by_image, taken_of
 from glue.records import write_shard
@@ -39,8 +39,9 @@ if __name__ == "__main__":
     smk = snakemake  # noqa: F821
     log_to(smk.log)
     p = smk.params
-    if not hand_back(smk):
-        predict(
+    once(
+        smk,
+        lambda: predict(
             smk.input.pool,
             smk.input.history,
             smk.input.model,
@@ -51,5 +52,5 @@ if __name__ == "__main__":
             int(smk.wildcards.shard),
             p.shards,
             smk.output.predictions,
-        )
-        keep(smk)
+        ),
+    )

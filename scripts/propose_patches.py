@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from glue.kept import hand_back, keep
+from glue.kept import once
 from glue.logs import log_to
 from glue.tables import write_regions
 from layouts import get_layout
@@ -42,8 +42,9 @@ if __name__ == "__main__":
     smk = snakemake  # noqa: F821
     log_to(smk.log)
     p, w = smk.params, smk.wildcards
-    if not hand_back(smk):
-        propose_patches(
+    once(
+        smk,
+        lambda: propose_patches(
             query_of(dict(smk.input.items()), p.science, w.budget, int(w.seed), int(w.cycle)),
             smk.input.model,
             p.learner,
@@ -52,5 +53,5 @@ if __name__ == "__main__":
             int(w.shard),
             p.shards,
             smk.output.patches,
-        )
-        keep(smk)
+        ),
+    )

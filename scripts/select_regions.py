@@ -3,7 +3,7 @@
 import csv
 
 from glue.files import atomic_path
-from glue.kept import hand_back, keep
+from glue.kept import once
 from glue.logs import log_to
 from glue.tables import write_regions
 from strategies.choose import Choice, Query, choose
@@ -37,13 +37,14 @@ if __name__ == "__main__":
     smk = snakemake  # noqa: F821
     log_to(smk.log)
     w = smk.wildcards
-    if not hand_back(smk):
-        select_regions(
+    once(
+        smk,
+        lambda: select_regions(
             query_of(
                 dict(smk.input.items()), smk.params.science, w.budget, int(w.seed), int(w.cycle)
             ),
             smk.output.regions,
             smk.output.history,
             smk.output.scores,
-        )
-        keep(smk)
+        ),
+    )

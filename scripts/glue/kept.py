@@ -14,54 +14,74 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 SOURCES = Path(__file__).parents[2]
 KEPT = "kept"
+TRAININGS = frozenset({"train", "train_reference"})
 
 
-def hand_back(job: Any) -> bool:
-    """Put back what an earlier attempt of this job finished; whether there was anything.
+def once(job: Any, make: Callable[[], None]) -> None:
+    """Make a job's outputs, unless an earlier attempt in this submission finished the same job.
 
     Args:
         job: Snakemake's object of a script job, with rule, input, output, params and wildcards.
+        make: makes all of ``job.output``.
     """
-    if not _in_submission():
-        return False
-    folder = _folder(job) / _key(job)
-    files = [folder / str(k) for k in range(len(job.output))]
-    if not all(file.exists() for file in files):
-        return False
-    try:
-        for file, output in zip(files, job.output, strict=True):
-            _link(file, Path(output))
-    except FileNotFoundError:  # forgotten at this very moment
-        return False
-    print("finished in an earlier attempt, from the same inputs; nothing is computed again")
-    return True
+    kept = Kept(job)
+    if not kept.hand_back():
+        make()
+        kept.keep()
 
 
-def keep(job: Any) -> None:
-    """Remember what this job made; called when its outputs are complete.
+class Kept:
+    """What a job leaves for its next attempt; nothing outside a cluster's submissions."""
 
-    Never fails: the job is done, kept or not.
-    """
-    if not _in_submission():
-        return
-    try:
-        folder = _folder(job)
-        shutil.rmtree(folder, ignore_errors=True)  # what was made from other inputs
-        building = folder / ".building"
-        building.mkdir(parents=True)
-        for k, output in enumerate(job.output):
-            _link(Path(output), building / str(k))
-        building.rename(folder / _key(job))
-    except OSError as error:
-        print(f"not kept for another attempt: {error}")
+    def __init__(self, job: Any) -> None:
+        self._job = job
+        self._folder = _kept_of(job.output[0])
+
+    @cached_property
+    def _place(self) -> Path:
+        # Inputs are read for this: once, however the job goes.
+        return self._folder / _key(self._job)
+
+    def hand_back(self) -> bool:
+        """Put back what an earlier attempt finished; whether there was anything."""
+        if not _in_submission():
+            return False
+        outputs = [Path(output) for output in self._job.output]
+        files = [self._place / str(k) for k in range(len(outputs))]
+        if not all(file.exists() for file in files):
+            return False
+        try:
+            for file, output in zip(files, outputs, strict=True):
+                _link(file, output)
+        except FileNotFoundError:  # forgotten at this very moment
+            return False
+        print("finished in an earlier attempt, from the same inputs; nothing is computed again")
+        return True
+
+    def keep(self) -> None:
+        """Remember what the job made; called when its outputs are complete.
+
+        Never fails: the job is done, kept or not.
+        """
+        if not _in_submission():
+            return
+        try:
+            shutil.rmtree(self._folder, ignore_errors=True)  # what was made from other inputs
+            building = self._folder / ".building"
+            building.mkdir(parents=True)
+            for k, output in enumerate(self._job.output):
+                _link(Path(output), building / str(k))
+            building.rename(self._place)
+        except OSError as error:
+            print(f"not kept for another attempt: {error}")
 
 
 def forget_earlier(work: str | Path, cycle: int, chain: int) -> None:
@@ -93,10 +113,10 @@ def forget_job(rule: str, outputs: Sequence[str]) -> None:
         rule: its name.
         outputs: its outputs, ``results/...``.
     """
-    if rule in ("train", "train_reference"):
-        shutil.rmtree(Path("work", *Path(outputs[0]).parts[1:]), ignore_errors=True)
+    if rule in TRAININGS:
+        shutil.rmtree(work_of(outputs[0]), ignore_errors=True)
     elif any(part.startswith("seed-") for part in Path(outputs[0]).parts[:-1]):
-        shutil.rmtree(_place(outputs[0]), ignore_errors=True)
+        shutil.rmtree(_kept_of(outputs[0]), ignore_errors=True)
 
 
 def forget_finished(work: Path) -> None:
@@ -122,16 +142,16 @@ def _in_submission() -> bool:
     return "SLURM_JOB_ID" in os.environ
 
 
-def _folder(job: Any) -> Path:
+def work_of(result: str | Path) -> Path:
+    """The path under ``work/`` that goes with one under ``results/``."""
+    return Path("work", *Path(result).parts[1:])
+
+
+def _kept_of(first: str) -> Path:
     """Where a job keeps its outputs: by its first output's name, in its cycle's work folder."""
-    return _place(job.output[0])
-
-
-def _place(first: str) -> Path:
     output = Path(first)
     place = next(p for p in output.parents if p.name.startswith(("cycle-", "seed-")))
-    name = "-".join(output.relative_to(place).parts)
-    return Path("work", *place.parts[1:], KEPT, name)
+    return work_of(place) / KEPT / "-".join(output.relative_to(place).parts)
 
 
 def _key(job: Any) -> str:

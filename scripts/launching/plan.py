@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .submissions import group_minutes
+from .submissions import group_minutes, retry_factor
 
 # Submissions of several rules, as levels of rules that may run at the same time. What Snakemake
 # asks for: per level the sum, of the levels the largest; run times are summed over the levels.
@@ -146,8 +146,7 @@ def _submissions(
     for kind, levels in levels_of(settings, list(rules)).items():
         merged, largest, conflicts = _merge(settings, levels, asked)
         if kind in minutes:
-            factor = min(attempt, max(1.0, settings["max_minutes"] / minutes[kind]))
-            merged["runtime"] = int(minutes[kind] * factor)
+            merged["runtime"] = int(minutes[kind] * retry_factor(settings, minutes[kind], attempt))
         yield Submission(kind, attempt, merged, largest, conflicts)
 
 

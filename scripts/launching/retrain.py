@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from glue.kept import forget_job
+from glue.kept import TRAININGS, forget_job, work_of
 
-TRAININGS = frozenset({"train", "train_reference"})
 SHOWN = 5
 
 
@@ -29,14 +28,14 @@ def refuse_retraining(dag: Any) -> None:
     Raises:
         RetrainRefused: naming the trainings, why Snakemake would run them, and what can be done.
     """
-    asked: dict[Any, bool] = {}
+    asked = _asked(dag)
     found = [
         job
         for job in dag.needrun_jobs()
         if job.rule.name in TRAININGS
         and all(Path(output).exists() for output in job.output)
         and not _resumes(job)
-        and not _asked(dag, job, asked)
+        and job not in asked
     ]
     if not found:
         return
@@ -59,7 +58,7 @@ def _resumes(job: Any) -> bool:
 
     So it is after a Snakemake that was killed while it noted the end of a submission.
     """
-    return Path("work", *Path(job.output[0]).parts[1:]).is_dir()
+    return work_of(job.output[0]).is_dir()
 
 
 def _ends(found: Iterable[Any]) -> list[str]:
@@ -85,19 +84,16 @@ def forget_forced(dag: Any, forcerun: Iterable[Any]) -> None:
             forget_job(job.rule.name, outputs)
 
 
-def _asked(dag: Any, job: Any, known: dict[Any, bool]) -> bool:
-    """Whether a job, or one before it that runs, was forced."""
-    todo, seen = [job], set()
-    while todo:
-        current = todo.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        if dag.reason(current).forced or known.get(current):
-            known[job] = True
-            return True
-        todo += [j for j in dag.dependencies[current] if dag.needrun(j)]
-    return False
+def _asked(dag: Any) -> set[Any]:
+    """Jobs that were forced, and those that run after them."""
+    after = [job for job in dag.needrun_jobs() if dag.reason(job).forced]
+    found: set[Any] = set()
+    while after:
+        job = after.pop()
+        if job not in found:
+            found.add(job)
+            after += [later for later in dag.depending[job] if dag.needrun(later)]
+    return found
 
 
 def _why(dag: Any, job: Any) -> str:

@@ -66,11 +66,7 @@ def longest_chain(settings: Mapping[str, Any]) -> int:
 
 
 def job_minutes(settings: Mapping[str, Any], rule: str, attempt: int) -> int:
-    """Minutes to ask for a job: as much again at every retry, as long as its submission fits.
-
-    A retry that would pass ``max_minutes`` is not granted: every job of the submission is then
-    given the same smaller factor, so that the sum stays within it.
-    """
+    """Minutes to ask for a job: as much again at every retry, as long as its submission fits."""
     kind = KINDS.get(rule, "other")
     if rule.endswith("_reference"):
         longest = group_minutes(settings)["reference"]
@@ -78,8 +74,17 @@ def job_minutes(settings: Mapping[str, Any], rule: str, attempt: int) -> int:
         longest = group_minutes(settings)["cycles"]
     else:  # before and after the cycles: a few short jobs one after the other
         longest = 4 * settings["minutes"][kind]
-    factor = min(attempt, max(1.0, settings["max_minutes"] / longest))
+    factor = retry_factor(settings, longest, attempt)
     return max(1, math.floor(settings["minutes"][kind] * factor))
+
+
+def retry_factor(settings: Mapping[str, Any], longest: int, attempt: int) -> float:
+    """By how much an attempt multiplies run times.
+
+    A retry that would pass ``max_minutes`` is not granted: every job of the submission, which takes
+    ``longest`` minutes at first, is then given the same smaller factor.
+    """
+    return min(attempt, max(1.0, settings["max_minutes"] / longest))
 
 
 def submission_of(

@@ -16,12 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glue.kept import (
+    Kept,
     content_hash,
     forget_earlier,
     forget_finished,
     forget_job,
-    hand_back,
-    keep,
 )
 from launching.submissions import block_of
 
@@ -71,20 +70,20 @@ def unmake() -> None:
 
 
 def test_the_same_job_gets_its_outputs_back(folder: Path) -> None:
-    assert not hand_back(job())
+    assert not Kept(job()).hand_back()
     make()
-    keep(job())
+    Kept(job()).keep()
     unmake()
-    assert hand_back(job())
+    assert Kept(job()).hand_back()
     assert Path(job().output[0]).read_text() == "made"
     assert Path(job().output[1], "a.png").read_text() == "made"
-    assert hand_back(job()), "once more, over what is there"
+    assert Kept(job()).hand_back(), "once more, over what is there"
 
 
 @pytest.mark.parametrize("change", ["params", "wildcards", "input", "model", "outside"])
 def test_another_job_does_not(folder: Path, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
     make()
-    keep(job())
+    Kept(job()).keep()
     unmake()
     asked = job()
     if change == "params":
@@ -97,45 +96,45 @@ def test_another_job_does_not(folder: Path, change: str, monkeypatch: pytest.Mon
         Path("model/weights.pt").write_bytes(b"others!")
     else:
         monkeypatch.delenv("SLURM_JOB_ID")
-    assert not hand_back(asked)
+    assert not Kept(asked).hand_back()
     assert not Path(job().output[0]).exists()
 
 
 def test_times_do_not_matter_and_only_the_last_is_kept(folder: Path) -> None:
     make("first")
-    keep(job())
+    Kept(job()).keep()
     Path("pool.csv").write_text("image\na\n")
     make("second")
-    keep(job())
+    Kept(job()).keep()
     os.utime("model/weights.pt", (1, 1))
     unmake()
-    assert hand_back(job())
+    assert Kept(job()).hand_back()
     assert Path(job().output[0]).read_text() == "second"
     Path("pool.csv").write_text("image\n")
-    assert not hand_back(job()), "the first one is gone"
+    assert not Kept(job()).hand_back(), "the first one is gone"
 
 
 def test_nothing_is_copied_and_a_later_output_leaves_what_is_kept(folder: Path) -> None:
     make()
-    keep(job())
+    Kept(job()).keep()
     file = Path(job().output[0])
     assert file.stat().st_nlink == 2
     other = file.with_name("other")
     other.write_text("other")
     other.replace(file)  # as every file of this project appears
     unmake()
-    assert hand_back(job())
+    assert Kept(job()).hand_back()
     assert file.read_text() == "made"
 
 
 def test_an_unfinished_keep_is_no_keep(folder: Path) -> None:
     make()
-    keep(job())
+    Kept(job()).keep()
     (kept,) = Path("work").glob("**/kept/*/*")
     (kept / "1/a.png").unlink()
     (kept / "1").rmdir()
     unmake()
-    assert not hand_back(job())
+    assert not Kept(job()).hand_back()
 
 
 def test_an_archive_is_told_by_its_members(folder: Path) -> None:
@@ -177,17 +176,17 @@ def test_a_submission_forgets_the_ones_before_it_and_never_itself(
 
 def test_what_somebody_asked_for_begins_anew(folder: Path) -> None:
     make()
-    keep(job())
+    Kept(job()).keep()
     checkpoint = Path("work", CYCLE, "model/key-1/checkpoint.pt")
     checkpoint.parent.mkdir(parents=True)
     checkpoint.touch()
     forget_job("evaluate", [f"results/{CYCLE}/metrics.json"])
     unmake()
-    assert checkpoint.exists() and hand_back(job())
+    assert checkpoint.exists() and Kept(job()).hand_back()
     forget_job("train", [f"results/{CYCLE}/model", f"results/{CYCLE}/training.json"])
-    assert not checkpoint.exists() and hand_back(job())
+    assert not checkpoint.exists() and Kept(job()).hand_back()
     forget_job("predict", job().output)
-    assert not hand_back(job())
+    assert not Kept(job()).hand_back()
     forget_job("index_pool", ["results/run/pool.csv"])
 
 

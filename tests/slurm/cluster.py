@@ -28,7 +28,6 @@ from .packages import install, search_path, unavailable
 
 WAIT = 60.0
 CPUS, MEMORY = 8, 8000  # of a node, as it pretends; MB
-SWITCHED = ("slurmctld", "slurmd", "slurmdbd")
 
 
 class Unavailable(RuntimeError):
@@ -113,19 +112,16 @@ class Cluster:
             psutil.wait_procs(found, timeout=3)
 
     def _processes(self) -> Iterator[psutil.Process]:
-        """Daemons, step managers and leftovers of jobs: they name this folder or inherited it."""
+        """Daemons and what jobs left: their environment names this cluster."""
         own = psutil.Process()
         spared = {own.pid, *(parent.pid for parent in own.parents())}
-        marks = (str(self.folder / "slurm.conf"), f"{self.folder}/")
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
                 if process.pid in spared or process.status() == psutil.STATUS_ZOMBIE:
                     continue
-                environment = process.environ()
-                ours = environment.get("SLURM_CONF") == marks[0] and (
-                    "SLURM_JOB_ID" in environment or "DECOMP_CLUSTER" in environment
-                )
-                if ours:
+                held = process.environ()
+                ours = held.get("SLURM_CONF") == str(self.folder / "slurm.conf")
+                if ours and ("SLURM_JOB_ID" in held or "DECOMP_CLUSTER" in held):
                     yield process
 
     def start_daemon(self, name: str, node: str = "") -> None:
@@ -170,7 +166,7 @@ class Cluster:
                     found.append(process)
         return found
 
-    def _daemon(self, words: list[str], log: str, **options: object) -> None:
+    def _daemon(self, words: list[str], log: str) -> None:
         with (self.folder / "log" / f"{log}.log").open("ab") as out:
             subprocess.Popen(
                 words,
@@ -180,7 +176,6 @@ class Cluster:
                 start_new_session=True,
                 cwd=self.folder,
                 env={**self.environment, "DECOMP_CLUSTER": str(self.folder)},
-                **options,  # type: ignore[call-overload]
             )
 
     def _start_munge(self) -> None:

@@ -153,4 +153,3 @@ def on_cluster(cluster: Cluster, undisturbed: Any, tmp_path: Path) -> Iterator[O
         cluster.ask("scancel", job)
     until(lambda: not cluster.jobs("PENDING", "RUNNING", "COMPLETING"))
     until(lambda: all(cluster.state(node) == "IDLE" for node in cluster.nodes))
-    os.sync()
