@@ -5,6 +5,7 @@ Out: results/{run}/config.yaml, the resolved configuration of the run.
 """
 
 from launching.submissions import job_minutes, submission_of
+from learners import describe_learner
 from settings import guard_science, load_settings
 from strategies import needs_of, note_of
 
@@ -30,7 +31,8 @@ SCIENCE = {
     "settings": S.get(S["learner"], {}),
 }
 # Used with --sdm conda only.
-ENVIRONMENT = "../envs/convnet.yaml"
+ENVIRONMENT = f"../envs/{S['learner']}.yaml"
+VALIDATION, _ = describe_learner(S["learner"]).validation_of(SCIENCE["settings"])
 STEPS = {"full": S["full_steps"], "full_same_steps": S["steps"]}
 
 
@@ -122,9 +124,14 @@ def clean_work():
 
 def warm_start(wildcards):
     """Return the model a training starts from: the cycle before, if the learner wants it."""
-    if SCIENCE["settings"].get("start", "scratch") == "scratch":
+    if SCIENCE["settings"].get("start") != "previous":
         return []
     return previous("model")(wildcards)
+
+
+def validation_regions(wildcards):
+    """Return where the revealed regions lie, if the learner holds some of them out."""
+    return f"{CYCLE}/history.csv" if VALIDATION == "clean" else []
 
 
 def about(strategy):

@@ -5,14 +5,19 @@ Out: results/{run}/pool.csv, pools/seed-{seed}.csv (splits filled in), truth.jso
 for costs alone).
 """
 
+from generators import sizes_in
+
+# Only where the configuration gives some: what was generated before keeps its parameters.
+SIZES = {"sizes": sizes_in(S["generate"])} if sizes_in(S["generate"] or {}) else {}
+
 
 rule generate_data:
     output:
-        touch("data/{dataset}/.complete"),
+        touch("data/{folder}/.complete"),
     log:
-        "logs/data/{dataset}.log",
+        "logs/data/{folder}.log",
     wildcard_constraints:
-        dataset=S["generate"]["name"] if S["generate"] else "(?!)",
+        folder=Path(S["data_root"]).name if S["generate"] else "(?!)",
     group:
         "prepare"
     conda:
@@ -20,7 +25,8 @@ rule generate_data:
     resources:
         runtime=minutes("generate_data"),
     params:
-        name=lambda w: w.dataset,
+        **SIZES,
+        name=lambda w: S["generate"]["name"],
         root=lambda w, output: str(Path(output[0]).parent),
         seed=lambda w: S["generate"]["seed"],
     script:
@@ -29,7 +35,7 @@ rule generate_data:
 
 rule index_pool:
     input:
-        f"data/{S['generate']['name']}/.complete" if S["generate"] else [],
+        f"{S['data_root']}/.complete" if S["generate"] else [],
     output:
         pool="results/{run}/pool.csv",
     log:

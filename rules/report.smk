@@ -13,13 +13,22 @@ NOTES = {
 }
 NOTES = {name: note for name, note in NOTES.items() if note}
 
+# How trainings were stopped is part of the result; nothing is said where their length is fixed.
+STOPPED = {
+    "paper": "trainings stopped by the scored images",
+    "clean": "trainings stopped by revealed regions held out",
+}
+REMARK = {"remark": STOPPED[VALIDATION]} if VALIDATION in STOPPED else {}
+
 FIGURE = {
     "notes": NOTES,
     "x": COST,
     "budget": lambda w: w.budget,
     "colours": S["report"]["colours"],
     "share": S["report"]["share"],
-    "title": lambda w: f"{S['dataset']}, {S['learner']}, {w.budget} per cycle",
+    "title": lambda w: "\n".join(
+        [f"{S['dataset']}, {S['learner']}, {w.budget} per cycle", *REMARK.values()]
+    ),
 }
 
 
@@ -103,6 +112,7 @@ rule tabulate_reach:
         x=COST,
         share=S["report"]["share"],
         notes=NOTES,
+        **REMARK,
     script:
         "../scripts/tabulate_reach.py"
 

@@ -11,6 +11,7 @@ rule train:
         labels=f"{CYCLE}/labels.csv",
         folder=f"{CYCLE}/labels",
         previous=warm_start,
+        history=validation_regions,
         # One training at a time in a submission, also where no selection waits for a model.
         before=previous("training.json"),
     output:

@@ -1,5 +1,6 @@
 """Write a small generated dataset, for the demo and the tests."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from generators import generate
@@ -7,13 +8,23 @@ from glue.files import write_json
 from glue.logs import log_to
 
 
-def generate_data(name: str, root: str | Path, seed: int, stamp: str | Path) -> None:
-    """Write the dataset ``name`` into ``root``, then the file ``stamp`` that says it is whole."""
-    generate(name, root, seed)
-    write_json(stamp, {"name": name, "seed": seed})
+def generate_data(
+    name: str,
+    root: str | Path,
+    seed: int,
+    stamp: str | Path,
+    sizes: Mapping[str, int] | None = None,
+) -> None:
+    """Write the dataset ``name`` into ``root``, then the file ``stamp`` that says it is whole.
+
+    ``sizes``: numbers of images and the like; those that are missing are the generator's own.
+    """
+    generate(name, root, seed, **(sizes or {}))
+    write_json(stamp, {"name": name, "seed": seed, **(sizes or {})})
 
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
     log_to(smk.log)
-    generate_data(smk.params.name, smk.params.root, smk.params.seed, smk.output[0])
+    p = smk.params
+    generate_data(p.name, p.root, p.seed, smk.output[0], p.get("sizes"))

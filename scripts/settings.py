@@ -23,7 +23,7 @@ NOT_SCIENCE = (
 
 # Sections whose values are typed, and the options of layouts that are no text.
 TYPED = (
-    *SECTIONS, "convnet", "report", "split", "random_centres",
+    *SECTIONS, "convnet", "mmseg", "report", "split", "random_centres",
     "groups", "generate", "region", "patch", "thresholds", "background", "minutes",
 )  # fmt: skip
 TYPED_OPTIONS = ("downsample", "void", "channel", "check_counts")
@@ -57,6 +57,16 @@ def _typed(value: Any) -> Any:
     return found if plain else value
 
 
+def _of_learner(key: str, values: dict[str, Any], learner: Any) -> Any:
+    """Return the value of a key that a dataset gives for each learner."""
+    if learner not in values:
+        raise ConfigError(
+            f"{key}: the dataset has none for learner {learner!r}, only for "
+            f"{', '.join(sorted(values))}; set {key}=NUMBER"
+        )
+    return values[learner]
+
+
 def normalise(config: dict[str, Any]) -> dict[str, Any]:
     """Bring the forms that the command line allows into one; applied twice it changes nothing."""
     out = deepcopy(config)
@@ -69,6 +79,9 @@ def normalise(config: dict[str, Any]) -> dict[str, Any]:
         out["seeds"] = list(range(seeds))
     else:
         out["seeds"] = [_integer(s) for s in _listed(seeds)]
+    for key in ("steps", "full_steps"):
+        if isinstance(out.get(key), dict):
+            out[key] = _of_learner(key, out[key], out.get("learner"))
     for key in ("cycles", "steps", "full_steps", "shards", "chain", "max_minutes"):
         out[key] = _integer(out.get(key))
     for key in ("region", "patch"):
@@ -191,13 +204,22 @@ def read_yaml(file: Path) -> dict[str, Any]:
 
 
 def _check_data_root(settings: dict[str, Any]) -> None:
+    from generators import check_section, folder_of, sizes_in
+
+    if settings["generate"] is not None:
+        check_section(settings["generate"])
     if settings["data_root"] is None:
         if settings["generate"] is None:
             raise ConfigError(
                 f"dataset {settings['dataset']!r} needs data_root=FOLDER, the folder it lies in"
             )
-        settings["data_root"] = f"data/{settings['dataset']}"
+        settings["data_root"] = f"data/{folder_of(settings['dataset'], settings['generate'])}"
         return
+    if sizes := sizes_in(settings["generate"] or {}):
+        raise ConfigError(
+            f"generate: sizes ({', '.join(sizes)}) of data to generate, and data_root "
+            f"{settings['data_root']!r} that exists; allowed: one of the two"
+        )
     settings["generate"] = None
     if not Path(settings["data_root"]).is_dir():
         raise ConfigError(f"data_root {settings['data_root']!r} is not a folder")

@@ -15,4 +15,5 @@ if __name__ == "__main__":
         smk.params.x,
         smk.params.share,
         smk.params.get("notes", {}),
+        smk.params.get("remark", ""),
     )

@@ -1,15 +1,30 @@
 """Train a model on what has been revealed."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from glue.files import write_json
+from glue.holdout import hold_out
 from glue.kept import forget_earlier
 from glue.logs import log_to
-from glue.tables import read_labels, read_pool
+from glue.scores import score_images
+from glue.tables import PoolRow, read_labels, read_pool, read_regions
 from launching.submissions import cycles_per_submission
-from layouts import get_layout
-from learners import FitJob, get_learner
+from layouts import Layout, get_layout
+from learners import FitJob, Scorer, describe_learner, get_learner
+
+
+def scorer(layout: Layout, rows: Sequence[PoolRow], classes: Sequence[str]) -> Scorer:
+    """Return a function that scores predictions of images, and shows none of their labels."""
+
+    def score(segment: Callable[[PoolRow], np.ndarray]) -> float:
+        pairs = ((layout.open_label(row), segment(row)) for row in rows)
+        return score_images(pairs, classes)["score"]
+
+    return score
 
 
 def train(
@@ -25,20 +40,32 @@ def train(
     model: str,
     work: str,
     stats: str,
+    history: str | None = None,
 ) -> None:
     """Fit the learner, or resume it, and write its statistics."""
+    opened, classes = get_layout(**layout), layout["classes"]
+    rows = {row.key: row for row in read_pool(pool, "train")}
+    revealed = read_labels(labels)
+    validation, share = describe_learner(learner).validation_of(settings)
+    steering: dict[str, Any] = {}
+    if validation == "clean":
+        regions = read_regions(history) if history else None
+        steering["held_out"] = hold_out(regions, revealed, rows, share)
+    elif validation == "paper":
+        steering["score"] = scorer(opened, read_pool(pool, "test"), classes)
     job = FitJob(
-        layout=get_layout(**layout),
-        rows={row.key: row for row in read_pool(pool, "train")},
-        labels=read_labels(labels),
+        layout=opened,
+        rows=rows,
+        labels=revealed,
         out=Path(model),
         work=Path(work),
         seed=seed,
         steps=steps,
         settings=settings,
-        classes=layout["classes"],
+        classes=classes,
         task=task,
         previous=Path(previous) if previous else None,
+        **steering,
     )
     write_json(stats, get_learner(learner).fit(job))
 
@@ -63,4 +90,5 @@ if __name__ == "__main__":
         smk.output.model,
         p.work,
         smk.output.stats,
+        smk.input.get("history"),
     )

@@ -65,11 +65,12 @@ def draw_vehicle(canvas: Canvas, name: str, x: float, foot: float, scale: float)
     else:
         canvas.paint(canvas.box(x0, top, x1, foot - tall * 0.07), name, body, 5)
         high = 0.85 if name == "bus" else 0.75
-        band = canvas.box(x0 + 1, foot - tall * high, x1 - 1, foot - tall * (high - 0.3))
-        posts = np.arange(canvas.width)[None] % (5 if name == "bus" else 8) > 0
+        unit = canvas.unit
+        band = canvas.box(x0 + unit, foot - tall * high, x1 - unit, foot - tall * (high - 0.3))
+        posts = np.arange(canvas.width)[None] // unit % (5 if name == "bus" else 8) > 0
         canvas.paint(band & posts, None, glass, 5)
         if name == "train":
-            canvas.paint(canvas.box(x0, top, x1, top + 1.5), None, (150, 60, 55))
+            canvas.paint(canvas.box(x0, top, x1, top + 1.5 * unit), None, (150, 60, 55))
     if name != "train":
         for place in (0.2, 0.8):
             wheel = canvas.ellipse(

@@ -38,15 +38,32 @@ ID = {
 Point = tuple[float, float]
 
 
+GRAINS = ((2, 5), (3, 9, 25))
+DRAWN_FOR = 96
+
+
+def unit_of(height: int) -> int:
+    """Return how many pixels stand for one of a scene of ``DRAWN_FOR`` pixels' height, from 1."""
+    return max(1, round(height / DRAWN_FOR))
+
+
 class Canvas:
-    """Colours (H, W, 3) float and ids (H, W) uint8, painted together."""
+    """Colours (H, W, 3) float and ids (H, W) uint8, painted together.
+
+    ``unit`` scales what is drawn in pixels, such as windows, poles and grain: large scenes show
+    what small ones show, with finer grain besides.
+    """
 
     def __init__(self, rng: np.random.Generator, height: int, width: int) -> None:
         self.rng = rng
         self.height, self.width = height, width
         self.colours = np.zeros((height, width, 3), np.float32)
         self.ids = np.zeros((height, width), np.uint8)
-        self.grain = [texture(rng, (height, width), cells) for cells in ((2, 5), (3, 9, 25))]
+        self.unit = unit_of(height)
+        self.grain = [
+            texture(rng, (height, width), sorted({*cells, *(self.unit * c for c in cells)}))
+            for cells in GRAINS
+        ]
 
     def polygon(self, points: Sequence[Point]) -> np.ndarray:
         """Return the mask of a polygon of (x, y) corners."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
+from .canvas import unit_of
 from .noise import smooth_noise
 from .street import draw_scene
 
@@ -18,7 +19,7 @@ GUESTS = (("truck",), (), ("bus",), (), ("train",), (), ("motorcycle",), ("bicyc
 def photograph(rng: np.random.Generator, colours: np.ndarray) -> Image.Image:
     """Turn painted colours (H, W, 3) float into a photo: shading, colour cast, blur, noise."""
     height, width, _ = colours.shape
-    shade = 1 + 0.13 * smooth_noise(rng, (height, width), 40)[..., None]
+    shade = 1 + 0.13 * smooth_noise(rng, (height, width), 40 * unit_of(height))[..., None]
     cast = rng.normal(1, 0.035, 3) * rng.uniform(0.75, 1.15)
     photo = (colours - 110) * rng.uniform(0.75, 1.1) + 110
     photo = photo * shade * cast

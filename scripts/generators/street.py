@@ -30,7 +30,7 @@ def draw_scene(
 
 def draw_background(canvas: Canvas, horizon: float, vanish: float) -> None:
     """Sky, houses on both sides, trees between and before them."""
-    rng, width, height = canvas.rng, canvas.width, canvas.height
+    rng, width, height, unit = canvas.rng, canvas.width, canvas.height, canvas.unit
     canvas.paint(
         canvas.box(0, 0, width, height), "sky", canvas.colour((190, 200, 210), 18), 4, True
     )
@@ -39,9 +39,9 @@ def draw_background(canvas: Canvas, horizon: float, vanish: float) -> None:
         while edge < 0.44:
             near = 1 - edge / 0.5
             step = rng.uniform(0.08, 0.18) * (0.4 + near)
-            top = horizon * (1 - near * rng.uniform(0.55, 1.15)) - 2
+            top = horizon * (1 - near * rng.uniform(0.55, 1.15)) - 2 * unit
             x0, x1 = sorted(abs(side * width - w * width) for w in (edge, min(0.48, edge + step)))
-            draw_house(canvas, x0, top, x1, horizon + 5)
+            draw_house(canvas, x0, top, x1, horizon + 5 * unit)
             edge += step if rng.random() < 0.8 else step * 1.6
     for _ in range(rng.integers(2, 6)):
         x = rng.choice([rng.uniform(0, 0.4), rng.uniform(0.6, 1)]) * width
@@ -53,7 +53,9 @@ def draw_background(canvas: Canvas, horizon: float, vanish: float) -> None:
             blob = canvas.ellipse(x + dx, y + dy, *(reach * rng.uniform(0.35, 0.7, 2)))
             canvas.paint(blob, "vegetation", colour, 17)
         canvas.paint(
-            canvas.box(x - 1, y + reach * 0.4, x + 1, horizon + 3), "vegetation", (85, 75, 65)
+            canvas.box(x - unit, y + reach * 0.4, x + unit, horizon + 3 * unit),
+            "vegetation",
+            (85, 75, 65),
         )
     far = canvas.box(vanish - width * 0.09, horizon - height * 0.08, vanish + width * 0.09, horizon)
     if rng.random() < 0.6:
@@ -67,8 +69,9 @@ def draw_house(canvas: Canvas, x0: float, y0: float, x1: float, y1: float) -> No
     facade = canvas.box(x0, y0, x1, y1)
     canvas.paint(facade, "building", canvas.colour(base, 14), 7, True)
     rows, columns = np.ogrid[: canvas.height, : canvas.width]
+    rows, columns = (rows - int(y0)) // canvas.unit, (columns - int(x0)) // canvas.unit
     step = rng.integers(5, 9)
-    panes = ((rows - int(y0)) % step >= step // 2 + 1) & ((columns - int(x0)) % (step - 1) >= 3)
+    panes = (rows % step >= step // 2 + 1) & (columns % (step - 1) >= 3)
     canvas.paint(facade & panes, None, canvas.colour((95, 100, 108), 16), 8)
 
 
@@ -92,8 +95,9 @@ def draw_ground(canvas: Canvas, horizon: float, vanish: float) -> None:
             canvas.paint(strip, kind, canvas.colour(colour, 12), 13)
         if rng.random() < 0.32:
             draw_barrier(canvas, outer, vanish, horizon)
+    far = 3 * canvas.unit
     road = canvas.polygon(
-        [(left, height), (vanish - 3, horizon), (vanish + 3, horizon), (right, height)]
+        [(left, height), (vanish - far, horizon), (vanish + far, horizon), (right, height)]
     )
     canvas.paint(road, "road", canvas.colour((104, 102, 106), 9), 6, True)
     for lane in rng.uniform(0.2, 0.8, 2):
@@ -116,7 +120,7 @@ def draw_barrier(canvas: Canvas, outer: float, vanish: float, horizon: float) ->
     corners = [
         (outer, horizon - tall * 0.6),
         (end, horizon - tall * 0.3 * (1 - length)),
-        (end, horizon + 3),
+        (end, horizon + 3 * canvas.unit),
         (outer, horizon + tall * 0.7),
     ]
     mask = canvas.polygon(corners)
@@ -124,7 +128,7 @@ def draw_barrier(canvas: Canvas, outer: float, vanish: float, horizon: float) ->
         canvas.paint(mask, "wall", canvas.colour((138, 130, 122), 12), 12)
         return
     canvas.paint(mask, "fence", canvas.colour((112, 108, 104), 10), 8)
-    bars = np.arange(canvas.width)[None] % 3 == 0
+    bars = np.arange(canvas.width)[None] // canvas.unit % 3 == 0
     canvas.paint(mask & bars, None, canvas.colour((75, 75, 78), 8), 5)
 
 
@@ -136,22 +140,21 @@ def draw_furniture(canvas: Canvas, horizon: float) -> None:
         x = rng.choice([rng.uniform(0.02, 0.36), rng.uniform(0.64, 0.98)]) * width
         foot = horizon + near * height * 0.2
         top = foot - height * (0.14 + 0.3 * near)
-        thick = 2 if near < 0.6 else 3
+        thick = (2 if near < 0.6 else 3) * canvas.unit
         canvas.paint(
             canvas.box(x, top, x + thick, foot), "pole", canvas.colour((98, 98, 98), 16), 5
         )
         size = height * (0.03 + 0.035 * near)
         drawn = rng.random()
         if drawn < 0.3:
-            lamp = canvas.box(x - size / 2, top, x + size / 2 + 1, top + size * 2)
+            lamp = canvas.box(x - size / 2, top, x + size / 2 + canvas.unit, top + size * 2)
             canvas.paint(lamp, "traffic light", canvas.colour((62, 64, 62), 10), 6)
             glow = [(190, 80, 60), (185, 160, 70), (80, 170, 120)][rng.integers(3)]
-            canvas.paint(
-                canvas.ellipse(x, top + size * rng.uniform(0.4, 1.6), 1, 1) & lamp, None, glow
-            )
+            light = canvas.ellipse(x, top + size * rng.uniform(0.4, 1.6), canvas.unit, canvas.unit)
+            canvas.paint(light & lamp, None, glow)
         elif drawn < 0.7:
             colour = [(170, 90, 85), (90, 110, 165), (190, 185, 120), (195, 195, 195)]
-            plate = canvas.ellipse(x + 0.5, top + size, size, size)
+            plate = canvas.ellipse(x + canvas.unit / 2, top + size, size, size)
             canvas.paint(plate, "traffic sign", canvas.colour(colour[rng.integers(4)], 12), 6)
 
 
@@ -170,10 +173,11 @@ def draw_void(canvas: Canvas) -> None:
     rng, width, height = canvas.rng, canvas.width, canvas.height
     for _ in range(rng.integers(0, 3)):
         x, y = rng.uniform(0, width), rng.uniform(0.5, 0.75) * height
-        heap = canvas.ellipse(x, y, *rng.uniform(2, 6, 2))
+        heap = canvas.ellipse(x, y, *(canvas.unit * rng.uniform(2, 6, 2)))
         name = "static" if rng.random() < 0.7 else "ground"
         canvas.paint(heap, name, canvas.colour((110, 105, 100), 25), 12)
     bonnet = canvas.ellipse(width / 2, height * 1.08, width * 0.42, height * 0.17)
     canvas.paint(bonnet, "ego vehicle", canvas.colour((60, 62, 66), 8), 4, True)
-    canvas.ids[:1] = canvas.ids[-1:] = ID["out of roi"]
-    canvas.ids[:, :1] = canvas.ids[:, -1:] = ID["out of roi"]
+    frame = canvas.unit
+    canvas.ids[:frame] = canvas.ids[-frame:] = ID["out of roi"]
+    canvas.ids[:, :frame] = canvas.ids[:, -frame:] = ID["out of roi"]

@@ -8,12 +8,16 @@ from typing import Any
 
 from .errors import DataError
 from .pool import assign_splits
+from .tables import PoolRow
 
 
 def check_data(
     root: str, layout: dict[str, Any], split: dict[str, Any] | None, seeds: Iterable[int]
-) -> None:
+) -> list[PoolRow]:
     """Index a dataset, open every image and label of it, and split it as every seed will.
+
+    Returns:
+        Its rows.
 
     Raises:
         DataError: naming the files, what was found and what is allowed.
@@ -33,3 +37,4 @@ def check_data(
             )
     print(f"Checking {len(rows)} images or RoIs in {root} ...", flush=True)
     opened.check(rows)
+    return rows

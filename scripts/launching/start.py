@@ -9,7 +9,10 @@ from typing import Any
 from glue.checks import check_data
 from glue.errors import ConfigError, DataError
 from glue.files import sweep
+from glue.kept import TRAININGS
 from glue.storage import StorageError, check_storage, explain
+from glue.tables import PoolRow, read_pool
+from learners import describe_learner
 from settings import save_settings
 
 from .guard import guard_start
@@ -52,8 +55,8 @@ def begin_run(
             sweep(folder)
         for line in check_storage(places):
             warn(line)
-        if settings["generate"] is None and not (places[0] / "pool.csv").exists():
-            check_data(settings["data_root"], layout, settings["split"], settings["seeds"])
+        rows = _rows(settings, layout, places[0] / "pool.csv")
+        _check_learner(workflow, settings, rows)
         save_settings(settings, places[0] / "config.yaml")
     except (LaunchRefused, RetrainRefused, StorageError, DataError, ConfigError) as refusal:
         raise StartRefused(str(refusal)) from None
@@ -61,3 +64,25 @@ def begin_run(
         if (told := explain(error)) is None:
             raise
         raise StartRefused(told) from None
+
+
+def _rows(settings: dict[str, Any], layout: dict[str, Any], pool: Path) -> list[PoolRow]:
+    """Check the data the first time, and return the pool; nothing where it is still generated."""
+    if pool.exists():
+        return read_pool(pool)
+    if settings["generate"] is not None:
+        return []
+    return check_data(settings["data_root"], layout, settings["split"], settings["seeds"])
+
+
+def _check_learner(workflow: Any, settings: dict[str, Any], rows: Sequence[PoolRow]) -> None:
+    """Refuse what the learner could not train, where trainings are to run in this environment."""
+    planned = any(job.rule.name in TRAININGS for job in workflow.dag.needrun_jobs())
+    if not planned or workflow.deployment_settings.deployment_method:
+        return
+    describe_learner(settings["learner"]).check_start(
+        settings.get(settings["learner"], {}),
+        settings["classes"],
+        {row.image: row.shape for row in rows if row.split in ("train", "")},
+        here=workflow.executor_plugin.name != "slurm",
+    )

@@ -19,6 +19,7 @@ LAYOUTS = {
     "kits23": "Kits23",
     "nnunet_raw": "NnunetRaw",
     "table": "Table",
+    "voc": "Voc",
 }
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from glue.errors import ConfigError, nearest
 
-from .base import FitJob, Learner, Request
+from .base import FitJob, Learner, Request, Scorer
 
-__all__ = ["LEARNERS", "FitJob", "Learner", "Request", "describe_learner", "get_learner"]
+__all__ = [
+    "LEARNERS",
+    "FitJob",
+    "Learner",
+    "Request",
+    "Scorer",
+    "describe_learner",
+    "get_learner",
+]
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,8 @@ class Description:
     Attributes:
         place: module and class.
         settings: module with ``check(section, task, classes)``, which raises ConfigError,
-            ``members(section)`` and ``uncertainties(section)``.
+            ``members(section)`` and ``uncertainties(section)``; where trainings can be validated
+            ``validation(section)``, and where there is more to check before a run ``check_start``.
         tasks: what it does, of ``2d``, ``3d``, ``roi``.
         has_features: whether regions have features.
     """
@@ -43,6 +52,33 @@ class Description:
         """Return the uncertainty measures of models trained with a section."""
         return import_module(self.settings).uncertainties(section)
 
+    def validation_of(self, section: Mapping[str, Any]) -> tuple[str, float]:
+        """Return what stops trainings early, of ``VALIDATIONS``, and the share held out for it."""
+        asked = getattr(import_module(self.settings), "validation", None)
+        return ("none", 0.0) if asked is None else asked(section)
+
+    def check_start(
+        self,
+        section: Mapping[str, Any],
+        classes: Sequence[str],
+        shapes: Mapping[str, Sequence[int]],
+        here: bool,
+    ) -> None:
+        """Refuse, before the first job, what would fail in it; may import the learner.
+
+        Args:
+            section: the learner's section of the configuration.
+            classes: class names.
+            shapes: size of every training image by name; empty where it is not known yet.
+            here: whether jobs run on this machine, so that its devices are theirs.
+
+        Raises:
+            ConfigError: naming the key, its value and what is allowed.
+        """
+        asked = getattr(import_module(self.settings), "check_start", None)
+        if asked is not None:
+            asked(section, classes, shapes, here)
+
 
 LEARNERS = {
     "convnet": Description(
@@ -50,7 +86,13 @@ LEARNERS = {
         "learners.convnet.settings",
         frozenset({"2d", "3d", "roi"}),
         True,
-    )
+    ),
+    "mmseg": Description(
+        ("learners.mmseg.learner", "Mmseg"),
+        "learners.mmseg.settings",
+        frozenset({"2d"}),
+        True,
+    ),
 }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,11 @@ from glue.tables import LabelRow, PoolRow
 UNCERTAINTIES = ("entropy", "least_confidence", "margin", "mutual_information")
 POOLINGS = ("mean", "max")
 NEEDS = ("labels", "uncertainty")
+# What steers early stopping: nothing, revealed regions held out, or the images that are scored.
+VALIDATIONS = ("none", "clean", "paper")
+
+# Scores a function that predicts the classes of an image, higher is better.
+Scorer = Callable[[Callable[[PoolRow], np.ndarray]], float]
 
 
 class ImageSource(Protocol):
@@ -43,6 +48,10 @@ class FitJob:
         classes: class names, in index order.
         task: ``2d``, ``3d`` or ``roi``.
         previous: finished model of the cycle before, if there is one.
+        held_out: revealed regions by image that a training may be validated on and does not learn
+            from; only of learners whose settings ask for it.
+        score: scores the images that the run is scored on, without showing their labels; only of
+            learners whose settings ask for it.
     """
 
     layout: ImageSource
@@ -56,6 +65,8 @@ class FitJob:
     classes: Sequence[str]
     task: str
     previous: Path | None = None
+    held_out: Mapping[str, Sequence[Region]] = field(default_factory=dict)
+    score: Scorer | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from decomp_core import Region
 from glue.records import Record
 
 from .base import UNCERTAINTIES, Request
@@ -214,6 +215,42 @@ def condense_nested(
         return label.to(torch.int64), confidence, value.clamp(0, 1)
 
     return _count(decide, shape, flat.device, n_classes, valid, thresholds)
+
+
+def free_of(taken: Collection[Region], maps: Tensor) -> Tensor | None:
+    """Return (*spatial) bool for maps (C, *spatial): where nothing is taken; ``None``: nowhere."""
+    if not taken:
+        return None
+    valid = torch.ones(maps.shape[1:], dtype=torch.bool, device=maps.device)
+    for region in taken:
+        valid[region.slices] = False
+    return valid
+
+
+def condense_image(
+    image: str,
+    maps: Tensor,
+    valid: Tensor | None,
+    request: Request,
+    member_entropy: Tensor | None = None,
+) -> Record:
+    """Return the record of an image from its (C, *spatial) float32 probabilities."""
+    found = condense(maps, valid, request.thresholds, request.uncertainty, member_entropy)
+    return record_of(image, found, request)
+
+
+def record_of(image: str, found: Condensed, request: Request) -> Record:
+    """Return the record of what was condensed, with the maps that are asked for."""
+    wanted = request.needs
+    return Record(
+        image,
+        found.count,
+        found.predicted.cpu().numpy(),
+        found.confident.cpu().numpy(),
+        found.mean_uncertainty,
+        found.labels.cpu().numpy() if "labels" in wanted else None,
+        found.uncertainty.cpu().numpy() if "uncertainty" in wanted else None,
+    )
 
 
 def condense_rois(

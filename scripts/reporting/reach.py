@@ -109,6 +109,7 @@ def table_reach(
     x: str,
     share: float = 0.95,
     notes: Mapping[str, str] | None = None,
+    remark: str = "",
 ) -> None:
     """Write the table as CSV (all digits) and as Markdown that also reads well in a terminal.
 
@@ -123,6 +124,7 @@ def table_reach(
         share: of the mean score of full annotation, in (0, 1].
         notes: strategy -> what a line under the Markdown table says of it, such as
             ``reads ground truth``.
+        remark: what is to be known of all of them, such as what stopped the trainings.
 
     Raises:
         DataError: the table has no learning curve at all.
@@ -138,7 +140,7 @@ def table_reach(
         writer.writerow([f.name for f in fields(Reach)])
         for row in rows:
             writer.writerow(["" if v != v else v for v in asdict(row).values()])
-    write_text(out_md, _markdown(rows, points, share, notes or {}))
+    write_text(out_md, _markdown(rows, points, share, notes or {}, remark))
 
 
 def _plus_minus(mean: float, sd: float, digits: int) -> str:
@@ -173,7 +175,11 @@ def _cells(row: Reach, digits: int) -> list[str]:
 
 
 def _markdown(
-    rows: list[Reach], points: list[Point], share: float, notes: Mapping[str, str]
+    rows: list[Reach],
+    points: list[Point],
+    share: float,
+    notes: Mapping[str, str],
+    remark: str,
 ) -> str:
     lines: list[str] = []
     for run, budget in dict.fromkeys((r.run, r.budget) for r in rows):
@@ -193,6 +199,7 @@ def _markdown(
         cells = [[marked[r.strategy], *_cells(r, digits)] for r in mine]
         lines += grid([[*head, "seeds", "cycles"], *cells])
         lines += ["", *footnotes] if footnotes else []
+        lines += ["", f"{remark[0].upper()}{remark[1:]}."] if remark else []
         over = f"over {low:.3g} to {high:.3g} {label}" if low < high else "not defined here"
         lines += ["", f"Mean height: area under the curve {over}, per unit of cost.", ""]
     lines += [

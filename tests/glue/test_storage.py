@@ -15,7 +15,7 @@ import torch
 
 from glue.files import atomic_path, sweep, write_text
 from glue.storage import AGAIN, FAILURES, StorageError, check_storage, explain
-from learners.convnet.model import save_tensors
+from learners.running import save_tensors
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 NOBODY = 65534

@@ -73,6 +73,30 @@ def test_stamp_comes_last(tmp_path: Path) -> None:
     assert len(rows) == 14
 
 
+def test_stamp_tells_the_sizes(tmp_path: Path) -> None:
+    generate_data("kits23_mini", tmp_path / "k", 3, tmp_path / "k.stamp", {"cases": 2})
+    assert json.loads((tmp_path / "k.stamp").read_text())["cases"] == 2
+    assert len(get_layout("kits23", {}, ["b", "k", "t", "c"]).index(tmp_path / "k")) == 2
+
+
+def test_large_streets_show_what_small_ones_show(tmp_path: Path) -> None:
+    """What is drawn in pixels (poles, windows, fences, the frame) grows with the scene."""
+    shares = {}
+    for times in (1, 5):
+        root = tmp_path / str(times)
+        generate("cityscapes_mini", root, 0, train=8, val=1, height=96 * times, width=192 * times)
+        layout = get_layout("cityscapes", {}, CITY)
+        rows = layout.index(root)
+        assert {row.shape for row in rows} == {(96 * times, 192 * times)}
+        labels = np.stack([layout.open_label(row) for row in rows])
+        shares[times] = np.bincount(labels.ravel(), minlength=256) / labels.size
+        image = layout.open_image(rows[0]).astype(float)
+        assert np.abs(np.diff(image, axis=1)).mean() > 4  # grain of the finest kind
+    assert shares[5][5] == pytest.approx(shares[1][5], rel=0.7)  # poles
+    assert shares[5][255] == pytest.approx(shares[1][255], rel=0.5)
+    assert (shares[5][[0, 1, 2, 10, 13]] > 0.01).all()
+
+
 def test_streets_are_complete_and_imbalanced(tmp_path: Path) -> None:
     generate("cityscapes_mini", tmp_path / "city", 0)
     layout = get_layout("cityscapes", {}, CITY)

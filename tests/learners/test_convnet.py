@@ -235,10 +235,10 @@ def test_cuda_is_refused_where_there_is_none() -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
-    from learners.convnet.model import choose_device
+    from learners.running import choose_device
 
     with pytest.raises(ConfigError, match="no CUDA device"):
-        choose_device("cuda")
+        choose_device("cuda", "convnet")
 
 
 def test_position_of_a_crop_is_cut_from_that_of_the_image() -> None:

@@ -12,11 +12,11 @@ import torch
 
 from decomp_core import Region
 from learners import get_learner
-from learners.convnet.features import unit_length
 from learners.convnet.images import load_image, scale
 from learners.convnet.inference import open_image
 from learners.convnet.model import Loaded, load
 from learners.convnet.network import GAIN
+from learners.regions import unit_length
 from tests.learners.fakes import Toy
 from tests.learners.test_convnet import SMALL
 

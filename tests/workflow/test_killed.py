@@ -27,7 +27,7 @@ from launching.processes import LAUNCH_VARIABLE
 from launching.state import read_record
 from layouts import get_layout
 from learners import FitJob, get_learner
-from learners.convnet.model import load_tensors
+from learners.running import load_tensors
 from settings import read_yaml
 
 from .conftest import TINY, Run

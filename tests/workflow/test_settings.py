@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from copy import deepcopy
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from generators import GENERATORS, sizes_in
 from glue.errors import ConfigError
 from settings import guard_science, load_settings, normalise, read_yaml, save_settings
 
@@ -167,6 +170,24 @@ def test_every_dataset_resolves_and_again_from_its_own_result(dataset: str, tmp_
         ({"split": {"folds": 1}}, "split"),
         ({"split": {"train": 0.5}}, "split"),
         ({"data_root": "/nowhere/at/all"}, "'/nowhere/at/all' is not a folder"),
+        (
+            {"generate": {"heigth": 64}},
+            "generate.heigth: no size of cityscapes_mini; did you mean 'height'? "
+            "allowed: height, train, val, width",
+        ),
+        (
+            {"dataset": "kits23_mini", "generate": {"height": 64}},
+            "no size of kits23_mini; allowed: cases, depth, side",
+        ),
+        ({"generate": {"seeed": 1}}, "generate.seeed: no size of cityscapes_mini"),
+        ({"generate": {"height": 15}}, "generate.height: 15 is less than the minimum of 16"),
+        ({"generate": {"train": 0}}, "generate.train: 0 is less than the minimum of 1"),
+        ({"generate": {"train": 2.5}}, "generate.train: 2.5 is not of type 'integer'"),
+        ({"generate": {"name": "city_mini"}}, "did you mean 'cityscapes_mini'"),
+        (
+            {"data_root": "/nowhere/at/all", "generate": {"train": 3}},
+            "generate: sizes (train) of data to generate, and data_root '/nowhere/at/all'",
+        ),
     ],
 )
 def test_mistakes_name_the_key_and_what_is_allowed(changes: dict, message: str) -> None:
@@ -180,6 +201,25 @@ def test_a_dataset_that_is_not_generated_needs_its_folder(tmp_path: Path) -> Non
         load("camvid")
     assert load("camvid", data_root=str(tmp_path))["generate"] is None
     assert load()["data_root"] == "data/cityscapes_mini"
+
+
+def test_generated_data_of_other_sizes_lie_in_a_folder_of_their_own() -> None:
+    assert load(generate={"seed": 1})["data_root"] == "data/cityscapes_mini"
+    small = load(generate={"width": "64", "height": 32})
+    assert small["generate"] == {"name": "cityscapes_mini", "seed": 0, "height": 32, "width": 64}
+    assert small["data_root"] == "data/cityscapes_mini-height32-width64"
+    assert load(generate={"height": 32, "width": 65})["data_root"] != small["data_root"]
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_the_schema_knows_every_size_of_a_generator(name: str) -> None:
+    schema = yaml.safe_load((ROOT / "config/schemas/config.schema.yaml").read_text())
+    known = schema["properties"]["generate"]["properties"]
+    sizes = inspect.signature(import_module(f"generators.{name}").write).parameters.keys()
+    sizes -= {"root", "seed"}
+    assert sizes <= known.keys()
+    settings = load(name, generate=dict.fromkeys(sizes, 16))
+    assert sizes_in(settings["generate"]) == dict.fromkeys(sizes, 16)
 
 
 def test_the_same_key_twice_is_refused(tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ from glue.tables import LabelRow
 
 from ..base import FitJob
 from ..locking import locked
-from .model import choose_device, member_folder
+from ..running import DONE, STATS, building, choose_device, is_done
+from .model import member_folder
 from .settings import ConvnetSettings, check_nested
-from .training import DONE, STATS, building, is_done, train, training_key
+from .training import train, training_key
 
 FINISHED = "finished"
 
@@ -41,7 +42,7 @@ def fit(job: FitJob) -> dict[str, Any]:
     check_nested(settings, len(job.classes))
     if job.steps < 1:
         raise ConfigError(f"steps: {job.steps}; allowed: a whole number from 1")
-    device = choose_device(settings.device)
+    device = choose_device(settings.device, "convnet")
     torch.set_num_threads(settings.threads)
     with locked(job.work):
         if settings.members == 1:

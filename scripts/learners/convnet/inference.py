@@ -14,6 +14,7 @@ from glue.tables import PoolRow
 
 from ..base import ImageSource
 from ..condense import decode_nested, entropy_of
+from ..regions import check_inside, mean_residuals
 from .images import load_image, scale, with_position
 from .model import Loaded
 from .settings import nested_targets
@@ -146,31 +147,10 @@ def region_residuals(
     image = open_image(model, layout, row)
     check_inside(regions, image.shape[1:])
     p = member_probabilities(model, image, 0)
-    rows = np.zeros((len(regions), len(p)), dtype=np.float32)
-    if model.nested is not None:
-        targets = torch.from_numpy(nested_targets(model.nested, model.classes)).to(p)
-    else:
-        targets = torch.eye(len(p)).to(p)
-    for index, region in enumerate(regions):
-        inside = p[(slice(None), *region.slices)].flatten(1)
-        label = inside.argmax(0) if model.nested is None else decode_nested(inside, model.order)[0]
-        counts = torch.bincount(label.long(), minlength=len(targets)).double()
-        mean = inside.mean(1, dtype=torch.float64) - counts @ targets.double() / len(label)
-        rows[index] = mean.float().cpu().numpy()
-    return rows
-
-
-def check_inside(regions: Sequence[Region], shape: Sequence[int]) -> None:
-    """Refuse regions that leave an image.
-
-    Raises:
-        ValueError: naming the first of them.
-    """
-    for region in regions:
-        if len(region.stop) != len(shape) or any(
-            b > n for b, n in zip(region.stop, shape, strict=True)
-        ):
-            raise ValueError(f"regions: {region}; allowed: inside an image of {tuple(shape)}")
+    if model.nested is None:
+        return mean_residuals(p, regions)
+    targets = torch.from_numpy(nested_targets(model.nested, model.classes))
+    return mean_residuals(p, regions, targets, lambda inside: decode_nested(inside, model.order)[0])
 
 
 def roi_outputs(

@@ -15,9 +15,18 @@ from glue.records import Record
 from glue.tables import PoolRow
 
 from ..base import FitJob, ImageSource, Request
-from ..condense import condense, condense_nested, condense_rois, decode_nested, entropy_of
+from ..condense import (
+    condense_image,
+    condense_nested,
+    condense_rois,
+    decode_nested,
+    entropy_of,
+    free_of,
+    record_of,
+)
+from ..regions import unit_length
 from . import ensemble, inference
-from .features import region_features, unit_length
+from .features import region_features
 from .model import WEIGHTS, Loaded, load, members_in
 from .settings import measures
 
@@ -74,26 +83,11 @@ class Convnet:
     ) -> Record:
         spread = request.uncertainty == "mutual_information"
         maps, entropy = inference.average(loaded, layout, row, spread)
-        valid = None
-        if taken:
-            valid = torch.ones(maps.shape[1:], dtype=torch.bool, device=maps.device)
-            for region in taken:
-                valid[region.slices] = False
-        taus = request.thresholds
+        valid = free_of(taken, maps)
         if loaded.nested is None:
-            found = condense(maps, valid, taus, request.uncertainty, entropy)
-        else:
-            found = condense_nested(maps, loaded.order, loaded.classes, valid, taus)
-        wanted = request.needs
-        return Record(
-            row.image,
-            found.count,
-            found.predicted.cpu().numpy(),
-            found.confident.cpu().numpy(),
-            found.mean_uncertainty,
-            found.labels.cpu().numpy() if "labels" in wanted else None,
-            found.uncertainty.cpu().numpy() if "uncertainty" in wanted else None,
-        )
+            return condense_image(row.image, maps, valid, request, entropy)
+        found = condense_nested(maps, loaded.order, loaded.classes, valid, request.thresholds)
+        return record_of(row.image, found, request)
 
     def _rois_record(
         self,

@@ -12,21 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from glue.errors import ConfigError
-from glue.files import atomic_path, read_json, write_json
+from glue.files import read_json, write_json
 
+from ..running import choose_device, load_tensors, save_tensors
 from .network import Classifier, Encoder, Segmenter
 from .settings import ConvnetSettings
 
 WEIGHTS, DESCRIPTION = "weights.pt", "model.json"
-
-
-def choose_device(wish: str) -> torch.device:
-    """Return the device to compute on. Raises ConfigError where ``cuda`` is asked and absent."""
-    if wish == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("convnet.device: 'cuda', but no CUDA device is available; allowed: auto")
-    if wish == "auto":
-        wish = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(wish)
 
 
 def memory_format(task: str) -> torch.memory_format:
@@ -74,24 +66,6 @@ def members_in(model: Path) -> list[Path]:
         return [model]
     count = len(list(model.glob(f"member-*/{WEIGHTS}")))
     return [member_folder(model, member, count + 1) for member in range(count)]
-
-
-def save_tensors(path: Path, value: Any) -> None:
-    """Save tensors by rename, byte for byte the same for the same values."""
-    # torch.save names the archive's folder after the path it is given, but not of an open file.
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        try:
-            torch.save(value, file)
-        except RuntimeError as error:
-            # What torch makes of a failed write tells neither the file nor the reason.
-            if isinstance(error.__context__, OSError):
-                raise error.__context__ from None
-            raise
-
-
-def load_tensors(path: Path) -> Any:
-    """Load tensors to the CPU; nothing in the file is executed."""
-    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def save_model(folder: Path, description: Mapping[str, Any], weights: dict[str, Tensor]) -> None:
@@ -185,7 +159,7 @@ def load(folder: Path, section: Mapping[str, Any]) -> Loaded:
     found = read_json(members[0] / DESCRIPTION)
     settings = ConvnetSettings.of(section, found["task"])
     torch.set_num_threads(settings.threads)
-    device = choose_device(settings.device)
+    device = choose_device(settings.device, "convnet")
     nets = []
     for member in members:
         net = build(found)

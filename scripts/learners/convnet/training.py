@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
-import signal
-import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,26 +13,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glue.files import read_json, sweep, write_json
+from glue.files import read_json, write_json
 from glue.labels import UNKNOWN
 
 from ..base import FitJob
-from .batches import Crops, Rois
-from .model import (
-    build,
-    describe,
-    first_weights,
+from ..running import (
+    CHECKPOINT,
+    DONE,
+    STATS,
+    Progress,
+    building,
+    digest_labels,
+    is_done,
     load_tensors,
-    load_weights,
-    memory_format,
-    save_model,
+    own_folder,
     save_tensors,
+    stopping,
 )
+from .batches import Crops, Rois
+from .model import build, describe, first_weights, load_weights, memory_format, save_model
 from .settings import ConvnetSettings, nested_targets
-
-DONE, STATS = "done.json", "stats.json"
-CHECKPOINT = "checkpoint.pt"
-REPORT_SECONDS = 10.0
 
 
 def train(job: FitJob, settings: ConvnetSettings, device: torch.device) -> dict[str, Any]:
@@ -56,43 +48,14 @@ def train(job: FitJob, settings: ConvnetSettings, device: torch.device) -> dict[
     return _Run(job, settings, device, key).train()
 
 
-def is_done(folder: Path, key: str) -> bool:
-    """Whether a folder holds the finished training of that key."""
-    return (folder / DONE).exists() and read_json(folder / DONE)["key"] == key
-
-
-@contextmanager
-def building(out: Path) -> Iterator[Path]:
-    """Yield a new folder that takes the place of ``out``, by rename, when the block succeeds.
-
-    The caller holds a lock, so what lies there under such a name was left by a killed training.
-    """
-    for left in out.parent.glob(f".{out.name}.*-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    folder = out.with_name(f".{out.name}.{socket.gethostname()}-{os.getpid()}")
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-        if out.exists():
-            shutil.rmtree(out)
-        folder.rename(out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def training_key(job: FitJob, settings: ConvnetSettings, device: torch.device) -> str:
     """Return a hash of what decides the result: labels, settings, seed, steps, first weights."""
-    digest = sha256()
     start = None
     if settings.start == "previous" and job.previous is not None:
         start = sha256(first_weights(job.previous).read_bytes()).hexdigest()
     head = [settings.science(), job.seed, job.steps, list(job.classes), job.task, start]
-    digest.update(json.dumps([*head, device.type], sort_keys=True).encode())
-    for row in sorted(job.labels, key=lambda r: (r.image, r.roi)):
-        digest.update(json.dumps([row.image, row.roi, row.label]).encode())
-        if row.path:
-            digest.update(sha256(Path(row.path).read_bytes()).digest())
-    return digest.hexdigest()
+    facts = [*head, device.type, digest_labels(job.labels)]
+    return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def nested_loss(logits: Tensor, labels: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
@@ -112,28 +75,6 @@ def nested_loss(logits: Tensor, labels: Tensor, targets: Tensor, weights: Tensor
         return loss.mean()
     share = weights[wanted]
     return (loss * share).sum() / share.sum()
-
-
-@dataclass
-class _Progress:
-    """Prints a line now and then."""
-
-    steps: int
-    first: int
-    began: float
-    printed: float = 0.0
-
-    def tell(self, step: int, loss: Tensor) -> None:
-        now = time.monotonic()
-        if step < self.steps and now - self.printed < REPORT_SECONDS:
-            return
-        self.printed = now
-        rate = (step - self.first) / max(now - self.began, 1e-9)
-        left = (self.steps - step) / max(rate, 1e-9)
-        print(
-            f"step {step}/{self.steps}  loss {float(loss):.4f}  {rate:.1f} it/s  ETA {left:.0f} s",
-            flush=True,
-        )
 
 
 class _Run:
@@ -174,11 +115,11 @@ class _Run:
 
     def train(self) -> dict[str, Any]:
         """Run the steps that are left and write the model."""
-        folder = self._folder()
+        folder = own_folder(self.job.work, self.key)
         self._resume(folder / CHECKPOINT)
         began = time.monotonic() - self.spent
-        resumed, progress = self.step, _Progress(self.job.steps, self.step, time.monotonic())
-        with _stopping() as stop:
+        resumed, progress = self.step, Progress(self.job.steps, self.step, time.monotonic())
+        with stopping() as stop:
             while self.step < self.job.steps:
                 self._advance()
                 progress.tell(self.step, self.loss)
@@ -203,19 +144,6 @@ class _Run:
         write_json(folder / STATS, stats)
         self._finish(stats)
         return stats
-
-    def _folder(self) -> Path:
-        """The checkpoint folder of this key; those of other labels or settings are removed.
-
-        So are checkpoints that a killed training had begun to write.
-        """
-        for other in self.job.work.glob("key-*"):
-            if other.name != f"key-{self.key[:16]}":
-                shutil.rmtree(other)
-        folder = self.job.work / f"key-{self.key[:16]}"
-        folder.mkdir(parents=True, exist_ok=True)
-        sweep(folder, fresh=0)
-        return folder
 
     def _resume(self, path: Path) -> None:
         if not path.exists():
@@ -297,17 +225,3 @@ def _groups(net: nn.Module, decay: float) -> list[dict[str, Any]]:
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-
-
-@contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM sets; signals reach the main thread only."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGTERM, before)

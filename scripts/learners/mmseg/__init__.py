@@ -1,0 +1,1 @@
+"""Any configuration of mmsegmentation as a learner (the maintained ``onedl`` forks)."""

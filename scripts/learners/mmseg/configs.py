@@ -1,0 +1,319 @@
+"""From a configuration of mmsegmentation to what a training here needs."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+from glue.errors import ConfigError, nearest
+
+from .settings import SCRATCH, MmsegSettings
+
+OURS = Path(__file__).parents[3] / "config/mmseg"
+LOADING = ("LoadImageFromFile", "LoadAnnotations")
+# They read a second image, or files beside the image.
+FOREIGN = ("RandomMosaic", "RandomDepthMix", "ConcatCDInput")
+SYNCED = ("SyncBN", "MMSyncBN", "torch.nn.SyncBatchNorm")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one training does.
+
+    Attributes:
+        model: of the segmentor, as mmsegmentation's registry builds it.
+        optim_wrapper: optimiser and its parameter groups.
+        schedule: learning-rate schedulers, by iterations, fitted to the number of steps.
+        pipeline: transforms of a training sample, reading left out.
+        crop: height, width.
+        batch: crops per step.
+        wanted: weights that the configuration names, to start from.
+    """
+
+    model: dict[str, Any]
+    optim_wrapper: dict[str, Any]
+    schedule: list[dict[str, Any]]
+    pipeline: list[dict[str, Any]]
+    crop: tuple[int, int]
+    batch: int
+    wanted: str | None
+
+
+def find_config(name: str) -> Path:
+    """Return the file of a configuration.
+
+    Raises:
+        ConfigError: for a file that is not there, or an unknown name with the nearest one.
+    """
+    if name.endswith(".py"):
+        if not Path(name).is_file():
+            raise ConfigError(f"mmseg.config: {name} is no file")
+        return Path(name)
+    found = {p.stem: p for folder in (_packaged(), OURS) for p in folder.rglob("*.py")}
+    if name not in found or "_base_" in found[name].parts:
+        known = sorted(stem for stem, p in found.items() if "_base_" not in p.parts)
+        hint = nearest(name, known).split("allowed:")[0]
+        raise ConfigError(
+            f"mmseg.config: {name!r} is unknown; {hint}allowed: a file .py, a name in config/mmseg "
+            f"or one of the {len(known)} names that mmsegmentation brings"
+        )
+    return found[name]
+
+
+def _packaged() -> Path:
+    spec = importlib.util.find_spec("mmseg")
+    if spec is None or spec.origin is None:
+        raise ImportError("No module named 'mmseg'")
+    return Path(spec.origin).parent / ".mim/configs"
+
+
+def make_plan(settings: MmsegSettings, classes: Sequence[str], steps: int) -> Plan:
+    """Read a configuration and fit it to the dataset.
+
+    Ours are: the number of classes, losses averaged over revealed pixels, batch normalisation of
+    one device, crops around labels, no weights from elsewhere.
+
+    Raises:
+        ConfigError: naming what of the configuration cannot be used.
+    """
+    config = _read(settings)
+    _check_classes(config, classes)
+    model = config.model.to_dict()
+    wanted = _strip_weights(model)
+    crop = settings.crop or _crop_of(config)
+    _fit_model(model, len(classes), crop)
+    set_inference(model, settings, crop)
+    batch = settings.batch or config.get("train_dataloader", {}).get("batch_size")
+    if not batch:
+        raise ConfigError(f"mmseg.batch: null, and {settings.config} has no batch size")
+    if batch % settings.accumulate:
+        raise ConfigError(f"mmseg.accumulate: {settings.accumulate}; allowed: a divisor of {batch}")
+    return Plan(
+        model=model,
+        optim_wrapper=_optimizer(config, settings),
+        schedule=_schedule(config, settings, steps),
+        pipeline=_pipeline(config, settings, crop),
+        crop=crop,
+        batch=batch,
+        wanted=wanted,
+    )
+
+
+def _read(settings: MmsegSettings) -> Config:
+    file = find_config(settings.config)
+    try:
+        config = Config.fromfile(file)
+        config.merge_from_dict(dict(settings.options))
+    except ConfigError:
+        raise
+    except Exception as error:  # a configuration is code: it may raise anything
+        raise ConfigError(f"mmseg.config: {file}: {type(error).__name__}: {error}") from error
+    for key in ("model", "optim_wrapper"):
+        if not isinstance(config.get(key), Mapping):
+            raise ConfigError(f"mmseg.config: {file} has no {key}; allowed: a whole configuration")
+    return config
+
+
+def _nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield every mapping in a nested configuration, outer ones first."""
+    if isinstance(value, dict):
+        yield value
+        for held in value.values():
+            yield from _nodes(held)
+    elif isinstance(value, list | tuple):
+        for held in value:
+            yield from _nodes(held)
+
+
+def _check_classes(config: Config, classes: Sequence[str]) -> None:
+    """Refuse class names and weights of another dataset; mere numbers of classes are set by us."""
+    for node in _nodes(config.get("train_dataloader", {}).get("dataset", {})):
+        named = (node.get("metainfo") or {}).get("classes")
+        if named is not None and list(named) != list(classes):
+            raise ConfigError(
+                f"mmseg.config: {config.filename} is for the {len(named)} classes "
+                f"{', '.join(named)}; the dataset has {len(classes)}: {', '.join(classes)}"
+            )
+    for node in _nodes(config.model):
+        weights = node.get("class_weight")
+        if isinstance(weights, list | tuple) and len(weights) != len(classes):
+            raise ConfigError(
+                f"mmseg.config: {config.filename}: class_weight has {len(weights)} numbers, and "
+                f"the dataset {len(classes)} classes; give mmseg.options another class_weight"
+            )
+
+
+def _strip_weights(model: dict[str, Any]) -> str | None:
+    """Remove every reference to pretrained weights; return the first."""
+    found = []
+    if model.get("pretrained"):
+        found.append(str(model["pretrained"]))
+    model["pretrained"] = None
+    for node in _nodes(model):
+        init = node.get("init_cfg")
+        if isinstance(init, dict) and init.get("type") == "Pretrained":
+            found.append(str(init.get("checkpoint")))
+            node["init_cfg"] = None
+    return found[0] if found else None
+
+
+def _fit_model(model: dict[str, Any], classes: int, crop: tuple[int, int]) -> None:
+    for node in _nodes(model):
+        if node.get("type") in SYNCED:
+            node["type"] = "BN"
+        # One output is a boundary, not a class.
+        if node.get("num_classes", 1) > 1:
+            node["num_classes"] = classes
+            node.pop("out_channels", None)
+            node.pop("threshold", None)
+        losses = node.get("loss_decode")
+        for loss in losses if isinstance(losses, list | tuple) else [losses]:
+            if loss is not None and loss.get("type", "CrossEntropyLoss") == "CrossEntropyLoss":
+                # Few pixels are revealed: the mean must run over those, and over one softmax, whose
+                # probabilities are what selection reads.
+                loss |= {"avg_non_ignore": True, "use_sigmoid": False}
+    preprocessor = model.get("data_preprocessor")
+    if isinstance(preprocessor, dict):
+        preprocessor |= {"size": crop, "seg_pad_val": 255}
+        preprocessor.pop("size_divisor", None)
+
+
+def set_inference(model: dict[str, Any], settings: MmsegSettings, crop: tuple[int, int]) -> None:
+    test = dict(model.get("test_cfg") or {"mode": "whole"})
+    if settings.inference is not None:
+        test["mode"] = settings.inference
+    if test.get("mode", "whole") == "slide":
+        window = settings.window or test.get("crop_size", crop)
+        half = tuple(max(1, n // 2) for n in window)
+        test["crop_size"] = window
+        test["stride"] = settings.stride or (half if settings.window else test.get("stride", half))
+    model["test_cfg"] = test
+    if settings.size_divisor is not None:
+        model.setdefault("data_preprocessor", {})["test_cfg"] = {
+            "size_divisor": settings.size_divisor
+        }
+
+
+def _crop_of(config: Config) -> tuple[int, int]:
+    sizes = [t.get("crop_size") for t in _transforms(config) if t.get("type") == "RandomCrop"]
+    size = next((s for s in (*sizes, config.get("crop_size")) if s is not None), None)
+    if size is None:
+        raise ConfigError(f"mmseg.crop: null, and {config.filename} has no crop size")
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def _transforms(config: Config) -> list[dict[str, Any]]:
+    found = config.get("train_pipeline")
+    dataset = config.get("train_dataloader", {}).get("dataset", {})
+    while found is None and dataset:
+        found, dataset = dataset.get("pipeline"), dataset.get("dataset", {})
+    return [t.to_dict() if isinstance(t, ConfigDict) else dict(t) for t in found or ()]
+
+
+def _pipeline(
+    config: Config, settings: MmsegSettings, crop: tuple[int, int]
+) -> list[dict[str, Any]]:
+    cut = {"type": "CropAroundLabels", "size": crop, "balanced": settings.balanced_crops}
+    scaled = settings.scales and _scaling(settings.scales)
+    steps: list[dict[str, Any]] = []
+    for transform in _transforms(config):
+        kind = transform.get("type")
+        if kind in FOREIGN or (str(kind).startswith("Load") and kind not in LOADING):
+            raise ConfigError(
+                f"mmseg.config: {config.filename}: transform {kind} reads more than an image and "
+                "its labels; allowed: transforms of one image"
+            )
+        if kind == "RandomResize":
+            steps.append(scaled or _scaling(transform.get("ratio_range") or (1, 1)))
+        elif kind == "RandomCrop":
+            steps.append(cut)
+        elif kind not in (*LOADING, "PackSegInputs"):
+            steps.append(transform)
+    kinds = [t["type"] for t in steps]
+    if scaled and "ScaleImage" not in kinds:
+        steps.insert(0, scaled)
+        kinds.insert(0, "ScaleImage")
+    if "CropAroundLabels" not in kinds:
+        sized = [i for i, kind in enumerate(kinds) if "Resize" in kind or kind == "ScaleImage"]
+        steps.insert(max(sized, default=-1) + 1, cut)
+    return [*steps, {"type": "PackSegInputs"}]
+
+
+def _scaling(ratios: Sequence[float]) -> dict[str, Any]:
+    return {"type": "ScaleImage", "low": float(ratios[0]), "high": float(ratios[1])}
+
+
+def _optimizer(config: Config, settings: MmsegSettings) -> dict[str, Any]:
+    wrapper = config.optim_wrapper.to_dict()
+    if wrapper.get("type", "OptimWrapper") not in ("OptimWrapper", "AmpOptimWrapper"):
+        raise ConfigError(
+            f"mmseg.config: {config.filename}: optim_wrapper {wrapper['type']!r}; "
+            "allowed: OptimWrapper, AmpOptimWrapper"
+        )
+    if wrapper.get("accumulative_counts", 1) != 1:
+        raise ConfigError("mmseg.config: accumulative_counts; use mmseg.accumulate instead")
+    for key in ("dtype", "loss_scale", "use_fp16"):
+        wrapper.pop(key, None)
+    if settings.learning_rate is not None:
+        wrapper.setdefault("optimizer", {})["lr"] = settings.learning_rate
+    # Mixed precision is ours (mmseg.amp).
+    return {**wrapper, "type": "OptimWrapper"}
+
+
+def _schedule(config: Config, settings: MmsegSettings, steps: int) -> list[dict[str, Any]]:
+    """Fit the schedulers to ``steps``: a warm-up keeps its length, up to a tenth of the steps."""
+    found = config.get("param_scheduler") or []
+    schedulers = [dict(s) for s in (found if isinstance(found, list | tuple) else [found])]
+    length = config.get("train_cfg", {}).get("max_iters")
+    if schedulers and not length:
+        length = max(s.get("end") or 0 for s in schedulers)
+    for scheduler in schedulers:
+        if scheduler.get("by_epoch", True) or not length:
+            raise ConfigError(
+                f"mmseg.config: {config.filename}: param_scheduler {scheduler.get('type')} counts "
+                "epochs; allowed: by_epoch=False, with train_cfg.max_iters"
+            )
+    rise = max((s["end"] for s in schedulers if _is_warm_up(s, length)), default=0)
+    kept = min(rise, steps // 10)
+
+    def place(old: float) -> int:
+        if old <= rise:
+            return round(old * kept / rise) if rise else 0
+        return kept + round((old - rise) * (steps - kept) / (length - rise))
+
+    for scheduler in schedulers:
+        scheduler.setdefault("begin", 0)
+        for key in ("begin", "end", "T_max"):
+            if scheduler.get(key) is not None:
+                scheduler[key] = place(scheduler[key])
+        if "milestones" in scheduler:
+            scheduler["milestones"] = [place(m) for m in scheduler["milestones"]]
+    return [s for s in schedulers if s.get("end") is None or s["begin"] < s["end"]]
+
+
+def _is_warm_up(scheduler: Mapping[str, Any], length: int) -> bool:
+    end = scheduler.get("end")
+    return scheduler.get("begin", 0) == 0 and end is not None and end <= length / 5
+
+
+def check_weights(settings: MmsegSettings, plan: Plan) -> None:
+    """Refuse a configuration that names weights where it was not said what to do.
+
+    Raises:
+        ConfigError: for no choice, or a file that is not there.
+    """
+    if settings.pretrained is None and plan.wanted is not None:
+        raise ConfigError(
+            f"mmseg.pretrained: null, but {settings.config} starts from {plan.wanted}, and nothing "
+            f"is downloaded; allowed: the file of those weights, or {SCRATCH}"
+        )
+    if settings.pretrained not in (None, SCRATCH) and not Path(settings.pretrained).is_file():
+        raise ConfigError(
+            f"mmseg.pretrained: {settings.pretrained} is no file; allowed: a file of weights for "
+            f"{settings.config}, or {SCRATCH}"
+        )

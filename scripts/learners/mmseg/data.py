@@ -1,0 +1,157 @@
+"""Training samples: sample k depends on the seed and k alone, whoever makes it."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmengine.dataset import pseudo_collate
+from torch.utils.data import DataLoader, Dataset
+
+from decomp_core import Region
+from glue.errors import ConfigError, DataError
+from glue.labels import UNKNOWN, read_label
+from glue.tables import LabelRow
+
+from ..base import FitJob
+from .configs import Plan
+
+TRIES = 20
+
+
+def learnable(label: np.ndarray, held_out: Sequence[Region]) -> np.ndarray:
+    """Return labels (H, W) uint8 without what is held out."""
+    if held_out:
+        label = label.copy()
+        for region in held_out:
+            label[region.slices] = UNKNOWN
+    return label
+
+
+def only(label: np.ndarray, held_out: Sequence[Region]) -> np.ndarray:
+    """Return labels (H, W) uint8 of what is held out alone."""
+    kept = np.full_like(label, UNKNOWN)
+    for region in held_out:
+        kept[region.slices] = label[region.slices]
+    return kept
+
+
+def sizes_below(
+    shapes: Mapping[str, Sequence[int]], crop: Sequence[int]
+) -> tuple[str, tuple[int, ...]] | None:
+    """Return the first image that is smaller than a crop, with its size."""
+    for name, shape in shapes.items():
+        if any(n < c for n, c in zip(shape, crop, strict=True)):
+            return name, tuple(shape)
+    return None
+
+
+def refuse_small(shapes: Mapping[str, Sequence[int]], crop: Sequence[int], pad: bool) -> None:
+    """Refuse crops larger than an image that is not to be filled up. Raises ConfigError."""
+    small = None if pad else sizes_below(shapes, crop)
+    if small is not None:
+        raise ConfigError(
+            f"mmseg.crop: {crop[0]} x {crop[1]}, but image {small[0]} has {small[1][0]} x "
+            f"{small[1][1]} pixels; allowed: at most the smallest image, or "
+            "mmseg.pad: true"
+        )
+
+
+class Samples(Dataset[dict[str, Any]]):
+    """Augmented crops of revealed images, by number."""
+
+    def __init__(self, job: FitJob, plan: Plan, pad: bool) -> None:
+        self.job, self.held_out = job, job.held_out
+        rows = sorted(job.labels, key=lambda r: r.image)
+        self.labels = [row for row in rows if self._teaches(row)]
+        if not self.labels:
+            raise DataError("labels: no revealed pixel belongs to a class; nothing to learn from")
+        shapes = {row.image: job.rows[row.image].shape for row in self.labels}
+        refuse_small(shapes, plan.crop, pad)
+        try:
+            self.transforms = Compose(plan.pipeline)
+        except Exception as error:  # a registry passes on whatever a constructor raises
+            raise ConfigError(f"mmseg.config: pipeline: {type(error).__name__}: {error}") from error
+
+    def _teaches(self, row: LabelRow) -> bool:
+        label = read_label(row.path)
+        counts = np.bincount(learnable(label, self.held_out.get(row.image, ())).ravel(), None, 256)
+        classes = len(self.job.classes)
+        wrong = [v for v in np.flatnonzero(counts) if v >= classes and v != UNKNOWN]
+        if wrong:
+            raise DataError(f"{row.path}: label {wrong[0]}; allowed: 0 to {classes - 1}, {UNKNOWN}")
+        return bool(counts[:classes].any())
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        """Return ``inputs`` (3, h, w) uint8 BGR and ``data_samples`` with labels (1, h, w)."""
+        for attempt in range(TRIES):
+            rng = np.random.default_rng([self.job.seed, number, attempt])
+            with _seeded(int(rng.integers(2**32))):
+                sample = self.transforms(self._open(int(rng.integers(len(self.labels)))))
+            if sample is not None and (sample["data_samples"].gt_sem_seg.data != UNKNOWN).any():
+                return sample
+        raise DataError(
+            f"labels: {TRIES} crops in turn held nothing revealed; the pipeline of mmseg.config "
+            "scales or cuts the revealed regions away"
+        )
+
+    def _open(self, index: int) -> dict[str, Any]:
+        row = self.labels[index]
+        label = learnable(read_label(row.path), self.held_out.get(row.image, ()))
+        image = self.job.layout.open_image(self.job.rows[row.image])
+        if image.shape[:2] != label.shape:
+            raise DataError(f"{row.path}: {label.shape}, but image {row.image} has {image.shape}")
+        return {
+            "img": np.ascontiguousarray(image[..., ::-1]),
+            "gt_seg_map": label,
+            "seg_fields": ["gt_seg_map"],
+            "img_path": row.image,
+            "seg_map_path": row.path,
+            "ori_shape": image.shape[:2],
+            "img_shape": image.shape[:2],
+            "reduce_zero_label": False,
+            "label_map": None,
+        }
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Transforms of mmsegmentation draw from the global generators."""
+    states = np.random.get_state(), random.getstate(), torch.get_rng_state()
+    np.random.seed(seed)
+    random.seed(seed)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(states[0])
+        random.setstate(states[1])
+        torch.set_rng_state(states[2])
+
+
+def batches(
+    samples: Samples, first: int, last: int, size: int, workers: int
+) -> Iterator[dict[str, Any]]:
+    """Yield batches ``first`` to ``last`` - 1 of ``size`` samples each."""
+    loader = DataLoader(
+        samples,
+        batch_size=size,
+        sampler=range(first * size, last * size),
+        num_workers=workers,
+        collate_fn=pseudo_collate,
+        worker_init_fn=_leave_signals_to_the_parent,
+    )
+    return iter(loader)
+
+
+def _leave_signals_to_the_parent(number: int) -> None:
+    # A job is told to end as a whole; the training must still be able to save. The processes end
+    # with it.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

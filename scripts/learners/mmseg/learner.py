@@ -1,0 +1,165 @@
+"""``mmseg`` behind the interface that every learner has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from decomp_core import Region
+from glue.errors import ConfigError
+from glue.records import Record
+from glue.tables import PoolRow
+
+from ..base import FitJob, ImageSource, Request
+from ..condense import condense_image, free_of
+from ..regions import mean_residuals
+from . import training
+from .model import WEIGHTS, Loaded, load
+from .settings import uncertainties
+
+
+class Mmseg:
+    """See ``learners.base.Learner``."""
+
+    name = "mmseg"
+    tasks = frozenset({"2d"})
+    has_features = True
+
+    def __init__(self) -> None:
+        self._loaded: tuple[tuple[Any, ...], Loaded] | None = None
+
+    def fit(self, job: FitJob) -> dict[str, Any]:
+        """Train, or resume; see ``training.fit``."""
+        return training.fit(job)
+
+    def predict(
+        self,
+        model: Path,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        taken: Mapping[str, list[Region]] | Mapping[str, set[str]],
+        request: Request,
+        settings: Mapping[str, Any],
+    ) -> Iterator[Record]:
+        """Yield one record per image, in the order of ``rows``.
+
+        Raises:
+            ConfigError: at once, for an uncertainty that needs an ensemble.
+        """
+        _check_measure(request.uncertainty)
+        loaded = self._load(model, settings)
+        for row in rows:
+            maps = loaded.probabilities(layout.open_image(row))
+            valid = free_of(taken.get(row.image, ()), maps)
+            yield condense_image(row.image, maps, valid, request)
+
+    def probabilities(
+        self,
+        model: Path,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        settings: Mapping[str, Any],
+        disagreement: bool = False,
+    ) -> Iterator[tuple[PoolRow, np.ndarray, np.ndarray | None]]:
+        """Yield each row with its class probabilities, (C, H, W) float32, and ``None``.
+
+        Raises:
+            ConfigError: at once, for ``disagreement``: there are no ensembles.
+        """
+        if disagreement:
+            _check_measure("mutual_information")
+        loaded = self._load(model, settings)
+        return (
+            (row, loaded.probabilities(layout.open_image(row)).cpu().numpy(), None) for row in rows
+        )
+
+    def segment(
+        self, model: Path, layout: ImageSource, row: PoolRow, settings: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Return the most probable classes of one image, (H, W) uint8."""
+        maps = self._load(model, settings).probabilities(layout.open_image(row))
+        return maps.argmax(0).to(torch.uint8).cpu().numpy()
+
+    def embed(
+        self,
+        model: Path,
+        layout: ImageSource,
+        row: PoolRow,
+        regions: Sequence[Region],
+        settings: Mapping[str, Any],
+        pooling: str = "mean",
+    ) -> np.ndarray:
+        """Return the bottleneck pooled over each region, (R, F) float32.
+
+        ``mean`` is of length 1, ``max`` as it is; see ``Loaded.region_features``.
+
+        Raises:
+            ValueError: for another ``pooling`` or a region that leaves the image.
+        """
+        loaded = self._load(model, settings)
+        return loaded.region_features(layout.open_image(row), regions, pooling)
+
+    def residuals(
+        self,
+        model: Path,
+        layout: ImageSource,
+        row: PoolRow,
+        regions: Sequence[Region],
+        settings: Mapping[str, Any],
+    ) -> np.ndarray:
+        """Return p - onehot(argmax p) averaged over each region, (R, C) float32.
+
+        Raises:
+            ValueError: for a region that leaves the image.
+        """
+        maps = self._load(model, settings).probabilities(layout.open_image(row))
+        return mean_residuals(maps, regions)
+
+    def classify(
+        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Raise ConfigError: RoIs are not for this learner."""
+        raise _no_rois()
+
+    def embed_rois(
+        self,
+        model: Path,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        settings: Mapping[str, Any],
+        unit: bool = True,
+    ) -> np.ndarray:
+        """Raise ConfigError: RoIs are not for this learner."""
+        raise _no_rois()
+
+    def residuals_rois(
+        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Raise ConfigError: RoIs are not for this learner."""
+        raise _no_rois()
+
+    def _load(self, model: Path, settings: Mapping[str, Any]) -> Loaded:
+        """Load a model, or take the one loaded last while its file and settings are the same."""
+        found = (model / WEIGHTS).stat() if (model / WEIGHTS).exists() else None
+        stamp = found and (found.st_ino, found.st_mtime_ns)
+        key = (model, stamp, repr(sorted(settings.items())))
+        if self._loaded is None or self._loaded[0] != key:
+            self._loaded = (key, load(model, settings))
+        return self._loaded[1]
+
+
+def _check_measure(measure: str) -> None:
+    allowed = uncertainties({})
+    if measure not in allowed:
+        raise ConfigError(
+            f"uncertainty: {measure!r}; allowed: {', '.join(allowed)} (learner mmseg trains one "
+            "network, no ensemble)"
+        )
+
+
+def _no_rois() -> ConfigError:
+    return ConfigError("task: 'roi'; learner mmseg does task 2d")

@@ -1,0 +1,296 @@
+"""Configurations of mmsegmentation, and what is made of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("mmseg", reason="the extra mmseg is not installed")
+
+import torch
+
+from glue.errors import ConfigError
+from glue.labels import UNKNOWN
+from learners.mmseg.configs import check_weights, find_config, make_plan
+from learners.mmseg.model import Loaded, build, tag, untag
+from learners.mmseg.settings import MmsegSettings
+from learners.mmseg.transforms import CropAroundLabels, ScaleImage
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = str(Path(__file__).parent / "configs/unet_tiny.py")
+NAMES = [f"c{n}" for n in range(11)]
+# One of each family that mmsegmentation can build without a compiled operator or another package.
+PACKAGED = [
+    "fast_scnn_8xb4-160k_cityscapes-512x1024",
+    "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024",
+    "unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024",
+    "deeplabv3plus_r50-d8_4xb2-40k_cityscapes-512x1024",
+    "ocrnet_hr18s_4xb2-40k_cityscapes-512x1024",
+    "bisenetv1_r18-d32_4xb4-160k_cityscapes-1024x1024",
+    "upernet_r50_4xb2-40k_cityscapes-512x1024",
+    "swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512",
+]
+
+
+def plan(steps: int = 1000, **section: Any) -> Any:
+    return make_plan(MmsegSettings.of({"config": TINY, **section}), NAMES, steps)
+
+
+def edited(folder: Path, *changes: tuple[str, str]) -> str:
+    """A copy of the small configuration with some text replaced."""
+    text = Path(TINY).read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    file = folder / "edited.py"
+    file.write_text(text)
+    return str(file)
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_configurations_of_the_package_build(name: str) -> None:
+    found = plan(config=name)
+    # A choice about weights is needed exactly where the configuration names some.
+    if found.wanted:
+        with pytest.raises(ConfigError, match="nothing is downloaded; allowed"):
+            check_weights(MmsegSettings.of({"config": name}), found)
+    check_weights(MmsegSettings.of({"config": name, "pretrained": "scratch"}), found)
+    network = build(found.model, name)
+    heads = network.decode_head
+    heads = heads if isinstance(heads, torch.nn.ModuleList) else [heads]
+    assert {head.conv_seg.out_channels for head in heads} == {11}
+    assert not [m for m in network.modules() if isinstance(m, torch.nn.SyncBatchNorm)]
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "config/mmseg").glob("*.py")), ids=lambda p: p.stem)
+def test_our_configurations_build_and_predict(file: Path) -> None:
+    found = plan(config=file.stem, inference="whole")
+    network = build(found.model, file.stem).eval()
+    loaded = Loaded(network, torch.device("cpu"), 11, amp=False)
+    image = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
+    p = loaded.probabilities(image)
+    assert p.shape == (11, 96, 128)
+    assert torch.allclose(p.sum(0), torch.ones(()), atol=1e-5)
+
+
+def test_names_and_files_are_found() -> None:
+    assert find_config(TINY) == Path(TINY)
+    assert find_config("upernet_internimage_t").parent == ROOT / "config/mmseg"
+    with pytest.raises(ConfigError, match="nowhere.py is no file"):
+        find_config("nowhere.py")
+    with pytest.raises(ConfigError, match=r"'fast_scn_small' is unknown; did you mean 'fast_scnn_"):
+        find_config("fast_scn_small")
+
+
+def test_classes_losses_and_norms_are_ours() -> None:
+    text = repr(plan().model)
+    assert "'num_classes': 19" not in text
+    assert text.count("'num_classes': 11") == 2
+    assert text.count("'avg_non_ignore': True") == text.count("'CrossEntropyLoss'") == 2
+    assert "'use_sigmoid': True" not in text
+    assert "SyncBN" not in text
+    assert plan(crop=[24, 40]).model["data_preprocessor"]["size"] == (24, 40)
+
+
+def test_a_boundary_head_keeps_its_one_output(tmp_path: Path) -> None:
+    text = Path(TINY).read_text()
+    head = text[text.index("    auxiliary_head=") : text.index("    train_cfg=dict(),")]
+    edges = head.replace("num_classes=19", "num_classes=1")
+    file = edited(tmp_path, (head, edges))
+    assert plan(config=file).model["auxiliary_head"]["num_classes"] == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "train_dataloader = dict(batch_size=4)",
+            "train_dataloader = dict(dataset=dict(metainfo=dict(classes=['a', 'b'])))",
+            r"edited.py is for the 2 classes a, b; the dataset has 11: c0, c1",
+        ),
+        (
+            "loss_weight=1.0",
+            "loss_weight=1.0, class_weight=[1.0, 2.0]",
+            "class_weight has 2 numbers, and the dataset 11 classes",
+        ),
+        ('type="FCNHead"', 'type="NoSuchHead"', "edited.py: KeyError: 'NoSuchHead"),
+        ("model = dict(", "modell = dict(", "has no model; allowed: a whole configuration"),
+        ("model = dict(", "model = dict)", "SyntaxError"),
+        ('type="RandomFlip", prob=0.5', 'type="RandomMosaic", prob=0.5', "transform RandomMosaic"),
+        ("by_epoch=False, begin=100", "by_epoch=True, begin=100", "counts epochs"),
+        (
+            'type="OptimWrapper"',
+            'type="ApexOptimWrapper"',
+            "allowed: OptimWrapper, AmpOptimWrapper",
+        ),
+        ("dict(batch_size=4)", "dict()", "mmseg.batch: null, and .* has no batch size"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(old: str, new: str, message: str, tmp_path: Path) -> None:
+    file = edited(tmp_path, (old, new))
+    with pytest.raises(ConfigError, match=message):
+        build(plan(config=file).model, file)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"confg": "x"}, r"mmseg\.confg: unknown key; did you mean 'config'"),
+        ({"crop": [512]}, r"mmseg\.crop.*height and width"),
+        ({"crop": 512}, r"mmseg\.crop"),
+        ({"batch": 0}, r"mmseg\.batch: 0"),
+        ({"batch": True}, r"mmseg\.batch"),
+        ({"batch": 4, "accumulate": 3}, r"mmseg\.accumulate: 3; allowed: a divisor of batch 4"),
+        ({"validation": "test"}, r"mmseg\.validation: 'test'; allowed: none, clean, paper"),
+        ({"held_out": 1}, r"mmseg\.held_out"),
+        ({"inference": "sliding"}, r"mmseg\.inference: 'sliding'; allowed: null, whole, slide"),
+        ({"window": [64, 64]}, r"mmseg\.inference: None; allowed: slide"),
+        ({"inference": "slide", "window": [64, 64], "stride": [65, 64]}, r"mmseg\.stride"),
+        ({"scales": [2, 1]}, r"mmseg\.scales"),
+        ({"pretrained": 3}, r"mmseg\.pretrained: 3"),
+        ({"options": "lr"}, r"mmseg\.options"),
+        ({"learning_rate": 0}, r"mmseg\.learning_rate"),
+        ({"device": "gpu"}, r"mmseg\.device.*auto, cpu, cuda"),
+        ({"amp": "yes"}, r"mmseg\.amp"),
+    ],
+)
+def test_settings_are_checked(section: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        MmsegSettings.of(section)
+
+
+def test_the_batch_of_a_configuration_must_have_the_parts() -> None:
+    with pytest.raises(ConfigError, match=r"mmseg\.accumulate: 3; allowed: a divisor of 4"):
+        plan(accumulate=3)
+
+
+@pytest.mark.parametrize(
+    ("steps", "rise", "end"), [(1000, 100, 1000), (500, 50, 500), (20, 2, 20), (5000, 100, 5000)]
+)
+def test_schedules_end_with_the_training(steps: int, rise: int, end: int) -> None:
+    """A warm-up keeps its length, up to a tenth of the training."""
+    first, second = plan(steps).schedule
+    assert (first["begin"], first["end"]) == (0, rise)
+    assert (second["begin"], second["end"]) == (rise, end)
+
+
+def test_the_published_recipe_is_what_runs() -> None:
+    settings = MmsegSettings.of({"pretrained": "scratch"})
+    found = make_plan(settings, [str(n) for n in range(19)], 64000)
+    assert (found.crop, found.batch) == ((512, 1024), 16)
+    assert found.optim_wrapper["optimizer"] == {
+        "type": "AdamW",
+        "lr": 6e-5,
+        "betas": (0.9, 0.999),
+        "weight_decay": 0.05,
+    }
+    assert [(s["type"], s["begin"], s["end"]) for s in found.schedule] == [
+        ("LinearLR", 0, 1500),
+        ("PolyLR", 1500, 64000),
+    ]
+    network = build(found.model, "upernet_internimage_t")
+    assert 28.7e6 < sum(p.numel() for p in network.backbone.parameters()) < 28.9e6
+    from mmengine.optim import build_optim_wrapper
+
+    optimizer = build_optim_wrapper(network, found.optim_wrapper).optimizer
+    decayed = {id(p) for g in optimizer.param_groups if g["weight_decay"] for p in g["params"]}
+    for name, parameter in network.named_parameters():
+        assert (id(parameter) in decayed) == (parameter.ndim > 1), name
+
+
+def test_options_and_the_learning_rate_reach_the_configuration() -> None:
+    found = plan(options={"model.decode_head.channels": 12}, learning_rate=0.5)
+    assert found.model["decode_head"]["channels"] == 12
+    assert found.optim_wrapper["optimizer"]["lr"] == 0.5
+
+
+def test_samples_are_scaled_and_cropped_as_asked() -> None:
+    kinds = [t["type"] for t in plan().pipeline]
+    assert kinds == ["ScaleImage", "CropAroundLabels", "RandomFlip", "PackSegInputs"]
+    assert plan().pipeline[0] == {"type": "ScaleImage", "low": 0.9, "high": 1.1}
+    assert plan(scales=[1, 2]).pipeline[0]["high"] == 2.0
+
+
+def test_a_pipeline_without_scaling_and_cropping_gets_them(tmp_path: Path) -> None:
+    text = Path(TINY).read_text()
+    lines = re.findall(r"    dict\(type=\"Random(?:Resize|Crop)\".*\n", text)
+    file = edited(tmp_path, *[(line, "") for line in lines])
+    kinds = [t["type"] for t in plan(config=file).pipeline]
+    assert kinds == ["CropAroundLabels", "RandomFlip", "PackSegInputs"]
+    kinds = [t["type"] for t in plan(config=file, scales=[0.5, 1]).pipeline]
+    assert kinds[:2] == ["ScaleImage", "CropAroundLabels"]
+
+
+def test_the_form_on_disk_keeps_tuples_and_lists_apart() -> None:
+    value = {"a": (1, [2, (3, "x")]), "b": {"c": None, "d": [True, 1.5]}}
+    import json
+
+    assert untag(json.loads(json.dumps(tag(value)))) == value
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    size=st.tuples(st.integers(1, 50), st.integers(1, 50)),
+    seed=st.integers(0, 2**31),
+    balanced=st.sampled_from([0.0, 1.0]),
+)
+def test_a_crop_holds_something_revealed(
+    shape: tuple[int, int], size: tuple[int, int], seed: int, balanced: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    label = np.full(shape, UNKNOWN, np.uint8)
+    for _ in range(rng.integers(1, 4)):
+        label[tuple(rng.integers(n) for n in shape)] = rng.integers(0, 3)
+    image = np.repeat(np.arange(label.size).reshape(shape)[..., None], 3, 2)
+    np.random.seed(seed)
+    found = CropAroundLabels(size, balanced)(
+        {"img": image, "gt_seg_map": label, "seg_fields": ["gt_seg_map"]}
+    )
+    crop, cut = found["gt_seg_map"], found["img"][..., 0]
+    assert (crop != UNKNOWN).any()
+    assert crop.shape == found["img_shape"] == tuple(map(min, zip(shape, size, strict=True)))
+    np.testing.assert_array_equal(crop, label.ravel()[cut])
+
+
+def test_balanced_crops_find_the_rare_class() -> None:
+    label = np.zeros((200, 200), np.uint8)
+    label[100, 100] = 1
+    counts = []
+    for balanced in (0.0, 1.0):
+        np.random.seed(0)
+        crop = CropAroundLabels((8, 8), balanced)
+        held = [(_crop(crop, label) == 1).any() for _ in range(200)]
+        counts.append(sum(held))
+    assert counts[0] < 10
+    assert 70 < counts[1] < 130
+
+
+def _crop(crop: CropAroundLabels, label: np.ndarray) -> np.ndarray:
+    image = np.zeros((*label.shape, 3), np.uint8)
+    return crop({"img": image, "gt_seg_map": label, "seg_fields": ["gt_seg_map"]})["gt_seg_map"]
+
+
+def test_every_place_of_a_crop_around_a_pixel_is_as_likely() -> None:
+    label = np.full((60, 60), UNKNOWN, np.uint8)
+    label[30, 30] = 0
+    np.random.seed(0)
+    crop = CropAroundLabels((5, 5))
+    places = [tuple(np.argwhere(_crop(crop, label) == 0)[0]) for _ in range(2500)]
+    counts = np.unique(places, axis=0, return_counts=True)[1]
+    assert len(counts) == 25
+    assert counts.min() > 60
+
+
+def test_scaling_keeps_labels_what_they_are() -> None:
+    label = np.random.default_rng(0).choice([0, 3, UNKNOWN], (20, 30)).astype(np.uint8)
+    image = np.zeros((20, 30, 3), np.uint8)
+    found = ScaleImage(1.5, 1.5)({"img": image, "gt_seg_map": label, "seg_fields": ["gt_seg_map"]})
+    assert found["gt_seg_map"].shape == found["img"].shape[:2] == (30, 45)
+    assert set(np.unique(found["gt_seg_map"])) == {0, 3, UNKNOWN}
