@@ -1,0 +1,138 @@
+"""Small real runs with mmsegmentation as the learner."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("mmseg", reason="the extra mmseg is not installed")
+
+from learners.mmseg.settings import MmsegSettings
+
+from .conftest import ROOT, TINY, Run
+from .test_killed import Killed, until
+
+pytestmark = pytest.mark.slow
+
+SECTION = {
+    "config": str(ROOT / "tests/learners/configs/unet_tiny.py"),
+    "size_divisor": 4,
+    "checkpoint_every": 1,
+}
+STEPS = 8
+CYCLE = "2x3/decomp/seed-0/cycle-002"
+SETTINGS = {
+    **TINY,
+    "learner": "mmseg",
+    "strategies": "decomp,badge",
+    "cycles": "2",
+    "steps": str(STEPS),
+    "full_steps": str(STEPS),
+}
+
+
+def settings(street: Path, **section: object) -> dict[str, str]:
+    return {**SETTINGS, "data_root": str(street), "mmseg": json.dumps({**SECTION, **section})}
+
+
+@pytest.fixture(scope="module")
+def whole(street: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """A run that nothing disturbed."""
+    run = Killed(tmp_path_factory.mktemp("mmseg"), settings(street))
+    run.run("--cores", "2")
+    return run
+
+
+def test_a_whole_run(whole: Killed) -> None:
+    report = whole.folder / "results/tiny/report"
+    assert {p.name for p in report.glob("*.png")} == {
+        "curves-2x3.png",
+        "classes-2x3.png",
+        "regions-2x3.png",
+    }
+    assert "stopped" not in (report / "reach.md").read_text()
+    metrics = whole.files("tiny/2x3/*/seed-0/cycle-*/metrics.json")
+    assert len(metrics) == 3
+    for content in metrics.values():
+        found = json.loads(content)
+        assert found["steps"] == STEPS
+        assert 0 <= found["score"] <= 1
+
+
+def test_killed_and_continued_it_ends_as_if_nothing_had_been(
+    whole: Killed, street: Path, tmp_path: Path
+) -> None:
+    run = Killed(tmp_path, whole.settings)
+    launcher = run.launch()
+    until(lambda: run.saved_step(CYCLE) > 0 or launcher.poll() is not None)
+    assert launcher.poll() is None
+    run.kill_snakemake(launcher)
+    for job in run.jobs("train"):
+        os.kill(job.pid, signal.SIGKILL)
+    step = run.saved_step(CYCLE)
+    finished = (tmp_path / "results/tiny" / CYCLE / "model").exists()
+    run.finish()
+    run.check_clean_end()
+    assert finished or f"resumed at step {step}\n" in run.log(CYCLE)
+    assert run.results() == whole.results()
+
+
+@pytest.mark.parametrize("validation", ["clean", "paper"])
+def test_what_stops_trainings_is_in_the_report(
+    validation: str, street: Path, tmp_path: Path
+) -> None:
+    section = {"validation": validation, "validate_every": 2, "patience": 1, "held_out": 0.4}
+    changed = {"strategies": "decomp", "references": "full"}
+    run = Run(tmp_path, {**settings(street, **section), **changed})
+    run.run("--cores", "2")
+    text = (tmp_path / "results/tiny/report/reach.md").read_text()
+    told = {"paper": "stopped by the scored images", "clean": "stopped by revealed regions"}
+    assert told[validation] in text
+    for place in (CYCLE, "references/full/seed-0"):
+        stats = json.loads((tmp_path / "results/tiny" / place / "training.json").read_text())
+        assert stats["validation"]["by"] == validation
+        assert 1 <= len(stats["validation"]["scores"]) <= STEPS // 2
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"config": "fast_scnn_smal"}, "did you mean 'fast_scnn_small'"),
+        ({"pretrained": "nowhere.pth"}, "mmseg.pretrained: nowhere.pth is no file"),
+        ({"config": "upernet_internimage_t", "crop": [32, 32]}, "nothing is downloaded; allowed"),
+        ({"crop": [128, 64]}, "mmseg.crop: 128 x 64, but image"),
+        ({"device": "cuda"}, "no CUDA device"),
+        ({"options": {"model.decode_head.type": "NoHead"}}, "NoHead"),
+    ],
+)
+def test_bad_input_is_refused_before_the_first_job(
+    section: dict[str, object], message: str, street: Path, tmp_path: Path
+) -> None:
+    if section.get("device") == "cuda":
+        torch = pytest.importorskip("torch")
+        if torch.cuda.is_available():
+            pytest.skip("there is a CUDA device")
+    printed = Run(tmp_path, settings(street, **section)).run(fails=True)
+    assert message in printed.replace("\n", " ")
+    assert not (tmp_path / "results/tiny/config.yaml").exists()
+    assert not list(tmp_path.glob("results/**/*.csv"))
+
+
+def test_replotting_needs_no_weights(whole: Killed, tmp_path: Path) -> None:
+    """What only trainings need is not asked for where nothing is trained."""
+    (whole.folder / "results/tiny/report/curves-2x3.png").unlink()
+    printed = whole.run("--cores", "2")
+    assert "rule plot_curves" in printed
+    assert "rule train" not in printed
+
+
+@pytest.mark.parametrize("dataset", ["cityscapes", "voc", "camvid", "cityscapes_mini"])
+def test_sections_of_the_datasets_hold(dataset: str) -> None:
+    from settings import read_yaml
+
+    section = read_yaml(ROOT / f"config/datasets/{dataset}.yaml")["mmseg"]
+    MmsegSettings.of(section)
