@@ -9,19 +9,24 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from glue.errors import ConfigError
 from glue.files import atomic_path, read_json, sweep
-from glue.tables import LabelRow
+from glue.tables import LabelRow, PoolRow
+
+from .base import ImageSource
 
 DONE, STATS = "done.json", "stats.json"
 CHECKPOINT = "checkpoint.pt"
@@ -108,6 +113,21 @@ def own_folder(work: Path, key: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder, fresh=0)
     return folder
+
+
+def read_ahead(
+    layout: ImageSource, rows: Sequence[PoolRow], count: int = 2
+) -> Iterator[tuple[PoolRow, np.ndarray]]:
+    """Yield each row with its image; the next ones are read meanwhile, by threads."""
+    with ThreadPoolExecutor(count) as pool:
+        waiting: deque[tuple[PoolRow, Future[np.ndarray]]] = deque()
+        for row in rows:
+            waiting.append((row, pool.submit(layout.open_image, row)))
+            if len(waiting) > count:
+                first, image = waiting.popleft()
+                yield first, image.result()
+        for row, image in waiting:
+            yield row, image.result()
 
 
 @dataclass

@@ -326,6 +326,16 @@ def test_sizes_that_a_network_cannot_halve_are_filled_up(toy: Toy, tmp_path: Pat
     assert np.isfinite(learner.embed(model, toy.layout, row, regions, settings)).all()
 
 
+def test_sizes_that_a_network_refuses_are_told_before_the_first_job() -> None:
+    check = describe_learner("mmseg").check_start
+    shapes = {"even": (48, 64), "odd": (1045, 2059)}
+    with pytest.raises(
+        ConfigError, match=r"mmseg\.size_divisor: .* 1045 x 2059, such as odd"
+    ):
+        check(SMALL, CLASSES, shapes, here=True)
+    check({**SMALL, "size_divisor": 4}, CLASSES, shapes, here=True)
+
+
 @pytest.mark.gpu
 def test_trains_and_predicts_on_cuda(toy: Toy, tmp_path: Path) -> None:
     if not torch.cuda.is_available():

@@ -17,6 +17,7 @@ from glue.tables import PoolRow
 from ..base import FitJob, ImageSource, Request
 from ..condense import condense_image, free_of
 from ..regions import mean_residuals
+from ..running import read_ahead
 from . import training
 from .model import WEIGHTS, Loaded, load
 from .settings import uncertainties
@@ -52,8 +53,8 @@ class Mmseg:
         """
         _check_measure(request.uncertainty)
         loaded = self._load(model, settings)
-        for row in rows:
-            maps = loaded.probabilities(layout.open_image(row))
+        for row, image in read_ahead(layout, rows):
+            maps = loaded.probabilities(image)
             valid = free_of(taken.get(row.image, ()), maps)
             yield condense_image(row.image, maps, valid, request)
 
@@ -74,7 +75,8 @@ class Mmseg:
             _check_measure("mutual_information")
         loaded = self._load(model, settings)
         return (
-            (row, loaded.probabilities(layout.open_image(row)).cpu().numpy(), None) for row in rows
+            (row, loaded.probabilities(image).cpu().numpy(), None)
+            for row, image in read_ahead(layout, rows)
         )
 
     def segment(

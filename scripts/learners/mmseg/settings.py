@@ -128,7 +128,7 @@ def check_start(
         from .preflight import check_all
     except ImportError as error:
         raise ConfigError(
-            f"learner mmseg: {error}; install it with: make venv EXTRAS=workflow,slurm,dev,mmseg"
+            f"learner mmseg: {error}; install it with: make venv EXTRAS=workflow,slurm,mmseg,dev"
         ) from None
     check_all(MmsegSettings.of(section), classes, shapes, here)
 
