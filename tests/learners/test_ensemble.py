@@ -34,7 +34,7 @@ def _of(task: str, members: int = 2, **changes: Any) -> dict[str, Any]:
 def _steps_run(monkeypatch: pytest.MonkeyPatch, stop_at: int = -1) -> list[int]:
     """Count the steps that are run; with ``stop_at`` end as a killed process does."""
     ran: list[int] = []
-    advance = _Run._advance
+    advance = _Run.advance
 
     def counted(run: _Run) -> None:
         if len(ran) == stop_at:
@@ -42,7 +42,7 @@ def _steps_run(monkeypatch: pytest.MonkeyPatch, stop_at: int = -1) -> list[int]:
         ran.append(run.step)
         advance(run)
 
-    monkeypatch.setattr(_Run, "_advance", counted)
+    monkeypatch.setattr(_Run, "advance", counted)
     return ran
 
 

@@ -211,6 +211,12 @@ def test_clean_validation_keeps_the_best_weights_and_learns_from_the_rest(
     assert models[0] == models[1]
 
 
+def test_validation_needs_something_to_validate_on(toy: Toy, tmp_path: Path) -> None:
+    for validation in ("clean", "paper"):
+        with pytest.raises(ConfigError, match=f"mmseg.validation: '{validation}'"):
+            fit(toy, tmp_path, validation=validation)
+
+
 def test_starts_from_the_cycle_before(toy: Toy, tmp_path: Path) -> None:
     first = fit(toy, tmp_path / "a", 60)
     previous = tmp_path / "a/model"
@@ -311,7 +317,7 @@ def test_label_outside_the_classes_is_refused(toy: Toy, tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_is_told(toy: Toy, tmp_path: Path) -> None:
-    with pytest.raises(FloatingPointError, match="lower the learning rate"):
+    with pytest.raises(FloatingPointError, match="lower learning rate"):
         fit(toy, tmp_path, 40, learning_rate=1e30)
 
 
@@ -329,9 +335,7 @@ def test_sizes_that_a_network_cannot_halve_are_filled_up(toy: Toy, tmp_path: Pat
 def test_sizes_that_a_network_refuses_are_told_before_the_first_job() -> None:
     check = describe_learner("mmseg").check_start
     shapes = {"even": (48, 64), "odd": (1045, 2059)}
-    with pytest.raises(
-        ConfigError, match=r"mmseg\.size_divisor: .* 1045 x 2059, such as odd"
-    ):
+    with pytest.raises(ConfigError, match=r"mmseg\.size_divisor: .* 1045 x 2059, such as odd"):
         check(SMALL, CLASSES, shapes, here=True)
     check({**SMALL, "size_divisor": 4}, CLASSES, shapes, here=True)
 

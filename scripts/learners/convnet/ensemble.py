@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from glue.errors import ConfigError
-from glue.files import read_json, write_json
+from glue.files import write_json
 from glue.labels import UNKNOWN, read_label
 from glue.tables import LabelRow
 
 from ..base import FitJob
 from ..locking import locked
+from ..resumable import already_trained
 from ..running import DONE, STATS, building, choose_device, is_done
 from .model import member_folder
 from .settings import ConvnetSettings, check_nested
@@ -58,8 +59,7 @@ def _train_members(job: FitJob, settings: ConvnetSettings, device: torch.device)
     keys = [training_key(member, alone, device) for member in jobs]
     key = sha256(" ".join(keys).encode()).hexdigest()
     if is_done(job.out, key):
-        print(f"already trained: {job.out}", flush=True)
-        return read_json(job.out / STATS)
+        return already_trained(job.out)
     _drop_members(job, settings.members)
     for old in job.work.glob("key-*"):
         shutil.rmtree(old)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import time
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,23 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glue.files import read_json, write_json
 from glue.labels import UNKNOWN
 
 from ..base import FitJob
-from ..running import (
-    CHECKPOINT,
-    DONE,
-    STATS,
-    Progress,
-    building,
-    digest_labels,
-    is_done,
-    load_tensors,
-    own_folder,
-    save_tensors,
-    stopping,
-)
+from ..resumable import Training, already_trained
+from ..running import digest_labels, is_done
 from .batches import Crops, Rois
 from .model import build, describe, first_weights, load_weights, memory_format, save_model
 from .settings import ConvnetSettings, nested_targets
@@ -37,14 +25,11 @@ from .settings import ConvnetSettings, nested_targets
 
 def train(job: FitJob, settings: ConvnetSettings, device: torch.device) -> dict[str, Any]:
     """Train one network and return its statistics; at once where ``job.out`` holds this training.
-
-    The caller holds the lock of ``job.work``. ``done.json`` and the model are the same whenever the
-    same training is run on the same CPU; ``stats.json`` holds the time it took.
+    The caller holds the lock of ``job.work``; see ``Training``.
     """
     key = training_key(job, settings, device)
-    if is_done(job.out, key):
-        print(f"already trained: {job.out}", flush=True)
-        return read_json(job.out / STATS)
+    if is_done(job.out, key):  # before anything is built
+        return already_trained(job.out)
     return _Run(job, settings, device, key).train()
 
 
@@ -77,11 +62,12 @@ def nested_loss(logits: Tensor, labels: Tensor, targets: Tensor, weights: Tensor
     return (loss * share).sum() / share.sum()
 
 
-class _Run:
+class _Run(Training):
     def __init__(
         self, job: FitJob, settings: ConvnetSettings, device: torch.device, key: str
     ) -> None:
-        self.job, self.settings, self.device, self.key = job, settings, device, key
+        super().__init__(job, device, key, settings.checkpoint_every)
+        self.settings = settings
         self.data = Rois(job, settings) if job.task == "roi" else Crops(job, settings)
         self.description = describe(settings, job.task, list(job.classes))
         self.net = self._network()
@@ -94,9 +80,6 @@ class _Run:
         if settings.nested is not None:
             held = nested_targets(settings.nested, len(job.classes))
             self.targets = torch.from_numpy(held).float().to(device)
-        self.step = 0
-        self.spent = 0.0  # seconds of training, those of interrupted attempts included
-        self.loss = torch.zeros((), device=device)
 
     def _network(self) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
@@ -113,64 +96,22 @@ class _Run:
         weights = torch.where(count > 0, count.clamp(min=1).rsqrt(), torch.zeros(()))
         return (weights / weights[count > 0].mean()).to(self.device)
 
-    def train(self) -> dict[str, Any]:
-        """Run the steps that are left and write the model."""
-        folder = own_folder(self.job.work, self.key)
-        self._resume(folder / CHECKPOINT)
-        began = time.monotonic() - self.spent
-        resumed, progress = self.step, Progress(self.job.steps, self.step, time.monotonic())
-        with stopping() as stop:
-            while self.step < self.job.steps:
-                self._advance()
-                progress.tell(self.step, self.loss)
-                last = self.step == self.job.steps
-                if last or stop.is_set() or self.step % self.settings.checkpoint_every == 0:
-                    self.spent = time.monotonic() - began
-                    self._save(folder / CHECKPOINT)
-                if stop.is_set() and not last:
-                    print(f"stopped by a signal, saved at step {self.step}", flush=True)
-                    raise SystemExit(143)
-        stats = {
-            "steps": self.step,
-            "seconds": round(time.monotonic() - began, 3),
-            "resumed_from": resumed,
-            "pixels_seen": self._pixels(),
-            "loss": float(self.loss),
-            "device": str(self.device),
-        }
-        # Asked again, a finished training gives the very same files.
-        if resumed == self.step and (folder / STATS).exists():
-            stats = read_json(folder / STATS)
-        write_json(folder / STATS, stats)
-        self._finish(stats)
-        return stats
-
-    def _resume(self, path: Path) -> None:
-        if not path.exists():
-            return
-        state = load_tensors(path)
-        if state["key"] != self.key:
-            return
-        self.net.load_state_dict(state["net"])
-        self.ema = {k: v.to(self.device) for k, v in state["ema"].items()}
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.spent = state["step"], state["spent"]
-        self.loss = state["loss"].to(self.device)
-        print(f"resumed at step {self.step}", flush=True)
-
-    def _save(self, path: Path) -> None:
-        state = {
-            "key": self.key,
-            "step": self.step,
-            "spent": self.spent,
-            "loss": self.loss.detach(),
+    def state(self) -> dict[str, Any]:
+        """Weights, their average, and the optimiser's memory."""
+        return {
             "net": self.net.state_dict(),
             "ema": self.ema,
             "optimizer": self.optimizer.state_dict(),
         }
-        save_tensors(path, state)
 
-    def _advance(self) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Undo ``state``."""
+        self.net.load_state_dict(state["net"])
+        self.ema = {k: v.to(self.device) for k, v in state["ema"].items()}
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def advance(self) -> None:
+        """One batch."""
         images, targets = self.data.batch(self.step)
         x = torch.from_numpy(images).to(self.device, memory_format=memory_format(self.job.task))
         y = torch.from_numpy(targets).to(self.device)
@@ -206,16 +147,15 @@ class _Run:
         for name in state.keys() - set(floats):
             self.ema[name] = state[name].clone()
 
-    def _pixels(self) -> int:
+    def pixels(self) -> int:
+        """Pixels (voxels, RoIs) of all crops."""
         size = (1,) if self.job.task == "roi" else self.settings.crop or ()
         return self.step * (self.settings.batch or 1) * math.prod(size)
 
-    def _finish(self, stats: dict[str, Any]) -> None:
-        with building(self.job.out) as folder:
-            weights = {k: v.cpu().contiguous() for k, v in self.ema.items()}
-            save_model(folder, self.description, weights)
-            write_json(folder / STATS, stats)
-            write_json(folder / DONE, {"key": self.key, "steps": self.step})
+    def save_model(self, folder: Path) -> None:
+        """Write the averaged weights."""
+        weights = {k: v.cpu().contiguous() for k, v in self.ema.items()}
+        save_model(folder, self.description, weights)
 
 
 def _groups(net: nn.Module, decay: float) -> list[dict[str, Any]]:

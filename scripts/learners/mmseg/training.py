@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
@@ -22,28 +21,14 @@ from mmengine.registry import PARAM_SCHEDULERS
 from torch import Tensor
 
 from glue.errors import ConfigError
-from glue.files import read_json, write_json
 from glue.labels import read_label
 from glue.scores import confusion, iou
 from glue.tables import PoolRow
 
 from ..base import FitJob
 from ..locking import locked
-from ..running import (
-    CHECKPOINT,
-    DONE,
-    STATS,
-    Progress,
-    available_cpus,
-    building,
-    choose_device,
-    digest_labels,
-    is_done,
-    load_tensors,
-    own_folder,
-    save_tensors,
-    stopping,
-)
+from ..resumable import Training, already_trained
+from ..running import available_cpus, choose_device, digest_labels, is_done, load_tensors
 from .configs import Plan, check_weights, make_plan
 from .data import Samples, batches, only
 from .model import (
@@ -78,11 +63,16 @@ def fit(job: FitJob) -> dict[str, Any]:
     plan = make_plan(settings, job.classes, job.steps)
     if settings.validation != "clean":
         job = replace(job, held_out={})
+    elif not job.held_out:
+        raise ConfigError(
+            "mmseg.validation: 'clean', but no revealed region is held out; it takes two or more"
+        )
+    if settings.validation == "paper" and job.score is None:
+        raise ConfigError("mmseg.validation: 'paper' needs scored images; none were given")
     with locked(job.work):
         key = training_key(job, settings, plan, device)
         if is_done(job.out, key):
-            print(f"already trained: {job.out}", flush=True)
-            return read_json(job.out / STATS)
+            return already_trained(job.out)
         return _Run(job, settings, plan, device, key).train()
 
 
@@ -112,11 +102,12 @@ def _first_weights(job: FitJob, settings: MmsegSettings) -> Path | None:
     return Path(settings.pretrained)
 
 
-class _Run:
+class _Run(Training):
     def __init__(
         self, job: FitJob, settings: MmsegSettings, plan: Plan, device: torch.device, key: str
     ) -> None:
-        self.job, self.settings, self.plan, self.device, self.key = job, settings, plan, device, key
+        super().__init__(job, device, key, settings.checkpoint_every)
+        self.settings, self.plan = settings, plan
         self.samples = Samples(job, plan, settings.pad)
         amp = settings.amp and device.type == "cuda"
         self.model = Loaded(self._network().to(device), device, len(job.classes), amp)
@@ -125,9 +116,7 @@ class _Run:
             PARAM_SCHEDULERS.build(dict(s), default_args={"optimizer": self.optimizer})
             for s in plan.schedule
         ]
-        self.step = 0
-        self.spent = 0.0  # seconds of training, those of interrupted attempts included
-        self.loss = torch.zeros(())
+        self.data: Iterator[dict[str, Any]] = iter(())
         self.scores: list[list[float]] = []  # step and score of every validation
         self.best: dict[str, Tensor] = {}
 
@@ -146,57 +135,24 @@ class _Run:
             print(load_pretrained(network, settings.pretrained), flush=True)
         return network
 
-    def train(self) -> dict[str, Any]:
-        """Run the steps that are left and write the model."""
-        folder = own_folder(self.job.work, self.key)
-        self._resume(folder / CHECKPOINT)
-        began = time.monotonic() - self.spent
-        resumed, steps = self.step, self.job.steps
-        progress = Progress(steps, self.step, time.monotonic())
-        data = self._data()
-        with stopping() as stop:
-            while self.step < steps and not self._is_stuck():
-                self._advance(data)
-                progress.tell(self.step, self.loss)
-                self._validate()
-                last = self.step == steps or self._is_stuck()
-                if last or stop.is_set() or self.step % self.settings.checkpoint_every == 0:
-                    self.spent = time.monotonic() - began
-                    self._save(folder / CHECKPOINT)
-                if stop.is_set() and not last:
-                    print(f"stopped by a signal, saved at step {self.step}", flush=True)
-                    raise SystemExit(143)
-        stats = self._stats(resumed, round(time.monotonic() - began, 3))
-        # Asked again, a finished training gives the very same files.
-        if resumed == self.step and (folder / STATS).exists():
-            stats = read_json(folder / STATS)
-        write_json(folder / STATS, stats)
-        with building(self.job.out) as out:
-            save_model(out, self.plan.model, self.job.classes, self._final_weights())
-            write_json(out / STATS, stats)
-            write_json(out / DONE, {"key": self.key, "steps": self.step})
-        return stats
+    def is_over(self) -> bool:
+        """Whether all steps are made, or ``patience`` validations brought nothing better."""
+        values = [s for _, s in self.scores]
+        best = values.index(max(values)) if values else 0
+        return self.step >= self.job.steps or len(values) - 1 - best >= self.settings.patience
 
-    def _stats(self, resumed: int, seconds: float) -> dict[str, Any]:
-        return {
-            "steps": self.step,
-            "seconds": seconds,
-            "resumed_from": resumed,
-            "pixels_seen": self.step * self.plan.batch * math.prod(self.plan.crop),
-            "loss": float(self.loss),
-            "device": str(self.device),
-            "validation": {"by": self.settings.validation, "scores": self.scores},
-        }
-
-    def _data(self) -> Iterator[dict[str, Any]]:
+    def begin(self) -> None:
+        """Start to read from the sample that comes next."""
         workers = self.settings.workers
         if workers is None:
             workers = min(MOST_WORKERS, available_cpus()) if self.device.type == "cuda" else 0
         parts = self.settings.accumulate
         size = self.plan.batch // parts
-        return batches(self.samples, self.step * parts, self.job.steps * parts, size, workers)
+        first, last = self.step * parts, self.job.steps * parts
+        self.data = batches(self.samples, first, last, size, workers)
 
-    def _advance(self, data: Iterator[dict[str, Any]]) -> None:
+    def advance(self) -> None:
+        """One batch, and a validation where it is time for one."""
         # Dropout and the like depend on the step alone, so that a resumed training goes on as an
         # undisturbed one.
         seed = np.random.SeedSequence([self.job.seed, self.step]).generate_state(1, np.uint64)
@@ -206,7 +162,7 @@ class _Run:
         total = torch.zeros((), device=self.device)
         for _ in range(parts):
             with torch.autocast(self.device.type, torch.bfloat16, self.model.amp):
-                batch = network.data_preprocessor(next(data), True)
+                batch = network.data_preprocessor(next(self.data), True)
                 loss, _ = network.parse_losses(network(**batch, mode="loss"))
             self.optimizer.backward(loss / parts)
             total += loss.detach() / parts
@@ -216,6 +172,7 @@ class _Run:
             scheduler.step()
         self.loss = total
         self.step += 1
+        self._validate()
 
     def _validate(self) -> None:
         settings = self.settings
@@ -231,9 +188,7 @@ class _Run:
 
     def _score(self) -> float:
         """Mean IoU of what steers the training."""
-        if self.settings.validation == "paper":
-            if self.job.score is None:
-                raise ConfigError("mmseg.validation: 'paper' needs scored images; none were given")
+        if self.job.score is not None and self.settings.validation == "paper":
             return self.job.score(self._segment)
         matrix = np.zeros((len(self.job.classes),) * 2, np.int64)
         for row in sorted(self.job.labels, key=lambda r: r.image):
@@ -243,20 +198,11 @@ class _Run:
                 matrix += confusion(
                     truth, self._segment(self.job.rows[row.image]), len(self.job.classes)
                 )
-        if not matrix.any():
-            raise ConfigError("mmseg.validation: 'clean', but no revealed region is held out")
         return float(np.nanmean(iou(matrix)))
 
     def _segment(self, row: PoolRow) -> np.ndarray:
         found = self.model.probabilities(self.job.layout.open_image(row))
         return found.argmax(0).to(torch.uint8).cpu().numpy()
-
-    def _is_stuck(self) -> bool:
-        """Whether the score has not improved for ``patience`` validations."""
-        values = [s for _, s in self.scores]
-        return (
-            bool(values) and len(values) - 1 - values.index(max(values)) >= self.settings.patience
-        )
 
     def _final_weights(self) -> dict[str, Tensor]:
         if self.settings.validation == "clean" and self.best:
@@ -265,35 +211,32 @@ class _Run:
             state = self.model.network.state_dict()
         return {k: v.detach().cpu().contiguous() for k, v in state.items()}
 
-    def _resume(self, path: Path) -> None:
-        if not path.exists():
-            return
-        state = load_tensors(path)
-        if state["key"] != self.key:
-            return
-        self.model.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        for scheduler, held in zip(self.schedulers, state["schedulers"], strict=True):
-            scheduler.load_state_dict(held)
-        self.step, self.spent = state["step"], state["spent"]
-        self.loss, self.scores, self.best = state["loss"], state["scores"], state["best"]
-        print(f"resumed at step {self.step}", flush=True)
+    def pixels(self) -> int:
+        """Pixels of all crops."""
+        return self.step * self.plan.batch * math.prod(self.plan.crop)
 
-    def _save(self, path: Path) -> None:
-        if not torch.isfinite(self.loss):
-            raise FloatingPointError(
-                f"the loss is {float(self.loss)} at step {self.step}; lower the learning rate with "
-                "mmseg.options: {optim_wrapper.optimizer.lr: ...}, or set mmseg.amp: false"
-            )
-        state = {
-            "key": self.key,
-            "step": self.step,
-            "spent": self.spent,
-            "loss": self.loss.cpu(),
+    def more_stats(self) -> dict[str, Any]:
+        """What steered the training, with the step and score of every validation."""
+        return {"validation": {"by": self.settings.validation, "scores": self.scores}}
+
+    def save_model(self, folder: Path) -> None:
+        """Write the final weights."""
+        save_model(folder, self.plan.model, self.job.classes, self._final_weights())
+
+    def state(self) -> dict[str, Any]:
+        """Weights, the memory of optimiser and schedulers, and the scores so far."""
+        return {
             "network": self.model.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedulers": [s.state_dict() for s in self.schedulers],
             "scores": self.scores,
             "best": self.best,
         }
-        save_tensors(path, state)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Undo ``state``."""
+        self.model.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for scheduler, held in zip(self.schedulers, state["schedulers"], strict=True):
+            scheduler.load_state_dict(held)
+        self.scores, self.best = state["scores"], state["best"]
