@@ -334,3 +334,35 @@ def test_a_strategy_may_be_added_but_not_redefined(tmp_path: Path) -> None:
     changed["definitions"]["decomp"]["tau"] = 0.3
     with pytest.raises(ConfigError, match=r"definitions\.decomp\.tau: 0\.7 -> 0\.3"):
         guard_science(changed, file)
+
+
+@pytest.mark.parametrize("dataset", ["cityscapes", "voc"])
+def test_steps_of_a_dataset_are_those_of_the_learner(dataset: str, tmp_path: Path) -> None:
+    steps = {"mmseg": 64000 if dataset == "cityscapes" else 40000, "convnet": 20000}
+    for learner, expected in steps.items():
+        found = load(dataset, learner=learner, data_root=str(tmp_path))
+        assert found["steps"] == expected
+        assert normalise(found)["steps"] == expected
+    assert load(dataset, data_root=str(tmp_path), steps="5")["steps"] == 5
+    with pytest.raises(ConfigError, match="steps: the dataset has none for learner 'nnunet', only"):
+        load(dataset, learner="nnunet", data_root=str(tmp_path))
+
+
+@pytest.mark.parametrize("dataset", ["camvid", "cityscapes_mini", "cityscapes", "voc"])
+@pytest.mark.parametrize("learner", ["convnet", "mmseg"])
+def test_datasets_of_images_are_for_either_learner(
+    dataset: str, learner: str, tmp_path: Path
+) -> None:
+    assert load(dataset, learner=learner, data_root=str(tmp_path))["learner"] == learner
+
+
+def test_the_section_of_mmseg_is_checked_and_typed(tmp_path: Path) -> None:
+    section = {"crop": ["32", "64"], "amp": "false", "options": {"a.b": "0.5"}}
+    found = load(learner="mmseg", mmseg=section)["mmseg"]
+    assert (found["crop"], found["amp"], found["options"]) == ([32, 64], False, {"a.b": 0.5})
+    with pytest.raises(ConfigError, match=r"mmseg\.crp: unknown key"):
+        load(learner="mmseg", mmseg={"crp": [8, 8]})
+    with pytest.raises(ConfigError, match="does not do task 'roi'"):
+        load("bracs_mini", learner="mmseg")
+    with pytest.raises(ConfigError, match="mutual_information"):
+        load(learner="mmseg", uncertainty="mutual_information")
