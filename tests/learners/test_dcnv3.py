@@ -1,0 +1,189 @@
+"""The deformable convolution against a loop over pixels and against ``grid_sample``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from learners import dcnv3 as module
+from learners.dcnv3 import ByGrid, ByTable, dcnv3, point_softmax
+from tests.learners.brute_dcnv3 import grid_dcnv3, loop_dcnv3
+
+BOTH = pytest.mark.parametrize("function", [ByTable, ByGrid])
+Arguments = tuple[Tensor, Tensor, Tensor, int, float]
+
+
+def arguments(
+    seed: int,
+    sites: tuple[int, int, int] = (2, 5, 7),
+    groups: int = 2,
+    each: int = 3,
+    scale: float = 1.0,
+    spread: float = 1.5,
+    dtype: torch.dtype = torch.float64,
+) -> Arguments:
+    """Return random arguments whose points keep 0.05 of a pixel away from the pixels' centres."""
+    rng = np.random.default_rng(seed)
+    shape = (*sites, groups, 9, 2)
+    whole = np.floor(rng.normal(scale=spread, size=shape)) + rng.uniform(0.05, 0.95, shape)
+    steps = np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1], indexing="ij"), -1).reshape(9, 2)
+    offset = (whole / scale - steps).reshape(*sites, -1)
+    value = rng.normal(size=(*sites, groups * each))
+    mask = rng.normal(size=(*sites, groups * 9))
+    return *(torch.tensor(a, dtype=dtype) for a in (value, offset, mask)), groups, scale
+
+
+def gradients(operator: Callable[..., Tensor], given: Arguments) -> list[Tensor]:
+    """Return the output and the gradients of a random weighting of it."""
+    inputs = [t.clone().requires_grad_() for t in given[:3]]
+    out = operator(*inputs, *given[3:])
+    weights = torch.randn(out.shape, generator=torch.Generator().manual_seed(1), dtype=torch.double)
+    return [out.detach(), *torch.autograd.grad(out, inputs, weights.to(out))]
+
+
+def assert_close(found: list[Tensor], expected: list[Tensor], tolerance: float) -> None:
+    for ours, theirs in zip(found, expected, strict=True):
+        size = max(1.0, float(theirs.abs().max()))
+        assert ours.shape == theirs.shape
+        assert float((ours.double() - theirs.double()).abs().max()) <= tolerance * size
+
+
+@BOTH
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    sites=st.tuples(st.integers(1, 2), st.integers(1, 5), st.integers(1, 5)),
+    groups=st.integers(1, 3),
+    each=st.sampled_from([1, 2, 5, 16]),
+    scale=st.sampled_from([1.0, 0.5, 2.0]),
+    spread=st.sampled_from([0.0, 1.0, 5.0, 1e4]),
+)
+def test_same_as_slow_ones(
+    function: type, seed: int, sites: tuple, groups: int, each: int, scale: float, spread: float
+) -> None:
+    given_ = arguments(seed, sites, groups, each, scale, spread)
+    expected = gradients(grid_dcnv3, given_)
+    found = gradients(function.apply, given_)
+    assert_close(found, expected, 1e-9)
+    slow = loop_dcnv3(*(t.numpy() for t in given_[:3]), groups, scale)
+    assert_close(found[:1], [torch.from_numpy(slow)], 1e-9)
+
+
+@BOTH
+def test_on_pixels(function: type) -> None:
+    """Without offsets it is a sum over the neighbours; the derivatives are those to the right."""
+    value, offset, mask, groups, scale = arguments(0)
+    given_ = value, torch.zeros_like(offset), mask, groups, scale
+    found = function.apply(*given_)
+    slow = loop_dcnv3(*(t.numpy() for t in given_[:3]), groups)
+    assert_close([found], [torch.from_numpy(slow)], 1e-9)
+
+
+@BOTH
+def test_finite_differences(function: type) -> None:
+    value, offset, mask, groups, scale = arguments(3, (1, 3, 2), 2, 2, 0.8)
+    inputs = tuple(t.requires_grad_() for t in (value, offset, mask))
+    assert torch.autograd.gradcheck(lambda *t: function.apply(*t, groups, scale), inputs, eps=1e-6)
+
+
+@BOTH
+def test_float32_and_parts(function: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = arguments(4, (3, 9, 11), 4, 16)
+    given_ = tuple(t.float() for t in exact[:3]), exact[3:]
+    flat = (*given_[0], *given_[1])
+    whole = gradients(function.apply, flat)
+    assert_close(whole, gradients(grid_dcnv3, exact), 1e-5)
+    for name in ("FORWARD_POINTS", "BACKWARD_POINTS", "GRID_NUMBERS"):
+        monkeypatch.setattr(module, name, 1000)
+    assert_close(gradients(function.apply, flat), whole, 1e-5)
+
+
+def test_repeatable() -> None:
+    given_ = arguments(5, (2, 9, 11), 4, 16, dtype=torch.float32)
+    for first, second in zip(gradients(dcnv3, given_), gradients(dcnv3, given_), strict=True):
+        assert torch.equal(first, second)
+
+
+def test_bfloat16() -> None:
+    """Values are rounded, coordinates are not: a wide image would lose its last columns' places."""
+    value, offset, mask, groups, scale = arguments(6, (1, 3, 700), 1, 4)
+    rounded = value.bfloat16(), offset.float(), mask.float(), groups, scale
+    found = gradients(dcnv3, rounded)
+    expected = gradients(dcnv3, (rounded[0].double(), offset, mask, groups, scale))
+    assert [t.dtype for t in found] == [
+        torch.bfloat16,
+        torch.bfloat16,
+        torch.float32,
+        torch.float32,
+    ]
+    assert_close(found, expected, 1e-2)
+
+
+def test_not_contiguous() -> None:
+    value, offset, mask, groups, scale = arguments(7)
+    turned = tuple(t.transpose(1, 2).contiguous().transpose(1, 2) for t in (value, offset, mask))
+    assert torch.equal(dcnv3(*turned, groups, scale), dcnv3(value, offset, mask, groups, scale))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 3e38])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_broken_offsets(bad: float, axis: int) -> None:
+    """A training that has diverged must not read foreign memory, nor look sound."""
+    value, offset, mask, groups, scale = arguments(8, groups=3, dtype=torch.float32)
+    offset[0, 2, 3, axis] = bad
+    out, *grads = gradients(dcnv3, (value, offset, mask, groups, scale))
+    assert bool(out[0, 2, 3, 0].isnan()) == (bad != bad)
+    assert out[1].isfinite().all()
+    if bad == bad:
+        assert all(g.isfinite().all() for g in grads)
+
+
+def test_no_images() -> None:
+    value, offset, mask, groups, scale = arguments(9)
+    for function in (ByTable, ByGrid):
+        found = gradients(function.apply, (value[:0], offset[:0], mask[:0], groups, scale))
+        assert [len(t) for t in found] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"value": (2, 5, 7)}, "value"),
+        ({"value": (2, 5, 7, 5)}, "divisible"),
+        ({"offset": (2, 5, 7, 18)}, r"offset: \(2, 5, 7, 18\); allowed: \(2, 5, 7, 36\)"),
+        ({"mask": (2, 5, 6, 18)}, r"mask: .*allowed: \(2, 5, 7, 18\)"),
+    ],
+)
+def test_wrong_shapes(change: dict[str, tuple[int, ...]], message: str) -> None:
+    shapes = {"value": (2, 5, 7, 6), "offset": (2, 5, 7, 36), "mask": (2, 5, 7, 18)} | change
+    with pytest.raises(ValueError, match=message):
+        dcnv3(*(torch.zeros(shape) for shape in shapes.values()), 2)
+
+
+def test_softmax() -> None:
+    logits = torch.randn(50, 9, generator=torch.Generator().manual_seed(0), dtype=torch.double)
+    logits[0] *= 1000
+    weights = torch.linspace(-1, 1, 450, dtype=torch.double).view(50, 9)
+    results = []
+    for function in (point_softmax, lambda x: x.softmax(-1)):
+        leaf = logits.clone().requires_grad_()
+        out = function(leaf)
+        results.append([out.detach(), *torch.autograd.grad(out, leaf, weights)])
+    assert_close(*results, 1e-12)
+    assert point_softmax(logits.bfloat16()).dtype == torch.float32
+
+
+@pytest.mark.gpu
+def test_gpu() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    given_ = arguments(10, (3, 9, 11), 4, 16, dtype=torch.float32)
+    there = (*(t.cuda() for t in given_[:3]), *given_[3:])
+    found = [t.cpu() for t in gradients(dcnv3, there)]
+    assert_close(found, gradients(dcnv3, given_), 1e-4)
