@@ -300,7 +300,10 @@ def _check_submissions(settings: dict[str, Any]) -> None:
 
 def science(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the part of the configuration that results depend on."""
-    return {k: v for k, v in settings.items() if k not in NOT_SCIENCE}
+    from learners import LEARNERS
+
+    others = LEARNERS.keys() - {settings["learner"]}
+    return {k: v for k, v in settings.items() if k not in NOT_SCIENCE and k not in others}
 
 
 def guard_science(settings: dict[str, Any], file: Path) -> None:

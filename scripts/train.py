@@ -1,17 +1,20 @@
 """Train a model on what has been revealed."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from decomp_core import Region
 from glue.files import write_json
 from glue.holdout import hold_out
 from glue.kept import forget_earlier
+from glue.labels import UNKNOWN, read_label
 from glue.logs import log_to
 from glue.scores import score_images
-from glue.tables import PoolRow, read_labels, read_pool, read_regions
+from glue.tables import LabelRow, PoolRow, read_labels, read_pool, read_regions
 from launching.submissions import cycles_per_submission
 from layouts import Layout, get_layout
 from learners import FitJob, Scorer, describe_learner, get_learner
@@ -25,6 +28,17 @@ def scorer(layout: Layout, rows: Sequence[PoolRow], classes: Sequence[str]) -> S
         return score_images(pairs, classes)["score"]
 
     return score
+
+
+def has_labels(labels: Sequence[LabelRow]) -> Callable[[str, Region], bool]:
+    """Return a function that says whether a region of an image has a labelled pixel."""
+    paths = {row.image: row.path for row in labels}
+    opened = lru_cache(maxsize=8)(read_label)
+
+    def known(image: str, region: Region) -> bool:
+        return bool((opened(paths[image])[region.slices] != UNKNOWN).any())
+
+    return known
 
 
 def train(
@@ -50,7 +64,7 @@ def train(
     steering: dict[str, Any] = {}
     if validation == "clean":
         regions = read_regions(history) if history else None
-        steering["held_out"] = hold_out(regions, revealed, rows, share)
+        steering["held_out"] = hold_out(regions, revealed, rows, share, has_labels(revealed))
     elif validation == "paper":
         steering["score"] = scorer(opened, read_pool(pool, "test"), classes)
     job = FitJob(

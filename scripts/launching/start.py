@@ -83,6 +83,6 @@ def _check_learner(workflow: Any, settings: dict[str, Any], rows: Sequence[PoolR
     describe_learner(settings["learner"]).check_start(
         settings.get(settings["learner"], {}),
         settings["classes"],
-        {row.image: row.shape for row in rows if row.split in ("train", "")},
+        rows,
         here=workflow.executor_plugin.name != "slurm",
     )

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from glue.errors import ConfigError, nearest
+from glue.tables import PoolRow
 
 from .base import FitJob, Learner, Request, Scorer
 
@@ -61,7 +62,7 @@ class Description:
         self,
         section: Mapping[str, Any],
         classes: Sequence[str],
-        shapes: Mapping[str, Sequence[int]],
+        rows: Sequence[PoolRow],
         here: bool,
     ) -> None:
         """Refuse, before the first job, what would fail in it; may import the learner.
@@ -69,7 +70,7 @@ class Description:
         Args:
             section: the learner's section of the configuration.
             classes: class names.
-            shapes: size of every training image by name; empty where it is not known yet.
+            rows: of the pool; empty where it is not known yet.
             here: whether jobs run on this machine, so that its devices are theirs.
 
         Raises:
@@ -77,7 +78,7 @@ class Description:
         """
         asked = getattr(import_module(self.settings), "check_start", None)
         if asked is not None:
-            asked(section, classes, shapes, here)
+            asked(section, classes, rows, here)
 
 
 LEARNERS = {

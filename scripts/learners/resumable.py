@@ -68,6 +68,13 @@ class Training(ABC):
         """Whether no further step is wanted."""
         return self.step >= self.job.steps
 
+    def is_review_due(self) -> bool:
+        """Whether ``review`` is wanted before the next step."""
+        return False
+
+    def review(self) -> None:  # noqa: B027 - most do without
+        """Look at what was learnt so far; may take long, and is not cut off by SIGTERM."""
+
     def more_stats(self) -> dict[str, Any]:
         """Return what a subclass adds to the statistics."""
         return {}
@@ -83,18 +90,25 @@ class Training(ABC):
         self._resume(folder / CHECKPOINT)
         began, resumed = time.monotonic() - self.spent, self.step
         progress = Progress(self.job.steps, self.step, time.monotonic())
-        self.begin()
         with stopping() as stop:
+            late = self.is_review_due()  # an earlier attempt was ended in it
+            if late:
+                self.review()
+            self.begin()
             while not self.is_over():
                 self.advance()
                 progress.tell(self.step, self.loss)
-                last = self.is_over()
-                if last or stop.is_set() or self.step % self.checkpoint_every == 0:
+                saved = self.step % self.checkpoint_every == 0 or self.is_review_due()
+                if saved or stop.is_set() or self.is_over():
                     self.spent = time.monotonic() - began
                     self._save(folder / CHECKPOINT)
-                if stop.is_set() and not last:
+                if self.is_review_due() and not stop.is_set():
+                    self.review()
+                if stop.is_set() and (self.is_review_due() or not self.is_over()):
                     print(f"stopped by a signal, saved at step {self.step}", flush=True)
                     raise SystemExit(143)
+            if late or self.step != resumed:  # with what the last review found
+                self._save(folder / CHECKPOINT)
         stats = self._stats(resumed, round(time.monotonic() - began, 3))
         # Asked again, a finished training gives the very same files.
         if resumed == self.step and (folder / STATS).exists():

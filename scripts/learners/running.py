@@ -91,9 +91,14 @@ def building(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def digest_labels(labels: Iterable[LabelRow]) -> str:
-    """Return a hash of the revealed labels, whatever their order and where their files lie."""
-    digest = sha256()
+def hash_training(facts: Any, labels: Iterable[LabelRow]) -> str:
+    """Return a hash of facts and of the revealed labels, wherever their files lie.
+
+    Args:
+        facts: what JSON can hold.
+        labels: in any order.
+    """
+    digest = sha256(json.dumps(facts, sort_keys=True, default=str).encode())
     for row in sorted(labels, key=lambda r: (r.image, r.roi)):
         digest.update(json.dumps([row.image, row.roi, row.label]).encode())
         if row.path:

@@ -22,20 +22,24 @@ def flat(held: dict[str, list[Region]]) -> set[tuple[str, tuple[int, ...]]]:
     return {(image, box.start) for image, boxes in held.items() for box in boxes}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(PLACES, min_size=2, max_size=60, unique=True), st.floats(0.01, 0.99), st.data())
-def test_a_region_never_changes_from_learning_to_validation(places, share, data) -> None:
+def test_a_region_never_changes_sides(places, share, data) -> None:
     first = data.draw(st.integers(2, len(places)))
-    rows = [region(place) for place in places]
+    rows = [region(place, 1 if n < first else 2) for n, place in enumerate(places)]
     before, after = (flat(hold_out(part, [], ROWS, share)) for part in (rows[:first], rows))
-    named = {(row.image, row.region.start) for row in rows}
+    begun = {(row.image, row.region.start) for row in rows[:first]}
     assert 1 <= len(before) < first
-    assert 1 <= len(after) < len(rows)
-    assert after <= named
-    learnt = {(row.image, row.region.start) for row in rows[:first]} - before
-    # But for the one that is released where everything would be held out.
-    assert len(learnt & after) <= 1
+    assert before == after & begun
     assert flat(hold_out(rows[::-1], [], ROWS, share)) == after
+
+
+def test_void_is_never_held_out() -> None:
+    rows = [region((n, y, 0)) for n in range(20) for y in range(8)]
+    held = hold_out(rows, [], ROWS, 0.5, lambda image, box: box.start[0] > 16)
+    assert held
+    assert {start[0] for _, start in flat(held)} == {24, 32, 40, 48, 56}
+    assert hold_out(rows, [], ROWS, 0.5, lambda image, box: False) == {}
 
 
 def test_about_the_share_is_held_out() -> None:

@@ -19,6 +19,7 @@ import torch
 from decomp_core import Region
 from glue.errors import ConfigError, DataError
 from glue.labels import UNKNOWN, read_label, write_label
+from glue.tables import PoolRow
 from learners import describe_learner, get_learner
 from learners.mmseg.model import load
 from tests.learners.contract import LearnerContract, files_of
@@ -142,7 +143,8 @@ def test_nothing_stale_is_resumed(change: str, toy: Toy, tmp_path: Path) -> None
 def test_settings_of_the_machine_are_no_science(toy: Toy, tmp_path: Path) -> None:
     labels = toy.labels(tmp_path / "y")
     first = fit(toy, tmp_path, labels=labels)
-    again = fit(toy, tmp_path, labels=labels, checkpoint_every=1, workers=1, inference="whole")
+    slide = {"inference": "slide", "window": [32, 32], "size_divisor": 8}
+    again = fit(toy, tmp_path, labels=labels, checkpoint_every=1, workers=1, **slide)
     assert again == first
 
 
@@ -211,6 +213,34 @@ def test_clean_validation_keeps_the_best_weights_and_learns_from_the_rest(
     assert models[0] == models[1]
 
 
+def test_killed_in_a_validation_it_is_made_up_for(toy: Toy, tmp_path: Path) -> None:
+    """Nothing before it is lost, and the last step is validated in any case."""
+    steering = {"validation": "paper", "validate_every": 4, "checkpoint_every": 99}
+    asked: list[int] = []
+
+    def score(segment: Any) -> float:
+        asked.append(1)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return len(asked) / 10
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(toy, tmp_path, 10, score=score, **steering)
+    stats = fit(toy, tmp_path, 10, score=score, **steering)
+    assert stats["resumed_from"] == 8
+    assert stats["validation"]["scores"] == [[4, 0.1], [8, 0.3], [10, 0.4]]
+    assert fit(toy, tmp_path, 10, score=score, **steering) == stats
+    assert len(asked) == 4
+
+
+def test_void_is_nothing_to_validate_on(toy: Toy, tmp_path: Path) -> None:
+    for truth in toy.truth.values():
+        truth[:, :32] = UNKNOWN
+    held = {name: [Region((0, 0), (48, 32))] for name in toy.rows}
+    with pytest.raises(DataError, match="no labelled pixel"):
+        fit(toy, tmp_path, 4, validation="clean", held_out=held)
+
+
 def test_validation_needs_something_to_validate_on(toy: Toy, tmp_path: Path) -> None:
     for validation in ("clean", "paper"):
         with pytest.raises(ConfigError, match=f"mmseg.validation: '{validation}'"):
@@ -273,7 +303,7 @@ def test_wrong_pretrained_weights_are_refused(
     assert str(file) in str(caught.value)
     with pytest.raises(ConfigError, match=message):
         section = {**SMALL, "pretrained": str(file)}
-        describe_learner("mmseg").check_start(section, CLASSES, {}, here=True)
+        describe_learner("mmseg").check_start(section, CLASSES, [], here=True)
 
 
 def test_no_checkpoint_is_executed(toy: Toy, tmp_path: Path) -> None:
@@ -292,10 +322,11 @@ def test_crops_larger_than_an_image_are_refused(toy: Toy, tmp_path: Path) -> Non
         fit(toy, tmp_path, crop=[32, 80])
     with pytest.raises(ConfigError, match="mmseg.crop"):
         section = {**SMALL, "crop": [32, 80]}
-        shapes = {"big": (100, 100), "small": (48, 64)}
-        describe_learner("mmseg").check_start(section, CLASSES, shapes, here=True)
+        describe_learner("mmseg").check_start(
+            section, CLASSES, pool((100, 100), (48, 64)), here=True
+        )
     filled = {"crop": [32, 80], "pad": True}
-    describe_learner("mmseg").check_start({**SMALL, **filled}, CLASSES, shapes, here=True)
+    describe_learner("mmseg").check_start({**SMALL, **filled}, CLASSES, pool((48, 64)), here=True)
     assert np.isfinite(fit(toy, tmp_path, **filled)["loss"])
 
 
@@ -306,8 +337,8 @@ def test_cuda_is_refused_where_there_is_none(toy: Toy, tmp_path: Path) -> None:
         fit(toy, tmp_path, device="cuda")
     check = describe_learner("mmseg").check_start
     with pytest.raises(ConfigError, match=r"mmseg\.device"):
-        check({**SMALL, "device": "cuda"}, CLASSES, {}, here=True)
-    check({**SMALL, "device": "cuda"}, CLASSES, {}, here=False)
+        check({**SMALL, "device": "cuda"}, CLASSES, [], here=True)
+    check({**SMALL, "device": "cuda"}, CLASSES, [], here=False)
 
 
 def test_label_outside_the_classes_is_refused(toy: Toy, tmp_path: Path) -> None:
@@ -332,12 +363,39 @@ def test_sizes_that_a_network_cannot_halve_are_filled_up(toy: Toy, tmp_path: Pat
     assert np.isfinite(learner.embed(model, toy.layout, row, regions, settings)).all()
 
 
-def test_sizes_that_a_network_refuses_are_told_before_the_first_job() -> None:
-    check = describe_learner("mmseg").check_start
-    shapes = {"even": (48, 64), "odd": (1045, 2059)}
-    with pytest.raises(ConfigError, match=r"mmseg\.size_divisor: .* 1045 x 2059, such as odd"):
-        check(SMALL, CLASSES, shapes, here=True)
-    check({**SMALL, "size_divisor": 4}, CLASSES, shapes, here=True)
+def pool(*shapes: tuple[int, int]) -> list[PoolRow]:
+    return [PoolRow(f"i{n}", "", "train", "", "", shape) for n, shape in enumerate(shapes)]
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({}, r"cannot predict 1045 x 2059 pixels, such as i1 .*mmseg\.size_divisor"),
+        ({"size_divisor": 4}, ""),
+        ({"size_divisor": 4, "crop": [30, 30]}, r"mmseg\.crop: 30 x 30, 4 at a time"),
+        ({"inference": "slide", "window": [30, 30]}, "cannot predict 30 x 30 .* a window"),
+        ({"inference": "slide", "window": [32, 32]}, ""),
+        (
+            {"inference": "slide", "stride": [48, 64]},
+            r"mmseg\.stride: \(48, 64\); allowed",
+        ),
+    ],
+)
+def test_sizes_that_a_network_refuses_are_told_before_the_first_job(
+    section: dict[str, Any], message: str
+) -> None:
+    check, rows = describe_learner("mmseg").check_start, pool((48, 64), (1045, 2059))
+    if not message:
+        return check({**SMALL, **section}, CLASSES, rows, here=True)
+    with pytest.raises(ConfigError, match=message):
+        check({**SMALL, **section}, CLASSES, rows, here=True)
+
+
+def test_a_network_that_needs_large_images_is_tried_on_them() -> None:
+    """Its pooling is wider than the small image that is tried first."""
+    name = "mobilenet-v3-d8-s_lraspp_4xb4-320k_cityscapes-512x1024"
+    section = {"config": name, "pretrained": "scratch", "batch": 2}
+    describe_learner("mmseg").check_start(section, CLASSES, pool((512, 1024)), here=True)
 
 
 @pytest.mark.gpu

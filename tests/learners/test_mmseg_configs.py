@@ -18,7 +18,8 @@ import torch
 from glue.errors import ConfigError
 from glue.labels import UNKNOWN
 from learners.mmseg.configs import check_weights, find_config, make_plan
-from learners.mmseg.model import Loaded, build, tag, untag
+from learners.mmseg.model import Loaded, build, load_pretrained, tag, untag
+from learners.mmseg.preflight import check_all
 from learners.mmseg.settings import MmsegSettings
 from learners.mmseg.transforms import CropAroundLabels, ScaleImage
 
@@ -72,11 +73,44 @@ def test_configurations_of_the_package_build(name: str) -> None:
 def test_our_configurations_build_and_predict(file: Path) -> None:
     found = plan(config=file.stem, inference="whole")
     network = build(found.model, file.stem).eval()
-    loaded = Loaded(network, torch.device("cpu"), 11, amp=False)
+    loaded = Loaded(network, torch.device("cpu"), 11)
     image = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
     p = loaded.probabilities(image)
     assert p.shape == (11, 96, 128)
     assert torch.allclose(p.sum(0), torch.ones(()), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [
+        ("knet-s3_r50-d8_fcn_8xb2-adamw-80k_ade20k-512x512", 150),
+        ("cgnet_fcn_4xb4-60k_cityscapes-680x680", 19),
+        ("encnet_r50-d8_4xb2-40k_cityscapes-512x1024", 19),
+    ],
+)
+def test_widths_and_class_weights_of_a_configuration_survive(name: str, classes: int) -> None:
+    """Trained on and predicted with, as before a run."""
+    section = MmsegSettings.of({"config": name, "pretrained": "scratch", "batch": 2})
+    check_all(section, [str(n) for n in range(classes)], [], here=True)
+
+
+def test_no_weights_are_left_to_be_downloaded(tmp_path: Path) -> None:
+    listed = (
+        "init_cfg=[dict(type='Kaiming', layer='Conv2d'), dict(type='Pretrained', checkpoint='x')]"
+    )
+    file = edited(tmp_path, ('type="UNet",', f'type="UNet", pretrained=None, {listed},'))
+    found = plan(config=file)
+    assert found.wanted == "x"
+    assert found.model["backbone"]["init_cfg"] == [{"type": "Kaiming", "layer": "Conv2d"}]
+    file = edited(tmp_path, ('type="UNet",', 'type="UNet", pretrained=True,'))
+    assert plan(config=file).wanted == "pretrained True"
+    assert plan(config=file).model["backbone"]["pretrained"] is False
+
+
+def test_padding_is_left_to_the_batch() -> None:
+    name = "deeplabv3plus_r50-d8_4xb4-40k_voc12aug-512x512"
+    kinds = [t["type"] for t in plan(config=name, crop=[256, 256]).pipeline]
+    assert "Pad" not in kinds
 
 
 def test_names_and_files_are_found() -> None:
@@ -119,6 +153,8 @@ def test_a_boundary_head_keeps_its_one_output(tmp_path: Path) -> None:
             "loss_weight=1.0, class_weight=[1.0, 2.0]",
             "class_weight has 2 numbers, and the dataset 11 classes",
         ),
+        ('type="FCNHead"', 'type="STDCHead"', "STDCHead learns the outlines of labels"),
+        ('type="RandomFlip", prob=0.5', 'type="GenerateEdge"', "GenerateEdge learns the outlines"),
         ('type="FCNHead"', 'type="NoSuchHead"', "edited.py: KeyError: 'NoSuchHead"),
         ("model = dict(", "modell = dict(", "has no model; allowed: a whole configuration"),
         ("model = dict(", "model = dict)", "SyntaxError"),
@@ -202,6 +238,24 @@ def test_the_published_recipe_is_what_runs() -> None:
     decayed = {id(p) for g in optimizer.param_groups if g["weight_decay"] for p in g["params"]}
     for name, parameter in network.named_parameters():
         assert (id(parameter) in decayed) == (parameter.ndim > 1), name
+
+
+def test_published_weights_of_internimage_are_taken(tmp_path: Path) -> None:
+    """Under the names of the published checkpoint, beside a classifier that is left."""
+    network = build(make_plan(MmsegSettings.of({}), NAMES, 10).model, "upernet_internimage_t")
+    rng = torch.Generator().manual_seed(0)
+    weights = {
+        k: torch.rand(v.shape, generator=rng) for k, v in network.backbone.state_dict().items()
+    }
+    torch.save({"model": {**weights, "head.weight": torch.zeros(3)}}, tmp_path / "weights.pth")
+    told = load_pretrained(network, tmp_path / "weights.pth")
+    assert "backbone from" in told and "1 other tensors left" in told
+    for key, value in network.backbone.state_dict().items():
+        assert torch.equal(value, weights[key]), key
+    weights.popitem()
+    torch.save({"model": weights}, tmp_path / "weights.pth")
+    with pytest.raises(ConfigError, match="another architecture: it lacks levels.3.norm"):
+        load_pretrained(network, tmp_path / "weights.pth")
 
 
 def test_options_and_the_learning_rate_reach_the_configuration() -> None:

@@ -366,3 +366,13 @@ def test_the_section_of_mmseg_is_checked_and_typed(tmp_path: Path) -> None:
         load("bracs_mini", learner="mmseg")
     with pytest.raises(ConfigError, match="mutual_information"):
         load(learner="mmseg", uncertainty="mutual_information")
+
+
+def test_sections_of_other_learners_are_no_science(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    old = load()
+    del old["mmseg"]  # a run from before there was one
+    save_settings(old, file)
+    guard_science(load(mmseg={"batch": 2}), file)
+    with pytest.raises(ConfigError, match=r"convnet\.width: None -> 8"):
+        guard_science(load(convnet={"width": 8}), file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from hashlib import sha256
@@ -17,7 +16,7 @@ from glue.labels import UNKNOWN
 
 from ..base import FitJob
 from ..resumable import Training, already_trained
-from ..running import digest_labels, is_done
+from ..running import hash_training, is_done
 from .batches import Crops, Rois
 from .model import build, describe, first_weights, load_weights, memory_format, save_model
 from .settings import ConvnetSettings, nested_targets
@@ -39,8 +38,7 @@ def training_key(job: FitJob, settings: ConvnetSettings, device: torch.device) -
     if settings.start == "previous" and job.previous is not None:
         start = sha256(first_weights(job.previous).read_bytes()).hexdigest()
     head = [settings.science(), job.seed, job.steps, list(job.classes), job.task, start]
-    facts = [*head, device.type, digest_labels(job.labels)]
-    return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return hash_training([*head, device.type], job.labels)
 
 
 def nested_loss(logits: Tensor, labels: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:

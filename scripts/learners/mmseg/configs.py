@@ -18,6 +18,8 @@ OURS = Path(__file__).parents[3] / "config/mmseg"
 LOADING = ("LoadImageFromFile", "LoadAnnotations")
 # They read a second image, or files beside the image.
 FOREIGN = ("RandomMosaic", "RandomDepthMix", "ConcatCDInput")
+# They learn the outlines of labels, which are those of the windows where few are revealed.
+OUTLINES = ("GenerateEdge", "STDCHead")
 SYNCED = ("SyncBN", "MMSyncBN", "torch.nn.SyncBatchNorm")
 
 
@@ -83,6 +85,7 @@ def make_plan(settings: MmsegSettings, classes: Sequence[str], steps: int) -> Pl
     """
     config = _read(settings)
     _check_classes(config, classes)
+    _check_outlines(config)
     model = config.model.to_dict()
     wanted = _strip_weights(model)
     crop = settings.crop or _crop_of(config)
@@ -130,6 +133,17 @@ def _nodes(value: Any) -> Iterator[dict[str, Any]]:
             yield from _nodes(held)
 
 
+def _check_outlines(config: Config) -> None:
+    kinds = {node.get("type") for node in _nodes(config.model)}
+    kinds |= {t.get("type") for t in _transforms(config)}
+    for kind in OUTLINES:
+        if kind in kinds:
+            raise ConfigError(
+                f"mmseg.config: {config.filename}: {kind} learns the outlines of labels, and of "
+                "regions those are known in part alone; allowed: configurations without it"
+            )
+
+
 def _check_classes(config: Config, classes: Sequence[str]) -> None:
     """Refuse class names and weights of another dataset; mere numbers of classes are set by us."""
     for node in _nodes(config.get("train_dataloader", {}).get("dataset", {})):
@@ -151,14 +165,16 @@ def _check_classes(config: Config, classes: Sequence[str]) -> None:
 def _strip_weights(model: dict[str, Any]) -> str | None:
     """Remove every reference to pretrained weights; return the first."""
     found = []
-    if model.get("pretrained"):
-        found.append(str(model["pretrained"]))
-    model["pretrained"] = None
     for node in _nodes(model):
-        init = node.get("init_cfg")
-        if isinstance(init, dict) and init.get("type") == "Pretrained":
-            found.append(str(init.get("checkpoint")))
-            node["init_cfg"] = None
+        if node.get("pretrained"):
+            found.append(f"pretrained {node['pretrained']}")
+            node["pretrained"] = False if node["pretrained"] is True else None
+        inits = node.get("init_cfg")
+        listed = inits if isinstance(inits, list | tuple) else [inits]
+        kept = [init for init in listed if (init or {}).get("type") != "Pretrained"]
+        if len(kept) < len(listed):
+            found += [str(init["checkpoint"]) for init in listed if init not in kept]
+            node["init_cfg"] = kept or None
     return found[0] if found else None
 
 
@@ -167,16 +183,21 @@ def _fit_model(model: dict[str, Any], classes: int, crop: tuple[int, int]) -> No
         if node.get("type") in SYNCED:
             node["type"] = "BN"
         # One output is a boundary, not a class.
-        if node.get("num_classes", 1) > 1:
+        before = node.get("num_classes", 1)
+        if before > 1:
             node["num_classes"] = classes
-            node.pop("out_channels", None)
-            node.pop("threshold", None)
+            # One output for two classes, or one for each; other widths are of features.
+            if node.get("out_channels") in (1, before):
+                node.pop("out_channels")
+                node.pop("threshold", None)
         losses = node.get("loss_decode")
         for loss in losses if isinstance(losses, list | tuple) else [losses]:
             if loss is not None and loss.get("type", "CrossEntropyLoss") == "CrossEntropyLoss":
                 # Few pixels are revealed: the mean must run over those, and over one softmax, whose
-                # probabilities are what selection reads.
-                loss |= {"avg_non_ignore": True, "use_sigmoid": False}
+                # probabilities are what selection reads. With class weights it does so by itself,
+                # and mmsegmentation fails where both are asked for.
+                weighted = loss.get("class_weight") is not None
+                loss |= {"avg_non_ignore": not weighted, "use_sigmoid": False}
     preprocessor = model.get("data_preprocessor")
     if isinstance(preprocessor, dict):
         preprocessor |= {"size": crop, "seg_pad_val": 255}
@@ -192,6 +213,9 @@ def set_inference(model: dict[str, Any], settings: MmsegSettings, crop: tuple[in
         half = tuple(max(1, n // 2) for n in window)
         test["crop_size"] = window
         test["stride"] = settings.stride or (half if settings.window else test.get("stride", half))
+        stride = tuple(test["stride"])
+        if any(step > n for step, n in zip(stride, window, strict=True)):
+            raise ConfigError(f"mmseg.stride: {stride}; allowed: at most the window, {window}")
     model["test_cfg"] = test
     if settings.size_divisor is not None:
         model.setdefault("data_preprocessor", {})["test_cfg"] = {
@@ -232,7 +256,7 @@ def _pipeline(
             steps.append(scaled or _scaling(transform.get("ratio_range") or (1, 1)))
         elif kind == "RandomCrop":
             steps.append(cut)
-        elif kind not in (*LOADING, "PackSegInputs"):
+        elif kind not in (*LOADING, "Pad", "PackSegInputs"):  # a batch is filled up as a whole
             steps.append(transform)
     kinds = [t["type"] for t in steps]
     if scaled and "ScaleImage" not in kinds:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -162,16 +161,18 @@ def _read_weights(path: str | Path) -> dict[str, Tensor]:
 
 @dataclass
 class Loaded:
-    """A segmentor ready to predict."""
+    """A segmentor ready to predict.
+
+    In float32 also on a GPU: bfloat16 has 8 bits, and what selection counts are small differences.
+    """
 
     network: nn.Module
     device: torch.device
     classes: int
-    amp: bool
 
     def probabilities(self, image: np.ndarray) -> Tensor:
         """Return the softmax for (H, W, 3) uint8 RGB, (C, H, W) float32 on the device."""
-        with self._computing():
+        with torch.inference_mode():
             inputs = self._inputs(image)
             size = inputs.shape[2:]
             meta = {"ori_shape": size, "img_shape": size, "pad_shape": size}
@@ -200,7 +201,7 @@ class Loaded:
         return pool_regions(regions, axes, (1, 1), width, run, pooling)
 
     def _bottleneck(self, image: np.ndarray) -> Cells:
-        with self._computing():
+        with torch.inference_mode():
             inputs = self._inputs(image)
             found = self.network.backbone(inputs)
         maps = [found] if torch.is_tensor(found) else [m for m in found if torch.is_tensor(m)]
@@ -219,11 +220,6 @@ class Loaded:
             min(start + size, length) for start in range(0, max(length - size, 0) + step, step)
         ]
         return [slice(max(stop - size, 0), stop) for stop in dict.fromkeys(stops)]
-
-    @contextlib.contextmanager
-    def _computing(self) -> Any:
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, self.amp):
-            yield
 
     def _inputs(self, image: np.ndarray) -> Tensor:
         sample = SegDataSample()
@@ -249,8 +245,7 @@ def load(folder: Path, section: Mapping[str, Any]) -> Loaded:
     network = build(model, str(folder))
     load_strictly(network, load_tensors(folder / WEIGHTS), str(folder / WEIGHTS))
     device = choose_device(settings.device, "mmseg")
-    amp = settings.amp and device.type == "cuda"
-    return Loaded(network.to(device).eval(), device, len(found["classes"]), amp)
+    return Loaded(network.to(device).eval(), device, len(found["classes"]))
 
 
 def same_model(folder: Path, model: Mapping[str, Any], classes: Sequence[str]) -> None:

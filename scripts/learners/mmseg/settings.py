@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from glue.errors import ConfigError, nearest
+from glue.tables import PoolRow
 
 from ..base import UNCERTAINTIES, VALIDATIONS
 
@@ -56,7 +57,7 @@ class MmsegSettings:
         inference: ``whole`` image or ``slide`` (windows).
         window, stride: of ``slide``, height and width in pixels.
         size_divisor: images are filled up to multiples of it for prediction.
-        amp: bfloat16 where a GPU computes.
+        amp: a GPU trains in bfloat16; it predicts in float32 all the same.
         checkpoint_every: steps between resume checkpoints.
         device: ``auto`` takes CUDA where there is one.
         threads: of the CPU; more than 1 may change the last bits of a training.
@@ -120,7 +121,7 @@ def check(section: Mapping[str, Any], task: str, classes: int | None = None) -> 
 def check_start(
     section: Mapping[str, Any],
     classes: Sequence[str],
-    shapes: Mapping[str, Sequence[int]],
+    rows: Sequence[PoolRow],
     here: bool,
 ) -> None:
     """Refuse what would fail in the first training; see ``learners.Description.check_start``."""
@@ -130,7 +131,7 @@ def check_start(
         raise ConfigError(
             f"learner mmseg: {error}; install it with: make venv EXTRAS=workflow,slurm,mmseg,dev"
         ) from None
-    check_all(MmsegSettings.of(section), classes, shapes, here)
+    check_all(MmsegSettings.of(section), classes, rows, here)
 
 
 def members(section: Mapping[str, Any]) -> int:

@@ -6,7 +6,6 @@ the data, so that a killed training could neither be trusted nor continued as if
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
@@ -20,7 +19,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from torch import Tensor
 
-from glue.errors import ConfigError
+from glue.errors import ConfigError, DataError
 from glue.labels import read_label
 from glue.scores import confusion, iou
 from glue.tables import PoolRow
@@ -28,7 +27,7 @@ from glue.tables import PoolRow
 from ..base import FitJob
 from ..locking import locked
 from ..resumable import Training, already_trained
-from ..running import available_cpus, choose_device, digest_labels, is_done, load_tensors
+from ..running import available_cpus, choose_device, hash_training, is_done, load_tensors
 from .configs import Plan, check_weights, make_plan
 from .data import Samples, batches, only
 from .model import (
@@ -80,18 +79,22 @@ def training_key(job: FitJob, settings: MmsegSettings, plan: Plan, device: torch
     """Return a hash of what decides the result: labels, configuration, seed, first weights."""
     start = _first_weights(job, settings)
     held = {k: [(r.start, r.size) for r in v] for k, v in sorted(job.held_out.items())}
+    made = asdict(plan)
+    if settings.validation == "none":  # how images are predicted then decides nothing
+        made["model"] = {k: v for k, v in made["model"].items() if k != "test_cfg"}
+        made["model"]["data_preprocessor"] = dict(made["model"].get("data_preprocessor") or {})
+        made["model"]["data_preprocessor"].pop("test_cfg", None)
     facts = [
         settings.science(),
-        asdict(plan),
+        made,
         job.seed,
         job.steps,
         list(job.classes),
         start and sha256(start.read_bytes()).hexdigest(),
         held,
         device.type,
-        digest_labels(job.labels),
     ]
-    return sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+    return hash_training(facts, job.labels)
 
 
 def _first_weights(job: FitJob, settings: MmsegSettings) -> Path | None:
@@ -109,8 +112,8 @@ class _Run(Training):
         super().__init__(job, device, key, settings.checkpoint_every)
         self.settings, self.plan = settings, plan
         self.samples = Samples(job, plan, settings.pad)
-        amp = settings.amp and device.type == "cuda"
-        self.model = Loaded(self._network().to(device), device, len(job.classes), amp)
+        self.amp = settings.amp and device.type == "cuda"
+        self.model = Loaded(self._network().to(device), device, len(job.classes))
         self.optimizer = build_optim_wrapper(self.model.network, plan.optim_wrapper)
         self.schedulers = [
             PARAM_SCHEDULERS.build(dict(s), default_args={"optimizer": self.optimizer})
@@ -152,7 +155,7 @@ class _Run(Training):
         self.data = batches(self.samples, first, last, size, workers)
 
     def advance(self) -> None:
-        """One batch, and a validation where it is time for one."""
+        """One batch."""
         # Dropout and the like depend on the step alone, so that a resumed training goes on as an
         # undisturbed one.
         seed = np.random.SeedSequence([self.job.seed, self.step]).generate_state(1, np.uint64)
@@ -161,7 +164,7 @@ class _Run(Training):
         network.train()
         total = torch.zeros((), device=self.device)
         for _ in range(parts):
-            with torch.autocast(self.device.type, torch.bfloat16, self.model.amp):
+            with torch.autocast(self.device.type, torch.bfloat16, self.amp):
                 batch = network.data_preprocessor(next(self.data), True)
                 loss, _ = network.parse_losses(network(**batch, mode="loss"))
             self.optimizer.backward(loss / parts)
@@ -172,15 +175,23 @@ class _Run(Training):
             scheduler.step()
         self.loss = total
         self.step += 1
-        self._validate()
 
-    def _validate(self) -> None:
+    def is_review_due(self) -> bool:
+        """Whether this step is to be validated, and has not been."""
+        if self.settings.validation == "none" or not self.step:
+            return False
+        due = self.step % self.settings.validate_every == 0 or self.step == self.job.steps
+        return due and not (self.scores and self.scores[-1][0] == self.step)
+
+    def review(self) -> None:
+        """Validate; keep the weights that a clean validation finds best."""
         settings = self.settings
-        if settings.validation == "none" or self.step % settings.validate_every:
-            return
         self.model.network.eval()
         score = self._score()
-        if not self.scores or score > max(s for _, s in self.scores):
+        if not np.isfinite(score):
+            raise DataError("labels: what the training is validated on has no labelled pixel")
+        better = not self.scores or score > max(s for _, s in self.scores)
+        if better and settings.validation == "clean":
             state = self.model.network.state_dict()
             self.best = {k: v.detach().cpu().clone() for k, v in state.items()}
         self.scores.append([self.step, score])
@@ -198,7 +209,7 @@ class _Run(Training):
                 matrix += confusion(
                     truth, self._segment(self.job.rows[row.image]), len(self.job.classes)
                 )
-        return float(np.nanmean(iou(matrix)))
+        return float(np.nanmean(iou(matrix))) if matrix.any() else np.nan
 
     def _segment(self, row: PoolRow) -> np.ndarray:
         found = self.model.probabilities(self.job.layout.open_image(row))
