@@ -109,10 +109,10 @@ rule tabulate_reach:
     resources:
         runtime=minutes("tabulate_reach"),
     params:
+        **REMARK,
         x=COST,
         share=S["report"]["share"],
         notes=NOTES,
-        **REMARK,
     script:
         "../scripts/tabulate_reach.py"
 
