@@ -4,6 +4,11 @@ In: the pool, model, training.json, labels.csv and history of a cycle; truth.jso
 Out: metrics.json.
 """
 
+# A key of its own where it is set: elsewhere finished evaluations keep the parameters they have.
+SCORING = dict(SCIENCE)
+if S["surface_tolerances"]:
+    SCORING["surface_tolerances"] = S["surface_tolerances"]
+
 
 rule evaluate:
     input:
@@ -30,7 +35,7 @@ rule evaluate:
     params:
         learner=S["learner"],
         layout=LAYOUT,
-        science=SCIENCE,
+        science=SCORING,
         about=about("strategy"),
     script:
         "../scripts/evaluate.py"
@@ -57,5 +62,5 @@ use rule evaluate as evaluate_reference with:
     params:
         learner=S["learner"],
         layout=LAYOUT,
-        science=SCIENCE,
+        science=SCORING,
         about=about("reference"),

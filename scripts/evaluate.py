@@ -9,10 +9,11 @@ from glue.costs import annotation_costs
 from glue.files import read_json, write_json
 from glue.kept import once
 from glue.logs import log_to
-from glue.scores import score_images, score_rois, score_volumes
+from glue.scores import groups_of, score_images, score_rois, score_volumes
 from glue.tables import PoolRow, RegionRow, read_labels, read_pool, read_regions
 from layouts import get_layout
 from learners import get_learner
+from settings import job_settings
 
 
 def score_model(
@@ -31,10 +32,11 @@ def score_model(
     )
     if science["task"] == "2d":
         return score_images(pairs, classes)
-    groups = science["groups"] or {
-        name: [i] for i, name in enumerate(classes) if i != science["background"]
-    }
-    return score_volumes(pairs, groups)
+    groups = groups_of(science["groups"], classes, science["background"])
+    # Not a key of runs without: a parameter more would make all their evaluations anew.
+    tolerances = science.get("surface_tolerances")
+    spacings = map(opened.spacing, rows) if tolerances else None
+    return score_volumes(pairs, groups, tolerances, spacings)
 
 
 def evaluate(
@@ -89,7 +91,7 @@ if __name__ == "__main__":
             smk.input.stats,
             p.learner,
             p.layout,
-            p.science,
+            {**p.science, "settings": job_settings(p.science["settings"], smk.config)},
             p.about,
             smk.output.metrics,
         ),

@@ -11,6 +11,7 @@ import yaml
 
 from glue.errors import ConfigError, nearest
 from glue.files import write_text
+from glue.scores import groups_of
 from launching.submissions import group_minutes, longest_chain
 from strategies.registry import SECTIONS
 
@@ -18,13 +19,14 @@ from strategies.registry import SECTIONS
 # part of the definitions that read them.
 NOT_SCIENCE = (
     "strategies", "references", "seeds", "cycles", "budget", "report", "class_colours",
-    "chain", "minutes", "max_minutes", *SECTIONS,
+    "chain", "minutes", "max_minutes", "surface_tolerances", *SECTIONS,
 )  # fmt: skip
 
 # Sections whose values are typed, and the options of layouts that are no text.
 TYPED = (
     *SECTIONS, "convnet", "mmseg", "report", "split", "random_centres",
-    "groups", "generate", "region", "patch", "thresholds", "background", "minutes",
+    "groups", "surface_tolerances", "generate", "region", "patch", "thresholds", "background",
+    "minutes",
 )  # fmt: skip
 TYPED_OPTIONS = ("downsample", "void", "channel", "check_counts")
 
@@ -146,6 +148,7 @@ def load_settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
             )
     _check_data_root(settings)
     _check_consistency(settings)
+    _check_tolerances(settings)
     _check_submissions(settings)
     settings["definitions"] = _definitions(settings, root / "config/strategies.yaml")
     return settings
@@ -286,6 +289,22 @@ def _check_consistency(settings: dict[str, Any]) -> None:
         )
 
 
+def _check_tolerances(settings: dict[str, Any]) -> None:
+    tolerances = settings["surface_tolerances"]
+    if not tolerances:
+        return
+    if settings["task"] != "3d":
+        raise ConfigError(f"surface_tolerances: task {settings['task']!r} has none; allowed: null")
+    groups = groups_of(settings["groups"], settings["classes"], settings["background"])
+    for name, value in tolerances.items():
+        if name not in groups:
+            raise ConfigError(
+                f"surface_tolerances: group {name!r} is unknown; {nearest(name, groups)}"
+            )
+        if not math.isfinite(value):
+            raise ConfigError(f"surface_tolerances.{name}: {value}; allowed: above 0, in mm")
+
+
 def _check_submissions(settings: dict[str, Any]) -> None:
     most = settings["max_minutes"]
     for kind, needed in group_minutes(settings).items():
@@ -303,7 +322,27 @@ def science(settings: dict[str, Any]) -> dict[str, Any]:
     from learners import LEARNERS
 
     others = LEARNERS.keys() - {settings["learner"]}
-    return {k: v for k, v in settings.items() if k not in NOT_SCIENCE and k not in others}
+    found = {k: v for k, v in settings.items() if k not in NOT_SCIENCE and k not in others}
+    return {**found, settings["learner"]: learner_science(settings)}
+
+
+def learner_science(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the learner's section without what only says where and how fast something runs."""
+    from learners import describe_learner
+
+    name = settings["learner"]
+    return describe_learner(name).science_of(settings.get(name) or {})
+
+
+def job_settings(science: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """Return the learner's settings in a job.
+
+    Args:
+        science: of ``learner_science``, as the job's parameters hold it.
+        config: what Snakemake merged; where and how fast something runs is read from it.
+    """
+    section = normalise(config)
+    return {**(section.get(section["learner"]) or {}), **science}
 
 
 def guard_science(settings: dict[str, Any], file: Path) -> None:
@@ -314,22 +353,23 @@ def guard_science(settings: dict[str, Any], file: Path) -> None:
     shared = set(old["definitions"]) & set(new["definitions"])
     for side in (old, new):
         side["definitions"] = {k: side["definitions"][k] for k in shared}
-    lines = _differences(old, new)
+    lines = differences(old, new)
     if lines:
         raise ConfigError(
             f"{file} was run with another configuration; results would mix:\n"
             + "\n".join(f"  {line}" for line in lines)
-            + "\nChoose another name (run=...) or go back to that configuration."
+            + "\nChoose another name (run=...), go back to that configuration, or delete "
+            + f"{file.parent} if nothing in it is worth keeping."
         )
 
 
-def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
     """Return ``key: old -> new`` for every value that differs, nested ones by their path."""
     lines = []
     for key in sorted(old.keys() | new.keys()):
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
-            lines += _differences(before, after, f"{prefix}{key}.")
+            lines += differences(before, after, f"{prefix}{key}.")
         elif before != after:
             lines.append(f"{prefix}{key}: {before!r} -> {after!r}")
     return lines

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
 from .labels import UNKNOWN
+from .surface import surface_dice
 
 
 def confusion(truth: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarray:
@@ -24,12 +26,36 @@ def iou(matrix: np.ndarray) -> np.ndarray:
     return np.divide(both, union, out=np.full(len(both), np.nan), where=union > 0)
 
 
+def groups_of(
+    groups: Mapping[str, Sequence[int]] | None, classes: Sequence[str], background: int | None
+) -> dict[str, Sequence[int]]:
+    """Return the groups of a configuration by name; without any, each class but background."""
+    if groups:
+        return dict(groups)
+    return {name: [i] for i, name in enumerate(classes) if i != background}
+
+
+def group_masks(
+    truth: np.ndarray, labels: np.ndarray, members: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return where truth and labels are one of some classes, as bool; void voxels are in neither.
+
+    A surface is closed where it meets a void: both masks end there.
+    """
+    known = truth != UNKNOWN
+    return np.isin(truth, members) & known, np.isin(labels, members) & known
+
+
 def dice(truth: np.ndarray, labels: np.ndarray, members: Sequence[int]) -> float:
     """Return the Dice coefficient of the union of some classes; both empty = 1, one empty = 0."""
-    known = truth != UNKNOWN
-    a, b = np.isin(truth, members) & known, np.isin(labels, members) & known
+    value = _dice(*group_masks(truth, labels, members))
+    return 1.0 if np.isnan(value) else value
+
+
+def _dice(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the Dice coefficient of two masks, NaN where both are empty."""
     total = int(a.sum()) + int(b.sum())
-    return 1.0 if total == 0 else 2 * int((a & b).sum()) / total
+    return np.nan if total == 0 else 2 * int((a & b).sum()) / total
 
 
 def score_images(
@@ -45,11 +71,59 @@ def score_images(
 
 
 def score_volumes(
-    pairs: Iterable[tuple[np.ndarray, np.ndarray]], groups: Mapping[str, Sequence[int]]
+    pairs: Iterable[tuple[np.ndarray, np.ndarray]],
+    groups: Mapping[str, Sequence[int]],
+    tolerances: Mapping[str, float] | None = None,
+    spacings: Iterable[Sequence[float]] | None = None,
 ) -> dict[str, Any]:
-    """Mean Dice over cases and groups of classes; pairs are (truth, labels)."""
-    table = np.array([[dice(t, p, m) for m in groups.values()] for t, p in pairs])
-    return _scores("mean Dice", float(table.mean()), list(groups), table.mean(0), {})
+    """Mean Dice over cases and groups of classes, other conventions and surface Dice beside it.
+
+    The score counts a group that is empty in truth and labels as 1, in one of them as 0, and so
+    does surface Dice. ``mean Dice without empty cases`` is nnU-Net's mean (nnunetv2.evaluation):
+    each group's mean is over the cases in which truth or labels have it; null if there is a group
+    that no case has.
+
+    Args:
+        pairs: (truth, labels) of each case, (D, H, W) uint8, 255 in the truth for void.
+        groups: class indices by name.
+        tolerances: mm by the name of a group; these have surface Dice as secondary scores.
+        spacings: voxel size of each case in mm, in array axes; needed with tolerances.
+
+    Raises:
+        ValueError: tolerances without spacings or of no group, or not one spacing per case.
+    """
+    tolerances = tolerances or {}
+    if tolerances and (spacings is None or not tolerances.keys() <= groups.keys()):
+        raise ValueError(f"tolerances of {list(tolerances)} need spacings, and groups of that name")
+    rows, surfaces = [], []
+    sizes = spacings if tolerances and spacings is not None else repeat(None)
+    for (truth, labels), spacing in zip(pairs, sizes, strict=bool(tolerances)):
+        rows.append([])
+        surfaces.append([])
+        for name, members in groups.items():  # two masks at a time: a CT has 150 million voxels
+            masks = group_masks(truth, labels, members)
+            rows[-1].append(_dice(*masks))
+            if name in tolerances and spacing is not None:
+                surfaces[-1].append(surface_dice(*masks, spacing, tolerances[name]))
+    table = np.array(rows)
+    secondary: dict[str, float | None] = {
+        "mean Dice without empty cases": _mean_of_cases_with(table)
+    }
+    if tolerances:
+        names = [f"surface Dice of {name}" for name in groups if name in tolerances]
+        means = np.array(surfaces).mean(0)
+        secondary["mean surface Dice"] = float(means.mean())
+        secondary |= dict(zip(names, means.tolist(), strict=True))
+    table = np.where(np.isnan(table), 1.0, table)
+    return _scores("mean Dice", float(table.mean()), list(groups), table.mean(0), secondary)
+
+
+def _mean_of_cases_with(table: np.ndarray) -> float | None:
+    """Return the mean over groups of their means over cases (cases, groups), skipping NaN."""
+    held = ~np.isnan(table)
+    if not held.any(0).all():
+        return None
+    return float((np.where(held, table, 0).sum(0) / held.sum(0)).mean())
 
 
 def score_rois(truth: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
@@ -71,7 +145,12 @@ def _scores(
     score: float,
     classes: Sequence[str],
     values: np.ndarray,
-    secondary: dict[str, float],
+    secondary: Mapping[str, float | None],
 ) -> dict[str, Any]:
     per_class = {c: None if np.isnan(v) else float(v) for c, v in zip(classes, values, strict=True)}
-    return {"score": score, "score_name": name, "per_class": per_class, "secondary": secondary}
+    return {
+        "score": score,
+        "score_name": name,
+        "per_class": per_class,
+        "secondary": dict(secondary),
+    }
