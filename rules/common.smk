@@ -6,7 +6,7 @@ Out: results/{run}/config.yaml, the resolved configuration of the run.
 
 from launching.submissions import job_minutes, submission_of
 from learners import describe_learner
-from settings import guard_science, load_settings
+from settings import guard_science, learner_science, load_settings
 from strategies import needs_of, note_of
 
 try:
@@ -28,7 +28,7 @@ SCIENCE = {
     "background": S["background"],
     "footprint": S["footprint"],
     "groups": S["groups"],
-    "settings": S.get(S["learner"], {}),
+    "settings": learner_science(S),
 }
 # Used with --sdm conda only.
 ENVIRONMENT = f"../envs/{S['learner']}.yaml"

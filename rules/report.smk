@@ -15,8 +15,8 @@ NOTES = {name: note for name, note in NOTES.items() if note}
 
 # How trainings were stopped is part of the result; nothing is said where their length is fixed.
 STOPPED = {
-    "paper": "trainings stopped by the scored images",
-    "clean": "trainings stopped by revealed regions held out",
+    "paper": "early stopping by the scored images",
+    "clean": "early stopping by revealed regions held out",
 }
 REMARK = {"remark": STOPPED[VALIDATION]} if VALIDATION in STOPPED else {}
 

@@ -11,6 +11,7 @@ from glue.logs import log_to
 from glue.tables import PoolRow, RegionRow, read_pool, read_regions
 from layouts import get_layout
 from learners import Learner, get_learner
+from settings import job_settings
 from strategies.batch import write_features
 from strategies.definitions import needs_of
 
@@ -94,7 +95,7 @@ if __name__ == "__main__":
                 Path(smk.input.model),
                 get_layout(**p.layout),
                 read_pool(smk.input.pool, "train"),
-                p.settings,
+                job_settings(p.settings, smk.config),
             ),
             read_regions(smk.input.candidates),
             read_regions(smk.input.history),

@@ -62,7 +62,10 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(own)
     request = parse_words(words, options.profile)
     if request.reads_only:
-        return subprocess.call([*SNAKEMAKE, *request.command()], stdin=subprocess.DEVNULL)
+        code = subprocess.call([*SNAKEMAKE, *request.command()], stdin=subprocess.DEVNULL)
+        if request.plans_only and not code:
+            say("planned alone: data, weights and network are checked when the run is started")
+        return code
     slurm = request.uses_slurm()
     if slurm:
         request = request.with_job_prefix(job_prefix(request.directory))

@@ -10,6 +10,7 @@ from glue.records import write_shard
 from glue.tables import read_pool, read_regions
 from layouts import get_layout
 from learners import Request, get_learner
+from settings import job_settings
 
 
 def predict(
@@ -47,7 +48,7 @@ if __name__ == "__main__":
             smk.input.model,
             p.learner,
             p.layout,
-            p.settings,
+            job_settings(p.settings, smk.config),
             Request(frozenset(p.needs), tuple(p.thresholds), p.uncertainty),
             int(smk.wildcards.shard),
             p.shards,

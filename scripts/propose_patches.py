@@ -8,6 +8,7 @@ from glue.logs import log_to
 from glue.tables import write_regions
 from layouts import get_layout
 from learners import get_learner
+from settings import job_settings
 from strategies.definitions import needs_of
 from strategies.files import query_of
 from strategies.pool_wide import find_patches
@@ -49,7 +50,7 @@ if __name__ == "__main__":
             smk.input.model,
             p.learner,
             p.science["layout"],
-            p.settings,
+            job_settings(p.settings, smk.config),
             int(w.shard),
             p.shards,
             smk.output.patches,

@@ -18,6 +18,7 @@ from glue.tables import LabelRow, PoolRow, read_labels, read_pool, read_regions
 from launching.submissions import cycles_per_submission
 from layouts import Layout, get_layout
 from learners import FitJob, Scorer, describe_learner, get_learner
+from settings import job_settings
 
 
 def scorer(layout: Layout, rows: Sequence[PoolRow], classes: Sequence[str]) -> Scorer:
@@ -98,7 +99,7 @@ if __name__ == "__main__":
         p.learner,
         p.layout,
         p.task,
-        p.settings,
+        job_settings(p.settings, smk.config),
         p.steps,
         int(smk.wildcards.seed),
         smk.output.model,

@@ -3,6 +3,7 @@
 # The number of classes is set from the dataset.
 crop_size = (512, 1024)
 norm_cfg = dict(type="BN", requires_grad=True)
+weights = "https://github.com/OpenGVLab/InternImage/releases/download/cls_model/internimage_t_1k_224.pth"
 
 model = dict(
     type="EncoderDecoder",
@@ -25,7 +26,7 @@ model = dict(
         layer_scale=1.0,
         offset_scale=1.0,
         out_indices=(0, 1, 2, 3),
-        init_cfg=dict(type="Pretrained", checkpoint="internimage_t_1k_224.pth"),
+        init_cfg=dict(type="Pretrained", checkpoint=weights),
     ),
     decode_head=dict(
         type="UPerHead",

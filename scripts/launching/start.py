@@ -8,16 +8,20 @@ from typing import Any
 
 from glue.checks import check_data
 from glue.errors import ConfigError, DataError
-from glue.files import sweep
+from glue.files import read_json, sweep, write_json
 from glue.kept import TRAININGS
 from glue.storage import StorageError, check_storage, explain
 from glue.tables import PoolRow, read_pool
+from layouts import get_layout
 from learners import describe_learner
-from settings import save_settings
+from settings import differences, save_settings
 
 from .guard import guard_start
 from .retrain import RetrainRefused, forget_forced, refuse_retraining
 from .state import LaunchRefused
+
+# What the files that the configuration names held when the run was first started.
+LEARNER = "learner.json"
 
 
 class StartRefused(RuntimeError):
@@ -56,8 +60,10 @@ def begin_run(
         for line in check_storage(places):
             warn(line)
         rows = _rows(settings, layout, places[0] / "pool.csv")
-        _check_learner(workflow, settings, rows)
+        identity = _check_learner(workflow, settings, rows, places[0] / LEARNER)
         save_settings(settings, places[0] / "config.yaml")
+        if identity is not None:
+            write_json(places[0] / LEARNER, identity)
     except (LaunchRefused, RetrainRefused, StorageError, DataError, ConfigError) as refusal:
         raise StartRefused(str(refusal)) from None
     except OSError as error:
@@ -71,18 +77,35 @@ def _rows(settings: dict[str, Any], layout: dict[str, Any], pool: Path) -> list[
     if pool.exists():
         return read_pool(pool)
     if settings["generate"] is not None:
-        return []
+        root = Path(settings["data_root"])
+        return get_layout(**layout).index(root) if (root / ".complete").exists() else []
     return check_data(settings["data_root"], layout, settings["split"], settings["seeds"])
 
 
-def _check_learner(workflow: Any, settings: dict[str, Any], rows: Sequence[PoolRow]) -> None:
-    """Refuse what the learner could not train, where trainings are to run in this environment."""
+def _check_learner(
+    workflow: Any, settings: dict[str, Any], rows: Sequence[PoolRow], file: Path
+) -> dict[str, Any] | None:
+    """Refuse what the learner could not train, or what has become another training.
+
+    Nothing is looked at where no training runs, or where it runs in another environment.
+
+    Returns:
+        What to remember of the files that the configuration names.
+    """
     planned = any(job.rule.name in TRAININGS for job in workflow.dag.needrun_jobs())
     if not planned or workflow.deployment_settings.deployment_method:
-        return
-    describe_learner(settings["learner"]).check_start(
-        settings.get(settings["learner"], {}),
-        settings["classes"],
-        rows,
-        here=workflow.executor_plugin.name != "slurm",
-    )
+        return None
+    learner, section = describe_learner(settings["learner"]), settings[settings["learner"]]
+    here = workflow.executor_plugin.name != "slurm"
+    learner.check_start(section, settings["classes"], rows, here)
+    identity = learner.identity_of(section, settings["classes"])
+    before = read_json(file) if file.exists() else identity
+    lines = differences(before, identity)
+    if lines:
+        raise ConfigError(
+            f"{file}: files that the configuration names have changed since the run was started; "
+            "results would mix:\n"
+            + "\n".join(f"  {line}" for line in lines)
+            + "\nChoose another name (run=...) or put the files back."
+        )
+    return identity

@@ -27,10 +27,9 @@ KEYED_FLAGS = frozenset(
 JOB_PREFIX_FLAG = "--slurm-jobname-prefix"
 CONFIG_FLAGS = frozenset({"--config", "-C"})
 # Snakemake neither locks nor runs jobs under these, so nothing has to be guarded or ended.
-READING_FLAGS = frozenset(
+DRY_RUN = frozenset({"--dry-run", "--dryrun"})
+READING_FLAGS = DRY_RUN | frozenset(
     {
-        "--dry-run",
-        "--dryrun",
         "--lint",
         "--list-rules",
         "--list",
@@ -74,6 +73,13 @@ class Request:
         return any(
             word.split("=")[0] in READING_FLAGS or _SHORT_DRY_RUN.fullmatch(word)
             for word in self.words
+        )
+
+    @property
+    def plans_only(self) -> bool:
+        """Whether Snakemake is asked for a dry run."""
+        return any(
+            word.split("=")[0] in DRY_RUN or _SHORT_DRY_RUN.fullmatch(word) for word in self.words
         )
 
     @property

@@ -30,8 +30,9 @@ class Description:
     Attributes:
         place: module and class.
         settings: module with ``check(section, task, classes)``, which raises ConfigError,
-            ``members(section)`` and ``uncertainties(section)``; where trainings can be validated
-            ``validation(section)``, and where there is more to check before a run ``check_start``.
+            ``members(section)``, ``uncertainties(section)`` and ``RUNTIME``; where trainings can be
+            validated ``validation(section)``, where there is more to check before a run
+            ``check_start``, and where files decide results ``identity``.
         tasks: what it does, of ``2d``, ``3d``, ``roi``.
         has_features: whether regions have features.
     """
@@ -57,6 +58,20 @@ class Description:
         """Return what stops trainings early, of ``VALIDATIONS``, and the share held out for it."""
         asked = getattr(import_module(self.settings), "validation", None)
         return ("none", 0.0) if asked is None else asked(section)
+
+    def science_of(self, section: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a section without what only says where and how fast something runs."""
+        runtime = import_module(self.settings).RUNTIME
+        return {key: value for key, value in section.items() if key not in runtime}
+
+    def identity_of(self, section: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+        """Return what the files that a section names hold, as JSON can; may import the learner.
+
+        Raises:
+            ConfigError: for files that cannot be used.
+        """
+        asked = getattr(import_module(self.settings), "identity", None)
+        return {} if asked is None else asked(section, classes)
 
     def check_start(
         self,

@@ -159,13 +159,21 @@ class Progress:
 
 @contextmanager
 def stopping() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM sets; signals reach the main thread only."""
+    """Yield an event that SIGTERM and the first SIGINT set; signals reach the main thread only."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
+
+    def heed(number: int, frame: Any) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, before[signal.SIGINT])  # a second one ends at once
+
+    before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
+        signal.signal(number, heed)
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -107,7 +107,9 @@ def _wait_for_checkpoint(folder: Path, child: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(("task", "stop"), [("2d", signal.SIGKILL), ("roi", signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("task", "stop"), [("2d", signal.SIGKILL), ("roi", signal.SIGTERM), ("2d", signal.SIGINT)]
+)
 def test_killed_training_ends_as_an_undisturbed_one(
     task: str, stop: signal.Signals, tmp_path: Path
 ) -> None:

@@ -79,7 +79,9 @@ def _child(folder: Path, workers: int) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize(("stop", "workers"), [(signal.SIGKILL, 0), (signal.SIGTERM, 2)])
+@pytest.mark.parametrize(
+    ("stop", "workers"), [(signal.SIGKILL, 0), (signal.SIGTERM, 2), (signal.SIGINT, 1)]
+)
 def test_killed_training_ends_as_an_undisturbed_one(
     stop: signal.Signals, workers: int, tmp_path: Path
 ) -> None:

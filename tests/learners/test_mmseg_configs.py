@@ -17,7 +17,8 @@ import torch
 
 from glue.errors import ConfigError
 from glue.labels import UNKNOWN
-from learners.mmseg.configs import check_weights, find_config, make_plan
+from learners.mmseg.configs import check_weights, make_plan
+from learners.mmseg.files import find_config
 from learners.mmseg.model import Loaded, build, load_pretrained, tag, untag
 from learners.mmseg.preflight import check_all
 from learners.mmseg.settings import MmsegSettings
@@ -103,7 +104,7 @@ def test_no_weights_are_left_to_be_downloaded(tmp_path: Path) -> None:
     assert found.wanted == "x"
     assert found.model["backbone"]["init_cfg"] == [{"type": "Kaiming", "layer": "Conv2d"}]
     file = edited(tmp_path, ('type="UNet",', 'type="UNet", pretrained=True,'))
-    assert plan(config=file).wanted == "pretrained True"
+    assert plan(config=file).wanted == "pretrained weights"
     assert plan(config=file).model["backbone"]["pretrained"] is False
 
 
@@ -130,6 +131,59 @@ def test_classes_losses_and_norms_are_ours() -> None:
     assert "'use_sigmoid': True" not in text
     assert "SyncBN" not in text
     assert plan(crop=[24, 40]).model["data_preprocessor"]["size"] == (24, 40)
+
+
+def test_suggestions_share_words() -> None:
+    with pytest.raises(ConfigError, match="'segformer_mit-b0_8xb1-160k_cityscapes-1024x1024' or "):
+        find_config("segformer_mit-b0_cityscapes")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optim_wraper.optimizer.lr": 1}, "did you mean 'optim_wrapper'"),
+        (
+            {"model.decod_head.channels": 1},
+            r"model\.decod_head is not there; did you mean",
+        ),
+        ({"default_hooks.checkpoint.interval": 1}, "default_hooks.*allowed: crop_size, model"),
+    ],
+)
+def test_options_that_change_nothing_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        plan(options=options)
+
+
+def test_elements_of_lists_are_options() -> None:
+    found = plan(options={"param_scheduler.1.power": 0.5, "train_pipeline.4.prob": 0.25})
+    assert found.schedule[1]["power"] == 0.5
+    assert found.pipeline[2]["prob"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mask2former_r50_8xb2-90k_cityscapes-512x1024", "mmdet"),
+        ("convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512", "mmpretrain"),
+    ],
+)
+def test_packages_that_are_not_there_are_named(name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        plan(config=name)
+    assert "sys.path" not in str(caught.value)
+
+
+def test_the_scope_of_mmsegmentation_is_no_base(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("_base_ = 'mmseg::fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py'\n")
+    with pytest.raises(ConfigError, match="does not work here; allowed: the file's path"):
+        plan(config=str(file))
+
+
+def test_addresses_of_weights_are_told() -> None:
+    name = "deeplabv3plus_r50-d8_4xb4-40k_voc12aug-512x512"
+    with pytest.raises(ConfigError, match="https://.*resnet50_v1c"):
+        check_weights(MmsegSettings.of({"config": name}), plan(config=name))
 
 
 def test_a_boundary_head_keeps_its_one_output(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from launching.processes import LAUNCH_VARIABLE, survivors
 from launching.state import LaunchRefused, Record, folder_lock, read_record, record_path
 from launching.words import parse_words
 
+from .conftest import TINY, Run
+
 LAUNCH = Path(__file__).parents[2] / "scripts" / "launch.py"
 WAIT = 30.0  # seconds for anything that should take two or three
 
@@ -309,6 +311,7 @@ def test_words_become_settings_targets_and_flags() -> None:
 )
 def test_only_showing_needs_no_lock(words: list[str], reads_only: bool) -> None:
     assert parse_words(words).reads_only is reads_only
+    assert parse_words(words).plans_only <= reads_only
 
 
 def test_words_may_name_profile_directory_and_config_themselves(tmp_path: Path) -> None:
@@ -318,3 +321,9 @@ def test_words_may_name_profile_directory_and_config_themselves(tmp_path: Path) 
     assert request.directory == tmp_path
     assert "profiles/local" not in request.words
     assert request.settings == ("a1=2",)
+
+
+def test_a_dry_run_says_what_it_did_not_look_at(tmp_path: Path) -> None:
+    run = Run(tmp_path, {**TINY, "cycles": "1"})
+    assert "are checked when the run is started" in run.run("-n", program="launch")
+    assert "are checked when" not in run.run("--list-rules", program="launch")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -42,7 +43,9 @@ def settings(street: Path, **section: object) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def whole(street: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
     """A run that nothing disturbed."""
-    run = Killed(tmp_path_factory.mktemp("mmseg"), settings(street))
+    folder = tmp_path_factory.mktemp("mmseg")
+    shutil.copy(SECTION["config"], folder / "own.py")
+    run = Killed(folder, settings(street, config=str(folder / "own.py")))
     run.run("--cores", "2")
     return run
 
@@ -54,7 +57,7 @@ def test_a_whole_run(whole: Killed) -> None:
         "classes-2x3.png",
         "regions-2x3.png",
     }
-    assert "stopped" not in (report / "reach.md").read_text()
+    assert "stopping" not in (report / "reach.md").read_text()
     metrics = whole.files("tiny/2x3/*/seed-0/cycle-*/metrics.json")
     assert len(metrics) == 3
     for content in metrics.values():
@@ -90,7 +93,7 @@ def test_what_stops_trainings_is_in_the_report(
     run = Run(tmp_path, {**settings(street, **section), **changed})
     run.run("--cores", "2")
     text = (tmp_path / "results/tiny/report/reach.md").read_text()
-    told = {"paper": "stopped by the scored images", "clean": "stopped by revealed regions"}
+    told = {"paper": "Early stopping by the scored", "clean": "Early stopping by revealed regions"}
     assert told[validation] in text
     for place in (CYCLE, "references/full/seed-0"):
         stats = json.loads((tmp_path / "results/tiny" / place / "training.json").read_text())
@@ -128,6 +131,27 @@ def test_replotting_needs_no_weights(whole: Killed, tmp_path: Path) -> None:
     printed = whole.run("--cores", "2")
     assert "rule plot_curves" in printed
     assert "rule train" not in printed
+
+
+def test_a_configuration_that_was_edited_is_refused(whole: Killed) -> None:
+    """Its cycles would be of different networks; only the path stands in the settings."""
+    file = whole.folder / "own.py"
+    text = file.read_text()
+    file.write_text(text.replace("lr=0.01", "lr=0.02"))
+    printed = whole.run("--cores", "2", fails=True, cycles="3")
+    assert "config.optim_wrapper.optimizer.lr: 0.01 -> 0.02" in printed
+    file.write_text(text + "\n# a remark\n")
+    printed = whole.run("--dry-run", cycles="3")
+    assert "rule train:" in printed
+
+
+def test_settings_of_the_machine_may_change_in_the_middle_of_a_run(whole: Killed) -> None:
+    section = json.loads(whole.settings["mmseg"])
+    changed = {**section, "workers": 1, "checkpoint_every": 2, "threads": 1}
+    printed = whole.run("--cores", "2", mmseg=json.dumps(changed))
+    assert "Nothing to be done" in printed
+    printed = whole.run("--dry-run", mmseg=json.dumps({**section, "batch": 2}), fails=True)
+    assert "mmseg.batch: None -> 2" in printed or "mmseg.batch: 8 -> 2" in printed
 
 
 @pytest.mark.parametrize("dataset", ["cityscapes", "voc", "camvid", "cityscapes_mini"])

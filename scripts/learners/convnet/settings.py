@@ -26,6 +26,8 @@ CHOICES = {
 FRACTIONS = ("ema", "overlap", "balanced_crops", "warmup", "noise", "contrast")
 # Where and how fast something runs, or how the finished model is used: not part of the training.
 MACHINE = ("checkpoint_every", "threads", "cache_mb", "tile", "overlap")
+# May be changed in the middle of a run.
+RUNTIME = ("checkpoint_every", "threads", "cache_mb")
 # Left out of the key where they change nothing, so that it is the key of a single plain network.
 ENSEMBLE = ("members", "member_labels")
 NESTED = ("nested", "nested_order")

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from glue.errors import ConfigError, nearest
+from glue.errors import ConfigError
 
+from .files import nodes, read_config
 from .settings import SCRATCH, MmsegSettings
 
-OURS = Path(__file__).parents[3] / "config/mmseg"
 LOADING = ("LoadImageFromFile", "LoadAnnotations")
 # They read a second image, or files beside the image.
 FOREIGN = ("RandomMosaic", "RandomDepthMix", "ConcatCDInput")
 # They learn the outlines of labels, which are those of the windows where few are revealed.
 OUTLINES = ("GenerateEdge", "STDCHead")
+SISTERS = ("mmdet", "mmpretrain", "mmcls")
 SYNCED = ("SyncBN", "MMSyncBN", "torch.nn.SyncBatchNorm")
 
 
@@ -46,34 +46,6 @@ class Plan:
     wanted: str | None
 
 
-def find_config(name: str) -> Path:
-    """Return the file of a configuration.
-
-    Raises:
-        ConfigError: for a file that is not there, or an unknown name with the nearest one.
-    """
-    if name.endswith(".py"):
-        if not Path(name).is_file():
-            raise ConfigError(f"mmseg.config: {name} is no file")
-        return Path(name)
-    found = {p.stem: p for folder in (_packaged(), OURS) for p in folder.rglob("*.py")}
-    if name not in found or "_base_" in found[name].parts:
-        known = sorted(stem for stem, p in found.items() if "_base_" not in p.parts)
-        hint = nearest(name, known).split("allowed:")[0]
-        raise ConfigError(
-            f"mmseg.config: {name!r} is unknown; {hint}allowed: a file .py, a name in config/mmseg "
-            f"or one of the {len(known)} names that mmsegmentation brings"
-        )
-    return found[name]
-
-
-def _packaged() -> Path:
-    spec = importlib.util.find_spec("mmseg")
-    if spec is None or spec.origin is None:
-        raise ImportError("No module named 'mmseg'")
-    return Path(spec.origin).parent / ".mim/configs"
-
-
 def make_plan(settings: MmsegSettings, classes: Sequence[str], steps: int) -> Plan:
     """Read a configuration and fit it to the dataset.
 
@@ -83,7 +55,8 @@ def make_plan(settings: MmsegSettings, classes: Sequence[str], steps: int) -> Pl
     Raises:
         ConfigError: naming what of the configuration cannot be used.
     """
-    config = _read(settings)
+    config = read_config(settings)
+    _check_packages(config)
     _check_classes(config, classes)
     _check_outlines(config)
     model = config.model.to_dict()
@@ -107,34 +80,18 @@ def make_plan(settings: MmsegSettings, classes: Sequence[str], steps: int) -> Pl
     )
 
 
-def _read(settings: MmsegSettings) -> Config:
-    file = find_config(settings.config)
-    try:
-        config = Config.fromfile(file)
-        config.merge_from_dict(dict(settings.options))
-    except ConfigError:
-        raise
-    except Exception as error:  # a configuration is code: it may raise anything
-        raise ConfigError(f"mmseg.config: {file}: {type(error).__name__}: {error}") from error
-    for key in ("model", "optim_wrapper"):
-        if not isinstance(config.get(key), Mapping):
-            raise ConfigError(f"mmseg.config: {file} has no {key}; allowed: a whole configuration")
-    return config
-
-
-def _nodes(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield every mapping in a nested configuration, outer ones first."""
-    if isinstance(value, dict):
-        yield value
-        for held in value.values():
-            yield from _nodes(held)
-    elif isinstance(value, list | tuple):
-        for held in value:
-            yield from _nodes(held)
+def _check_packages(config: Config) -> None:
+    for node in nodes(config.model):
+        package = str(node.get("type")).partition(".")[0]
+        if package in SISTERS:
+            raise ConfigError(
+                f"mmseg.config: {config.filename}: {node['type']} needs {package}, which does not "
+                "work with these packages; allowed: configurations without it"
+            )
 
 
 def _check_outlines(config: Config) -> None:
-    kinds = {node.get("type") for node in _nodes(config.model)}
+    kinds = {node.get("type") for node in nodes(config.model)}
     kinds |= {t.get("type") for t in _transforms(config)}
     for kind in OUTLINES:
         if kind in kinds:
@@ -146,14 +103,14 @@ def _check_outlines(config: Config) -> None:
 
 def _check_classes(config: Config, classes: Sequence[str]) -> None:
     """Refuse class names and weights of another dataset; mere numbers of classes are set by us."""
-    for node in _nodes(config.get("train_dataloader", {}).get("dataset", {})):
+    for node in nodes(config.get("train_dataloader", {}).get("dataset", {})):
         named = (node.get("metainfo") or {}).get("classes")
         if named is not None and list(named) != list(classes):
             raise ConfigError(
                 f"mmseg.config: {config.filename} is for the {len(named)} classes "
                 f"{', '.join(named)}; the dataset has {len(classes)}: {', '.join(classes)}"
             )
-    for node in _nodes(config.model):
+    for node in nodes(config.model):
         weights = node.get("class_weight")
         if isinstance(weights, list | tuple) and len(weights) != len(classes):
             raise ConfigError(
@@ -165,10 +122,11 @@ def _check_classes(config: Config, classes: Sequence[str]) -> None:
 def _strip_weights(model: dict[str, Any]) -> str | None:
     """Remove every reference to pretrained weights; return the first."""
     found = []
-    for node in _nodes(model):
+    for node in nodes(model):
         if node.get("pretrained"):
-            found.append(f"pretrained {node['pretrained']}")
-            node["pretrained"] = False if node["pretrained"] is True else None
+            plain = node["pretrained"] is True
+            found.append("pretrained weights" if plain else str(node["pretrained"]))
+            node["pretrained"] = False if plain else None
         inits = node.get("init_cfg")
         listed = inits if isinstance(inits, list | tuple) else [inits]
         kept = [init for init in listed if (init or {}).get("type") != "Pretrained"]
@@ -179,7 +137,7 @@ def _strip_weights(model: dict[str, Any]) -> str | None:
 
 
 def _fit_model(model: dict[str, Any], classes: int, crop: tuple[int, int]) -> None:
-    for node in _nodes(model):
+    for node in nodes(model):
         if node.get("type") in SYNCED:
             node["type"] = "BN"
         # One output is a boundary, not a class.
@@ -333,11 +291,24 @@ def check_weights(settings: MmsegSettings, plan: Plan) -> None:
     """
     if settings.pretrained is None and plan.wanted is not None:
         raise ConfigError(
-            f"mmseg.pretrained: null, but {settings.config} starts from {plan.wanted}, and nothing "
-            f"is downloaded; allowed: the file of those weights, or {SCRATCH}"
+            f"mmseg.pretrained: null, but {settings.config} starts from {source_of(plan.wanted)}, "
+            f"and nothing is downloaded; allowed: the file of those weights, or {SCRATCH}"
         )
     if settings.pretrained not in (None, SCRATCH) and not Path(settings.pretrained).is_file():
         raise ConfigError(
             f"mmseg.pretrained: {settings.pretrained} is no file; allowed: a file of weights for "
-            f"{settings.config}, or {SCRATCH}"
+            f"{settings.config} (it names {source_of(plan.wanted)}), or {SCRATCH}. What is not on "
+            "the command line comes from config/datasets"
         )
+
+
+def source_of(wanted: str | None) -> str:
+    """Return where weights are to be had, with the address behind one of OpenMMLab's names."""
+    if wanted is None:
+        return "none"
+    scheme, _, name = wanted.partition("://")
+    if scheme != "open-mmlab":
+        return wanted
+    from mmengine.runner.checkpoint import get_external_models
+
+    return get_external_models().get(name, wanted)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,6 +53,15 @@ def check_all(
         raise ConfigError(f"mmseg.config: pipeline: {type(error).__name__}: {error}") from error
     _try_training(network, plan, len(classes), max(1, plan.batch // settings.accumulate))
     _try_prediction(network, plan, len(classes), rows)
+
+
+def identify(settings: MmsegSettings, classes: Sequence[str]) -> dict[str, Any]:
+    """Return what decides a training beside the settings, as JSON can hold it."""
+    plan = json.loads(json.dumps(asdict(make_plan(settings, classes, steps=1000)), default=str))
+    weights = None
+    if settings.pretrained not in (None, SCRATCH):
+        weights = sha256(Path(settings.pretrained).read_bytes()).hexdigest()
+    return {"config": plan, "pretrained": weights}
 
 
 def _try_training(network: nn.Module, plan: Plan, classes: int, batch: int) -> None:

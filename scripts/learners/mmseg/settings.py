@@ -21,6 +21,8 @@ CHOICES = {
 POSITIVE = ("accumulate", "validate_every", "patience", "checkpoint_every", "threads")
 # Where and how fast something runs, or how the finished model is used: not part of the training.
 MACHINE = ("checkpoint_every", "threads", "workers", "device")
+# May be changed in the middle of a run. Of the weights, what the file holds is compared.
+RUNTIME = (*MACHINE, "pretrained")
 # How images are predicted; part of the training only where it is validated.
 PREDICTION = ("inference", "window", "stride", "size_divisor")
 
@@ -132,6 +134,13 @@ def check_start(
             f"learner mmseg: {error}; install it with: make venv EXTRAS=workflow,slurm,mmseg,dev"
         ) from None
     check_all(MmsegSettings.of(section), classes, rows, here)
+
+
+def identity(section: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    """Return the resolved configuration and a hash of the first weights."""
+    from .preflight import identify
+
+    return identify(MmsegSettings.of(section), classes)
 
 
 def members(section: Mapping[str, Any]) -> int:
