@@ -13,7 +13,7 @@ TAKEOVER ?=
 DEMO_ARGS ?= dataset=cityscapes_mini run=demo
 TEST_ARGS ?=
 SLURM_TESTS ?= slurm
-PYTHON_FILES := decomp_core docs scripts tests
+PYTHON_FILES := config decomp_core docs scripts tests
 
 export OMP_NUM_THREADS ?= 1
 

@@ -3,7 +3,8 @@
 # The number of classes is set from the dataset.
 crop_size = (512, 1024)
 norm_cfg = dict(type="BN", requires_grad=True)
-weights = "https://github.com/OpenGVLab/InternImage/releases/download/cls_model/internimage_t_1k_224.pth"
+releases = "https://github.com/OpenGVLab/InternImage/releases/download"
+weights = releases + "/cls_model/internimage_t_1k_224.pth"
 
 model = dict(
     type="EncoderDecoder",
