@@ -26,12 +26,10 @@ def score_model(
         probabilities = trained.classify(Path(model), opened, rows, settings)
         truth = np.array([opened.open_label(row) for row in rows])
         return score_rois(truth, probabilities.argmax(1), classes)
-    pairs = (
-        (opened.open_label(row), trained.segment(Path(model), opened, row, settings))
-        for row in rows
-    )
+    found = ((row, trained.segment(Path(model), opened, row, settings)) for row in rows)
     if science["task"] == "2d":
-        return score_images(pairs, classes)
+        return score_images(((opened.open_label(r), labels) for r, labels in found), classes)
+    pairs = ((opened.open_scored_label(r), opened.to_scored(r, labels)) for r, labels in found)
     groups = groups_of(science["groups"], classes, science["background"])
     # Not a key of runs without: a parameter more would make all their evaluations anew.
     tolerances = science.get("surface_tolerances")

@@ -28,7 +28,7 @@ TYPED = (
     "groups", "surface_tolerances", "generate", "region", "patch", "thresholds", "background",
     "minutes",
 )  # fmt: skip
-TYPED_OPTIONS = ("downsample", "void", "channel", "check_counts")
+TYPED_OPTIONS = ("downsample", "void", "channel", "check_counts", "grid")
 
 
 def _listed(value: Any) -> Any:

@@ -62,7 +62,7 @@ def begin_run(
         rows = _rows(settings, layout, places[0] / "pool.csv")
         identity = _check_learner(workflow, settings, rows, places[0] / LEARNER)
         save_settings(settings, places[0] / "config.yaml")
-        if identity is not None:
+        if identity:
             write_json(places[0] / LEARNER, identity)
     except (LaunchRefused, RetrainRefused, StorageError, DataError, ConfigError) as refusal:
         raise StartRefused(str(refusal)) from None

@@ -10,12 +10,14 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 
-from glue.errors import DataError
+from glue.errors import ConfigError, DataError
 from glue.tables import PoolRow
 
 from .base import Layout, Problems, choice, names_option, parallel
+from .grid import Grid
 
 TOLERANCE = 1e-3
+GridOption = tuple[float | None, float | None] | None
 UNREADABLE = (OSError, EOFError, ValueError, zlib.error, ImageFileError)
 
 
@@ -78,7 +80,7 @@ class Mismatch(str):
     """Says how an image and its label differ."""
 
 
-def _row_of(case: Case) -> PoolRow | str:
+def _row_of(case: Case, wanted: GridOption) -> PoolRow | str:
     try:
         image, label = read_header(case.path), read_header(case.label_path)
     except DataError as error:
@@ -95,7 +97,33 @@ def _row_of(case: Case) -> PoolRow | str:
             f"{image.affine.tolist()}"
         )
     axis = slice_axis(image.affine)
-    return PoolRow(case.image, "", "", str(case.path), str(case.label_path), image.shape, axis)
+    shape = _grid(image, axis, wanted).shape
+    return PoolRow(case.image, "", "", str(case.path), str(case.label_path), shape, axis)
+
+
+def _grid(header: Header, axis: int, wanted: GridOption) -> Grid:
+    """Return the annotator's grid of a volume with that slice axis."""
+    if wanted is None:
+        return Grid(header.shape, header.shape)
+    spacing = nib.affines.voxel_sizes(header.affine)
+    sizes = [wanted[0] if a == axis else wanted[1] for a in range(len(header.shape))]
+    return Grid.of(header.shape, spacing, sizes)
+
+
+def _grid_option(value: Any, name: str) -> GridOption:
+    """Return the wanted voxel size along the slice axis and within slices; raises ConfigError."""
+    sizes = value if isinstance(value, list | tuple) else [value, value]
+
+    def fits(size: Any) -> bool:
+        number = isinstance(size, int | float) and not isinstance(size, bool)
+        return size is None or (number and 0 < size < np.inf)
+
+    if len(sizes) != 2 or not all(map(fits, sizes)):
+        raise ConfigError(
+            f"layout_options.grid of {name}: {value!r}; allowed: null, a voxel size in mm, or two "
+            "of these, along the slice axis and within slices"
+        )
+    return None if sizes[0] is None and sizes[1] is None else (sizes[0], sizes[1])
 
 
 class VolumeLayout(Layout):
@@ -104,17 +132,26 @@ class VolumeLayout(Layout):
     Options:
         exclude: cases to leave out; what is not there is reported, so that parts of a dataset work.
         on_mismatch: ``refuse``, or ``skip`` cases whose shape or affine differs from the label's.
+        grid: voxel size in mm that annotators see and regions are defined on: a number, or one
+            along the slice axis and one within slices, ``null`` for the file's own. Scores are
+            computed on the file's grid.
     """
 
     task = "3d"
     THREADS = 2  # a decoded CT takes half a gigabyte
     excluded: frozenset[str]
-    DEFAULTS: ClassVar[dict[str, Any]] = {"exclude": [], "on_mismatch": "refuse"}
+    wanted: GridOption
+    DEFAULTS: ClassVar[dict[str, Any]] = {
+        "exclude": [],
+        "on_mismatch": "refuse",
+        "grid": None,
+    }
 
     def configure(self) -> None:
         """Validate the options."""
         self.excluded = frozenset(names_option(self, "exclude"))
         choice(self, "on_mismatch", ("refuse", "skip"))
+        self.wanted = _grid_option(self.options["grid"], self.name)
 
     def rows_of(self, cases: list[Case], seen: set[str], problems: Problems) -> list[PoolRow]:
         """Read the headers of all pairs; leaves out what the options say, else raises.
@@ -126,7 +163,8 @@ class VolumeLayout(Layout):
             print(f"{self.name}: to be excluded but not there: {sorted(unknown)}", flush=True)
         kept = [case for case in cases if case.image not in self.excluded]
         rows: list[PoolRow] = []
-        for case, found in zip(kept, parallel(_row_of, kept), strict=True):
+        found_rows = parallel(lambda case: _row_of(case, self.wanted), kept)
+        for case, found in zip(kept, found_rows, strict=True):
             if isinstance(found, PoolRow):
                 rows.append(found)
             elif isinstance(found, Mismatch) and self.options["on_mismatch"] == "skip":
@@ -137,13 +175,30 @@ class VolumeLayout(Layout):
         return rows
 
     def open_image(self, row: PoolRow) -> np.ndarray:
-        """Read a volume: (D, H, W) float32 in the array order of the file."""
-        return read_volume(row.path)
+        """Read a volume: (D, H, W) float32 on the annotator's grid, in the file's array order."""
+        volume = read_volume(row.path)
+        return volume if self.wanted is None else self.grid_of(row).image_seen(volume)
 
     def open_label(self, row: PoolRow) -> np.ndarray:
-        """Read a label volume: (D, H, W) uint8 class indices."""
+        """Read a label volume: (D, H, W) uint8 class indices on the annotator's grid."""
+        labels = self.open_scored_label(row)
+        return labels if self.wanted is None else self.grid_of(row).labels_seen(labels)
+
+    def open_scored_label(self, row: PoolRow) -> np.ndarray:
+        """Read a label volume as scores are computed: uint8 class indices on the file's grid."""
         return read_label_volume(row.label_path, len(self.classes))
 
+    def to_scored(self, row: PoolRow, labels: np.ndarray) -> np.ndarray:
+        """Bring labels from the annotator's grid to the file's."""
+        return self.grid_of(row).labels_in_full(labels)
+
+    def grid_of(self, row: PoolRow) -> Grid:
+        """Return the annotator's grid of a volume; reads its header where there is one."""
+        if self.wanted is None:
+            return Grid(row.shape, row.shape)
+        header = read_header(row.path)
+        return _grid(header, slice_axis(header.affine), self.wanted)
+
     def spacing(self, row: PoolRow) -> tuple[float, ...]:
-        """Return the voxel size in millimetres, in array axes."""
+        """Return the voxel size of the file in millimetres, in array axes."""
         return tuple(float(v) for v in nib.affines.voxel_sizes(read_header(row.path).affine))
