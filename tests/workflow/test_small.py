@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from decomp_core import disc
 from generators import generate
 from glue.labels import UNKNOWN, read_label
 from glue.tables import read_labels, read_pool, read_regions
+from layouts import get_layout
 
 from .conftest import TINY, Run
 
@@ -122,3 +124,29 @@ def test_strategies_of_streets(tmp_path: Path) -> None:
         assert len(regions) == 6 and {r.kind for r in regions} == {"window"}
     sparse = read_regions(folder / "decomp_sparse/seed-0/cycle-002/regions.csv")
     assert len({r.image for r in sparse}) == 4
+
+
+@pytest.mark.slow
+def test_regions_on_another_grid_are_scored_on_the_files_own(tmp_path: Path) -> None:
+    """What is revealed lies on the annotator's grid and equals the truth there."""
+    run = make_run("kits23_mini", tmp_path)
+    options = "{grid: [12, 8]}"
+    run.run("--cores", "2", strategies="decomp", layout_options=options, region="5x6")
+    results = run.folder / "results/tiny"
+    layout = get_layout("kits23", {"grid": [12, 8]}, ["background", "kidney", "tumour", "cyst"])
+    pool = {row.image: row for row in read_pool(results / "pool.csv")}
+    folder = results / "2x3/decomp/seed-0/cycle-002"
+    regions = read_regions(folder / "history.csv")
+    shown = {row.image: read_label(row.path) for row in read_labels(folder / "labels.csv")}
+    for image, label in shown.items():
+        row, revealed = pool[image], np.zeros(pool[image].shape, bool)
+        assert layout.open_scored_label(row).shape != row.shape == label.shape
+        for region in regions:
+            if region.image == image:
+                assert region.region.size[row.axis] == 1
+                revealed[region.region.slices] = True
+        expected = np.where(revealed, layout.open_label(row), UNKNOWN)
+        np.testing.assert_array_equal(label, expected)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert 0 <= metrics["score"] <= 1
+    assert "mean surface Dice" in metrics["secondary"]

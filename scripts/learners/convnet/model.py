@@ -140,9 +140,9 @@ class Loaded:
     def run(self, method: str, batch: Tensor, member: int = 0) -> Tensor:
         """Call ``forward`` or ``features`` on (N, channels, *spatial); float32 on the device."""
         batch = batch.to(self.device, memory_format=memory_format(self.task))
-        bf16 = self.device.type == "cuda"
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, bf16):
-            return getattr(self.nets[member], method)(batch).float()
+        # Not in bfloat16, also on a GPU: what selection counts are small differences.
+        with torch.inference_mode():
+            return getattr(self.nets[member], method)(batch)
 
     def activate(self, logits: Tensor, axis: int) -> Tensor:
         """Turn logits into probabilities: softmax over ``axis``, or (nested classes) sigmoids."""
