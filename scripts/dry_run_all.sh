@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Plans a run of every strategy on every dataset of config/datasets, in the environment of this
-# checkout. Nothing is computed; an empty folder stands in for the data, which no rule reads while it
-# is planned.
+# checkout. Nothing is computed; a folder with a dataset.json stands in for the data, which no rule
+# reads while it is planned.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=.venv/bin/python
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+echo '{"labels": {"background": 0, "a": 1, "b": 2}}' >"$scratch/dataset.json"
 failed=()
 
 shopt -s nullglob

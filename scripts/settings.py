@@ -137,9 +137,10 @@ def load_settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
         ConfigError: naming the key, what was found and what is allowed.
     """
     from layouts import LAYOUTS
+    from layouts.dataset_json import complete
     from learners import LEARNERS
 
-    settings = normalise(config)
+    settings = complete(normalise(config))
     _validate(settings, root / "config/schemas/config.schema.yaml", "configuration")
     for key, known in (("layout", LAYOUTS), ("learner", LEARNERS)):
         if settings[key] not in known:

@@ -118,9 +118,13 @@ class Layout(ABC):
                 NaN or infinity; the message lists up to ten with what was found and allowed.
         """
         problems = Problems(self.name)
-        for found in parallel(self._check_row, rows, min(self.THREADS, 2 * (os.cpu_count() or 1))):
+        for found in parallel(self._check_row, rows, self.threads()):
             problems.add(*found)
         problems.stop()
+
+    def threads(self) -> int:
+        """Return how many files are decoded at a time."""
+        return min(self.THREADS, 2 * (os.cpu_count() or 1))
 
     def _check_row(self, row: PoolRow) -> list[str]:
         found: list[str] = []

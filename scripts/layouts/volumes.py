@@ -1,24 +1,32 @@
-"""Reading NIfTI volumes, and the base of all layouts of 3-D segmentation."""
+"""The base of all layouts of 3-D segmentation."""
 
 from __future__ import annotations
 
-import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 
 from glue.errors import ConfigError, DataError
 from glue.tables import PoolRow
 
 from .base import Layout, Problems, choice, names_option, parallel
 from .grid import Grid
+from .nifti import (
+    Header,
+    difference,
+    fault_of_header,
+    faults_of_image,
+    has_foreground,
+    read_header,
+    read_label_volume,
+    read_volume,
+    slice_axis,
+)
 
-TOLERANCE = 1e-3
 GridOption = tuple[float | None, float | None] | None
-UNREADABLE = (OSError, EOFError, ValueError, zlib.error, ImageFileError)
 
 
 class Case(NamedTuple):
@@ -27,53 +35,6 @@ class Case(NamedTuple):
     image: str
     path: Path
     label_path: Path
-
-
-class Header(NamedTuple):
-    """Shape (voxels, array axes) and affine (4, 4) of a volume, millimetres."""
-
-    shape: tuple[int, ...]
-    affine: np.ndarray
-
-
-def read_header(path: str | Path) -> Header:
-    """Read shape and affine without the voxels; raises DataError."""
-    try:
-        volume = nib.load(path)
-        return Header(tuple(int(v) for v in volume.shape), np.asarray(volume.affine, float))
-    except UNREADABLE as error:
-        raise DataError(f"{path}: unreadable volume ({error})") from error
-
-
-def read_volume(path: str | Path) -> np.ndarray:
-    """Read a volume as float32 in the array order of the file, scaled as its header says."""
-    try:
-        return nib.load(path).get_fdata(dtype=np.float32, caching="unchanged")
-    except UNREADABLE as error:
-        raise DataError(f"{path}: unreadable or truncated volume ({error})") from error
-
-
-def read_label_volume(path: str | Path, n_classes: int) -> np.ndarray:
-    """Read a label volume as uint8 class indices; raises DataError for any other value."""
-    try:
-        values = np.asanyarray(nib.load(path).dataobj)
-    except UNREADABLE as error:
-        raise DataError(f"{path}: unreadable or truncated volume ({error})") from error
-    with np.errstate(invalid="ignore"):
-        labels = values.astype(np.uint8)
-    wrong = (labels != values) | (labels >= n_classes)
-    if wrong.any():
-        found = np.unique(values[wrong])[:8].tolist()
-        raise DataError(
-            f"{path}: label values {found} outside the classes; allowed: 0 to {n_classes - 1}"
-        )
-    return labels
-
-
-def slice_axis(affine: np.ndarray) -> int:
-    """Return the array axis that runs closest to superior-inferior."""
-    codes = nib.aff2axcodes(affine)
-    return next(axis for axis, code in enumerate(codes) if code in ("S", "I"))
 
 
 class Mismatch(str):
@@ -85,17 +46,16 @@ def _row_of(case: Case, wanted: GridOption) -> PoolRow | str:
         image, label = read_header(case.path), read_header(case.label_path)
     except DataError as error:
         return str(error)
-    if len(image.shape) != 3 or not np.isfinite(image.affine).all():
-        return f"{case.path}: shape {image.shape}; allowed: three axes and a finite affine"
+    if fault := fault_of_header(case.path, image):
+        return fault
     if image.shape != label.shape:
         return Mismatch(
             f"{case.label_path}: shape {label.shape}; allowed: the image's, {image.shape}"
         )
-    if not np.allclose(image.affine, label.affine, rtol=0, atol=TOLERANCE):
-        return Mismatch(
-            f"{case.label_path}: affine {label.affine.tolist()}; allowed: the image's, "
-            f"{image.affine.tolist()}"
-        )
+    if fault := fault_of_header(case.label_path, label):
+        return fault
+    if differs := difference(case.label_path, image, label):
+        return Mismatch(differs)
     axis = slice_axis(image.affine)
     shape = _grid(image, axis, wanted).shape
     return PoolRow(case.image, "", "", str(case.path), str(case.label_path), shape, axis)
@@ -140,6 +100,7 @@ class VolumeLayout(Layout):
     task = "3d"
     THREADS = 2  # a decoded CT takes half a gigabyte
     excluded: frozenset[str]
+    void: int | None = None  # value of voxels without a label
     wanted: GridOption
     DEFAULTS: ClassVar[dict[str, Any]] = {
         "exclude": [],
@@ -174,6 +135,54 @@ class VolumeLayout(Layout):
         problems.stop()
         return rows
 
+    def check(self, rows: Sequence[PoolRow]) -> None:
+        """Open every image and label, a case at a time in each of ``THREADS`` threads.
+
+        A case of background alone is reported: healthy ones exist. A dataset of them is refused.
+
+        Raises:
+            DataError: unreadable files, shapes that differ, NaN or infinity, one value in all of
+                an image, label values outside the classes, or no foreground in any case.
+        """
+        problems = Problems(self.name)
+        empty = []
+        for row, (found, foreground) in zip(
+            rows, parallel(self._look, rows, self.threads()), strict=True
+        ):
+            problems.add(*found)
+            if not found and not foreground:
+                empty.append(row.image)
+        problems.stop()
+        if rows and len(empty) == len(rows):
+            problems.add(f"all {len(rows)} cases hold background (0) alone; allowed: some do not")
+            problems.stop()
+        if empty:
+            shown = ", ".join(empty[:10]) + (", ..." if len(empty) > 10 else "")
+            count = f"{len(empty)} of {len(rows)}"
+            print(f"{self.name}: {count} cases have no foreground: {shown}", flush=True)
+
+    def _look(self, row: PoolRow) -> tuple[list[str], bool]:
+        """Return what is wrong with a case, and whether its label has foreground."""
+        found: list[str] = []
+        foreground = False
+        full = row.shape
+        try:
+            grid = self.grid_of(row)
+            full = grid.full
+            if grid.shape != row.shape:
+                found.append(f"{row.path}: shape {grid.shape}, in the pool {row.shape}")
+            found += faults_of_image(row.path, full)
+        except DataError as error:
+            found.append(str(error))
+        try:
+            label = self.open_scored_label(row)
+            foreground = has_foreground(label)
+            if label.shape != full:
+                found.append(f"{row.label_path}: shape {label.shape}; allowed: the image's, {full}")
+        except DataError as error:
+            found.append(str(error))
+        return found, foreground
+
     def open_image(self, row: PoolRow) -> np.ndarray:
         """Read a volume: (D, H, W) float32 on the annotator's grid, in the file's array order."""
         volume = read_volume(row.path)
@@ -186,7 +195,7 @@ class VolumeLayout(Layout):
 
     def open_scored_label(self, row: PoolRow) -> np.ndarray:
         """Read a label volume as scores are computed: uint8 class indices on the file's grid."""
-        return read_label_volume(row.label_path, len(self.classes))
+        return read_label_volume(row.label_path, self.classes, self.void)
 
     def to_scored(self, row: PoolRow, labels: np.ndarray) -> np.ndarray:
         """Bring labels from the annotator's grid to the file's."""

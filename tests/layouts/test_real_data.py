@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from layouts import get_layout
+from layouts.dataset_json import complete
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -47,3 +49,19 @@ def test_crc() -> None:
     counts = np.bincount([layout.open_label(row) for row in rows], minlength=4)
     assert 0.13 < counts[3] / len(rows) < 0.15
     layout.check(rows[::20])
+
+
+def test_hippocampus_by_its_dataset_json(tmp_path: Path) -> None:
+    opened("hippocampus")
+    for folder in ("imagesTr", "labelsTr"):
+        (tmp_path / folder).symlink_to(DATA / "hippocampus" / folder)
+    labels = {"background": 0, "Anterior": 1, "Posterior": 2}
+    held = {"labels": labels, "channel_names": {"0": "MRI"}, "file_ending": ".nii.gz"}
+    (tmp_path / "dataset.json").write_text(json.dumps(held))
+    config = yaml.safe_load((ROOT / "config/datasets/nnunet_raw.yaml").read_text())
+    found = complete({**config, "groups": None, "data_root": str(tmp_path)})
+    assert found["classes"] == list(labels)
+    layout = get_layout(found["layout"], found["layout_options"], found["classes"])
+    rows = layout.index(tmp_path)
+    assert len(rows) == 120 and min(min(row.shape) for row in rows) >= config["region"][0]
+    layout.check(rows)

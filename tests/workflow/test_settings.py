@@ -114,6 +114,7 @@ def test_normalise_leaves_its_argument_alone_and_home_is_found() -> None:
     "dataset", sorted(p.stem for p in (ROOT / "config/datasets").glob("*.yaml"))
 )
 def test_every_dataset_resolves_and_again_from_its_own_result(dataset: str, tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text('{"labels": {"background": 0, "a": 1, "b": 2}}')
     changes = {} if dataset.endswith("_mini") else {"data_root": str(tmp_path)}
     settings = load(dataset, **changes)
     assert normalise(settings) == settings
@@ -376,3 +377,23 @@ def test_sections_of_other_learners_are_no_science(tmp_path: Path) -> None:
     guard_science(load(mmseg={"batch": 2}), file)
     with pytest.raises(ConfigError, match=r"convnet\.width: None -> 8"):
         guard_science(load(convnet={"width": 8}), file)
+
+
+def test_classes_of_nnunet_raw_are_those_of_its_dataset_json(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="dataset 'nnunet_raw' needs data_root=FOLDER"):
+        load("nnunet_raw")
+    with pytest.raises(ConfigError, match=r"dataset\.json: no such file"):
+        load("nnunet_raw", data_root=str(tmp_path))
+    assert load("hippocampus", data_root=str(tmp_path))["classes"][1] == "anterior"
+    labels = '{"labels": {"background": 0, "Anterior": 1, "Posterior": 2, "ignore": 3}}'
+    (tmp_path / "dataset.json").write_text(labels)
+    found = load("nnunet_raw", data_root=str(tmp_path), decomp={"emphasis": {"Anterior": 2}})
+    assert found["classes"] == ["background", "Anterior", "Posterior"]
+    assert found["layout_options"]["void"] == 3
+    file = tmp_path / "config.yaml"
+    save_settings(found, file)
+    (tmp_path / "dataset.json").write_text(labels.replace("Posterior", "posterior"))
+    with pytest.raises(ConfigError, match=r"classes: .*'Posterior'\] -> .*'posterior'\]"):
+        guard_science(load("nnunet_raw", data_root=str(tmp_path)), file)
+    with pytest.raises(ConfigError, match="classes: 4 .*allowed: as many"):
+        load("nnunet_raw", data_root=str(tmp_path), classes="a,b,c,d")
