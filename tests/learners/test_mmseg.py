@@ -19,7 +19,6 @@ import torch
 from decomp_core import Region
 from glue.errors import ConfigError, DataError
 from glue.labels import UNKNOWN, read_label, write_label
-from glue.tables import PoolRow
 from learners import describe_learner, get_learner
 from learners.mmseg.model import load
 from tests.learners.contract import LearnerContract, files_of
@@ -319,19 +318,6 @@ def test_no_checkpoint_is_executed(toy: Toy, tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
-def test_crops_larger_than_an_image_are_refused(toy: Toy, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"mmseg.crop: 32 x 80, but image i0 has 48 x 64"):
-        fit(toy, tmp_path, crop=[32, 80])
-    with pytest.raises(ConfigError, match="mmseg.crop"):
-        section = {**SMALL, "crop": [32, 80]}
-        describe_learner("mmseg").check_start(
-            section, CLASSES, pool((100, 100), (48, 64)), here=True
-        )
-    filled = {"crop": [32, 80], "pad": True}
-    describe_learner("mmseg").check_start({**SMALL, **filled}, CLASSES, pool((48, 64)), here=True)
-    assert np.isfinite(fit(toy, tmp_path, **filled)["loss"])
-
-
 def test_cuda_is_refused_where_there_is_none(toy: Toy, tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
@@ -363,41 +349,6 @@ def test_sizes_that_a_network_cannot_halve_are_filled_up(toy: Toy, tmp_path: Pat
     assert learner.segment(model, toy.layout, row, settings).shape == (45, 59)
     regions = [Region((0, 0), (45, 59)), Region((44, 58), (1, 1))]
     assert np.isfinite(learner.embed(model, toy.layout, row, regions, settings)).all()
-
-
-def pool(*shapes: tuple[int, int]) -> list[PoolRow]:
-    return [PoolRow(f"i{n}", "", "train", "", "", shape) for n, shape in enumerate(shapes)]
-
-
-@pytest.mark.parametrize(
-    ("section", "message"),
-    [
-        ({}, r"cannot predict 1045 x 2059 pixels, such as i1 .*mmseg\.size_divisor"),
-        ({"size_divisor": 4}, ""),
-        ({"size_divisor": 4, "crop": [30, 30]}, r"mmseg\.crop: 30 x 30, 4 at a time"),
-        ({"inference": "slide", "window": [30, 30]}, "cannot predict 30 x 30 .* a window"),
-        ({"inference": "slide", "window": [32, 32]}, ""),
-        (
-            {"inference": "slide", "stride": [48, 64]},
-            r"mmseg\.stride: \(48, 64\); allowed",
-        ),
-    ],
-)
-def test_sizes_that_a_network_refuses_are_told_before_the_first_job(
-    section: dict[str, Any], message: str
-) -> None:
-    check, rows = describe_learner("mmseg").check_start, pool((48, 64), (1045, 2059))
-    if not message:
-        return check({**SMALL, **section}, CLASSES, rows, here=True)
-    with pytest.raises(ConfigError, match=message):
-        check({**SMALL, **section}, CLASSES, rows, here=True)
-
-
-def test_a_network_that_needs_large_images_is_tried_on_them() -> None:
-    """Its pooling is wider than the small image that is tried first."""
-    name = "mobilenet-v3-d8-s_lraspp_4xb4-320k_cityscapes-512x1024"
-    section = {"config": name, "pretrained": "scratch", "batch": 2}
-    describe_learner("mmseg").check_start(section, CLASSES, pool((512, 1024)), here=True)
 
 
 @pytest.mark.gpu

@@ -1,0 +1,66 @@
+"""What ``mmseg`` refuses by size before the first job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mmseg", reason="the extra mmseg is not installed")
+
+from glue.errors import ConfigError
+from glue.tables import PoolRow
+from learners import describe_learner
+from tests.learners.fakes import CLASSES, Toy
+from tests.learners.test_mmseg import SMALL, fit
+
+
+def pool(*shapes: tuple[int, int]) -> list[PoolRow]:
+    return [PoolRow(f"i{n}", "", "train", "", "", shape) for n, shape in enumerate(shapes)]
+
+
+def test_crops_larger_than_an_image_are_refused(tmp_path: Path) -> None:
+    toy = Toy("2d")
+    with pytest.raises(ConfigError, match=r"mmseg.crop: 32 x 80, but image i0 has 48 x 64"):
+        fit(toy, tmp_path, crop=[32, 80])
+    with pytest.raises(ConfigError, match="mmseg.crop"):
+        section = {**SMALL, "crop": [32, 80]}
+        describe_learner("mmseg").check_start(
+            section, CLASSES, pool((100, 100), (48, 64)), here=True
+        )
+    filled = {"crop": [32, 80], "pad": True}
+    describe_learner("mmseg").check_start({**SMALL, **filled}, CLASSES, pool((48, 64)), here=True)
+    assert np.isfinite(fit(toy, tmp_path, **filled)["loss"])
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({}, r"cannot predict 1045 x 2059 pixels, such as i1 .*mmseg\.size_divisor"),
+        ({"size_divisor": 4}, ""),
+        ({"size_divisor": 4, "crop": [30, 30]}, r"mmseg\.crop: 30 x 30, 4 at a time"),
+        ({"inference": "slide", "window": [30, 30]}, "cannot predict 30 x 30 .* a window"),
+        ({"inference": "slide", "window": [32, 32]}, ""),
+        (
+            {"inference": "slide", "stride": [48, 64]},
+            r"mmseg\.stride: \(48, 64\); allowed",
+        ),
+    ],
+)
+def test_sizes_that_a_network_refuses_are_told_before_the_first_job(
+    section: dict[str, Any], message: str
+) -> None:
+    check, rows = describe_learner("mmseg").check_start, pool((48, 64), (1045, 2059))
+    if not message:
+        return check({**SMALL, **section}, CLASSES, rows, here=True)
+    with pytest.raises(ConfigError, match=message):
+        check({**SMALL, **section}, CLASSES, rows, here=True)
+
+
+def test_a_network_that_needs_large_images_is_tried_on_them() -> None:
+    """Its pooling is wider than the small image that is tried first."""
+    name = "mobilenet-v3-d8-s_lraspp_4xb4-320k_cityscapes-512x1024"
+    section = {"config": name, "pretrained": "scratch", "batch": 2}
+    describe_learner("mmseg").check_start(section, CLASSES, pool((512, 1024)), here=True)
