@@ -7,9 +7,23 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from .errors import DataError
 from .files import atomic_path
 
 UNKNOWN = 255
+
+
+def count_classes(label: np.ndarray, classes: int, source: str | Path) -> np.ndarray:
+    """Return how many pixels of a label map have each class, (C,) int64; 255 does not count.
+
+    Raises:
+        DataError: for another value, naming ``source``.
+    """
+    counts = np.bincount(label.ravel(), minlength=256)
+    wrong = [v for v in np.flatnonzero(counts) if v >= classes and v != UNKNOWN]
+    if wrong:
+        raise DataError(f"{source}: label {wrong[0]}; allowed: 0 to {classes - 1}, {UNKNOWN}")
+    return counts[:classes]
 
 
 def label_suffix(ndim: int) -> str:

@@ -19,7 +19,6 @@ from .running import (
     STATS,
     Progress,
     building,
-    is_done,
     load_tensors,
     own_folder,
     save_tensors,
@@ -80,12 +79,7 @@ class Training(ABC):
         return {}
 
     def train(self) -> dict[str, Any]:
-        """Run the steps that are left, write the model and return statistics.
-
-        At once where ``job.out`` holds this training.
-        """
-        if is_done(self.job.out, self.key):
-            return already_trained(self.job.out)
+        """Run the steps that are left, write the model and return statistics."""
         folder = own_folder(self.job.work, self.key)
         self._resume(folder / CHECKPOINT)
         began, resumed = time.monotonic() - self.spent, self.step

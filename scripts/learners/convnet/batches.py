@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from glue.errors import DataError
-from glue.labels import UNKNOWN, read_label
+from glue.labels import UNKNOWN, count_classes, read_label
 from glue.tables import LabelRow
 
 from ..base import FitJob
@@ -85,12 +85,7 @@ class Crops:
         return self.counts.sum(0)
 
     def _count(self, row: LabelRow) -> np.ndarray:
-        label, classes = read_label(row.path), len(self.job.classes)
-        counts = np.bincount(label.ravel(), minlength=256)
-        wrong = [v for v in np.flatnonzero(counts) if v >= classes and v != UNKNOWN]
-        if wrong:
-            raise DataError(f"{row.path}: label {wrong[0]}; allowed: 0 to {classes - 1}, {UNKNOWN}")
-        return counts[:classes]
+        return count_classes(read_label(row.path), len(self.job.classes), row.path)
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Return crops (B, channels, *crop) float32 and labels (B, *crop) int64 (255: ignore)."""

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from decomp_core import Region
 from glue.errors import ConfigError, DataError
-from glue.labels import UNKNOWN, read_label
+from glue.labels import UNKNOWN, count_classes, read_label
 from glue.tables import LabelRow
 
 from ..base import FitJob
@@ -42,25 +42,22 @@ def only(label: np.ndarray, held_out: Sequence[Region]) -> np.ndarray:
     return kept
 
 
-def sizes_below(
-    shapes: Mapping[str, Sequence[int]], crop: Sequence[int]
-) -> tuple[str, tuple[int, ...]] | None:
-    """Return the first image that is smaller than a crop, with its size."""
-    for name, shape in shapes.items():
-        if any(n < c for n, c in zip(shape, crop, strict=True)):
-            return name, tuple(shape)
-    return None
-
-
 def refuse_small(shapes: Mapping[str, Sequence[int]], crop: Sequence[int], pad: bool) -> None:
     """Refuse crops larger than an image that is not to be filled up. Raises ConfigError."""
-    small = None if pad else sizes_below(shapes, crop)
-    if small is not None:
-        raise ConfigError(
-            f"mmseg.crop: {crop[0]} x {crop[1]}, but image {small[0]} has {small[1][0]} x "
-            f"{small[1][1]} pixels; allowed: at most the smallest image, or "
-            "mmseg.pad: true"
-        )
+    for name, shape in shapes.items():
+        if not pad and any(n < c for n, c in zip(shape, crop, strict=True)):
+            raise ConfigError(
+                f"mmseg.crop: {crop[0]} x {crop[1]}, but image {name} has {shape[0]} x {shape[1]} "
+                "pixels; allowed: at most the smallest image, or mmseg.pad: true"
+            )
+
+
+def compose(plan: Plan) -> Compose:
+    """Build the transforms of a sample. Raises ConfigError for what cannot be built."""
+    try:
+        return Compose(plan.pipeline)
+    except Exception as error:  # a registry passes on whatever a constructor raises
+        raise ConfigError(f"mmseg.config: pipeline: {type(error).__name__}: {error}") from error
 
 
 class Samples(Dataset[dict[str, Any]]):
@@ -74,19 +71,11 @@ class Samples(Dataset[dict[str, Any]]):
             raise DataError("labels: no revealed pixel belongs to a class; nothing to learn from")
         shapes = {row.image: job.rows[row.image].shape for row in self.labels}
         refuse_small(shapes, plan.crop, pad)
-        try:
-            self.transforms = Compose(plan.pipeline)
-        except Exception as error:  # a registry passes on whatever a constructor raises
-            raise ConfigError(f"mmseg.config: pipeline: {type(error).__name__}: {error}") from error
+        self.transforms = compose(plan)
 
     def _teaches(self, row: LabelRow) -> bool:
-        label = read_label(row.path)
-        counts = np.bincount(learnable(label, self.held_out.get(row.image, ())).ravel(), None, 256)
-        classes = len(self.job.classes)
-        wrong = [v for v in np.flatnonzero(counts) if v >= classes and v != UNKNOWN]
-        if wrong:
-            raise DataError(f"{row.path}: label {wrong[0]}; allowed: 0 to {classes - 1}, {UNKNOWN}")
-        return bool(counts[:classes].any())
+        label = learnable(read_label(row.path), self.held_out.get(row.image, ()))
+        return bool(count_classes(label, len(self.job.classes), row.path).any())
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         """Return ``inputs`` (3, h, w) uint8 BGR and ``data_samples`` with labels (1, h, w)."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmcv.transforms import Compose
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import nn
@@ -21,7 +20,7 @@ from glue.tables import PoolRow
 
 from ..running import choose_device
 from .configs import Plan, check_weights, make_plan
-from .data import refuse_small
+from .data import compose, refuse_small
 from .model import Loaded, build, load_pretrained
 from .settings import SCRATCH, MmsegSettings
 
@@ -47,10 +46,7 @@ def check_all(
     network = build(plan.model, settings.config)
     if settings.pretrained not in (None, SCRATCH):
         load_pretrained(network, settings.pretrained)
-    try:
-        Compose(plan.pipeline)
-    except Exception as error:  # a registry passes on whatever a constructor raises
-        raise ConfigError(f"mmseg.config: pipeline: {type(error).__name__}: {error}") from error
+    compose(plan)
     _try_training(network, plan, len(classes), max(1, plan.batch // settings.accumulate))
     _try_prediction(network, plan, len(classes), rows)
 
