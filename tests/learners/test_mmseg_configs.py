@@ -70,7 +70,7 @@ def test_configurations_of_the_package_build(name: str) -> None:
 def test_our_configurations_build_and_predict(file: Path) -> None:
     found = plan(config=file.stem, inference="whole")
     network = build(found.model, file.stem).eval()
-    loaded = Loaded(network, torch.device("cpu"), 11)
+    loaded = Loaded(network, torch.device("cpu"))
     image = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
     p = loaded.probabilities(image)
     assert p.shape == (11, 96, 128)

@@ -168,7 +168,6 @@ class Loaded:
 
     network: nn.Module
     device: torch.device
-    classes: int
 
     def probabilities(self, image: np.ndarray) -> Tensor:
         """Return the softmax for (H, W, 3) uint8 RGB, (C, H, W) float32 on the device."""
@@ -245,7 +244,7 @@ def load(folder: Path, section: Mapping[str, Any]) -> Loaded:
     network = build(model, str(folder))
     load_strictly(network, load_tensors(folder / WEIGHTS), str(folder / WEIGHTS))
     device = choose_device(settings.device, "mmseg")
-    return Loaded(network.to(device).eval(), device, len(found["classes"]))
+    return Loaded(network.to(device).eval(), device)
 
 
 def same_model(folder: Path, model: Mapping[str, Any], classes: Sequence[str]) -> None:

@@ -48,7 +48,7 @@ def check_all(
         load_pretrained(network, settings.pretrained)
     compose(plan)
     _try_training(network, plan, len(classes), max(1, plan.batch // settings.accumulate))
-    _try_prediction(network, plan, len(classes), rows)
+    _try_prediction(network, plan, rows)
 
 
 def identify(settings: MmsegSettings, classes: Sequence[str]) -> dict[str, Any]:
@@ -88,9 +88,9 @@ def _try_training(network: nn.Module, plan: Plan, classes: int, batch: int) -> N
         ) from error
 
 
-def _try_prediction(network: nn.Module, plan: Plan, classes: int, rows: Sequence[PoolRow]) -> None:
+def _try_prediction(network: nn.Module, plan: Plan, rows: Sequence[PoolRow]) -> None:
     """Predict an image of every kind of size, or of the size of a window."""
-    loaded = Loaded(network.eval(), torch.device("cpu"), classes)
+    loaded = Loaded(network.eval(), torch.device("cpu"))
     test = plan.model["test_cfg"]
     if test.get("mode", "whole") == "slide":
         sizes = {"a window": tuple(test["crop_size"])}

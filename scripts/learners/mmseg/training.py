@@ -113,7 +113,7 @@ class _Run(Training):
         self.settings, self.plan = settings, plan
         self.samples = Samples(job, plan, settings.pad)
         self.amp = settings.amp and device.type == "cuda"
-        self.model = Loaded(self._network().to(device), device, len(job.classes))
+        self.model = Loaded(self._network().to(device), device)
         self.optimizer = build_optim_wrapper(self.model.network, plan.optim_wrapper)
         self.schedulers = [
             PARAM_SCHEDULERS.build(dict(s), default_args={"optimizer": self.optimizer})
