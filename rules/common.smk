@@ -4,6 +4,8 @@ In: config/config.yaml, config/datasets/{dataset}.yaml, config/strategies.yaml, 
 Out: results/{run}/config.yaml, the resolved configuration of the run.
 """
 
+from glue.steps import most_steps
+from launching.prepared import preparation
 from launching.submissions import job_minutes, submission_of
 from learners import describe_learner
 from settings import guard_science, learner_science, load_settings
@@ -33,7 +35,13 @@ SCIENCE = {
 # Used with --sdm conda only.
 ENVIRONMENT = f"../envs/{S['learner']}.yaml"
 VALIDATION, _ = describe_learner(S["learner"]).validation_of(SCIENCE["settings"])
-STEPS = {"full": S["full_steps"], "full_same_steps": S["steps"]}
+STEPS = {"full": S["full_steps"], "full_same_steps": most_steps(S["steps"])}
+# What the learner makes once per dataset, for all runs; nothing of learners that do not.
+PREPARATION = preparation(S)
+PREPARED = PREPARATION and PREPARATION.folder
+# Finished trainings stay, whenever it was made; where it is gone, see launching/retrain.py.
+PLANS = ancient(f"{PREPARED}/plans.json") if PREPARED else []
+PLACES += [Path(PREPARED)] if PREPARED else []
 
 
 wildcard_constraints:
@@ -129,9 +137,10 @@ def warm_start(wildcards):
     return previous("model")(wildcards)
 
 
-def validation_regions(wildcards):
-    """Return where the revealed regions lie, if the learner holds some of them out."""
-    return f"{CYCLE}/history.csv" if VALIDATION == "clean" else []
+def revealed_regions(wildcards):
+    """Return where the revealed regions lie, if some are held out or the steps follow them."""
+    grows = isinstance(S["steps"], dict)
+    return f"{CYCLE}/history.csv" if grows or VALIDATION == "clean" else []
 
 
 def about(strategy):

@@ -1,6 +1,6 @@
 """Training.
 
-In: the pool and labels.csv of the cycle (of the reference).
+In: the pool and labels.csv of the cycle (of the reference); what the learner has prepared.
 Out: model/, training.json. Checkpoints to resume from lie at the same path under work/.
 """
 
@@ -11,7 +11,8 @@ rule train:
         labels=f"{CYCLE}/labels.csv",
         folder=f"{CYCLE}/labels",
         previous=warm_start,
-        history=validation_regions,
+        history=revealed_regions,
+        prepared=PLANS,
         # One training at a time in a submission, also where no selection waits for a model.
         before=previous("training.json"),
     output:
@@ -45,6 +46,7 @@ use rule train as train_reference with:
         pool=POOL,
         labels="results/{run}/references/seed-{seed}/labels.csv",
         folder="results/{run}/references/seed-{seed}/labels",
+        prepared=PLANS,
     output:
         model=directory(f"{REFERENCE}/model"),
         stats=f"{REFERENCE}/training.json",

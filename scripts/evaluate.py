@@ -26,10 +26,15 @@ def score_model(
         probabilities = trained.classify(Path(model), opened, rows, settings)
         truth = np.array([opened.open_label(row) for row in rows])
         return score_rois(truth, probabilities.argmax(1), classes)
-    found = ((row, trained.segment(Path(model), opened, row, settings)) for row in rows)
+    full = science["task"] == "3d" and trained.segments_full
+    answer: dict[str, Any] = {"full": True} if full else {}
+    found = ((row, trained.segment(Path(model), opened, row, settings, **answer)) for row in rows)
     if science["task"] == "2d":
         return score_images(((opened.open_label(r), labels) for r, labels in found), classes)
-    pairs = ((opened.open_scored_label(r), opened.to_scored(r, labels)) for r, labels in found)
+    pairs = (
+        (opened.open_scored_label(r), labels if full else opened.to_scored(r, labels))
+        for r, labels in found
+    )
     groups = groups_of(science["groups"], classes, science["background"])
     # Not a key of runs without: a parameter more would make all their evaluations anew.
     tolerances = science.get("surface_tolerances")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,14 @@ import yaml
 
 from glue.errors import ConfigError, nearest
 from glue.files import write_text
-from glue.scores import groups_of
-from launching.submissions import group_minutes, longest_chain
+from glue.steps import normal_steps, whole
+from setting_checks import (
+    check_consistency,
+    check_data_root,
+    check_steps,
+    check_submissions,
+    check_tolerances,
+)
 from strategies.registry import SECTIONS
 
 # Keys whose change leaves every finished result valid. The options of strategies are compared as
@@ -24,7 +29,7 @@ NOT_SCIENCE = (
 
 # Sections whose values are typed, and the options of layouts that are no text.
 TYPED = (
-    *SECTIONS, "convnet", "mmseg", "report", "split", "random_centres",
+    *SECTIONS, "convnet", "mmseg", "nnunet", "report", "split", "random_centres",
     "groups", "surface_tolerances", "generate", "region", "patch", "thresholds", "background",
     "minutes",
 )  # fmt: skip
@@ -35,12 +40,6 @@ def _listed(value: Any) -> Any:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value if isinstance(value, list) else [value]
-
-
-def _integer(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return int(value) if isinstance(value, str) and value.strip().isdigit() else value
 
 
 def _typed(value: Any) -> Any:
@@ -59,16 +58,6 @@ def _typed(value: Any) -> Any:
     return found if plain else value
 
 
-def _of_learner(key: str, values: dict[str, Any], learner: Any) -> Any:
-    """Return the value of a key that a dataset gives for each learner."""
-    if learner not in values:
-        raise ConfigError(
-            f"{key}: the dataset has none for learner {learner!r}, only for "
-            f"{', '.join(sorted(values))}; set {key}=NUMBER"
-        )
-    return values[learner]
-
-
 def normalise(config: dict[str, Any]) -> dict[str, Any]:
     """Bring the forms that the command line allows into one; applied twice it changes nothing."""
     out = deepcopy(config)
@@ -76,16 +65,15 @@ def normalise(config: dict[str, Any]) -> dict[str, Any]:
         if key in out:
             out[key] = _listed(out[key]) if out[key] not in (None, "", "none") else []
     out["budget"] = [str(b) for b in out.get("budget", [])]
-    seeds = _integer(out.get("seeds"))
+    seeds = whole(out.get("seeds"))
     if isinstance(seeds, int) and not isinstance(seeds, bool):
         out["seeds"] = list(range(seeds))
     else:
-        out["seeds"] = [_integer(s) for s in _listed(seeds)]
+        out["seeds"] = [whole(s) for s in _listed(seeds)]
     for key in ("steps", "full_steps"):
-        if isinstance(out.get(key), dict):
-            out[key] = _of_learner(key, out[key], out.get("learner"))
-    for key in ("cycles", "steps", "full_steps", "shards", "chain", "max_minutes"):
-        out[key] = _integer(out.get(key))
+        out[key] = normal_steps(key, out.get(key), out.get("learner"))
+    for key in ("cycles", "shards", "chain", "max_minutes"):
+        out[key] = whole(out.get(key))
     for key in ("region", "patch"):
         if isinstance(out.get(key), str):
             out[key] = out[key].replace("x", ",").split(",")
@@ -147,10 +135,11 @@ def load_settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
             raise ConfigError(
                 f"{key} {settings[key]!r} is unknown; {nearest(settings[key], known)}"
             )
-    _check_data_root(settings)
-    _check_consistency(settings)
-    _check_tolerances(settings)
-    _check_submissions(settings)
+    check_data_root(settings)
+    check_consistency(settings)
+    check_tolerances(settings)
+    check_steps(settings)
+    check_submissions(settings)
     settings["definitions"] = _definitions(settings, root / "config/strategies.yaml")
     return settings
 
@@ -205,117 +194,6 @@ def read_yaml(file: Path) -> dict[str, Any]:
     """Read a YAML mapping safely; keys that appear twice are an error."""
     with file.open(encoding="utf-8") as stream:
         return yaml.load(stream, Loader=_UniqueLoader) or {}  # noqa: S506 - a SafeLoader
-
-
-def _check_data_root(settings: dict[str, Any]) -> None:
-    from generators import check_section, folder_of, sizes_in
-
-    if settings["generate"] is not None:
-        check_section(settings["generate"])
-    if settings["data_root"] is None:
-        if settings["generate"] is None:
-            raise ConfigError(
-                f"dataset {settings['dataset']!r} needs data_root=FOLDER, the folder it lies in"
-            )
-        settings["data_root"] = f"data/{folder_of(settings['dataset'], settings['generate'])}"
-        return
-    if sizes := sizes_in(settings["generate"] or {}):
-        raise ConfigError(
-            f"generate: sizes ({', '.join(sizes)}) of data to generate, and data_root "
-            f"{settings['data_root']!r} that exists; allowed: one of the two"
-        )
-    settings["generate"] = None
-    if not Path(settings["data_root"]).is_dir():
-        raise ConfigError(f"data_root {settings['data_root']!r} is not a folder")
-
-
-def _check_consistency(settings: dict[str, Any]) -> None:
-    classes, task = settings["classes"], settings["task"]
-    for name in settings["decomp"]["emphasis"]:
-        if name not in classes:
-            raise ConfigError(
-                f"decomp.emphasis: class {name!r} is unknown; {nearest(name, classes)}"
-            )
-    groups = settings["groups"] or {}
-    for name, members in groups.items():
-        if max(members) >= len(classes):
-            raise ConfigError(f"groups.{name}: {members} has an index above {len(classes) - 1}")
-    if settings["background"] is not None and settings["background"] >= len(classes):
-        raise ConfigError(f"background {settings['background']} is not a class index")
-    patch, axes = settings["patch"], {"2d": 2, "3d": 3, "roi": 0}[task]
-    if patch is not None and len(patch) != axes:
-        raise ConfigError(f"patch {patch} has {len(patch)} sides; task {task!r} takes {axes}")
-    if settings["footprint"] != "square" and task != "roi":
-        from decomp_core import footprint
-
-        try:
-            footprint(settings["footprint"], settings["region"])
-        except ValueError as error:
-            raise ConfigError(f"region {settings['region']}: {error}") from None
-    if settings["footprint"] != "square" and (task == "roi" or settings["initial"] == "nnactive"):
-        raise ConfigError(
-            f"footprint {settings['footprint']!r} is for windows: not for RoIs or nnActive's start"
-        )
-    if settings["initial"] == "nnactive" and task == "roi":
-        raise ConfigError("initial 'nnactive' does not do task 'roi'; allowed: random")
-    split = settings["split"]
-    if split and "folds" not in split and not math.isclose(sum(split.values()), 1):
-        raise ConfigError(f"split: shares {split} sum to {sum(split.values()):g}, not 1")
-    if split and "folds" in split and max(settings["seeds"]) >= split["folds"]:
-        raise ConfigError(
-            f"seeds {settings['seeds']}: seed k holds out fold k, and there are {split['folds']}"
-        )
-    from layouts import get_layout
-    from learners import describe_learner
-
-    layout = get_layout(settings["layout"], settings["layout_options"], classes)
-    if layout.task != task:
-        raise ConfigError(f"layout {layout.name!r} holds task {layout.task!r}, not {task!r}")
-    learner = describe_learner(settings["learner"])
-    if task not in learner.tasks:
-        raise ConfigError(
-            f"learner {settings['learner']!r} does not do task {task!r}, "
-            f"only {sorted(learner.tasks)}"
-        )
-    section = settings.get(settings["learner"], {})
-    learner.check(section, task, len(classes))
-    measures = learner.uncertainties_of(section)
-    if settings["uncertainty"] not in measures:
-        hint = ""
-        if settings["uncertainty"] == "mutual_information":
-            hint = f" ({settings['learner']}.members is {learner.members_of(section)})"
-        raise ConfigError(
-            f"uncertainty {settings['uncertainty']!r} is not what learner "
-            f"{settings['learner']!r} gives{hint}; allowed: {', '.join(measures)}"
-        )
-
-
-def _check_tolerances(settings: dict[str, Any]) -> None:
-    tolerances = settings["surface_tolerances"]
-    if not tolerances:
-        return
-    if settings["task"] != "3d":
-        raise ConfigError(f"surface_tolerances: task {settings['task']!r} has none; allowed: null")
-    groups = groups_of(settings["groups"], settings["classes"], settings["background"])
-    for name, value in tolerances.items():
-        if name not in groups:
-            raise ConfigError(
-                f"surface_tolerances: group {name!r} is unknown; {nearest(name, groups)}"
-            )
-        if not math.isfinite(value):
-            raise ConfigError(f"surface_tolerances.{name}: {value}; allowed: above 0, in mm")
-
-
-def _check_submissions(settings: dict[str, Any]) -> None:
-    most = settings["max_minutes"]
-    for kind, needed in group_minutes(settings).items():
-        if needed > most:
-            chain = longest_chain(settings)
-            advice = f"chain: {chain} fits" if kind == "cycles" and chain else "lower `minutes`"
-            raise ConfigError(
-                f"minutes: a submission of kind {kind!r} takes up to {needed} minutes (chain "
-                f"{settings['chain']}), more than max_minutes {most} grants; {advice}"
-            )
 
 
 def science(settings: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from glue.kept import forget_earlier
 from glue.labels import UNKNOWN, read_label
 from glue.logs import log_to
 from glue.scores import score_images
+from glue.steps import steps_for
 from glue.tables import LabelRow, PoolRow, read_labels, read_pool, read_regions
 from launching.submissions import cycles_per_submission
 from layouts import Layout, get_layout
@@ -50,21 +51,22 @@ def train(
     layout: dict[str, Any],
     task: str,
     settings: dict[str, Any],
-    steps: int,
+    steps: int | dict[str, int],
     seed: int,
     model: str,
     work: str,
     stats: str,
     history: str | None = None,
+    prepared: str | None = None,
 ) -> None:
     """Fit the learner, or resume it, and write its statistics."""
     opened, classes = get_layout(**layout), layout["classes"]
     rows = {row.key: row for row in read_pool(pool, "train")}
     revealed = read_labels(labels)
     validation, share = describe_learner(learner).validation_of(settings)
+    regions = read_regions(history) if history else None
     steering: dict[str, Any] = {}
     if validation == "clean":
-        regions = read_regions(history) if history else None
         steering["held_out"] = hold_out(regions, revealed, rows, share, has_labels(revealed))
     elif validation == "paper":
         steering["score"] = scorer(opened, read_pool(pool, "test"), classes)
@@ -75,11 +77,12 @@ def train(
         out=Path(model),
         work=Path(work),
         seed=seed,
-        steps=steps,
+        steps=steps_for(steps, None if regions is None else len(regions)),
         settings=settings,
         classes=classes,
         task=task,
         previous=Path(previous) if previous else None,
+        prepared=Path(prepared).parent if prepared else None,
         **steering,
     )
     write_json(stats, get_learner(learner).fit(job))
@@ -106,4 +109,5 @@ if __name__ == "__main__":
         p.work,
         smk.output.stats,
         smk.input.get("history"),
+        smk.input.get("prepared"),
     )

@@ -9,6 +9,8 @@ from typing import Any
 from glue.kept import TRAININGS, forget_job, work_of
 
 SHOWN = 5
+# Its outputs are `ancient` to trainings, which Snakemake heeds only while they are there.
+PREPARES = "prepare_learner"
 
 
 class RetrainRefused(RuntimeError):
@@ -39,6 +41,11 @@ def refuse_retraining(dag: Any) -> None:
     ]
     if not found:
         return
+    if lost := [job for job in dag.needrun_jobs() if _is_lost(job)]:
+        raise RetrainRefused(
+            f"{lost[0].output[0]} is gone, and {len(found)} finished trainings would follow it.\n"
+            f"To keep them: the same command, once, with the target {PREPARES}; then without it."
+        )
     ends = " ".join(_ends(found))
     lines = [f"  {job.output[0]}: {_why(dag, job)}" for job in _sorted(found)[:SHOWN]]
     if len(found) > SHOWN:
@@ -51,6 +58,10 @@ def refuse_retraining(dag: Any) -> None:
         "\nTo keep them as they are: the same command, once, with --touch and the last training of"
         f" each strategy and seed:\n  --touch {ends}"
     )
+
+
+def _is_lost(job: Any) -> bool:
+    return job.rule.name == PREPARES and not Path(job.output[0]).exists()
 
 
 def _resumes(job: Any) -> bool:

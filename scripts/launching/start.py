@@ -60,7 +60,7 @@ def begin_run(
         for line in check_storage(places):
             warn(line)
         rows = _rows(settings, layout, places[0] / "pool.csv")
-        identity = _check_learner(workflow, settings, rows, places[0] / LEARNER)
+        identity = _check_learner(workflow, settings, layout, rows, places[0] / LEARNER)
         save_settings(settings, places[0] / "config.yaml")
         if identity:
             write_json(places[0] / LEARNER, identity)
@@ -83,11 +83,16 @@ def _rows(settings: dict[str, Any], layout: dict[str, Any], pool: Path) -> list[
 
 
 def _check_learner(
-    workflow: Any, settings: dict[str, Any], rows: Sequence[PoolRow], file: Path
+    workflow: Any,
+    settings: dict[str, Any],
+    layout: dict[str, Any],
+    rows: Sequence[PoolRow],
+    file: Path,
 ) -> dict[str, Any] | None:
     """Refuse what the learner could not train, or what has become another training.
 
-    Nothing is looked at where no training runs, or where it runs in another environment.
+    Nothing is looked at where no training runs, or where it runs in another environment. What was
+    not known at an earlier start, such as of data that were still to be generated, is not compared.
 
     Returns:
         What to remember of the files that the configuration names.
@@ -97,10 +102,12 @@ def _check_learner(
         return None
     learner, section = describe_learner(settings["learner"]), settings[settings["learner"]]
     here = workflow.executor_plugin.name != "slurm"
-    learner.check_start(section, settings["classes"], rows, here)
-    identity = learner.identity_of(section, settings["classes"])
-    before = read_json(file) if file.exists() else identity
-    lines = differences(before, identity)
+    opened, classes = get_layout(**layout), settings["classes"]
+    learner.check_start(section, classes, rows, here, opened)
+    identity = learner.identity_of(section, classes, rows, opened)
+    before = read_json(file) if file.exists() else {}
+    shared = before.keys() & identity.keys()
+    lines = differences(*({key: side[key] for key in shared} for side in (before, identity)))
     if lines:
         raise ConfigError(
             f"{file}: files that the configuration names have changed since the run was started; "
@@ -108,4 +115,4 @@ def _check_learner(
             + "\n".join(f"  {line}" for line in lines)
             + "\nChoose another name (run=...) or put the files back."
         )
-    return identity
+    return {**before, **identity}

@@ -14,6 +14,7 @@ from typing import Any
 KINDS = {
     "train": "train",
     "train_reference": "full",
+    "prepare_learner": "full",
     "predict": "predict",
     "predict_initial": "predict",
     "propose_patches": "predict",

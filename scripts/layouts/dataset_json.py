@@ -36,7 +36,8 @@ def complete(settings: dict[str, Any]) -> dict[str, Any]:
 
     ``classes``, ``groups`` and ``layout_options.void`` are filled in where they are not set.
     Classes that are set must be as many as in the file, with the same values; their names may
-    differ, and without a file they are taken as they are.
+    differ, and without a file they are taken as they are. For the learner ``nnunet``, which
+    normalises by the name of the channel that is read, so is ``nnunet.modality``.
 
     Args:
         settings: as normalised, not validated yet.
@@ -67,7 +68,7 @@ def complete(settings: dict[str, Any]) -> dict[str, Any]:
         options = {**options, "void": found.void}
     groups = found.groups if settings.get("groups") is None else settings["groups"]
     filled = {"classes": classes or found.classes, "groups": groups, "layout_options": options}
-    return {**settings, **filled}
+    return {**settings, **filled, **_modality(settings, options.get("channel"), found)}
 
 
 def read_dataset_json(file: Path) -> DatasetJson:
@@ -209,6 +210,19 @@ def _check_channel(channel: Any, found: DatasetJson) -> None:
             f"layout_options.channel: {shown}; {found.file} has {names}; allowed: the number of "
             "one, as one is read"
         )
+
+
+def _modality(settings: Mapping[str, Any], channel: Any, found: DatasetJson) -> dict[str, Any]:
+    section = settings.get("nnunet") or {}
+    if settings.get("learner") != "nnunet" or not isinstance(section, Mapping):
+        return {}
+    known = channel is not None or len(found.channels) == 1
+    name = (
+        found.channels.get(min(found.channels) if channel is None else channel) if known else None
+    )
+    if name is None or section.get("modality") is not None:
+        return {}
+    return {"nnunet": {**section, "modality": name}}
 
 
 def _missing(dataset: Any, root: str | None) -> str:

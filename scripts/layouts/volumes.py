@@ -185,8 +185,12 @@ class VolumeLayout(Layout):
 
     def open_image(self, row: PoolRow) -> np.ndarray:
         """Read a volume: (D, H, W) float32 on the annotator's grid, in the file's array order."""
-        volume = read_volume(row.path)
+        volume = self.open_full(row)
         return volume if self.wanted is None else self.grid_of(row).image_seen(volume)
+
+    def open_full(self, row: PoolRow) -> np.ndarray:
+        """Read a volume: (D, H, W) float32 on the file's grid; raises DataError."""
+        return read_volume(row.path)
 
     def open_label(self, row: PoolRow) -> np.ndarray:
         """Read a label volume: (D, H, W) uint8 class indices on the annotator's grid."""
@@ -208,6 +212,10 @@ class VolumeLayout(Layout):
         header = read_header(row.path)
         return _grid(header, slice_axis(header.affine), self.wanted)
 
+    def affine(self, row: PoolRow) -> np.ndarray:
+        """Return the file's affine from array axes to mm, (4, 4) float64; raises DataError."""
+        return read_header(row.path).affine
+
     def spacing(self, row: PoolRow) -> tuple[float, ...]:
         """Return the voxel size of the file in millimetres, in array axes."""
-        return tuple(float(v) for v in nib.affines.voxel_sizes(read_header(row.path).affine))
+        return tuple(float(v) for v in nib.affines.voxel_sizes(self.affine(row)))

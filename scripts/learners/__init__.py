@@ -10,14 +10,17 @@ from typing import Any
 from glue.errors import ConfigError, nearest
 from glue.tables import PoolRow
 
-from .base import FitJob, Learner, Request, Scorer
+from .base import FitJob, ImageSource, Learner, Preparing, Request, Scorer, VolumeSource
 
 __all__ = [
     "LEARNERS",
     "FitJob",
+    "ImageSource",
     "Learner",
+    "Preparing",
     "Request",
     "Scorer",
+    "VolumeSource",
     "describe_learner",
     "get_learner",
 ]
@@ -32,15 +35,18 @@ class Description:
         settings: module with ``check(section, task, classes)``, which raises ConfigError,
             ``members(section)``, ``uncertainties(section)`` and ``RUNTIME``; where trainings can be
             validated ``validation(section)``, where there is more to check before a run
-            ``check_start``, and where files decide results ``identity``.
+            ``check_start``, where files decide results ``identity``, and where data are prepared
+            ``preparation(section)``.
         tasks: what it does, of ``2d``, ``3d``, ``roi``.
         has_features: whether regions have features.
+        prepares: whether the learner is ``Preparing``.
     """
 
     place: tuple[str, str]
     settings: str
     tasks: frozenset[str]
     has_features: bool
+    prepares: bool = False
 
     def check(self, section: Mapping[str, Any], task: str, classes: int | None = None) -> None:
         """Refuse settings that the learner cannot use, with that number of classes if given."""
@@ -64,14 +70,26 @@ class Description:
         runtime = import_module(self.settings).RUNTIME
         return {key: value for key, value in section.items() if key not in runtime}
 
-    def identity_of(self, section: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    def preparation_of(self, section: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings that decide what is prepared, as JSON can; {} where nothing is."""
+        return import_module(self.settings).preparation(section) if self.prepares else {}
+
+    def identity_of(
+        self,
+        section: Mapping[str, Any],
+        classes: Sequence[str],
+        rows: Sequence[PoolRow],
+        layout: ImageSource,
+    ) -> dict[str, Any]:
         """Return what the files that a section names hold, as JSON can; may import the learner.
+
+        Arguments are those of ``check_start``. What is not known yet has no key.
 
         Raises:
             ConfigError: for files that cannot be used.
         """
         asked = getattr(import_module(self.settings), "identity", None)
-        return {} if asked is None else asked(section, classes)
+        return {} if asked is None else asked(section, classes, rows, layout)
 
     def check_start(
         self,
@@ -79,6 +97,7 @@ class Description:
         classes: Sequence[str],
         rows: Sequence[PoolRow],
         here: bool,
+        layout: ImageSource,
     ) -> None:
         """Refuse, before the first job, what would fail in it; may import the learner.
 
@@ -87,13 +106,14 @@ class Description:
             classes: class names.
             rows: of the pool; empty where it is not known yet.
             here: whether jobs run on this machine, so that its devices are theirs.
+            layout: opens the images of the rows.
 
         Raises:
             ConfigError: naming the key, its value and what is allowed.
         """
         asked = getattr(import_module(self.settings), "check_start", None)
         if asked is not None:
-            asked(section, classes, rows, here)
+            asked(section, classes, rows, here, layout)
 
 
 LEARNERS = {
@@ -108,6 +128,13 @@ LEARNERS = {
         "learners.mmseg.settings",
         frozenset({"2d"}),
         True,
+    ),
+    "nnunet": Description(
+        ("learners.nnunet.learner", "Nnunet"),
+        "learners.nnunet.settings",
+        frozenset({"3d"}),
+        False,
+        prepares=True,
     ),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from decomp_core import Region
 from glue.errors import ConfigError
 from glue.records import Record
 from glue.tables import LabelRow, PoolRow
+
+if TYPE_CHECKING:
+    from layouts.grid import Grid
 
 UNCERTAINTIES = ("entropy", "least_confidence", "margin", "mutual_information")
 POOLINGS = ("mean", "max")
@@ -29,6 +32,22 @@ class ImageSource(Protocol):
 
     def open_image(self, row: PoolRow) -> np.ndarray:
         """Return (H, W, 3) uint8, or (D, H, W) float32 for a volume."""
+        ...
+
+
+class VolumeSource(ImageSource, Protocol):
+    """What a layout of volumes offers beside: the file's own grid, and where it lies."""
+
+    def open_full(self, row: PoolRow) -> np.ndarray:
+        """Return a volume on the file's grid, (D, H, W) float32."""
+        ...
+
+    def affine(self, row: PoolRow) -> np.ndarray:
+        """Return the file's affine from array axes to mm, (4, 4) float64."""
+        ...
+
+    def grid_of(self, row: PoolRow) -> Grid:
+        """Return the file's grid and the annotator's, which ``open_image`` answers on."""
         ...
 
 
@@ -52,6 +71,7 @@ class FitJob:
             from; only of learners whose settings ask for it.
         score: scores the images that the run is scored on, without showing their labels; only of
             learners whose settings ask for it.
+        prepared: folder that ``Preparing.prepare`` filled; only of learners that have it.
     """
 
     layout: ImageSource
@@ -67,6 +87,7 @@ class FitJob:
     previous: Path | None = None
     held_out: Mapping[str, Sequence[Region]] = field(default_factory=dict)
     score: Scorer | None = None
+    prepared: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -101,11 +122,19 @@ class Learner(Protocol):
 
     A model may be an ensemble: probabilities are then the mean over its members; features and
     residuals, which are one network's own, come from the first.
+
+    Attributes:
+        name: as the configuration has it.
+        tasks: what it does, of ``2d``, ``3d``, ``roi``.
+        has_features: whether regions have features.
+        segments_full: whether ``segment`` takes ``full=True`` and then answers on the file's grid
+            of a volume.
     """
 
     name: str
     tasks: frozenset[str]
     has_features: bool
+    segments_full: bool
 
     def fit(self, job: FitJob) -> dict[str, Any]:
         """Train, or resume; return statistics. Raises ConfigError, DataError, LockedError."""
@@ -147,9 +176,17 @@ class Learner(Protocol):
         ...
 
     def segment(
-        self, model: Path, layout: ImageSource, row: PoolRow, settings: Mapping[str, Any]
+        self,
+        model: Path,
+        layout: ImageSource,
+        row: PoolRow,
+        settings: Mapping[str, Any],
+        **answer: bool,
     ) -> np.ndarray:
-        """Return the predicted classes of one image, uint8, (H, W) or (D, H, W)."""
+        """Return the predicted classes of one image, uint8, (H, W) or (D, H, W).
+
+        ``answer`` is empty, or ``full=True`` where the learner has ``segments_full``.
+        """
         ...
 
     def classify(
@@ -211,5 +248,33 @@ class Learner(Protocol):
 
         Raises:
             ValueError: for a region that leaves the image.
+        """
+        ...
+
+
+class Preparing(Protocol):
+    """A learner that prepares data once per dataset, for all runs that prepare them alike."""
+
+    def prepare(
+        self,
+        layout: VolumeSource,
+        rows: Sequence[PoolRow],
+        folder: Path,
+        settings: Mapping[str, Any],
+        classes: Sequence[str],
+    ) -> None:
+        """Fill ``folder``; ``plans.json`` is written last.
+
+        What is there already is kept, so that one that was killed goes on.
+
+        Args:
+            layout: opens volumes; never asked for labels, unless settings of a control want them.
+            rows: of all images, with shapes on the file's grid.
+            folder: where to write; it may not be there yet.
+            settings: the learner's section of the configuration.
+            classes: class names, in index order.
+
+        Raises:
+            ConfigError, DataError: what cannot be prepared.
         """
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,9 +106,7 @@ def condense(
     spread = None if member_entropy is None else _flat("member_entropy", member_entropy, shape)
 
     def decide(part: slice) -> tuple[Tensor, Tensor, Tensor]:
-        confidence, label = flat[:, part].max(0)
-        entropy = None if spread is None else spread[part]
-        return label, confidence, uncertainty_of(flat[:, part], measure, entropy)
+        return _decide(flat[:, part], measure, None if spread is None else spread[part])
 
     return _count(decide, shape, flat.device, classes, valid, thresholds)
 
@@ -128,14 +126,27 @@ def _count(
     thresholds: tuple[float, ...],
 ) -> Condensed:
     """Condense what ``decide`` says of a part of the positions: label, confidence, uncertainty."""
+    size = math.prod(shape)
+    parts = (slice(start, start + CHUNK) for start in range(0, size, CHUNK))
+    decided = ((part, decide(part)) for part in parts)
+    return _tally(decided, shape, device, classes, valid, thresholds)
+
+
+def _tally(
+    decided: Iterable[tuple[slice, tuple[Tensor, Tensor, Tensor]]],
+    shape: torch.Size,
+    device: torch.device,
+    classes: int,
+    valid: Tensor | None,
+    thresholds: tuple[float, ...],
+) -> Condensed:
+    """Condense parts of the flat positions: label, confidence and uncertainty of each."""
     mask, size = None if valid is None else _flat("valid", valid, shape), math.prod(shape)
     labels = torch.empty(size, dtype=torch.uint8, device=device)
     uncertainty = torch.empty(size, dtype=torch.uint8, device=device)
     counts = torch.zeros(1 + len(thresholds), classes, dtype=torch.int64, device=device)
     total = torch.zeros((), dtype=torch.float64, device=device)
-    for start in range(0, size, CHUNK):
-        part = slice(start, start + CHUNK)
-        label, confidence, value = decide(part)
+    for part, (label, confidence, value) in decided:
         labels[part] = label.to(torch.uint8)
         uncertainty[part] = (value * 255).round().to(torch.uint8)
         if mask is not None:
@@ -209,12 +220,58 @@ def condense_nested(
     flat, shape = probabilities.reshape(len(probabilities), -1), probabilities.shape[1:]
 
     def decide(part: slice) -> tuple[Tensor, Tensor, Tensor]:
-        label, confidence = decode_nested(flat[:, part], order)
-        p = flat[:, part]
-        value = 2 * torch.minimum(p, 1 - p).amax(0)
-        return label.to(torch.int64), confidence, value.clamp(0, 1)
+        return _decide_nested(flat[:, part], order)
 
     return _count(decide, shape, flat.device, n_classes, valid, thresholds)
+
+
+def _decide(p: Tensor, measure: str, entropy: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return label, confidence and uncertainty of (C, N) probabilities."""
+    confidence, label = p.max(0)
+    return label, confidence, uncertainty_of(p, measure, entropy)
+
+
+def _decide_nested(p: Tensor, order: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return label, confidence and uncertainty of (K, N) sigmoid outputs."""
+    label, confidence = decode_nested(p, order)
+    value = 2 * torch.minimum(p, 1 - p).amax(0)
+    return label.to(torch.int64), confidence, value.clamp(0, 1)
+
+
+def condense_slabs(
+    slabs: Iterable[tuple[slice, Tensor, Tensor | None]],
+    shape: torch.Size,
+    n_classes: int,
+    order: tuple[int, ...],
+    valid: Tensor | None,
+    request: Request,
+) -> Condensed:
+    """Condense a volume whose probabilities come slab by slab and are never there as a whole.
+
+    Args:
+        slabs: rows of the first axis, one slab after the other, with their probabilities
+            (C, rows, H, W) float32 (of nested classes (K, rows, H, W)) and the mean over the
+            members of their entropy (rows, H, W), or ``None``.
+        shape: (D, H, W) of the volume.
+        n_classes: number of classes, background included.
+        order: class that each nested output writes; empty where the classes are exclusive.
+        valid: (D, H, W) bool, positions that count; ``None``: all.
+        request: thresholds and measure.
+    """
+    across = math.prod(shape[1:])
+
+    def decided() -> Iterator[tuple[slice, tuple[Tensor, Tensor, Tensor]]]:
+        for rows, maps, spread in slabs:
+            p = maps.reshape(len(maps), -1)
+            part = slice(rows.start * across, rows.stop * across)
+            if order:
+                found = _decide_nested(p, order)
+            else:
+                entropy = None if spread is None else spread.reshape(-1)
+                found = _decide(p, request.uncertainty, entropy)
+            yield part, tuple(value.cpu() for value in found)
+
+    return _tally(decided(), shape, torch.device("cpu"), n_classes, valid, request.thresholds)
 
 
 def free_of(taken: Collection[Region], maps: Tensor) -> Tensor | None:

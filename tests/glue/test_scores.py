@@ -97,6 +97,8 @@ def test_without_groups_each_class_but_background_is_one() -> None:
 class Shifted:
     """A learner that predicts the truth, one voxel further along the second axis."""
 
+    segments_full = False
+
     def segment(self, model: Path, layout: Any, row: PoolRow, settings: Any) -> np.ndarray:
         """Return labels, (D, H, W) uint8."""
         return np.roll(layout.open_label(row), 1, 1)

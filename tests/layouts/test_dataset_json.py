@@ -183,3 +183,22 @@ def test_other_layouts_are_left_alone(tmp_path: Path) -> None:
     wrote(tmp_path, labels={})
     other = settings(tmp_path, layout="kits23")
     assert complete(other) is other
+
+
+def test_nnunet_normalises_by_the_name_of_the_channel(tmp_path: Path) -> None:
+    def modality(channel: int | None = None, learner: str = "nnunet", **section: Any) -> Any:
+        options = {} if channel is None else {"channel": channel}
+        given = settings(tmp_path, layout_options=options, learner=learner, nnunet=section)
+        found = complete(given)["nnunet"]
+        assert complete({**given, "nnunet": found})["nnunet"] == found
+        return found.get("modality", "none set")
+
+    wrote(tmp_path)
+    assert modality() == modality(0) == modality(batch=2) == modality(modality=None) == "MRI"
+    assert modality(modality="CT") == "CT"
+    assert modality(learner="convnet") == "none set"
+    assert complete(settings(tmp_path, learner="nnunet"))["nnunet"] == {"modality": "MRI"}
+    wrote(tmp_path, channel_names={"0": "CT", "1": "T2"})
+    assert (modality(0), modality(1)) == ("CT", "T2")
+    wrote(tmp_path, channel_names=None)
+    assert modality() == modality(0) == "none set"

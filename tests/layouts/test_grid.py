@@ -171,6 +171,13 @@ def test_a_layout_shows_one_grid_and_is_scored_on_the_other(
     expected = layout.grid_of(row).labels_in_full(layout.open_label(row))
     np.testing.assert_array_equal(back, expected)
     assert plain.spacing(own) == layout.spacing(row)
+    for opened in (layout, plain):
+        full, found = opened.open_full(row), opened.affine(row)
+        assert full.shape == own.shape and full.dtype == np.float32
+        np.testing.assert_array_equal(full, plain.open_image(own))
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(found, affine, atol=1e-5)
+    np.testing.assert_array_equal(layout.grid_of(row).image_seen(full), layout.open_image(row))
     np.testing.assert_array_equal(
         plain.to_scored(own, plain.open_label(own)), plain.open_label(own)
     )

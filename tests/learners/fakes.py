@@ -9,6 +9,7 @@ import numpy as np
 
 from glue.labels import UNKNOWN, write_label
 from glue.tables import LabelRow, PoolRow
+from layouts.grid import Grid
 from learners import FitJob
 
 CLASSES = ["ground", "bright", "dark"]
@@ -23,6 +24,18 @@ class FakeLayout:
     def open_image(self, row: PoolRow) -> np.ndarray:
         """Return the image of the row."""
         return self.images[row.key]
+
+    def open_full(self, row: PoolRow) -> np.ndarray:
+        """Return the volume of the row, on its only grid."""
+        return self.images[row.key]
+
+    def affine(self, row: PoolRow) -> np.ndarray:
+        """Return voxels of 1 mm whose axes run superior, anterior and right."""
+        return np.diag(np.ones(4))[[2, 1, 0, 3]]
+
+    def grid_of(self, row: PoolRow) -> Grid:
+        """Return the only grid of the volume of the row."""
+        return Grid(row.shape, row.shape)
 
 
 class Toy:

@@ -16,9 +16,9 @@ from glue.errors import ConfigError
 from glue.labels import UNKNOWN
 from glue.tables import LabelRow
 from learners import Request, describe_learner, get_learner
-from learners.convnet.ensemble import leave_out, member_seed
 from learners.convnet.settings import ConvnetSettings
 from learners.convnet.training import _Run
+from learners.ensemble import leave_out, member_seed
 from tests.learners.contract import files_of
 from tests.learners.fakes import Toy
 from tests.learners.test_convnet import ROOT, SMALL

@@ -22,7 +22,7 @@ from glue.labels import UNKNOWN, read_label, write_label
 from learners import describe_learner, get_learner
 from learners.mmseg.model import load
 from tests.learners.contract import LearnerContract, files_of
-from tests.learners.fakes import CLASSES, Toy
+from tests.learners.fakes import CLASSES, FakeLayout, Toy
 from tests.learners.test_convnet import _wait_for_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -304,7 +304,9 @@ def test_wrong_pretrained_weights_are_refused(
     assert str(file) in str(caught.value)
     with pytest.raises(ConfigError, match=message):
         section = {**SMALL, "pretrained": str(file)}
-        describe_learner("mmseg").check_start(section, CLASSES, [], here=True)
+        describe_learner("mmseg").check_start(
+            section, CLASSES, [], here=True, layout=FakeLayout({})
+        )
 
 
 def test_no_checkpoint_is_executed(toy: Toy, tmp_path: Path) -> None:
@@ -325,8 +327,8 @@ def test_cuda_is_refused_where_there_is_none(toy: Toy, tmp_path: Path) -> None:
         fit(toy, tmp_path, device="cuda")
     check = describe_learner("mmseg").check_start
     with pytest.raises(ConfigError, match=r"mmseg\.device"):
-        check({**SMALL, "device": "cuda"}, CLASSES, [], here=True)
-    check({**SMALL, "device": "cuda"}, CLASSES, [], here=False)
+        check({**SMALL, "device": "cuda"}, CLASSES, [], here=True, layout=FakeLayout({}))
+    check({**SMALL, "device": "cuda"}, CLASSES, [], here=False, layout=FakeLayout({}))
 
 
 def test_label_outside_the_classes_is_refused(toy: Toy, tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from glue.errors import ConfigError
 from glue.labels import UNKNOWN
 from learners import Request, describe_learner, get_learner
 from learners.convnet.model import load
-from learners.convnet.settings import ConvnetSettings, nested_targets
+from learners.convnet.settings import ConvnetSettings
 from learners.convnet.training import nested_loss
+from learners.nested import nested_targets
 from tests.learners.fakes import Toy
 from tests.learners.test_convnet import SMALL
 

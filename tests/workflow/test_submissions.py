@@ -19,7 +19,7 @@ from launching.submissions import (
     longest_chain,
     submission_of,
 )
-from settings import _check_submissions
+from setting_checks import check_submissions
 
 from .conftest import ROOT, Run
 from .test_killed import train_afresh
@@ -75,9 +75,9 @@ def test_a_submission_never_asks_for_more_than_is_granted(
     fits = all(needed <= held["max_minutes"] for needed in group_minutes(held).values())
     if not fits:
         with pytest.raises(ConfigError, match="max_minutes 1440"):
-            _check_submissions(held)
+            check_submissions(held)
         return
-    _check_submissions(held)
+    check_submissions(held)
     asked = chain * sum(job_minutes(held, rule, attempt) for rule in JOBS)
     assert asked <= held["max_minutes"]
     if attempt == 1:
@@ -89,10 +89,10 @@ def test_a_submission_never_asks_for_more_than_is_granted(
 def test_the_advice_fits() -> None:
     long = settings(chain=200)
     with pytest.raises(ConfigError, match=f"chain: {longest_chain(long)} fits"):
-        _check_submissions(long)
-    _check_submissions(settings(chain=longest_chain(long)))
+        check_submissions(long)
+    check_submissions(settings(chain=longest_chain(long)))
     with pytest.raises(ConfigError):
-        _check_submissions(settings(chain=longest_chain(long) + 1))
+        check_submissions(settings(chain=longest_chain(long) + 1))
     assert cycle_minutes(settings()) <= 1440 // longest_chain(long)
 
 

@@ -14,10 +14,10 @@ from glue.tables import PoolRow
 
 from ..base import ImageSource
 from ..condense import decode_nested, entropy_of
+from ..nested import nested_targets
 from ..regions import check_inside, mean_residuals
 from .images import load_image, scale, with_position
 from .model import Loaded
-from .settings import nested_targets
 
 ROIS_AT_A_TIME = 256
 

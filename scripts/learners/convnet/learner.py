@@ -24,11 +24,13 @@ from ..condense import (
     free_of,
     record_of,
 )
+from ..ensemble import members_in
+from ..model_cache import LastLoaded
+from ..nested import measures
 from ..regions import unit_length
 from . import ensemble, inference
 from .features import region_features
-from .model import WEIGHTS, Loaded, load, members_in
-from .settings import measures
+from .model import WEIGHTS, Loaded, load
 
 
 class Convnet:
@@ -37,9 +39,10 @@ class Convnet:
     name = "convnet"
     tasks = frozenset({"2d", "3d", "roi"})
     has_features = True
+    segments_full = False
 
     def __init__(self) -> None:
-        self._loaded: tuple[tuple[Any, ...], Loaded] | None = None
+        self._last = LastLoaded(load)
 
     def fit(self, job: FitJob) -> dict[str, Any]:
         """Train, or resume; see ``ensemble.fit``."""
@@ -211,13 +214,8 @@ class Convnet:
         return inference.region_residuals(self._load(model, settings), layout, row, regions)
 
     def _load(self, model: Path, settings: Mapping[str, Any]) -> Loaded:
-        """Load a model, or take the one loaded last while its file and settings are the same."""
-        stamps = [(folder / WEIGHTS).stat() for folder in members_in(model)]
-        files = tuple((s.st_ino, s.st_mtime_ns) for s in stamps)
-        key = (model, files, repr(sorted(settings.items())))
-        if self._loaded is None or self._loaded[0] != key:
-            self._loaded = (key, load(model, settings))
-        return self._loaded[1]
+        files = [folder / WEIGHTS for folder in members_in(model, WEIGHTS)]
+        return self._last.get(model, files, settings)
 
 
 def _check_request(loaded: Loaded, measure: str) -> None:

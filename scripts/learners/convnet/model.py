@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from glue.errors import ConfigError
 from glue.files import read_json, write_json
 
+from ..ensemble import members_in
 from ..running import choose_device, load_tensors, save_tensors
 from .network import Classifier, Encoder, Segmenter
 from .settings import ConvnetSettings
@@ -53,19 +54,6 @@ def build(description: Mapping[str, Any]) -> nn.Module:
     sizes = (description["width"], description["depth"], description["stem"])
     outputs = len(description.get("nested") or description["classes"])
     return kind(dim, channels, outputs, *sizes)
-
-
-def member_folder(model: Path, member: int, members: int) -> Path:
-    """Return where a member's network lies: in the model itself where it is alone."""
-    return model if members == 1 else model / f"member-{member}"
-
-
-def members_in(model: Path) -> list[Path]:
-    """Return the folders of a finished model's networks."""
-    if (model / WEIGHTS).exists():
-        return [model]
-    count = len(list(model.glob(f"member-*/{WEIGHTS}")))
-    return [member_folder(model, member, count + 1) for member in range(count)]
 
 
 def save_model(folder: Path, description: Mapping[str, Any], weights: dict[str, Tensor]) -> None:
@@ -151,7 +139,7 @@ class Loaded:
 
 def load(folder: Path, section: Mapping[str, Any]) -> Loaded:
     """Load a finished model for prediction, with the settings of the machine in ``section``."""
-    members = members_in(folder)
+    members = members_in(folder, WEIGHTS)
     if not members:
         raise FileNotFoundError(
             f"{folder} holds no model: neither {WEIGHTS} nor member-0/{WEIGHTS}"

@@ -6,12 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import numpy as np
-
 from glue.errors import ConfigError, nearest
-from glue.labels import UNKNOWN
 
-from ..base import UNCERTAINTIES
+from ..nested import check_nested, check_sets, measures
 
 CROP = {2: (96, 96), 3: (32, 32, 32)}
 TILE = {2: (1024, 2048), 3: (160, 160, 160)}
@@ -142,11 +139,11 @@ def check(section: Mapping[str, Any], task: str, classes: int | None = None) -> 
     """Refuse a section that cannot be used, with that number of classes if it is known.
 
     Raises:
-        ConfigError: see ``ConvnetSettings.of`` and ``check_nested``.
+        ConfigError: see ``ConvnetSettings.of`` and ``nested.check_nested``.
     """
     settings = ConvnetSettings.of(section, task)
     if classes is not None:
-        check_nested(settings, classes)
+        check_nested("convnet", settings.nested, settings.nested_order, classes)
 
 
 def members(section: Mapping[str, Any]) -> int:
@@ -159,43 +156,6 @@ def members(section: Mapping[str, Any]) -> int:
 def uncertainties(section: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the uncertainty measures of models trained with a section."""
     return measures(members(section), section.get("nested") is not None)
-
-
-def measures(count: int, nested: bool) -> tuple[str, ...]:
-    """Return the uncertainty measures of a number of members, of nested classes or not."""
-    if nested:
-        return ("least_confidence",)
-    return tuple(u for u in UNCERTAINTIES if count > 1 or u != "mutual_information")
-
-
-def nested_targets(nested: Sequence[Sequence[int]], classes: int) -> np.ndarray:
-    """Return (C, K) bool: whether class c belongs to output k."""
-    return np.array([[c in held for held in nested] for c in range(classes)])
-
-
-def check_nested(settings: ConvnetSettings, classes: int) -> None:
-    """Refuse nested classes that do not describe class indices 0 to ``classes`` - 1.
-
-    The exact targets of every class must decode to that class.
-
-    Raises:
-        ConfigError: naming the key, its value and what is allowed.
-    """
-    nested, order = settings.nested, settings.nested_order
-    if nested is None or order is None:
-        return
-    for key, values in (("nested", sum(nested, ())), ("nested_order", order)):
-        if max(values) >= classes:
-            _refuse(key, getattr(settings, key), f"classes 0 to {classes - 1}")
-    for cls, targets in enumerate(nested_targets(nested, classes)):
-        decoded = [0, *(c for c, held in zip(order, targets, strict=True) if held)][-1]
-        if decoded != cls:
-            _refuse(
-                "nested_order",
-                order,
-                f"an order that gives every class back; with nested {nested} "
-                f"class {cls} decodes to {decoded}",
-            )
 
 
 def _tuples(value: Any) -> Any:
@@ -233,7 +193,9 @@ def _check(settings: ConvnetSettings, task: str, dim: int) -> None:
     if any(a not in range(dim) for a in settings.flips or ()):
         _refuse("flips", settings.flips, f"axes 0 to {dim - 1}")
     _check_clip(settings.clip)
-    _check_sets(settings, task)
+    if task == "roi" and settings.nested is not None:
+        _refuse("nested", settings.nested, "null for RoIs")
+    check_sets("convnet", settings.nested, settings.nested_order)
 
 
 def _check_clip(clip: Any) -> None:
@@ -243,30 +205,6 @@ def _check_clip(clip: Any) -> None:
         _refuse("clip", clip, "[low, high]")
     if clip is not None and clip[0] >= clip[1]:
         _refuse("clip", clip, "low below high")
-
-
-def _check_sets(settings: ConvnetSettings, task: str) -> None:
-    nested, order = settings.nested, settings.nested_order
-    if nested is None:
-        if order is not None:
-            _refuse("nested_order", order, "null where nested is null")
-        return
-    if task == "roi":
-        _refuse("nested", nested, "null for RoIs")
-    if not isinstance(nested, tuple) or not nested:
-        _refuse("nested", nested, "lists of class indices")
-    for held in nested:
-        if not _are_indices(held) or not held or len(set(held)) < len(held):
-            _refuse("nested", nested, "lists of different class indices")
-    if not _are_indices(order) or len(order) != len(nested):
-        _refuse("nested_order", order, f"{len(nested)} class indices, one for each list of nested")
-    check_nested(settings, 1 + max(*sum(nested, ()), *order))
-
-
-def _are_indices(value: Any) -> bool:
-    return isinstance(value, tuple) and all(
-        isinstance(v, int) and not isinstance(v, bool) and 0 <= v < UNKNOWN for v in value
-    )
 
 
 def _is_number(value: Any) -> bool:

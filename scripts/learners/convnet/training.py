@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from glue.labels import UNKNOWN
 
 from ..base import FitJob
+from ..nested import nested_targets
 from ..resumable import Training, already_trained
 from ..running import hash_training, is_done
 from .batches import Crops, Rois
 from .model import build, describe, first_weights, load_weights, memory_format, save_model
-from .settings import ConvnetSettings, nested_targets
+from .settings import ConvnetSettings
 
 
 def train(job: FitJob, settings: ConvnetSettings, device: torch.device) -> dict[str, Any]:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import random
-import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import torch
 from mmcv.transforms import Compose
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader, Dataset
@@ -20,6 +16,7 @@ from glue.labels import UNKNOWN, count_classes, read_label
 from glue.tables import LabelRow
 
 from ..base import FitJob
+from ..sampling import leave_signals_to_the_parent, seeded
 from .configs import Plan
 
 TRIES = 20
@@ -81,7 +78,7 @@ class Samples(Dataset[dict[str, Any]]):
         """Return ``inputs`` (3, h, w) uint8 BGR and ``data_samples`` with labels (1, h, w)."""
         for attempt in range(TRIES):
             rng = np.random.default_rng([self.job.seed, number, attempt])
-            with _seeded(int(rng.integers(2**32))):
+            with seeded(int(rng.integers(2**32))):
                 sample = self.transforms(self._open(int(rng.integers(len(self.labels)))))
             if sample is not None and (sample["data_samples"].gt_sem_seg.data != UNKNOWN).any():
                 return sample
@@ -109,21 +106,6 @@ class Samples(Dataset[dict[str, Any]]):
         }
 
 
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Transforms of mmsegmentation draw from the global generators."""
-    states = np.random.get_state(), random.getstate(), torch.get_rng_state()
-    np.random.seed(seed)
-    random.seed(seed)
-    torch.manual_seed(seed)
-    try:
-        yield
-    finally:
-        np.random.set_state(states[0])
-        random.setstate(states[1])
-        torch.set_rng_state(states[2])
-
-
 def batches(
     samples: Samples, first: int, last: int, size: int, workers: int
 ) -> Iterator[dict[str, Any]]:
@@ -134,13 +116,6 @@ def batches(
         sampler=range(first * size, last * size),
         num_workers=workers,
         collate_fn=pseudo_collate,
-        worker_init_fn=_leave_signals_to_the_parent,
+        worker_init_fn=leave_signals_to_the_parent,
     )
     return iter(loader)
-
-
-def _leave_signals_to_the_parent(number: int) -> None:
-    # A job is told to end as a whole; the training must still be able to save. The processes end
-    # with it.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

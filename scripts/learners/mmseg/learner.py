@@ -14,8 +14,10 @@ from glue.errors import ConfigError
 from glue.records import Record
 from glue.tables import PoolRow
 
+from ..absent import WithoutRois
 from ..base import FitJob, ImageSource, Request
 from ..condense import condense_image, free_of
+from ..model_cache import LastLoaded
 from ..regions import mean_residuals
 from ..running import read_ahead
 from . import training
@@ -23,15 +25,16 @@ from .model import WEIGHTS, Loaded, load
 from .settings import uncertainties
 
 
-class Mmseg:
+class Mmseg(WithoutRois):
     """See ``learners.base.Learner``."""
 
     name = "mmseg"
     tasks = frozenset({"2d"})
     has_features = True
+    segments_full = False
 
     def __init__(self) -> None:
-        self._loaded: tuple[tuple[Any, ...], Loaded] | None = None
+        self._last = LastLoaded(load)
 
     def fit(self, job: FitJob) -> dict[str, Any]:
         """Train, or resume; see ``training.fit``."""
@@ -121,37 +124,8 @@ class Mmseg:
         maps = self._load(model, settings).probabilities(layout.open_image(row))
         return mean_residuals(maps, regions)
 
-    def classify(
-        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]
-    ) -> np.ndarray:
-        """Raise ConfigError: RoIs are not for this learner."""
-        raise _no_rois()
-
-    def embed_rois(
-        self,
-        model: Path,
-        layout: ImageSource,
-        rows: Sequence[PoolRow],
-        settings: Mapping[str, Any],
-        unit: bool = True,
-    ) -> np.ndarray:
-        """Raise ConfigError: RoIs are not for this learner."""
-        raise _no_rois()
-
-    def residuals_rois(
-        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]
-    ) -> np.ndarray:
-        """Raise ConfigError: RoIs are not for this learner."""
-        raise _no_rois()
-
     def _load(self, model: Path, settings: Mapping[str, Any]) -> Loaded:
-        """Load a model, or take the one loaded last while its file and settings are the same."""
-        found = (model / WEIGHTS).stat() if (model / WEIGHTS).exists() else None
-        stamp = found and (found.st_ino, found.st_mtime_ns)
-        key = (model, stamp, repr(sorted(settings.items())))
-        if self._loaded is None or self._loaded[0] != key:
-            self._loaded = (key, load(model, settings))
-        return self._loaded[1]
+        return self._last.get(model, [model / WEIGHTS], settings)
 
 
 def _check_measure(measure: str) -> None:
@@ -161,7 +135,3 @@ def _check_measure(measure: str) -> None:
             f"uncertainty: {measure!r}; allowed: {', '.join(allowed)} (learner mmseg trains one "
             "network, no ensemble)"
         )
-
-
-def _no_rois() -> ConfigError:
-    return ConfigError("task: 'roi'; learner mmseg does task 2d")

@@ -1,35 +1,12 @@
-"""Imports mmsegmentation, quietly, also where torch is a CPU build.
-
-There PyPI's torchvision cannot load its compiled part and fails at the definition of two operators
-that nothing here calls; their schemas are enough.
-"""
+"""Imports mmsegmentation, quietly, also where torch is a CPU build."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import sys
 import warnings
 
-import torch
-
-SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-_held: list[torch.library.Library] = []
-
-
-def _import_torchvision() -> None:
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError as error:
-        if "torchvision::" not in str(error) or torch.version.cuda is not None:
-            raise
-        library = torch.library.Library("torchvision", "FRAGMENT")
-        for name in ("nms", "qnms"):
-            library.define(name + SCHEMA)
-        _held.append(library)  # the schemas live as long as it does
-        for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        import torchvision  # noqa: F401
+from ..torchvision_cpu import import_torchvision
 
 
 def import_all() -> None:
@@ -38,7 +15,7 @@ def import_all() -> None:
     Raises:
         ImportError: where a package is missing.
     """
-    _import_torchvision()
+    import_torchvision()
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # of compiled operators that are optional
         import cv2

@@ -9,7 +9,7 @@ from typing import Any
 from glue.errors import ConfigError, nearest
 from glue.tables import PoolRow
 
-from ..base import UNCERTAINTIES, VALIDATIONS
+from ..base import UNCERTAINTIES, VALIDATIONS, ImageSource
 
 SCRATCH = "scratch"
 CHOICES = {
@@ -125,6 +125,7 @@ def check_start(
     classes: Sequence[str],
     rows: Sequence[PoolRow],
     here: bool,
+    layout: ImageSource,
 ) -> None:
     """Refuse what would fail in the first training; see ``learners.Description.check_start``."""
     try:
@@ -136,7 +137,12 @@ def check_start(
     check_all(MmsegSettings.of(section), classes, rows, here)
 
 
-def identity(section: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+def identity(
+    section: Mapping[str, Any],
+    classes: Sequence[str],
+    rows: Sequence[PoolRow],
+    layout: ImageSource,
+) -> dict[str, Any]:
     """Return the resolved configuration and a hash of the first weights."""
     from .preflight import identify
 

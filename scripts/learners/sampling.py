@@ -1,0 +1,34 @@
+"""What training samples share that draw from global generators or are made by other processes."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators that a library's transforms draw from, and put them back after."""
+    states = np.random.get_state(), random.getstate(), torch.get_rng_state()
+    np.random.seed(seed)
+    random.seed(seed)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(states[0])
+        random.setstate(states[1])
+        torch.set_rng_state(states[2])
+
+
+def leave_signals_to_the_parent(number: int) -> None:
+    """Ignore SIGTERM and SIGINT in a worker process; for ``DataLoader(worker_init_fn=...)``."""
+    # A job is told to end as a whole; the training must still be able to save. The processes end
+    # with it.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,148 @@
+"""Checks of the resolved configuration that its schema cannot make."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from glue.errors import ConfigError, nearest
+from glue.scores import groups_of
+from launching.submissions import group_minutes, longest_chain
+
+
+def check_data_root(settings: dict[str, Any]) -> None:
+    """Refuse wrong sizes to generate and a folder that is not there; fills in ``data_root``.
+
+    Raises:
+        ConfigError: naming the key, what was found and what is allowed.
+    """
+    from generators import check_section, folder_of, sizes_in
+
+    if settings["generate"] is not None:
+        check_section(settings["generate"])
+    if settings["data_root"] is None:
+        if settings["generate"] is None:
+            raise ConfigError(
+                f"dataset {settings['dataset']!r} needs data_root=FOLDER, the folder it lies in"
+            )
+        settings["data_root"] = f"data/{folder_of(settings['dataset'], settings['generate'])}"
+        return
+    if sizes := sizes_in(settings["generate"] or {}):
+        raise ConfigError(
+            f"generate: sizes ({', '.join(sizes)}) of data to generate, and data_root "
+            f"{settings['data_root']!r} that exists; allowed: one of the two"
+        )
+    settings["generate"] = None
+    if not Path(settings["data_root"]).is_dir():
+        raise ConfigError(f"data_root {settings['data_root']!r} is not a folder")
+
+
+def check_consistency(settings: dict[str, Any]) -> None:
+    """Refuse values that do not fit each other, the layout or the learner.
+
+    Raises:
+        ConfigError: naming the key, what was found and what is allowed.
+    """
+    classes, task = settings["classes"], settings["task"]
+    for name in settings["decomp"]["emphasis"]:
+        if name not in classes:
+            raise ConfigError(
+                f"decomp.emphasis: class {name!r} is unknown; {nearest(name, classes)}"
+            )
+    groups = settings["groups"] or {}
+    for name, members in groups.items():
+        if max(members) >= len(classes):
+            raise ConfigError(f"groups.{name}: {members} has an index above {len(classes) - 1}")
+    if settings["background"] is not None and settings["background"] >= len(classes):
+        raise ConfigError(f"background {settings['background']} is not a class index")
+    patch, axes = settings["patch"], {"2d": 2, "3d": 3, "roi": 0}[task]
+    if patch is not None and len(patch) != axes:
+        raise ConfigError(f"patch {patch} has {len(patch)} sides; task {task!r} takes {axes}")
+    if settings["footprint"] != "square" and task != "roi":
+        from decomp_core import footprint
+
+        try:
+            footprint(settings["footprint"], settings["region"])
+        except ValueError as error:
+            raise ConfigError(f"region {settings['region']}: {error}") from None
+    if settings["footprint"] != "square" and (task == "roi" or settings["initial"] == "nnactive"):
+        raise ConfigError(
+            f"footprint {settings['footprint']!r} is for windows: not for RoIs or nnActive's start"
+        )
+    if settings["initial"] == "nnactive" and task == "roi":
+        raise ConfigError("initial 'nnactive' does not do task 'roi'; allowed: random")
+    split = settings["split"]
+    if split and "folds" not in split and not math.isclose(sum(split.values()), 1):
+        raise ConfigError(f"split: shares {split} sum to {sum(split.values()):g}, not 1")
+    if split and "folds" in split and max(settings["seeds"]) >= split["folds"]:
+        raise ConfigError(
+            f"seeds {settings['seeds']}: seed k holds out fold k, and there are {split['folds']}"
+        )
+    _check_learner(settings)
+
+
+def _check_learner(settings: dict[str, Any]) -> None:
+    from layouts import get_layout
+    from learners import describe_learner
+
+    classes, task = settings["classes"], settings["task"]
+    layout = get_layout(settings["layout"], settings["layout_options"], classes)
+    if layout.task != task:
+        raise ConfigError(f"layout {layout.name!r} holds task {layout.task!r}, not {task!r}")
+    learner = describe_learner(settings["learner"])
+    if task not in learner.tasks:
+        raise ConfigError(
+            f"learner {settings['learner']!r} does not do task {task!r}, "
+            f"only {sorted(learner.tasks)}"
+        )
+    section = settings.get(settings["learner"], {})
+    learner.check(section, task, len(classes))
+    measures = learner.uncertainties_of(section)
+    if settings["uncertainty"] not in measures:
+        hint = ""
+        if settings["uncertainty"] == "mutual_information":
+            hint = f" ({settings['learner']}.members is {learner.members_of(section)})"
+        raise ConfigError(
+            f"uncertainty {settings['uncertainty']!r} is not what learner "
+            f"{settings['learner']!r} gives{hint}; allowed: {', '.join(measures)}"
+        )
+
+
+def check_tolerances(settings: dict[str, Any]) -> None:
+    """Refuse tolerances of no group, or of another task. Raises ConfigError."""
+    tolerances = settings["surface_tolerances"]
+    if not tolerances:
+        return
+    if settings["task"] != "3d":
+        raise ConfigError(f"surface_tolerances: task {settings['task']!r} has none; allowed: null")
+    groups = groups_of(settings["groups"], settings["classes"], settings["background"])
+    for name, value in tolerances.items():
+        if name not in groups:
+            raise ConfigError(
+                f"surface_tolerances: group {name!r} is unknown; {nearest(name, groups)}"
+            )
+        if not math.isfinite(value):
+            raise ConfigError(f"surface_tolerances.{name}: {value}; allowed: above 0, in mm")
+
+
+def check_submissions(settings: dict[str, Any]) -> None:
+    """Refuse submissions that take longer than the cluster grants. Raises ConfigError."""
+    most = settings["max_minutes"]
+    for kind, needed in group_minutes(settings).items():
+        if needed > most:
+            chain = longest_chain(settings)
+            advice = f"chain: {chain} fits" if kind == "cycles" and chain else "lower `minutes`"
+            raise ConfigError(
+                f"minutes: a submission of kind {kind!r} takes up to {needed} minutes (chain "
+                f"{settings['chain']}), more than max_minutes {most} grants; {advice}"
+            )
+
+
+def check_steps(settings: dict[str, Any]) -> None:
+    """Refuse steps that end below those of one region. Raises ConfigError."""
+    steps = settings["steps"]
+    if isinstance(steps, dict) and steps["most"] < steps["per_region"]:
+        raise ConfigError(
+            f"steps.most: {steps['most']}; allowed: from per_region, {steps['per_region']}"
+        )

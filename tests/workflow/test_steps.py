@@ -1,0 +1,98 @@
+"""Steps that grow with what has been annotated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glue.errors import ConfigError
+from glue.steps import most_steps, normal_steps, steps_for
+from settings import guard_science, normalise, save_settings
+
+from .conftest import TINY, Run
+from .test_settings import config, load
+
+GROWING = {"per_region": 250, "most": 1000}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (GROWING, GROWING),
+        ({"per_region": "250", "most": "1000"}, GROWING),
+        ({"per_region": 250.0, "most": 1e3}, GROWING),
+        ({"convnet": {"per_region": "250", "most": 1000}, "mmseg": 7}, GROWING),
+        ({"mmseg": GROWING, "convnet": "7"}, 7),
+    ],
+)
+def test_steps_per_region_are_for_all_learners_or_one(given: dict, expected: Any) -> None:
+    found = load(steps=given)
+    assert found["steps"] == expected
+    assert normalise(found)["steps"] == expected
+    assert normalise(config(steps=given))["steps"] == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": {"per_region": 250}}, "steps: {'per_region': 250}; allowed: a whole number"),
+        ({"steps": {**GROWING, "least": 1}}, "allowed: a whole number from 1, or {per_region: "),
+        ({"steps": {"mmseg": 5, **GROWING}}, "steps={convnet: {per_region: NUMBER, most: NUMBER}}"),
+        ({"steps": {"convnet": {"least": 5}}}, "steps: {'least': 5}; allowed"),
+        ({"steps": {"mmseg": GROWING}}, "steps: the dataset has none for learner 'convnet'"),
+        ({"steps": {"per_region": 0, "most": 10}}, "steps.per_region: 0 is less than"),
+        ({"steps": {"per_region": 2.5, "most": 10}}, "steps.per_region: 2.5 is not of type"),
+        ({"steps": {"per_region": True, "most": 10}}, "steps.per_region: True is not of type"),
+        ({"steps": {"per_region": 20, "most": 10}}, "steps.most: 10; allowed: from per_region, 20"),
+        ({"steps": 0}, "steps: 0 is less than"),
+        ({"steps": "many"}, "steps: 'many' is not of type"),
+        (
+            {"full_steps": GROWING},
+            "full_steps: {'per_region': 250, 'most': 1000}; allowed: a whole",
+        ),
+        ({"full_steps": {"convnet": GROWING}}, "full_steps: {'per_region': 250"),
+    ],
+)
+def test_other_steps_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        load(**changes)
+    assert message in str(refusal.value)
+
+
+def test_steps_are_at_most_those_of_full_annotation() -> None:
+    assert [steps_for(GROWING, regions) for regions in (1, 3, 4, 9)] == [250, 750, 1000, 1000]
+    assert (steps_for(7, None), most_steps(7), most_steps(GROWING)) == (7, 7, 1000)
+    assert normal_steps("steps", None, "convnet") is None
+    with pytest.raises(ValueError, match="unknown number of regions"):
+        steps_for(GROWING, None)
+
+
+def test_steps_are_part_of_a_run(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    save_settings(load(steps=GROWING), file)
+    guard_science(load(steps={"per_region": "250", "most": "1000"}), file)
+    with pytest.raises(ConfigError, match=r"steps\.most: 1000 -> 1250"):
+        guard_science(load(steps={**GROWING, "most": 1250}), file)
+    with pytest.raises(ConfigError, match="steps: .* -> 1000"):
+        guard_science(load(steps=1000), file)
+
+
+@pytest.mark.slow
+def test_a_training_follows_the_regions_so_far(street: Path, tmp_path: Path) -> None:
+    changes = {"strategies": "random", "cycles": "2", "references": "full_same_steps"}
+    run = Run(tmp_path, {**TINY, **changes, "data_root": str(street)})
+    run.run("--cores", "2", steps="{per_region: 1, most: 9}", convnet="{width: 4, depth: 2}")
+    places = {
+        "2x3/initial/seed-0/cycle-001": 6,
+        "2x3/random/seed-0/cycle-002": 9,
+        "references/full_same_steps/seed-0": 9,
+    }
+    for place, steps in places.items():
+        stats = json.loads((tmp_path / "results/tiny" / place / "training.json").read_text())
+        assert stats["steps"] == steps
+    assert "Nothing to be done" in run.run(
+        "--cores", "1", steps="{per_region: 1, most: 9}", convnet="{width: 4, depth: 2}"
+    )
