@@ -30,6 +30,17 @@ POLL = 1.0  # seconds between two looks at a lock that is being watched
 SETTLE = 2.0  # seconds that another waiter has to write its name
 MISSING = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}  # e.g. Lustre without flock
 RELEASED = "released"
+_held: set[int] = set()
+
+
+def _let_go() -> None:
+    """Close the locks of the parent in a child, which would hold them beyond the parent's end."""
+    for handle in _held:
+        os.close(handle)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 class LockedError(RuntimeError):
@@ -49,6 +60,7 @@ def locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    _held.add(handle)
     try:
         authority = _flock(handle, folder)
         before = _read(path)
@@ -67,7 +79,9 @@ def locked(folder: Path) -> Iterator[None]:
                 if _read(path) == name:
                     _write(handle, f"{RELEASED} by {name}")
     finally:
-        os.close(handle)
+        if handle in _held:  # not in a child
+            _held.remove(handle)
+            os.close(handle)
 
 
 def _flock(handle: int, folder: Path) -> bool:

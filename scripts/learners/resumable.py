@@ -63,6 +63,9 @@ class Training(ABC):
     def begin(self) -> None:  # noqa: B027 - most have nothing to prepare
         """Prepare for the steps from ``self.step`` on."""
 
+    def end(self) -> None:  # noqa: B027 - most have nothing to end
+        """Let go of what ``begin`` started; called however the steps came to an end."""
+
     def is_over(self) -> bool:
         """Whether no further step is wanted."""
         return self.step >= self.job.steps
@@ -89,18 +92,21 @@ class Training(ABC):
             if late:
                 self.review()
             self.begin()
-            while not self.is_over():
-                self.advance()
-                progress.tell(self.step, self.loss)
-                saved = self.step % self.checkpoint_every == 0 or self.is_review_due()
-                if saved or stop.is_set() or self.is_over():
-                    self.spent = time.monotonic() - began
-                    self._save(folder / CHECKPOINT)
-                if self.is_review_due() and not stop.is_set():
-                    self.review()
-                if stop.is_set() and (self.is_review_due() or not self.is_over()):
-                    print(f"stopped by a signal, saved at step {self.step}", flush=True)
-                    raise SystemExit(143)
+            try:
+                while not self.is_over():
+                    self.advance()
+                    progress.tell(self.step, self.loss)
+                    saved = self.step % self.checkpoint_every == 0 or self.is_review_due()
+                    if saved or stop.is_set() or self.is_over():
+                        self.spent = time.monotonic() - began
+                        self._save(folder / CHECKPOINT)
+                    if self.is_review_due() and not stop.is_set():
+                        self.review()
+                    if stop.is_set() and (self.is_review_due() or not self.is_over()):
+                        print(f"stopped by a signal, saved at step {self.step}", flush=True)
+                        raise SystemExit(143)
+            finally:
+                self.end()
             if late or self.step != resumed:  # with what the last review found
                 self._save(folder / CHECKPOINT)
         stats = self._stats(resumed, round(time.monotonic() - began, 3))

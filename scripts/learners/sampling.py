@@ -6,9 +6,11 @@ import random
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
 
 
 @contextmanager
@@ -32,3 +34,24 @@ def leave_signals_to_the_parent(number: int) -> None:
     # with it.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class Stream(Iterator[Any]):
+    """What a loader makes; its worker processes start at once and end with ``close``.
+
+    They do not heed SIGTERM: left to the interpreter's own end, it would wait for them for ever.
+    """
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        # At once also because it draws from the global generator, which steps seed anew.
+        self._made = iter(loader)
+
+    def __next__(self) -> Any:
+        """Return the next sample or batch."""
+        return next(self._made)
+
+    def close(self) -> None:
+        """End the worker processes, if there are any."""
+        shut = getattr(self._made, "_shutdown_workers", None)  # only of those that have workers
+        if shut is not None:
+            shut()

@@ -26,7 +26,7 @@ TINY: dict[str, Any] = {
     "checkpoint_every": 1000,
 }
 # Where it need not learn anything.
-FAST: dict[str, Any] = {**TINY, "patch": [8, 8, 8], "features": 4, "iterations": 4}
+FAST: dict[str, Any] = {**TINY, "features": 4, "iterations": 4}
 NESTED: dict[str, Any] = {"nested": [[1, 2], [2]], "nested_order": [1, 2]}
 
 
@@ -60,9 +60,7 @@ def corners(toy: Toy) -> dict[str, list[Region]]:
     for number, (name, truth) in enumerate(toy.truth.items()):
         size = (1, 5, 4) if number < len(toy.truth) - 1 else (1, 1, 1)
         ends = [number >> axis & 1 for axis in range(3)]
-        start = [
-            end * (n - s) for end, n, s in zip(ends, truth.shape, size, strict=True)
-        ]
+        start = [end * (n - s) for end, n, s in zip(ends, truth.shape, size, strict=True)]
         found[name] = [Region(tuple(start), size)]
     return found
 

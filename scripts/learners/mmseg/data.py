@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from glue.labels import UNKNOWN, count_classes, read_label
 from glue.tables import LabelRow
 
 from ..base import FitJob
-from ..sampling import leave_signals_to_the_parent, seeded
+from ..sampling import Stream, leave_signals_to_the_parent, seeded
 from .configs import Plan
 
 TRIES = 20
@@ -106,10 +106,8 @@ class Samples(Dataset[dict[str, Any]]):
         }
 
 
-def batches(
-    samples: Samples, first: int, last: int, size: int, workers: int
-) -> Iterator[dict[str, Any]]:
-    """Yield batches ``first`` to ``last`` - 1 of ``size`` samples each."""
+def batches(samples: Samples, first: int, last: int, size: int, workers: int) -> Stream:
+    """Return batches ``first`` to ``last`` - 1 of ``size`` samples each."""
     loader = DataLoader(
         samples,
         batch_size=size,
@@ -118,4 +116,4 @@ def batches(
         collate_fn=pseudo_collate,
         worker_init_fn=leave_signals_to_the_parent,
     )
-    return iter(loader)
+    return Stream(loader)

@@ -7,7 +7,7 @@ the data, so that a killed training could neither be trusted nor continued as if
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +28,7 @@ from ..base import FitJob
 from ..locking import locked
 from ..resumable import Training, already_trained
 from ..running import available_cpus, choose_device, hash_training, is_done, load_tensors
+from ..sampling import Stream
 from .configs import Plan, check_weights, make_plan
 from .data import Samples, batches, only
 from .model import (
@@ -119,7 +120,7 @@ class _Run(Training):
             PARAM_SCHEDULERS.build(dict(s), default_args={"optimizer": self.optimizer})
             for s in plan.schedule
         ]
-        self.data: Iterator[dict[str, Any]] = iter(())
+        self.data: Stream | None = None
         self.scores: list[list[float]] = []  # step and score of every validation
         self.best: dict[str, Tensor] = {}
 
@@ -153,6 +154,11 @@ class _Run(Training):
         size = self.plan.batch // parts
         first, last = self.step * parts, self.job.steps * parts
         self.data = batches(self.samples, first, last, size, workers)
+
+    def end(self) -> None:
+        """End the processes that make batches."""
+        if self.data is not None:
+            self.data.close()
 
     def advance(self) -> None:
         """One batch."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +17,13 @@ from glue.labels import UNKNOWN, count_classes, read_label
 from glue.tables import LabelRow
 
 from ..base import FitJob
-from ..sampling import leave_signals_to_the_parent, seeded
-from .packages import nnUNetDataLoader
+from ..sampling import Stream, leave_signals_to_the_parent, seeded
+from .packages import (
+    ComposeTransforms,
+    GaussianBlurTransform,
+    RemoveLabelTransform,
+    nnUNetDataLoader,
+)
 from .planning import Plans
 from .store import Store
 
@@ -119,21 +125,34 @@ class Cases:
         return self.store.image(name), case.seg, None, {"class_locations": case.locations}
 
 
+def decide_no_step_by_the_clock(transforms: ComposeTransforms) -> None:
+    """Let nnU-Net's blur take one of its two convolutions, not the one that proves the faster."""
+    for step in transforms.transforms:
+        inner = getattr(step, "transform", step)
+        if isinstance(inner, GaussianBlurTransform):
+            inner.benchmark = False
+
+
 class HiddenPadding:
     """nnU-Net's transforms, for patches that hang over the border of a volume.
 
-    nnU-Net fills them up with background. Where a patch is revealed in part that would be most of
-    what it learns from, though nobody annotated it: there padding is ignored as well (ours).
+    nnU-Net fills them up with background, and so it does with corners that it turns into a patch.
+    Where a patch is revealed in part that would be most of what it learns from, though nobody
+    annotated it: there padding is ignored as well (ours).
     """
 
-    def __init__(self, transforms: Any, ignore: int) -> None:
-        self.transforms, self.ignore = transforms, ignore
+    def __init__(self, transforms: ComposeTransforms, ignore: int) -> None:
+        decide_no_step_by_the_clock(transforms)
+        self.ignore, self.whole, self.partly = ignore, transforms, copy.deepcopy(transforms)
+        for step in self.partly.transforms:
+            if isinstance(step, RemoveLabelTransform):  # padding, -1 until then, is background
+                step.set_to = ignore
 
     def __call__(self, image: torch.Tensor, segmentation: torch.Tensor) -> dict[str, Any]:
         """Transform a patch, (1, *patch) float32 and int16 with -1 where it is padded."""
-        if (segmentation == self.ignore).any():
-            segmentation = torch.where(segmentation == -1, self.ignore, segmentation)
-        return self.transforms(image=image, segmentation=segmentation)
+        hidden = bool((segmentation == self.ignore).any())
+        transforms = self.partly if hidden else self.whole
+        return transforms(image=image, segmentation=segmentation)
 
 
 class Batches(Dataset[dict[str, Any]]):
@@ -165,8 +184,8 @@ class Batches(Dataset[dict[str, Any]]):
         return bool(known.flatten(1).any(1).all())
 
 
-def stream(batches: Batches, first: int, last: int, workers: int) -> Iterator[dict[str, Any]]:
-    """Yield batches ``first`` to ``last`` - 1."""
+def stream(batches: Batches, first: int, last: int, workers: int) -> Stream:
+    """Return batches ``first`` to ``last`` - 1."""
     loader = DataLoader(
         batches,
         batch_size=None,
@@ -174,4 +193,4 @@ def stream(batches: Batches, first: int, last: int, workers: int) -> Iterator[di
         num_workers=workers,
         worker_init_fn=leave_signals_to_the_parent,
     )
-    return iter(loader)
+    return Stream(loader)

@@ -18,6 +18,9 @@ from ..torchvision_cpu import import_torchvision
 import_torchvision()
 
 # ruff: noqa: E402 - torchvision comes first
+from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
+from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
+from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTransform
 from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import (
     DatasetFingerprintExtractor,
 )
@@ -43,11 +46,14 @@ from nnunetv2.utilities.label_handling.label_handling import (
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
 __all__ = [
+    "ComposeTransforms",
     "ConfigurationManager",
     "DatasetFingerprintExtractor",
     "ExperimentPlanner",
+    "GaussianBlurTransform",
     "LabelManager",
     "PlansManager",
+    "RemoveLabelTransform",
     "comp_blosc2_params",
     "determine_do_sep_z_and_axis",
     "determine_num_input_channels",

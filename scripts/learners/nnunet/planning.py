@@ -217,6 +217,20 @@ def make_plans(
     return Plans(plans, dataset_json, settings.configuration)
 
 
+def refuse_shallow(plans: Plans) -> None:
+    """Refuse a network of one or two stages: nnU-Net's loss leaves out its only output, as NaN.
+
+    Raises:
+        ConfigError: naming the patch.
+    """
+    if plans.chosen.network_arch_init_kwargs["n_stages"] < 3:
+        patch = tuple(int(n) for n in plans.chosen.patch_size)
+        raise ConfigError(
+            f"nnunet.patch: {patch}; allowed: one that can be halved twice, from 16 voxels along "
+            "an axis"
+        )
+
+
 def _planner(settings: NnunetSettings) -> ExperimentPlanner:
     base = getattr(residual_planners, settings.planner, ExperimentPlanner)
 
@@ -237,9 +251,8 @@ def _planner(settings: NnunetSettings) -> ExperimentPlanner:
             return plan
 
     size = settings.spacing and [float(v) for v in settings.spacing]
-    planner = Planner(
-        NAME, gpu_memory_target_in_gb=settings.gpu_memory, overwrite_target_spacing=size
-    )
+    memory = {"gpu_memory_target_in_gb": settings.gpu_memory} if settings.gpu_memory else {}
+    planner = Planner(NAME, overwrite_target_spacing=size, **memory)
     planner.plans_identifier = "plans"
     return planner
 

@@ -9,7 +9,7 @@ from glue.tables import PoolRow
 
 from ..base import VolumeSource
 from ..running import choose_device
-from .planning import PLAIN, Plans, make_plans, nnunet_version
+from .planning import PLAIN, Plans, make_plans, nnunet_version, refuse_shallow
 from .settings import NnunetSettings
 from .store import case_shape
 
@@ -21,7 +21,7 @@ def check_all(
     here: bool,
     layout: VolumeSource,
 ) -> None:
-    """Plan for the volumes of the pool by their headers, and build the network.
+    """Plan for the volumes of the pool by their headers.
 
     Raises:
         ConfigError: for a device, configuration or patch that cannot be used.
@@ -29,7 +29,7 @@ def check_all(
     if here:
         choose_device(settings.device, "nnunet")
     if rows:
-        plan_of(settings, classes, rows, layout)
+        refuse_shallow(plan_of(settings, classes, rows, layout))
 
 
 def plan_of(

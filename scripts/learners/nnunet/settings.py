@@ -45,7 +45,8 @@ class NnunetSettings:
     Attributes:
         configuration: of nnU-Net's plans: ``2d``, ``3d_lowres`` or ``3d_fullres``.
         planner: class of nnU-Net that plans, ``ExperimentPlanner`` or one of the residual encoders.
-        gpu_memory: GB of a GPU that the plans are made for.
+        gpu_memory: GB of a GPU that the plans are made for; ``None``: the planner's own, 8, or 24
+            and 40 of the large residual encoders.
         modality: what nnU-Net calls the channel, of which its normalisation follows: ``CT``,
             ``noNorm``, ``rescale_to_0_1``; any other name and ``None`` stand for z-scores.
         foreground: voxels whose intensities the plans are made from: those within ``[low, high]``,
@@ -75,12 +76,12 @@ class NnunetSettings:
         device: ``auto`` takes CUDA where there is one.
         threads: of the CPU; more than 1 may change the last bits of a training.
         workers: processes that augment; ``None``: with a GPU one per CPU of the job up to 12,
-            otherwise none. Preprocessing takes as many threads, one where there are none.
+            otherwise none. Preprocessing takes as many threads, at least one; of ``None`` up to 4.
     """
 
     configuration: str = "3d_fullres"
     planner: str = "ExperimentPlanner"
-    gpu_memory: float = 8
+    gpu_memory: float | None = None
     modality: str | None = None
     foreground: tuple[float, float] | str | None = None
     spacing: tuple[float, float, float] | None = None
@@ -206,10 +207,11 @@ def _check(settings: NnunetSettings) -> None:
         value = getattr(settings, key)
         if value is not None and not _whole(value, lowest):
             _refuse(key, value, f"a whole number from {lowest}, or null")
-    for key in ("gpu_memory", "learning_rate"):
-        value = getattr(settings, key)
-        if not _number(value) or value <= 0:
-            _refuse(key, value, "a number above 0")
+    memory, rate = settings.gpu_memory, settings.learning_rate
+    if memory is not None and (not _number(memory) or memory <= 0):
+        _refuse("gpu_memory", memory, "a number above 0, or null")
+    if not _number(rate) or rate <= 0:
+        _refuse("learning_rate", rate, "a number above 0")
     if not _number(settings.weight_decay) or settings.weight_decay < 0:
         _refuse("weight_decay", settings.weight_decay, "a number from 0")
     if not _number(settings.oversample) or not 0 <= settings.oversample <= 1:

@@ -66,12 +66,14 @@ def prepare(
         ConfigError: for settings that nnU-Net cannot plan with.
         DataError: for volumes that cannot be read.
     """
-    threads = max(1, settings.workers or min(MOST_THREADS, available_cpus()))
+    threads = settings.workers
+    threads = min(MOST_THREADS, available_cpus()) if threads is None else max(1, threads)
     take = partial(_taken, layout, folder / "fingerprint", settings, len(rows))
     found = _each(take, rows, threads, "fingerprint")
     shapes = [shape for shape, _ in found]
     plans = make_plans(shapes, summarise([values for _, values in found]), classes, settings)
     del found
+    (folder / PLANS).unlink(missing_ok=True)  # vouches for all that follows
     made = partial(_made, layout, folder / "images", plans)
     facts = _each(made, rows, threads, "preprocessed")
     write_json(
@@ -185,11 +187,9 @@ def preprocess(image: np.ndarray, affine: np.ndarray, plans: Plans) -> tuple[np.
 def _made(layout: VolumeSource, folder: Path, plans: Plans, row: PoolRow) -> dict[str, Any]:
     """Preprocess one volume, unless it is there; return its facts."""
     about, facts = folder / f"{row.image}.json", facts_of(layout, row)
-    stamp = {"facts": facts, "plans": plans.key}
-    if about.exists():
-        held = read_json(about)
-        if {key: held[key] for key in stamp} == stamp:
-            return facts
+    stamp = _stamp(facts, plans)
+    if _is_made(folder.parent, row.image, stamp):
+        return facts
     data, placement = preprocess(layout.open_full(row), layout.affine(row), plans)
     path = _image_path(folder.parent, row.image)
     folder.mkdir(parents=True, exist_ok=True)
@@ -203,6 +203,19 @@ def _made(layout: VolumeSource, folder: Path, plans: Plans, row: PoolRow) -> dic
         )  # fmt: skip
     write_json(about, {**stamp, "placement": placement.as_json()})
     return facts
+
+
+def _stamp(facts: dict[str, Any], plans: Plans) -> dict[str, Any]:
+    return {"facts": facts, "plans": plans.key}
+
+
+def _is_made(folder: Path, case: str, stamp: dict[str, Any]) -> bool:
+    """Whether a preprocessed volume is there, of that file and by those plans."""
+    about = folder / "images" / f"{case}.json"
+    if not about.exists() or not _image_path(folder, case).exists():
+        return False
+    held = read_json(about)
+    return {key: held[key] for key in stamp} == stamp
 
 
 def _image_path(folder: Path, case: str) -> Path:
@@ -225,8 +238,7 @@ class Store:
 
     def holds(self, layout: VolumeSource, row: PoolRow) -> bool:
         """Whether the preprocessed volume is there, and is of the file as it is now."""
-        known = self.cases.get(row.image) == facts_of(layout, row)
-        return known and _image_path(self.folder, row.image).exists()
+        return _is_made(self.folder, row.image, _stamp(facts_of(layout, row), self.plans))
 
     def placement(self, case: str) -> Placement:
         """Return where a preprocessed volume lies in its file."""
@@ -242,10 +254,11 @@ class Store:
         """Refuse volumes that were not prepared, or have changed since. Raises DataError."""
         for row in rows:
             if not self.holds(layout, row):
+                now, was = facts_of(layout, row), self.cases.get(row.image)
+                told = f"is {now} now, and was {was}" if now != was else "is not complete"
                 raise DataError(
-                    f"{self.folder}: made from other data: {row.image} is "
-                    f"{facts_of(layout, row)} now, and was {self.cases.get(row.image)}. Delete "
-                    "that folder and start a new run (run=...), or put the data back"
+                    f"{self.folder}: made from other data: {row.image} {told}. Put the data back, "
+                    "or delete that folder and start a new run (run=...)"
                 )
 
 

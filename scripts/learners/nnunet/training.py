@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +24,7 @@ from ..locking import locked
 from ..nested import check_nested
 from ..resumable import Training, already_trained
 from ..running import available_cpus, choose_device, hash_training, is_done, load_tensors
+from ..sampling import Stream
 from .cases import Batches, Cases, HiddenPadding, stream
 from .model import WEIGHTS, Description, describe, save_model
 from .packages import (
@@ -32,7 +33,7 @@ from .packages import (
     nnUNetTrainer,
     temporary_folders,
 )
-from .planning import Plans
+from .planning import Plans, refuse_shallow
 from .settings import NnunetSettings
 from .store import Store, open_store, prepare
 
@@ -125,6 +126,7 @@ def fit(job: FitJob) -> dict[str, Any]:
     torch.set_num_threads(settings.threads)
     with locked(job.work):
         store = _store(job, settings)
+        refuse_shallow(store.plans)
         one = replace(settings, members=1, member_labels="all")
 
         def train_one(member: FitJob) -> dict[str, Any]:
@@ -178,7 +180,7 @@ class _Run(Training):
             self.trainer.network.load_state_dict(load_tensors(job.previous / WEIGHTS))
             print(f"starts from {job.previous}", flush=True)
         self.loader = self.trainer.loader(self.cases)
-        self.data: Iterator[dict[str, Any]] = iter(())
+        self.data: Stream | None = None
 
     def begin(self) -> None:
         """Start to make the batch that comes next."""
@@ -187,6 +189,11 @@ class _Run(Training):
             workers = min(MOST_WORKERS, available_cpus()) if self.device.type == "cuda" else 0
         batches = Batches(self.loader, self.store.plans, self.job.seed)
         self.data = stream(batches, self.step, self.job.steps, workers)
+
+    def end(self) -> None:
+        """End the processes that make batches."""
+        if self.data is not None:
+            self.data.close()
 
     def advance(self) -> None:
         """One batch."""
