@@ -44,6 +44,8 @@ def check_consistency(settings: dict[str, Any]) -> None:
     Raises:
         ConfigError: naming the key, what was found and what is allowed.
     """
+    if not settings["strategies"] and not settings["references"]:
+        raise ConfigError("strategies: none, and references: none; nothing is left to run")
     classes, task = settings["classes"], settings["task"]
     for name in settings["decomp"]["emphasis"]:
         if name not in classes:
@@ -83,6 +85,7 @@ def check_consistency(settings: dict[str, Any]) -> None:
 
 
 def _check_learner(settings: dict[str, Any]) -> None:
+    """Check what depends on the learner, and fill in its own uncertainty where none is asked."""
     from layouts import get_layout
     from learners import describe_learner
 
@@ -99,6 +102,8 @@ def _check_learner(settings: dict[str, Any]) -> None:
     section = settings.get(settings["learner"], {})
     learner.check(section, task, len(classes))
     measures = learner.uncertainties_of(section)
+    if settings["uncertainty"] is None:
+        settings["uncertainty"] = measures[0]
     if settings["uncertainty"] not in measures:
         hint = ""
         if settings["uncertainty"] == "mutual_information":

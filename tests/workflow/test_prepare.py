@@ -41,7 +41,7 @@ def kidneys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def prepared(**changes: Any) -> str:
     """Return the folder of a run on the generated kidneys with some settings changed."""
-    fixed = {"learner": "nnunet", "uncertainty": "least_confidence"}
+    fixed = {"learner": "nnunet"}
     found = preparation(load("kits23_mini", **fixed, **changes))
     assert found is not None
     return found.folder
@@ -193,7 +193,7 @@ SETTINGS = {
     **TINY,
     "dataset": "kits23_mini",
     "learner": "nnunet",
-    "uncertainty": "least_confidence",
+    ,
     "cycles": "2",
     "references": "full",
 }
