@@ -193,7 +193,6 @@ SETTINGS = {
     **TINY,
     "dataset": "kits23_mini",
     "learner": "nnunet",
-    ,
     "cycles": "2",
     "references": "full",
 }
