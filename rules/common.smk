@@ -177,7 +177,7 @@ def metrics_files():
 def report_files():
     """Return what a run ends with; of references alone there is little to compare."""
     if not S["strategies"]:
-        return [f"{RUN}/curves.csv", f"{RUN}/report/reach.md", f"{RUN}/report/usage.md"]
+        return [f"{RUN}/curves.csv", f"{RUN}/report/usage.md"]
     tables = ("reach", "selection", "usage")
     files = [f"{RUN}/curves.csv", *(f"{RUN}/report/{name}.md" for name in tables)]
     for budget in S["budget"]:

@@ -35,7 +35,7 @@ class Plan:
     def rows(self) -> Iterator[tuple[Row, list[int]]]:
         """Every row of the status with its cycles; references have one, without a number (0)."""
         for budget in self.budgets:
-            for strategy in (INITIAL, *self.strategies):
+            for strategy in (INITIAL, *self.strategies) if self.strategies else ():
                 first, last = (1, 1) if strategy == INITIAL else (2, self.cycles)
                 for seed in self.seeds:
                     yield (budget, strategy, seed), list(range(first, last + 1))
