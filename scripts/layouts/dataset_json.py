@@ -22,6 +22,7 @@ class DatasetJson(NamedTuple):
         void: value of voxels without a label (``ignore``), or ``None``.
         groups: values of each region by name where labels are regions, else ``None``.
         channels: names by number, empty where the file has none.
+        order: class that each region writes, ``regions_class_order``; empty without regions.
     """
 
     file: Path
@@ -29,6 +30,7 @@ class DatasetJson(NamedTuple):
     void: int | None
     groups: dict[str, list[int]] | None
     channels: dict[int, str]
+    order: list[int]
 
 
 def complete(settings: dict[str, Any]) -> dict[str, Any]:
@@ -36,8 +38,8 @@ def complete(settings: dict[str, Any]) -> dict[str, Any]:
 
     ``classes``, ``groups`` and ``layout_options.void`` are filled in where they are not set.
     Classes that are set must be as many as in the file, with the same values; their names may
-    differ, and without a file they are taken as they are. For the learner ``nnunet``, which
-    normalises by the name of the channel that is read, so is ``nnunet.modality``.
+    differ, and without a file they are taken as they are. For the learner ``nnunet`` so are
+    ``modality``, the name of the channel that is read, and its nested classes, the regions.
 
     Args:
         settings: as normalised, not validated yet.
@@ -68,7 +70,7 @@ def complete(settings: dict[str, Any]) -> dict[str, Any]:
         options = {**options, "void": found.void}
     groups = found.groups if settings.get("groups") is None else settings["groups"]
     filled = {"classes": classes or found.classes, "groups": groups, "layout_options": options}
-    return {**settings, **filled, **_modality(settings, options.get("channel"), found)}
+    return {**settings, **filled, **_for_nnunet(settings, options.get("channel"), found)}
 
 
 def read_dataset_json(file: Path) -> DatasetJson:
@@ -101,7 +103,7 @@ def read_dataset_json(file: Path) -> DatasetJson:
     if len(set(classes)) < len(classes):
         raise ConfigError(f"{file}: labels give the classes {classes}; allowed: each name once")
     channels = _channels(file, held.get("channel_names", held.get("modality")) or {})
-    return DatasetJson(file, classes, void, regions if nested else None, channels)
+    return DatasetJson(file, classes, void, regions if nested else None, channels, order)
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -212,17 +214,19 @@ def _check_channel(channel: Any, found: DatasetJson) -> None:
         )
 
 
-def _modality(settings: Mapping[str, Any], channel: Any, found: DatasetJson) -> dict[str, Any]:
+def _for_nnunet(settings: Mapping[str, Any], channel: Any, found: DatasetJson) -> dict[str, Any]:
+    """Return what of the section ``nnunet`` the file decides where it is not set."""
     section = settings.get("nnunet") or {}
     if settings.get("learner") != "nnunet" or not isinstance(section, Mapping):
         return {}
-    known = channel is not None or len(found.channels) == 1
-    name = (
-        found.channels.get(min(found.channels) if channel is None else channel) if known else None
-    )
-    if name is None or section.get("modality") is not None:
-        return {}
-    return {"nnunet": {**section, "modality": name}}
+    filled = dict(section)
+    if channel is None and len(found.channels) == 1:
+        channel = min(found.channels)
+    if section.get("modality") is None and channel in found.channels:
+        filled["modality"] = found.channels[channel]
+    if section.get("nested") is None and found.groups is not None:
+        filled |= {"nested": list(found.groups.values()), "nested_order": found.order}
+    return {"nnunet": filled} if filled != section else {}
 
 
 def _missing(dataset: Any, root: str | None) -> str:

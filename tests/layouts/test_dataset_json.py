@@ -202,3 +202,17 @@ def test_nnunet_normalises_by_the_name_of_the_channel(tmp_path: Path) -> None:
     assert (modality(0), modality(1)) == ("CT", "T2")
     wrote(tmp_path, channel_names=None)
     assert modality() == modality(0) == "none set"
+
+
+def test_nnunet_trains_regions_as_the_file_orders_them(tmp_path: Path) -> None:
+    labels = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": 3}
+    wrote(tmp_path, labels=labels, regions_class_order=[1, 2, 3])
+    found = complete(settings(tmp_path, learner="nnunet"))["nnunet"]
+    assert found["nested"] == [[1, 2, 3], [2, 3], [3]]
+    assert found["nested_order"] == [1, 2, 3]
+    assert "nested" not in complete(settings(tmp_path, nnunet={})).get("nnunet", {})
+    own = {"nested": [[1, 2, 3], [3], [2]], "nested_order": [1, 3, 2]}
+    assert (
+        complete(settings(tmp_path, learner="nnunet", nnunet=own))["nnunet"]["nested"]
+        == (own["nested"])
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -168,7 +169,9 @@ class _Run(Training):
     ) -> None:
         super().__init__(job, device, key, settings.checkpoint_every)
         self.settings, self.store = settings, store
+        began = time.monotonic()
         self.cases = Cases(job, store)
+        self.labels_seconds = time.monotonic() - began
         self.description: Description = describe(store, settings, job)
         epochs = math.ceil(job.steps / settings.iterations)
         self.trainer = make_trainer(store.plans, settings, epochs, device)
@@ -228,8 +231,12 @@ class _Run(Training):
         return self.step * plan.batch_size * math.prod(plan.patch_size)
 
     def more_stats(self) -> dict[str, Any]:
-        """Volumes that taught something, and epochs."""
-        return {"volumes": len(self.cases.cases), "epochs": self.trainer.num_epochs}
+        """Volumes that taught something, epochs, and the time to bring labels to their grid."""
+        return {
+            "volumes": len(self.cases.cases),
+            "epochs": self.trainer.num_epochs,
+            "labels_seconds": round(self.labels_seconds, 3),
+        }
 
     def save_model(self, folder: Path) -> None:
         """Write the last weights."""

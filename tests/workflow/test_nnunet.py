@@ -1,0 +1,200 @@
+"""Small real runs with nnU-Net as the learner."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+pytest.importorskip("nnunetv2", reason="the extra `nnunet` is not installed")
+
+from generators import generate
+from glue.labels import UNKNOWN, read_label
+from glue.tables import read_regions
+
+from .conftest import TINY, Run
+from .test_killed import Killed, until
+
+pytestmark = pytest.mark.slow
+
+STEPS = 6
+CYCLE = "2x3/decomp/seed-0/cycle-002"
+SMALL = {"patch": [8, 16, 16], "batch": 2, "features": 4, "iterations": 2, "checkpoint_every": 1}
+SETTINGS = {
+    **TINY,
+    "dataset": "kits23_mini",
+    "learner": "nnunet",
+    "strategies": "decomp,uncertainty",
+    "cycles": "2",
+    "references": "full",
+    "region": "10x10",
+    "layout_options": "{grid: [6.5, 7.5]}",
+    "full_steps": str(STEPS),
+    "steps": json.dumps({"nnunet": {"per_region": 1, "most": STEPS + 20}}),
+    "nnunet": json.dumps(SMALL),
+}
+
+
+@pytest.fixture(scope="module")
+def kidneys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seven generated volumes."""
+    folder = tmp_path_factory.mktemp("kidneys") / "data"
+    generate("kits23_mini", folder, 0)
+    for case in sorted(folder.glob("case_*"))[7:]:
+        shutil.rmtree(case)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(kidneys: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """A run that nothing disturbed."""
+    run = Killed(tmp_path_factory.mktemp("nnunet"), {**SETTINGS, "data_root": str(kidneys)})
+    run.run("--cores", "2")
+    return run
+
+
+def test_a_whole_run_with_nested_classes(whole: Killed) -> None:
+    metrics = whole.files("tiny/2x3/*/seed-0/cycle-*/metrics.json")
+    assert len(metrics) == 3
+    for name, content in metrics.items():
+        found = json.loads(content)
+        cycle = int(str(name).split("cycle-")[1][:3])
+        assert found["steps"] == 6 * cycle  # one for each region
+        assert set(found["per_class"]) == {"kidney and masses", "masses", "tumour"}
+        assert 0 <= found["score"] <= 1
+    (prepared,) = (whole.folder / "data/prepared").iterdir()
+    assert len(list((prepared / "images").glob("*.b2nd"))) == 7
+    assert json.loads((whole.folder / "results/tiny/learner.json").read_text())["nnunetv2"]
+
+
+def test_what_is_revealed_is_ground_truth_and_nothing_else(whole: Killed, kidneys: Path) -> None:
+    """Voxel by voxel, on the annotator's grid and on nnU-Net's."""
+    from layouts import get_layout
+    from learners.nnunet.cases import training_labels
+    from learners.nnunet.store import open_store
+
+    (prepared,) = (whole.folder / "data/prepared").iterdir()
+    store = open_store(prepared)
+    layout = get_layout("kits23", {"grid": [6.5, 7.5]}, ["background", "kidney", "tumour", "cyst"])
+    folder = whole.folder / "results/tiny" / CYCLE
+    regions = read_regions(folder / "history.csv")
+    for path in sorted((folder / "labels").glob("*.npz")):
+        row = next(r for r in layout.index(kidneys) if r.image == path.stem)
+        seen, label = layout.open_label(row), read_label(path)
+        revealed = np.zeros(label.shape, bool)
+        for region in (r.region for r in regions if r.image == row.image):
+            revealed[region.slices] = True
+        np.testing.assert_array_equal(label[revealed], seen[revealed])
+        assert (label[~revealed] == UNKNOWN).all()
+        found = training_labels(label, store, row.image)[0]
+        place = store.placement(row.image)
+        inside = place.labels(revealed.astype(np.uint8)) == 1
+        assert inside.any()
+        np.testing.assert_array_equal(found[inside], place.labels(seen)[inside])
+        assert (found[~inside] == 4).all()
+
+
+def test_killed_and_continued_it_ends_as_if_nothing_had_been(whole: Killed, tmp_path: Path) -> None:
+    run = Killed(tmp_path, whole.settings)
+    launcher = run.launch()
+    until(lambda: run.saved_step(CYCLE) > 0 or launcher.poll() is not None)
+    assert launcher.poll() is None
+    run.kill_snakemake(launcher)
+    for job in run.jobs("train"):
+        os.kill(job.pid, signal.SIGKILL)
+    step = run.saved_step(CYCLE)
+    finished = (tmp_path / "results/tiny" / CYCLE / "model").exists()
+    run.finish()
+    run.check_clean_end()
+    assert finished or f"resumed at step {step}\n" in run.log(CYCLE)
+    assert run.results() == whole.results()
+
+
+@pytest.fixture(scope="module")
+def brains(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of nnU-Net's raw form, with its dataset.json."""
+    root = tmp_path_factory.mktemp("brains")
+    for folder in ("imagesTr", "labelsTr"):
+        (root / folder).mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        label = np.zeros((18, 20, 16), np.uint8)
+        low = rng.integers(2, 6, 3)
+        label[tuple(slice(s, s + 8) for s in low)] = 1
+        label[tuple(slice(s + 3, s + 7) for s in low)] = 2
+        image = rng.normal(100 + 60 * label, 10).astype(np.float32)
+        nib.save(nib.Nifti1Image(image, np.eye(4)), root / f"imagesTr/b{number}_0000.nii.gz")
+        nib.save(nib.Nifti1Image(label, np.eye(4)), root / f"labelsTr/b{number}.nii.gz")
+    told = {
+        "channel_names": {"0": "MRI"},
+        "labels": {"background": 0, "outer": 1, "inner": 2},
+        "numTraining": 6,
+        "file_ending": ".nii.gz",
+    }
+    (root / "dataset.json").write_text(json.dumps(told))
+    return root
+
+
+def test_nnactives_regime_on_any_raw_dataset(brains: Path, tmp_path: Path) -> None:
+    """Patches, its start, an ensemble over folds of what is annotated; mutual information."""
+    settings = {
+        **TINY,
+        "dataset": "nnunet_raw",
+        "data_root": str(brains),
+        "learner": "nnunet",
+        "strategies": "clasp_pe,bald,random_fg66",
+        "split": "{train: 0.7, val: 0.0, test: 0.3}",
+        "initial": "nnactive",
+        "patch": "4x4x4",
+        "region": "4x4",
+        "budget": "4x4",
+        "cycles": "2",
+        "steps": "2",
+        "nnunet": json.dumps({**SMALL, "members": 2, "member_labels": "folds", "mirror": False}),
+    }
+    Run(tmp_path, settings).run("--cores", "2")
+    for strategy in ("clasp_pe", "bald", "random_fg66"):
+        cycle = tmp_path / f"results/tiny/4x4/{strategy}/seed-0/cycle-002"
+        assert (cycle / "model/member-1/weights.pt").exists()
+        new = read_regions(cycle / "regions.csv")
+        assert len(new) == 4
+        assert {r.kind for r in new} == {"patch"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"nnunet": '{"configuration": "3d_lowres"}'}, "allowed for volumes of this size: 2d, 3d_"),
+        ({"nnunet": '{"patch": [9, 16, 16]}'}, r"nnunet.patch: (9, 16, 16); allowed: sizes that"),
+        ({"nnunet": '{"foreground": null}'}, "for modality CT"),
+        ({"nnunet": '{"iterationss": 3}'}, "did you mean 'iterations'"),
+        ({"uncertainty": "entropy"}, "allowed: least_confidence"),
+        ({"strategies": "coreset"}, "features"),
+        ({"strategies": "clasp_pe"}, "softmax"),
+    ],
+)
+def test_bad_input_is_refused_before_the_first_job(
+    changes: dict[str, str], message: str, kidneys: Path, tmp_path: Path
+) -> None:
+    run = Run(tmp_path, {**SETTINGS, "data_root": str(kidneys), **changes})
+    printed = run.run("--cores", "1", fails=True)
+    assert message in printed
+    assert not (tmp_path / "results/tiny/pool.csv").exists()
+
+
+def test_a_run_of_an_older_plan_is_refused(whole: Killed, tmp_path: Path) -> None:
+    """Its first cycles were trained by another network."""
+    shutil.copytree(whole.folder / "results", tmp_path / "results")
+    file = tmp_path / "results/tiny/learner.json"
+    held = json.loads(file.read_text())
+    held["nnunetv2"] = "2.5.1"
+    file.write_text(json.dumps(held))
+    run = Run(tmp_path, whole.settings)
+    printed = run.run("--cores", "1", cycles="3", fails=True)
+    assert "nnunetv2: '2.5.1' -> '2.8.1'" in printed
