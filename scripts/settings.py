@@ -64,6 +64,8 @@ def normalise(config: dict[str, Any]) -> dict[str, Any]:
     for key in ("strategies", "references", "budget", "thresholds", "classes"):
         if key in out:
             out[key] = _listed(out[key]) if out[key] not in (None, "", "none") else []
+    if config.get("strategies") == "":  # forgotten; who wants none says so
+        out["strategies"] = [""]
     out["budget"] = [str(b) for b in out.get("budget", [])]
     seeds = whole(out.get("seeds"))
     if isinstance(seeds, int) and not isinstance(seeds, bool):
