@@ -18,6 +18,7 @@ if PREPARED:
             f"benchmarks/{PREPARED}.tsv"
         conda:
             ENVIRONMENT
+        threads: 4
         resources:
             runtime=minutes("prepare_learner"),
         params:

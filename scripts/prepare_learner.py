@@ -23,4 +23,6 @@ if __name__ == "__main__":
     log_to(smk.log)
     p = smk.params
     settings = job_settings(p.settings, smk.config)
+    if settings.get("workers") is None:
+        settings["workers"] = smk.threads
     prepare(p.data_root, p.layout, p.learner, settings, smk.output.plans)

@@ -101,6 +101,11 @@ def _check_learner(settings: dict[str, Any]) -> None:
         )
     section = settings.get(settings["learner"], {})
     learner.check(section, task, len(classes))
+    if (key := learner.reads_labels(section)) and settings["strategies"]:
+        raise ConfigError(
+            f"{key} reads the ground truth of the whole dataset, also what is not revealed; "
+            "allowed with strategies=none, for references"
+        )
     measures = learner.uncertainties_of(section)
     if settings["uncertainty"] is None:
         settings["uncertainty"] = measures[0]

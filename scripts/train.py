@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from decomp_core import Region
-from glue.files import write_json
+from glue.files import read_json, write_json
 from glue.holdout import hold_out
 from glue.kept import forget_earlier
 from glue.labels import UNKNOWN, read_label
@@ -58,6 +58,7 @@ def train(
     stats: str,
     history: str | None = None,
     prepared: str | None = None,
+    before: str | None = None,
 ) -> None:
     """Fit the learner, or resume it, and write its statistics."""
     opened, classes = get_layout(**layout), layout["classes"]
@@ -83,6 +84,7 @@ def train(
         task=task,
         previous=Path(previous) if previous else None,
         prepared=Path(prepared).parent if prepared else None,
+        before=read_json(before) if before else None,
         **steering,
     )
     write_json(stats, get_learner(learner).fit(job))
@@ -110,4 +112,5 @@ if __name__ == "__main__":
         smk.output.stats,
         smk.input.get("history"),
         smk.input.get("prepared"),
+        smk.input.get("before"),
     )

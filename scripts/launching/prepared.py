@@ -39,7 +39,7 @@ def preparation(settings: Mapping[str, Any]) -> Preparation | None:
     layout = {"name": settings["layout"], "options": options, "classes": settings["classes"]}
     root = str(Path(settings["data_root"]).resolve())
     chosen = learner.preparation_of(settings.get(settings["learner"]) or {})
-    decides = [settings["layout"], options, settings["classes"], root, chosen]
+    decides = [settings["layout"], options, settings["classes"], root, chosen, learner.made_by()]
     if settings["generate"]:  # another seed makes other data in the same folder
         decides.append(settings["generate"])
     digits = sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:10]

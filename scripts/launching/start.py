@@ -17,6 +17,7 @@ from learners import describe_learner
 from settings import differences, save_settings
 
 from .guard import guard_start
+from .prepared import preparation
 from .retrain import RetrainRefused, forget_forced, refuse_retraining
 from .state import LaunchRefused
 
@@ -103,7 +104,9 @@ def _check_learner(
     learner, section = describe_learner(settings["learner"]), settings[settings["learner"]]
     here = workflow.executor_plugin.name != "slurm"
     opened, classes = get_layout(**layout), settings["classes"]
-    learner.check_start(section, classes, rows, here, opened)
+    made = preparation(settings)
+    prepared = None if made is None else Path(made.folder)
+    learner.check_start(section, classes, rows, here, opened, prepared)
     identity = learner.identity_of(section, classes, rows, opened)
     before = read_json(file) if file.exists() else {}
     shared = before.keys() & identity.keys()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from glue.errors import ConfigError, nearest
@@ -74,6 +75,15 @@ class Description:
         """Return the settings that decide what is prepared, as JSON can; {} where nothing is."""
         return import_module(self.settings).preparation(section) if self.prepares else {}
 
+    def made_by(self) -> list[Any]:
+        """Return what else decides what is prepared, such as the version of a package."""
+        return import_module(self.settings).made_by() if self.prepares else []
+
+    def reads_labels(self, section: Mapping[str, Any]) -> str | None:
+        """Return the setting of a section that reads ground truth beyond regions, if one does."""
+        asked = getattr(import_module(self.settings), "reads_labels", None)
+        return None if asked is None else asked(section)
+
     def identity_of(
         self,
         section: Mapping[str, Any],
@@ -98,6 +108,7 @@ class Description:
         rows: Sequence[PoolRow],
         here: bool,
         layout: ImageSource,
+        prepared: Path | None = None,
     ) -> None:
         """Refuse, before the first job, what would fail in it; may import the learner.
 
@@ -107,13 +118,15 @@ class Description:
             rows: of the pool; empty where it is not known yet.
             here: whether jobs run on this machine, so that its devices are theirs.
             layout: opens the images of the rows.
+            prepared: folder of what ``prepares`` makes, which may not be there yet.
 
         Raises:
+            DataError: where what was prepared is of other data.
             ConfigError: naming the key, its value and what is allowed.
         """
         asked = getattr(import_module(self.settings), "check_start", None)
         if asked is not None:
-            asked(section, classes, rows, here, layout)
+            asked(section, classes, rows, here, layout, prepared)
 
 
 LEARNERS = {

@@ -72,6 +72,7 @@ class FitJob:
         score: scores the images that the run is scored on, without showing their labels; only of
             learners whose settings ask for it.
         prepared: folder that ``Preparing.prepare`` filled; only of learners that have it.
+        before: statistics of the training of the cycle before, if there is one.
     """
 
     layout: ImageSource
@@ -88,6 +89,7 @@ class FitJob:
     held_out: Mapping[str, Sequence[Region]] = field(default_factory=dict)
     score: Scorer | None = None
     prepared: Path | None = None
+    before: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -180,6 +180,7 @@ def test_what_cannot_be_planned_is_refused_before_a_run(section: dict, message: 
         ({"patch": [16, 16, 16], "configuration": "2d"}, r"nnunet\.patch.*2 whole numbers"),
         ({"patch": [16, 16, 3]}, r"nnunet\.patch"),
         ({"nested": [[1, 2], [2]]}, r"nnunet\.nested_order: None"),
+        ({"nested": [[1], [2]], "nested_order": [1, 2]}, r"one list of two classes"),
         ({"nested_order": [1]}, r"nnunet\.nested_order"),
         ({"nested": [[1, 1]], "nested_order": [1]}, r"nnunet\.nested"),
         ({"pach": [16, 16, 16]}, r"nnunet\.pach: unknown key.*'patch'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def stamps(folder: Path) -> dict[str, int]:
     return {
         str(p.relative_to(folder)): p.stat().st_mtime_ns
         for p in folder.rglob("*")
-        if p.is_file() and p.name != "plans.json"
+        if p.is_file() and p.name not in ("plans.json", "lock")
     }
 
 
@@ -189,3 +190,34 @@ def test_empty_volume_is_refused_by_name(toy: Toy, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="i3: zero in every voxel"):
         prepare(toy, tmp_path)
     assert open_store(tmp_path) is None
+
+
+def test_a_cycle_goes_on_by_the_plans_of_the_one_before(tmp_path: Path) -> None:
+    """A folder that was deleted and made again from more volumes plans otherwise."""
+    toy = Toy("3d")
+    labels = toy.labels(tmp_path / "y")
+    job = toy.job(tmp_path, labels, 1, settings=FAST)
+    stats = get_learner("nnunet").fit(job)
+    other = toy.job(tmp_path / "b", labels, 1, settings=FAST, before=stats)
+    assert get_learner("nnunet").fit(other)["plans"] == stats["plans"]
+    other = toy.job(tmp_path / "c", labels, 1, settings=FAST, before={**stats, "plans": "0"})
+    with pytest.raises(ConfigError, match="not those of the cycle before"):
+        get_learner("nnunet").fit(other)
+
+
+def test_fit_alone_prepares_again_for_other_settings(tmp_path: Path) -> None:
+    toy = Toy("3d")
+    labels = toy.labels(tmp_path / "y")
+    first = get_learner("nnunet").fit(toy.job(tmp_path, labels, 1, settings=FAST))
+    changed = {**FAST, "batch": 3}
+    second = get_learner("nnunet").fit(toy.job(tmp_path, labels, 1, settings=changed))
+    assert second["pixels_seen"] / first["pixels_seen"] == 3 / FAST["batch"]
+
+
+def test_a_prepared_folder_of_other_settings_is_refused(tmp_path: Path) -> None:
+    toy = Toy("3d")
+    folder, learner = tmp_path / "prepared", get_learner("nnunet")
+    learner.prepare(toy.layout, list(toy.rows.values()), folder, FAST, CLASSES)
+    job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 1, settings={**FAST, "features": 5})
+    with pytest.raises(ConfigError, match="other settings"):
+        learner.fit(replace(job, prepared=folder))

@@ -223,7 +223,7 @@ def test_it_is_a_submission_of_its_own(tmp_path: Path, monkeypatch: pytest.Monke
     plan = make_plan([*profile, "--config", *pairs], ROOT / "Snakefile")
     (first, _) = [s for s in plan.submissions if s.kind == "prepare_learner"]
     asked = first.resources
-    assert (asked["runtime"], asked["cpus_per_task"]) == (20, 8)
+    assert (asked["runtime"], asked["cpus_per_task"]) == (20, 4)
     assert asked["slurm_partition"] == "work" and "gpu" not in asked
     pairs = [*pairs, "learner=convnet"]
     plan = make_plan([*profile, "--config", *pairs], ROOT / "Snakefile")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from glue.errors import ConfigError, nearest
@@ -126,6 +127,7 @@ def check_start(
     rows: Sequence[PoolRow],
     here: bool,
     layout: ImageSource,
+    prepared: Path | None,
 ) -> None:
     """Refuse what would fail in the first training; see ``learners.Description.check_start``."""
     try:

@@ -28,7 +28,7 @@ from .planning import Plans
 from .store import Store
 
 LOCATIONS = 10_000
-TRIES = 20
+TRIES, FEW = 20, 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ def training_labels(label: np.ndarray, store: Store, case: str) -> np.ndarray:
 def locate(seg: np.ndarray, plans: Plans, seed: int) -> dict[Any, np.ndarray]:
     """Return voxels of each foreground class (region) and of all that is revealed.
 
-    As nnU-Net's preprocessor does it for labels with ``ignore``, at most ``LOCATIONS`` of each.
+    As nnU-Net's preprocessor does it for labels with ``ignore``: ``LOCATIONS`` of each, of a class
+    1 % if that is more; of all that is revealed no more than ``LOCATIONS``.
 
     Args:
         seg: (1, *training shape) int16.
@@ -82,8 +83,9 @@ def locate(seg: np.ndarray, plans: Plans, seed: int) -> dict[Any, np.ndarray]:
         name = tuple(key) if isinstance(key, list | tuple) else int(key)
         mask = seg != labels.ignore_label if name == revealed else np.isin(seg, name)
         places = np.flatnonzero(mask)
-        if len(places) > LOCATIONS:
-            places = rng.choice(places, LOCATIONS, replace=False)
+        most = LOCATIONS if name == revealed else max(LOCATIONS, -(-len(places) // 100))
+        if len(places) > most:
+            places = rng.choice(places, most, replace=False)
         found[name] = np.stack(np.unravel_index(places, seg.shape), 1) if len(places) else []
     return found
 
@@ -94,6 +96,7 @@ class Cases:
     def __init__(self, job: FitJob, store: Store) -> None:
         self.store = store
         self.cases: dict[str, Case] = {}
+        self._partial = False
         for row in sorted(job.labels, key=lambda r: r.image):
             if (case := self._case(row, len(job.classes))) is not None:
                 self.cases[row.image] = case
@@ -108,11 +111,21 @@ class Cases:
         if row.image not in self.store.cases:
             raise DataError(f"{self.store.folder}: holds no volume {row.image!r}")
         seg = training_labels(label, self.store, row.image)
+        self._partial |= bool((seg == self.store.plans.labels.ignore_label).any())
         locations = locate(seg, self.store.plans, seed=1234)
         if not len(locations[tuple([-1, *self.store.plans.labels.all_labels])]):
             return None  # all of it lies between voxels of a coarser grid, or was cropped away
-        packed = blosc2.asarray(seg, cparams={"codec": blosc2.Codec.LZ4, "nthreads": 1})
+        packed = blosc2.asarray(
+            seg,
+            cparams={"codec": blosc2.Codec.LZ4, "nthreads": 1},
+            dparams={"nthreads": 1},
+        )
         return Case(packed, locations)
+
+    @property
+    def are_partial(self) -> bool:
+        """Whether something of a volume is not revealed."""
+        return self._partial
 
     @property
     def identifiers(self) -> Sequence[str]:
@@ -167,21 +180,23 @@ class Batches(Dataset[dict[str, Any]]):
             rng = np.random.default_rng([self.seed, number, attempt])
             with seeded(int(rng.integers(2**32))):
                 batch = self.loader.generate_train_batch()
-            if self._teaches(batch["target"]):
+            taught = self._teaches(batch["target"])
+            # A large batch is hardly ever without a patch that lost them.
+            few = max(FEW, TRIES // len(taught))
+            if taught.all() or (attempt >= few and taught.any()):
                 return {"data": batch["data"], "target": batch["target"]}
         raise DataError(
-            f"labels: {TRIES} batches in turn held a patch with nothing revealed; a larger "
-            "nnunet.patch may help"
+            f"labels: {TRIES} batches in turn held nothing revealed; a larger nnunet.patch may help"
         )
 
-    def _teaches(self, target: Any) -> bool:
-        """Whether every patch has a revealed voxel: turning it may have carried those out of it."""
+    def _teaches(self, target: Any) -> torch.Tensor:
+        """Return (B,) bool: which patches have a revealed voxel; turning may carry them out."""
         finest = target[0] if isinstance(target, list) else target
         if self.labels.has_regions:  # the last channel says what is ignored
             known = finest[:, -1] == 0
         else:
             known = finest[:, 0] != self.labels.ignore_label
-        return bool(known.flatten(1).any(1).all())
+        return known.flatten(1).any(1)
 
 
 def stream(batches: Batches, first: int, last: int, workers: int) -> Stream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from glue.tables import PoolRow
@@ -11,7 +12,7 @@ from ..base import VolumeSource
 from ..running import choose_device
 from .planning import PLAIN, Plans, make_plans, nnunet_version, refuse_shallow
 from .settings import NnunetSettings
-from .store import case_shape
+from .store import case_shape, open_store
 
 
 def check_all(
@@ -20,15 +21,21 @@ def check_all(
     rows: Sequence[PoolRow],
     here: bool,
     layout: VolumeSource,
+    prepared: Path | None,
 ) -> None:
-    """Plan for the volumes of the pool by their headers.
+    """Plan for the volumes of the pool by their headers, and look at what was prepared of them.
 
     Raises:
         ConfigError: for a device, configuration or patch that cannot be used.
+        DataError: where what was prepared is of other volumes.
     """
     if here:
         choose_device(settings.device, "nnunet")
-    if rows:
+    if not rows:
+        return
+    if prepared is not None and (store := open_store(prepared)) is not None:
+        store.check(layout, rows)
+    else:
         refuse_shallow(plan_of(settings, classes, rows, layout))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from glue.errors import ConfigError, nearest
@@ -17,6 +19,7 @@ PLANNERS = (
     "ExperimentPlanner", "nnUNetPlannerResEncM", "nnUNetPlannerResEncL", "nnUNetPlannerResEncXL",
 )  # fmt: skip
 LABELS = "labels"
+FORMAT = 1  # of what is prepared; another number makes everything anew
 CHOICES = {
     "configuration": CONFIGURATIONS,
     "planner": PLANNERS,
@@ -76,7 +79,7 @@ class NnunetSettings:
         device: ``auto`` takes CUDA where there is one.
         threads: of the CPU; more than 1 may change the last bits of a training.
         workers: processes that augment; ``None``: with a GPU one per CPU of the job up to 12,
-            otherwise none. Preprocessing takes as many threads, at least one; of ``None`` up to 4.
+            otherwise none. Preprocessing takes as many threads; of ``None`` the 4 of its rule.
     """
 
     configuration: str = "3d_fullres"
@@ -142,6 +145,7 @@ def check_start(
     rows: Sequence[PoolRow],
     here: bool,
     layout: Any,
+    prepared: Path | None,
 ) -> None:
     """Refuse what would fail in the first job; see ``learners.Description.check_start``."""
     try:
@@ -150,7 +154,7 @@ def check_start(
         raise ConfigError(
             f"learner nnunet: {error}; install it with: make venv EXTRAS=workflow,slurm,nnunet,dev"
         ) from None
-    check_all(NnunetSettings.of(section), classes, rows, here, layout)
+    check_all(NnunetSettings.of(section), classes, rows, here, layout, prepared)
 
 
 def identity(
@@ -166,6 +170,19 @@ def preparation(section: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides the plans and the preprocessed images, as JSON can hold it."""
     settings = asdict(NnunetSettings.of(section))
     return {key: settings[key] for key in PREPARATION}
+
+
+def made_by() -> list[Any]:
+    """Return what else decides what is prepared: the form of the files, nnU-Net's version."""
+    try:
+        return [FORMAT, version("nnunetv2")]
+    except PackageNotFoundError:  # a plan is made elsewhere, or will be refused
+        return [FORMAT, None]
+
+
+def reads_labels(section: Mapping[str, Any]) -> str | None:
+    """Return the setting that reads ground truth of the whole dataset, if one does."""
+    return f"nnunet.foreground: {LABELS}" if section.get("foreground") == LABELS else None
 
 
 def members(section: Mapping[str, Any]) -> int:
@@ -225,6 +242,9 @@ def _check(settings: NnunetSettings) -> None:
     _check_foreground(settings)
     _check_sizes(settings)
     check_sets("nnunet", settings.nested, settings.nested_order)
+    if settings.nested is not None and max(map(len, settings.nested)) < 2:
+        # nnU-Net takes lists of one class each for exclusive classes, and trains a softmax.
+        _refuse("nested", settings.nested, "at least one list of two classes or more, or null")
 
 
 def _check_foreground(settings: NnunetSettings) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,19 +20,33 @@ import nibabel as nib
 import numpy as np
 
 from glue.errors import ConfigError, DataError
-from glue.files import atomic_path, read_json, write_json
+from glue.files import atomic_path, read_json, sweep, write_json
 from glue.tables import PoolRow
 
 from ..base import VolumeSource
+from ..locking import locked
 from ..running import available_cpus
 from .geometry import Placement, canonical_axes, oriented
 from .packages import comp_blosc2_params
-from .planning import CaseShape, Plans, make_plans, nnunet_version, sample_intensities, summarise
-from .settings import LABELS, NnunetSettings
+from .planning import (
+    CaseShape,
+    Plans,
+    make_plans,
+    nnunet_version,
+    refuse_shallow,
+    sample_intensities,
+    summarise,
+)
+from .settings import LABELS, PREPARATION, NnunetSettings
 
 PLANS = "plans.json"
 MOST_THREADS = 4
 OUT = TypeVar("OUT")
+
+
+def settings_of(settings: NnunetSettings) -> dict[str, Any]:
+    """Return the settings that decide what is prepared, as JSON gives them back."""
+    return json.loads(json.dumps({key: getattr(settings, key) for key in PREPARATION}))
 
 
 def facts_of(layout: VolumeSource, row: PoolRow) -> dict[str, Any]:
@@ -65,13 +80,27 @@ def prepare(
     Raises:
         ConfigError: for settings that nnU-Net cannot plan with.
         DataError: for volumes that cannot be read.
+        LockedError: while another process prepares them.
     """
+    with locked(folder):
+        sweep(folder)
+        return _prepare(layout, rows, folder, settings, classes)
+
+
+def _prepare(
+    layout: VolumeSource,
+    rows: Sequence[PoolRow],
+    folder: Path,
+    settings: NnunetSettings,
+    classes: Sequence[str],
+) -> Plans:
     threads = settings.workers
     threads = min(MOST_THREADS, available_cpus()) if threads is None else max(1, threads)
     take = partial(_taken, layout, folder / "fingerprint", settings, len(rows))
     found = _each(take, rows, threads, "fingerprint")
     shapes = [shape for shape, _ in found]
     plans = make_plans(shapes, summarise([values for _, values in found]), classes, settings)
+    refuse_shallow(plans)
     del found
     (folder / PLANS).unlink(missing_ok=True)  # vouches for all that follows
     made = partial(_made, layout, folder / "images", plans)
@@ -82,6 +111,7 @@ def prepare(
             **plans.as_json(),
             "key": plans.key,
             "nnunetv2": nnunet_version(),
+            "settings": settings_of(settings),
             "cases": {row.image: fact for row, fact in zip(rows, facts, strict=True)},
         },
     )
@@ -230,11 +260,13 @@ class Store:
         folder: where it lies.
         plans: the frozen plans.
         cases: facts of every volume, by name.
+        settings: of ``settings_of``.
     """
 
     folder: Path
     plans: Plans
     cases: Mapping[str, Any]
+    settings: Mapping[str, Any]
 
     def holds(self, layout: VolumeSource, row: PoolRow) -> bool:
         """Whether the preprocessed volume is there, and is of the file as it is now."""
@@ -255,10 +287,15 @@ class Store:
         for row in rows:
             if not self.holds(layout, row):
                 now, was = facts_of(layout, row), self.cases.get(row.image)
-                told = f"is {now} now, and was {was}" if now != was else "is not complete"
+                if now == was:
+                    raise DataError(
+                        f"{self.folder}: the preprocessed volume {row.image} is gone. Make it "
+                        f"again: delete {self.folder / PLANS}, start the target prepare_learner"
+                    )
                 raise DataError(
-                    f"{self.folder}: made from other data: {row.image} {told}. Put the data back, "
-                    "or delete that folder and start a new run (run=...)"
+                    f"{self.folder}: made from other data: {row.image} is {now} now, and was "
+                    f"{was or 'not there'}. Put the data back, or delete that folder and start a "
+                    "new run (run=...): its plans may differ from those of earlier runs"
                 )
 
 
@@ -267,4 +304,4 @@ def open_store(folder: Path) -> Store | None:
     if not (folder / PLANS).exists():
         return None
     held = read_json(folder / PLANS)
-    return Store(folder, Plans.of_json(held), held["cases"])
+    return Store(folder, Plans.of_json(held), held["cases"], held["settings"])

@@ -34,9 +34,9 @@ from .packages import (
     nnUNetTrainer,
     temporary_folders,
 )
-from .planning import Plans, refuse_shallow
+from .planning import Plans
 from .settings import NnunetSettings
-from .store import Store, open_store, prepare
+from .store import Store, open_store, prepare, settings_of
 
 MOST_WORKERS = 12
 
@@ -85,7 +85,7 @@ class Trainer(nnUNetTrainer):
             regions=labels.foreground_regions if labels.has_regions else None,
             ignore_label=labels.ignore_label,
         )
-        return nnUNetDataLoader(
+        loader = nnUNetDataLoader(
             cases,
             self.batch_size,
             start,
@@ -94,6 +94,9 @@ class Trainer(nnUNetTrainer):
             oversample_foreground_percent=self.oversample_foreground_percent,
             transforms=HiddenPadding(transforms, labels.ignore_label),
         )
+        # Where all is revealed, patches that need no foreground lie anywhere, as nnU-Net has it.
+        loader.has_ignore = cases.are_partial
+        return loader
 
 
 def make_trainer(
@@ -125,9 +128,11 @@ def fit(job: FitJob) -> dict[str, Any]:
         raise ConfigError(f"steps: {job.steps}; allowed: a whole number from 1")
     device = choose_device(settings.device, "nnunet")
     torch.set_num_threads(settings.threads)
+    if device.type == "cuda":  # as nnU-Net does
+        torch.backends.cudnn.benchmark = True
     with locked(job.work):
         store = _store(job, settings)
-        refuse_shallow(store.plans)
+        _refuse_other_plans(job, store)
         one = replace(settings, members=1, member_labels="all")
 
         def train_one(member: FitJob) -> dict[str, Any]:
@@ -141,17 +146,29 @@ def fit(job: FitJob) -> dict[str, Any]:
             return train_one(job)
         jobs = member_jobs(job, settings.members, settings.member_labels == "folds")
         keys = [training_key(member, one, store, device) for member in jobs]
-        return train_members(job, jobs, keys, train_one)
+        return {**train_members(job, jobs, keys, train_one), "plans": store.plans.key}
 
 
 def _store(job: FitJob, settings: NnunetSettings) -> Store:
     folder = job.prepared or job.work / "prepared"
-    if (store := open_store(folder)) is None:
-        if job.prepared is not None:
-            raise ConfigError(f"{folder}: nothing is prepared there")
-        prepare(job.layout, list(job.rows.values()), folder, settings, job.classes)
-        store = open_store(folder)
-    return store
+    store = open_store(folder)
+    if store is not None and store.settings == settings_of(settings):
+        return store
+    if job.prepared is not None:
+        found = "nothing is" if store is None else "with other settings something else is"
+        raise ConfigError(f"{folder}: {found} prepared there")
+    prepare(job.layout, list(job.rows.values()), folder, settings, job.classes)
+    return open_store(folder)
+
+
+def _refuse_other_plans(job: FitJob, store: Store) -> None:
+    """Refuse to go on from a cycle that was trained by other plans. Raises ConfigError."""
+    before = (job.before or {}).get("plans", store.plans.key)
+    if before != store.plans.key:
+        raise ConfigError(
+            f"{store.folder}: its plans are not those of the cycle before: it was made anew since, "
+            "from other volumes. Start a new run (run=...); results would mix"
+        )
 
 
 def training_key(job: FitJob, settings: NnunetSettings, store: Store, device: torch.device) -> str:
@@ -235,6 +252,7 @@ class _Run(Training):
         return {
             "volumes": len(self.cases.cases),
             "epochs": self.trainer.num_epochs,
+            "plans": self.store.plans.key,
             "labels_seconds": round(self.labels_seconds, 3),
         }
 
