@@ -137,6 +137,23 @@ class Killed(Run):
         return {path: data for path, data in found.items() if not path.endswith("stats.json")}
 
 
+def check_killed_training(whole: Killed, folder: Path, cycle: str) -> None:
+    """Kill Snakemake and a training that has saved a step; continued, all ends as undisturbed."""
+    run = Killed(folder, whole.settings)
+    launcher = run.launch()
+    until(lambda: run.saved_step(cycle) > 0 or launcher.poll() is not None)
+    assert launcher.poll() is None
+    run.kill_snakemake(launcher)
+    for job in run.jobs("train"):
+        os.kill(job.pid, signal.SIGKILL)
+    step = run.saved_step(cycle)
+    finished = (folder / "results/tiny" / cycle / "model").exists()
+    run.finish()
+    run.check_clean_end()
+    assert finished or f"resumed at step {step}\n" in run.log(cycle)
+    assert run.results() == whole.results()
+
+
 def until(condition: Callable[[], bool], interval: float = 0.03) -> None:
     limit = time.monotonic() + WAIT
     while not condition():

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 from pathlib import Path
 
 import nibabel as nib
@@ -19,7 +17,7 @@ from glue.labels import UNKNOWN, read_label
 from glue.tables import read_regions
 
 from .conftest import TINY, Run
-from .test_killed import Killed, until
+from .test_killed import Killed, check_killed_training
 
 pytestmark = pytest.mark.slow
 
@@ -101,19 +99,7 @@ def test_what_is_revealed_is_ground_truth_and_nothing_else(whole: Killed, kidney
 
 
 def test_killed_and_continued_it_ends_as_if_nothing_had_been(whole: Killed, tmp_path: Path) -> None:
-    run = Killed(tmp_path, whole.settings)
-    launcher = run.launch()
-    until(lambda: run.saved_step(CYCLE) > 0 or launcher.poll() is not None)
-    assert launcher.poll() is None
-    run.kill_snakemake(launcher)
-    for job in run.jobs("train"):
-        os.kill(job.pid, signal.SIGKILL)
-    step = run.saved_step(CYCLE)
-    finished = (tmp_path / "results/tiny" / CYCLE / "model").exists()
-    run.finish()
-    run.check_clean_end()
-    assert finished or f"resumed at step {step}\n" in run.log(CYCLE)
-    assert run.results() == whole.results()
+    check_killed_training(whole, tmp_path, CYCLE)
 
 
 @pytest.fixture(scope="module")

@@ -230,6 +230,14 @@ def test_it_is_a_submission_of_its_own(tmp_path: Path, monkeypatch: pytest.Monke
     assert "prepare_learner" not in {s.kind for s in plan.submissions}
 
 
+def test_ground_truth_normalises_references_alone() -> None:
+    section = {"foreground": "labels"}
+    with pytest.raises(ConfigError, match="allowed with strategies=none"):
+        load("kits23_mini", learner="nnunet", nnunet=section)
+    found = load("kits23_mini", learner="nnunet", nnunet=section, strategies="none")
+    assert found["strategies"] == []
+
+
 LOST = "data/prepared/x/plans.json"
 
 

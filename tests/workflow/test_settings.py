@@ -132,10 +132,6 @@ def test_every_dataset_resolves_and_again_from_its_own_result(dataset: str, tmp_
         ({"strategies": "decmp"}, "strategy 'decmp' is unknown; did you mean 'decomp'"),
         ({"strategies": "decomp,decomp"}, "non-unique"),
         ({"strategies": ""}, "strategy '' is unknown"),
-        (
-            {"dataset": "kits23_mini", "learner": "nnunet", "nnunet": {"foreground": "labels"}},
-            "allowed with strategies=none",
-        ),
         ({"strategies": "none", "references": "none"}, "nothing is left to run"),
         ({"learner": "convnett"}, "learner 'convnett' is unknown; did you mean 'convnet'"),
         ({"layout": "cityscape"}, "layout 'cityscape' is unknown; did you mean 'cityscapes'"),
