@@ -80,6 +80,8 @@ def normalise(config: dict[str, Any]) -> dict[str, Any]:
         if isinstance(out.get(key), str):
             out[key] = out[key].replace("x", ",").split(",")
     out |= {key: _typed(out[key]) for key in TYPED if key in out}
+    if isinstance(out.get("split"), dict):  # null takes back what the dataset gives
+        out["split"] = {key: held for key, held in out["split"].items() if held is not None}
     if isinstance(out.get("layout_options"), dict):
         options = out["layout_options"]
         options |= {key: _typed(options[key]) for key in TYPED_OPTIONS if key in options}

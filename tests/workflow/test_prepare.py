@@ -24,6 +24,7 @@ from launching.prepared import preparation
 from launching.retrain import RetrainRefused, refuse_retraining
 from layouts import get_layout
 from learners import Description, Preparing, describe_learner
+from settings import read_yaml
 
 from .conftest import ROOT, TINY, Run
 from .test_settings import load
@@ -277,3 +278,13 @@ def test_finished_trainings_outlive_what_was_prepared(
         refuse_retraining(dag)
     done.unlink()
     refuse_retraining(dag)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "config/experiments").glob("*.yaml")))
+def test_every_experiment_resolves(file: Path, tmp_path: Path) -> None:
+    held = {"data_root": str(tmp_path), **read_yaml(file)}
+    dataset = held.pop("dataset", "hippocampus")
+    steps = {key: held.pop(key)["nnunet"] for key in ("steps", "full_steps") if key in held}
+    found = load(dataset, **{"learner": "nnunet", **held, **steps})
+    assert found["learner"] == "nnunet"
+    assert found["references"] == ["full"]
