@@ -10,6 +10,7 @@ import pytest
 
 from decomp_core import Region
 from glue.errors import ConfigError, DataError
+from learners import get_learner
 from tests.learners.contract import files_of
 from tests.learners.fakes import Toy
 from tests.learners.nnunet_kit import FAST, NESTED, corners, fit, reveal
@@ -180,3 +181,23 @@ def test_a_patch_from_which_nothing_can_be_learnt_is_refused(tmp_path: Path) -> 
     """Of two stages nnU-Net's loss would be NaN."""
     with pytest.raises(ConfigError, match=r"nnunet\.patch: \(8, 8, 8\).*halved twice"):
         fit(Toy("3d"), tmp_path, patch=[8, 8, 8])
+
+
+@pytest.mark.parametrize(("rows", "lost"), [([0, 2, 5], True), ([1, 3, 5], False)])
+def test_what_lies_between_the_voxels_of_a_coarse_grid_is_told(
+    rows: list[int], lost: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """12 slices of 1 mm become 6: each holds the centre of every other slice."""
+    toy = Toy("3d")
+
+    def hidden(label: np.ndarray) -> np.ndarray:
+        mask = np.ones(label.shape, bool)
+        mask[rows] = False
+        return mask
+
+    labels = toy.labels(tmp_path / "y", hidden)
+    settings = {**FAST, "spacing": [2.0, 1.0, 1.0], "patch": [8, 16, 16]}
+    stats = get_learner("nnunet").fit(toy.job(tmp_path, labels, 1, settings=settings))
+    told = "lies between the voxels of nnU-Net's grid" in capsys.readouterr().out
+    assert told == (stats["revealed_kept"] < 0.9)
+    assert told == lost

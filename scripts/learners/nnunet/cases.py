@@ -29,6 +29,7 @@ from .store import Store
 
 LOCATIONS = 10_000
 TRIES, FEW = 20, 2
+MUCH = 0.9  # of what is revealed; a little is lost and won by rounding
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,16 @@ class Cases:
         self.store = store
         self.cases: dict[str, Case] = {}
         self._partial = False
+        self._revealed = np.zeros(2)  # shares of volumes: on the annotator's grid, on nnU-Net's
         for row in sorted(job.labels, key=lambda r: r.image):
             if (case := self._case(row, len(job.classes))) is not None:
                 self.cases[row.image] = case
+        if self.kept < MUCH:
+            print(
+                f"{1 - self.kept:.0%} of what is revealed lies between the voxels of nnU-Net's "
+                "grid and teaches nothing; layout_options.grid of its voxel size avoids that",
+                flush=True,
+            )
         if not self.cases:
             raise DataError("labels: no revealed voxel belongs to a class; nothing to learn from")
         store.check(job.layout, [job.rows[name] for name in self.cases])
@@ -111,6 +119,9 @@ class Cases:
         if row.image not in self.store.cases:
             raise DataError(f"{self.store.folder}: holds no volume {row.image!r}")
         seg = training_labels(label, self.store, row.image)
+        hidden = UNKNOWN, self.store.plans.labels.ignore_label
+        values = zip((label, seg), hidden, strict=True)
+        self._revealed += [np.count_nonzero(v != none) / v.size for v, none in values]
         self._partial |= bool((seg == self.store.plans.labels.ignore_label).any())
         locations = locate(seg, self.store.plans, seed=1234)
         if not len(locations[tuple([-1, *self.store.plans.labels.all_labels])]):
@@ -121,6 +132,11 @@ class Cases:
             dparams={"nthreads": 1},
         )
         return Case(packed, locations)
+
+    @property
+    def kept(self) -> float:
+        """Share of what is revealed that is on nnU-Net's grid; the rest lies between its voxels."""
+        return float(self._revealed[1] / self._revealed[0]) if self._revealed[0] else 1.0
 
     @property
     def are_partial(self) -> bool:

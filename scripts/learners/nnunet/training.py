@@ -253,6 +253,7 @@ class _Run(Training):
             "volumes": len(self.cases.cases),
             "epochs": self.trainer.num_epochs,
             "plans": self.store.plans.key,
+            "revealed_kept": round(self.cases.kept, 4),
             "labels_seconds": round(self.labels_seconds, 3),
         }
 
