@@ -25,6 +25,9 @@ from .state import LaunchRefused
 LEARNER = "learner.json"
 
 
+PLANS = "plans.json"
+
+
 class StartRefused(RuntimeError):
     """A run that must not start; the message says why and what to do."""
 
@@ -107,6 +110,8 @@ def _check_learner(
     made = preparation(settings)
     prepared = None if made is None else Path(made.folder)
     learner.check_start(section, classes, rows, here, opened, prepared)
+    if prepared is not None:
+        _refuse_other_plans(prepared / PLANS, file.parent)
     identity = learner.identity_of(section, classes, rows, opened)
     before = read_json(file) if file.exists() else {}
     shared = before.keys() & identity.keys()
@@ -119,3 +124,17 @@ def _check_learner(
             + "\nChoose another name (run=...) or put the files back."
         )
     return {**before, **identity}
+
+
+def _refuse_other_plans(plans: Path, run: Path) -> None:
+    """Refuse to go on with what was prepared anew, from other data, since a run was trained."""
+    if not plans.exists():
+        return
+    key = read_json(plans)["key"]
+    trained = [*run.glob("*/initial/seed-*/cycle-001"), *run.glob("references/*/seed-*")]
+    for file in (folder / "training.json" for folder in trained):
+        if file.exists() and read_json(file).get("plans", key) != key:
+            raise ConfigError(
+                f"{plans.parent} was made anew, from other data, since {file} was trained; results "
+                "would mix. Start a new run (run=...)"
+            )

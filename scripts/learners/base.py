@@ -267,6 +267,8 @@ class Preparing(Protocol):
     ) -> None:
         """Fill ``folder``; ``plans.json`` is written last.
 
+        Its ``key`` changes with all that decides trainings, whose statistics hold it as ``plans``.
+
         What is there already is kept, so that one that was killed goes on.
 
         Args:

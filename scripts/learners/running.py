@@ -37,7 +37,7 @@ def choose_device(wish: str, learner: str) -> torch.device:
     """Return the device to compute on. Raises ConfigError where ``cuda`` is asked and absent."""
     if wish == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
-            f"{learner}.device: 'cuda', but no CUDA device is available; allowed: auto"
+            f"{learner}.device: 'cuda', but no CUDA device is available; allowed: auto, cpu"
         )
     if wish == "auto":
         wish = "cuda" if torch.cuda.is_available() else "cpu"

@@ -169,5 +169,6 @@ wall hours times the GPUs held; on SLURM every rule of a submission with a GPU h
 those rules that computed on it. Jobs side by side in one submission (evaluation beside a
 prediction) each count its GPU. Waiting for a node, and what a submission does between its rules,
 are not in here. Memory is the largest of any one process, GPU memory what PyTorch reserved on one
-device. The jobs of this report and of generating data are left out.
+device. The jobs of this report, of generating data and of preparing them for
+all runs are left out.
 """

@@ -139,7 +139,10 @@ def test_changed_volume_is_prepared_again(tmp_path: Path, calls: list[int]) -> N
     toy.images["i1"] = np.round(toy.images["i1"] / 7)
     write_dataset(tmp_path / "data", toy)
     fields = {"rows": rows, "layout": layout, "prepared": folder}
-    with pytest.raises(DataError, match=rf"{folder}: made from other data: i1 .*delete that"):
+    with pytest.raises(
+        DataError,
+        match=rf"{folder}: made from other data: i1 has another file size.*delete this one",
+    ):
         fit(toy, tmp_path, **fields)
     (folder / "plans.json").unlink()
     prepare(toy, folder)

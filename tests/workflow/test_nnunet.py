@@ -184,3 +184,9 @@ def test_a_run_of_an_older_plan_is_refused(whole: Killed, tmp_path: Path) -> Non
     run = Run(folder, whole.settings)
     printed = run.run("--cores", "1", cycles="3", fails=True)
     assert "nnunetv2: '2.5.1' -> '2.8.1'" in printed
+    file.write_text(json.dumps({**held, "nnunetv2": "2.8.1"}))
+    (plans,) = folder.glob("data/prepared/*/plans.json")
+    plans.write_text(json.dumps({**json.loads(plans.read_text()), "key": "of more volumes"}))
+    printed = run.run("--cores", "1", cycles="3", fails=True)
+    assert "was made anew, from other data, since" in printed
+    assert not (folder / "results/tiny/2x3/decomp/seed-0/cycle-003").exists()

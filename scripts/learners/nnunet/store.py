@@ -54,7 +54,7 @@ def facts_of(layout: VolumeSource, row: PoolRow) -> dict[str, Any]:
     return {
         "shape": [int(n) for n in layout.grid_of(row).full],
         "affine": np.round(layout.affine(row), 4).tolist(),
-        "bytes": os.path.getsize(row.path) if row.path else None,
+        "file size": os.path.getsize(row.path) if row.path else None,
     }
 
 
@@ -292,10 +292,13 @@ class Store:
                         f"{self.folder}: the preprocessed volume {row.image} is gone. Make it "
                         f"again: delete {self.folder / PLANS}, start the target prepare_learner"
                     )
+                changed = [key for key in now if was is not None and now[key] != was[key]]
+                told = f"has another {' and '.join(changed)} now" if changed else "is new"
                 raise DataError(
-                    f"{self.folder}: made from other data: {row.image} is {now} now, and was "
-                    f"{was or 'not there'}. Put the data back, or delete that folder and start a "
-                    "new run (run=...): its plans may differ from those of earlier runs"
+                    f"{self.folder}: made from other data: {row.image} {told}. Put the data back "
+                    "as they were, or work in another folder (--directory), or delete this one: "
+                    "runs that used it can then not be continued, as other volumes are planned "
+                    "for otherwise"
                 )
 
 
