@@ -10,6 +10,7 @@ from launching.submissions import job_minutes, submission_of
 from learners import describe_learner
 from settings import guard_science, learner_science, load_settings
 from strategies import needs_of, note_of
+from strategies.budget import validation_images
 
 try:
     S = load_settings(config, Path(workflow.basedir))
@@ -35,6 +36,8 @@ SCIENCE = {
 # Used with --sdm conda only.
 ENVIRONMENT = f"../envs/{S['learner']}.yaml"
 VALIDATION, _ = describe_learner(S["learner"]).validation_of(SCIENCE["settings"])
+# Keys of their own where validation images are annotated too: elsewhere parameters stay as they are.
+ANNOTATED = {"annotated": ["train", "val"]} if S["validation_images"] else {}
 STEPS = {"full": S["full_steps"], "full_same_steps": most_steps(S["steps"])}
 # What the learner makes once per dataset, for all runs; nothing of learners that do not.
 PREPARATION = preparation(S)
@@ -128,6 +131,11 @@ def clean_work():
 
     sweep(RUN)
     forget_finished(Path("work", S["run"]))
+
+
+def validation_of(wildcards):
+    """Return how many validation images a cycle of a budget opens."""
+    return validation_images(S["validation_images"], int(wildcards.budget.split("x")[0]))
 
 
 def warm_start(wildcards):

@@ -5,7 +5,7 @@ Out: metrics.json.
 """
 
 # A key of its own where it is set: elsewhere finished evaluations keep the parameters they have.
-SCORING = dict(SCIENCE)
+SCORING = {**SCIENCE, **ANNOTATED}
 if S["surface_tolerances"]:
     SCORING["surface_tolerances"] = S["surface_tolerances"]
 

@@ -15,6 +15,7 @@ def selection(wildcards):
         "background": S["background"],
         "centres": S["random_centres"],
         "thresholds": S["thresholds"],
+        **({"validation_images": validation_of(wildcards)} if ANNOTATED else {}),
     }
 
 

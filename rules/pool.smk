@@ -87,5 +87,6 @@ rule count_truth:
         runtime=minutes("count_truth"),
     params:
         layout=LAYOUT,
+        **ANNOTATED,
     script:
         "../scripts/count_truth.py"

@@ -35,6 +35,7 @@ rule predict:
         thresholds=S["thresholds"],
         uncertainty=S["uncertainty"],
         shards=S["shards"],
+        **ANNOTATED,
     script:
         "../scripts/predict.py"
 
@@ -57,6 +58,7 @@ use rule predict as predict_initial with:
         thresholds=S["thresholds"],
         uncertainty=S["uncertainty"],
         shards=S["shards"],
+        **ANNOTATED,
 
 
 rule score_images:

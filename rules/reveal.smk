@@ -44,5 +44,6 @@ rule reveal_all:
         runtime=minutes("reveal_all"),
     params:
         layout=LAYOUT,
+        **ANNOTATED,
     script:
         "../scripts/reveal_labels.py"

@@ -35,6 +35,7 @@ rule select_initial:
         footprint=S["footprint"],
         background=S["background"],
         centres=S["random_centres"],
+        **({"validation_images": validation_of} if ANNOTATED else {}),
     script:
         "../scripts/select_initial.py"
 

@@ -37,6 +37,7 @@ rule train:
         settings=SCIENCE["settings"],
         steps=S["steps"],
         work=lambda w, output: output.model.replace("results/", "work/", 1),
+        **ANNOTATED,
     script:
         "../scripts/train.py"
 
@@ -66,3 +67,4 @@ use rule train as train_reference with:
         settings=SCIENCE["settings"],
         steps=lambda w: STEPS[w.reference],
         work=lambda w, output: output.model.replace("results/", "work/", 1),
+        **ANNOTATED,

@@ -94,7 +94,7 @@ if __name__ == "__main__":
                 get_learner(p.learner),
                 Path(smk.input.model),
                 get_layout(**p.layout),
-                read_pool(smk.input.pool, "train"),
+                read_pool(smk.input.pool, "train", "val"),
                 job_settings(p.settings, smk.config),
             ),
             read_regions(smk.input.candidates),

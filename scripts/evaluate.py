@@ -59,15 +59,16 @@ def evaluate(
     rows = read_pool(pool)
     scores = score_model(model, [r for r in rows if r.split == "test"], learner, layout, science)
     regions: list[RegionRow] = read_regions(history) if history else []
+    splits = science.get("annotated", ["train"])
     spent = annotation_costs(
         rows, regions, read_labels(labels), truth, layout["classes"], science["background"],
-        science["footprint"],
+        science["footprint"], splits,
     )  # fmt: skip
     if history is None:
-        train = {r.image for r in rows if r.split == "train"}
+        images = {r.image for r in rows if r.split in splits}
         share = "rois_percent" if science["task"] == "roi" else "area_percent"
         spent["costs"] |= {
-            "images": len(train),
+            "images": len(images),
             "images_percent": 100.0,
             share: 100.0,
             "regions": 0,

@@ -1,5 +1,6 @@
 """Predict one shard of the training pool and keep what selection needs of it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,14 @@ def predict(
     request: Request,
     shard: int,
     shards: int,
+    splits: Sequence[str],
     out: str,
 ) -> None:
-    """Write the records of every ``shards``-th image, from the ``shard``-th on (1-based)."""
-    groups = by_image(read_pool(pool, "train"))
+    """Write the records of every ``shards``-th image, from the ``shard``-th on (1-based).
+
+    ``splits``: those whose images are annotated.
+    """
+    groups = by_image(read_pool(pool, *splits))
     mine = list(groups)[shard - 1 :: shards]
     rows = [row for image in mine for row in groups[image]]
     records = get_learner(learner).predict(
@@ -52,6 +57,7 @@ if __name__ == "__main__":
             Request(frozenset(p.needs), tuple(p.thresholds), p.uncertainty),
             int(smk.wildcards.shard),
             p.shards,
+            p.get("annotated", ["train"]),
             smk.output.predictions,
         ),
     )

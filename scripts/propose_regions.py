@@ -6,13 +6,15 @@ from glue.tables import write_regions
 from strategies.choose import propose
 from strategies.files import query_of
 from strategies.query import Query
+from strategies.validation import in_parts
 
 
 def propose_regions(query: Query, out: str) -> None:
     """Write the candidates and tell what was short."""
-    choice = propose(query)
-    print("\n".join([*choice.reports, f"{len(choice.rows)} candidates"]))
-    write_regions(out, choice.rows)
+    choices = [choice for _, choice in in_parts(propose, query)]
+    rows = [row for choice in choices for row in choice.rows]
+    print("\n".join([*(line for c in choices for line in c.reports), f"{len(rows)} candidates"]))
+    write_regions(out, rows)
 
 
 if __name__ == "__main__":

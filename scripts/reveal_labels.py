@@ -1,5 +1,6 @@
 """Reveal the labels of a cycle's regions, or of everything for the references."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,19 @@ def reveal_labels(
     footprint: str,
     folder: str,
     table: str,
+    splits: Sequence[str] = ("train",),
 ) -> None:
     """Write the label files that changed into ``folder`` and where all current ones are.
 
     Args:
-        regions: ``regions.csv`` of this cycle; ``None`` reveals the whole training pool.
+        regions: ``regions.csv`` of this cycle; ``None`` reveals all of ``splits``.
         before: ``labels.csv`` of the cycle before, if there is one.
         footprint: shape of windows.
     """
     opened, rows, target = get_layout(**layout), read_pool(pool), Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     if regions is None:
-        labels = reveal_all(opened, rows, target)
+        labels = reveal_all(opened, rows, target, splits)
     else:
         known = read_labels(before) if before else []
         labels = reveal(opened, rows, read_regions(regions), known, target, footprint)
@@ -47,4 +49,5 @@ if __name__ == "__main__":
         smk.params.get("footprint", "square"),
         smk.output.folder,
         smk.output.labels,
+        smk.params.get("annotated", ["train"]),
     )

@@ -8,6 +8,7 @@ from layouts import get_layout
 from strategies.budget import Budget
 from strategies.centres import centres_from
 from strategies.choose import Query, choose
+from strategies.validation import in_parts, with_validation
 
 STARTS = {
     "random": {"images": "random", "regions": "random", "spread": 1},
@@ -26,8 +27,9 @@ def select_initial(
     seed: int,
     regions: str,
     history: str,
+    validation_images: int = 0,
 ) -> None:
-    """Write the regions of the first cycle."""
+    """Write the regions of the first cycle; of so many validation images as well."""
     query = Query(
         rows=read_pool(pool, "train"),
         history=[],
@@ -41,10 +43,13 @@ def select_initial(
         centres=centres_from(layout, centres),
         **({"truth": get_layout(**layout).open_label} if initial == "nnactive" else {}),
     )
-    choice = choose(query)
-    print("\n".join([*choice.reports, f"{len(choice.rows)} regions"]))
-    write_regions(regions, choice.rows)
-    write_regions(history, choice.rows)
+    if validation_images:
+        query = with_validation(query, read_pool(pool, "val"), validation_images)
+    choices = [choice for _, choice in in_parts(choose, query)]
+    rows = [row for choice in choices for row in choice.rows]
+    print("\n".join([*(line for c in choices for line in c.reports), f"{len(rows)} regions"]))
+    write_regions(regions, rows)
+    write_regions(history, rows)
 
 
 if __name__ == "__main__":
@@ -62,4 +67,5 @@ if __name__ == "__main__":
         int(smk.wildcards.seed),
         smk.output.regions,
         smk.output.history,
+        p.get("validation_images", 0),
     )

@@ -8,29 +8,32 @@ from glue.logs import log_to
 from glue.tables import write_regions
 from strategies.choose import Choice, Query, choose
 from strategies.files import query_of
+from strategies.validation import in_parts
 
 
 def select_regions(query: Query, regions: str, history: str, scores: str) -> None:
     """Write this cycle's regions, the whole history and what was made of the images."""
-    choice = choose(query)
-    print("\n".join([*choice.reports, f"{len(choice.rows)} regions"]))
-    write_regions(regions, choice.rows)
-    write_regions(history, query.history + choice.rows)
-    _write_scores(scores, query, choice)
+    choices = in_parts(choose, query)
+    rows = [row for _, choice in choices for row in choice.rows]
+    print("\n".join([*(line for _, c in choices for line in c.reports), f"{len(rows)} regions"]))
+    write_regions(regions, rows)
+    write_regions(history, query.history + rows)
+    _write_scores(scores, choices)
 
 
-def _write_scores(path: str, query: Query, choice: Choice) -> None:
+def _write_scores(path: str, choices: list[tuple[Query, Choice]]) -> None:
     """One row per image; pool-wide strategies have no score of images."""
-    state, eligible = query.state, query.state.eligible
-    chosen = {r.image for r in choice.rows}
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["image", "score", "eligible", "openings", "chosen"])
-        for i, image in enumerate(state.images):
-            score = "" if choice.scores is None else repr(float(choice.scores[i]))
-            writer.writerow(
-                [image, score, int(eligible[i]), state.openings[i], int(image in chosen)]
-            )
+        for query, choice in choices:
+            state, eligible = query.state, query.state.eligible
+            chosen = {r.image for r in choice.rows}
+            for i, image in enumerate(state.images):
+                score = "" if choice.scores is None else repr(float(choice.scores[i]))
+                writer.writerow(
+                    [image, score, int(eligible[i]), state.openings[i], int(image in chosen)]
+                )
 
 
 if __name__ == "__main__":

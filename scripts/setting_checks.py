@@ -106,6 +106,11 @@ def _check_learner(settings: dict[str, Any]) -> None:
             f"{key} reads the ground truth of the whole dataset, also what is not revealed; "
             "allowed with strategies=none, for references"
         )
+    if settings["validation_images"] and not learner.uses_validation(section):
+        raise ConfigError(
+            f"validation_images {settings['validation_images']!r}: no training of learner "
+            f"{settings['learner']!r} with this section is steered by them; allowed: 0"
+        )
     measures = learner.uncertainties_of(section)
     if settings["uncertainty"] is None:
         settings["uncertainty"] = measures[0]

@@ -74,6 +74,10 @@ def normalise(config: dict[str, Any]) -> dict[str, Any]:
         out["seeds"] = [whole(s) for s in _listed(seeds)]
     for key in ("steps", "full_steps"):
         out[key] = normal_steps(key, out.get(key), out.get("learner"))
+    held = out.get("validation_images", 0)
+    out["validation_images"] = whole(
+        held.get(out.get("learner"), 0) if isinstance(held, dict) else held
+    )
     for key in ("cycles", "shards", "chain", "max_minutes"):
         out[key] = whole(out.get(key))
     for key in ("region", "patch"):

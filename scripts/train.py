@@ -1,6 +1,6 @@
 """Train a model on what has been revealed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from glue.labels import UNKNOWN, read_label
 from glue.logs import log_to
 from glue.scores import score_images
 from glue.steps import steps_for
-from glue.tables import LabelRow, PoolRow, read_labels, read_pool, read_regions
+from glue.tables import LabelRow, PoolRow, RegionRow, read_labels, read_pool, read_regions
 from launching.submissions import cycles_per_submission
 from layouts import Layout, get_layout
 from learners import FitJob, Scorer, describe_learner, get_learner
@@ -43,6 +43,22 @@ def has_labels(labels: Sequence[LabelRow]) -> Callable[[str, Region], bool]:
     return known
 
 
+def _by_split(
+    labels: Sequence[LabelRow], rows: Mapping[str, PoolRow]
+) -> tuple[list[LabelRow], list[LabelRow]]:
+    """Return the labels of training and those of validation images."""
+    parts: dict[str, list[LabelRow]] = {"train": [], "val": []}
+    splits = {row.image: row.split for row in rows.values()}
+    for label in labels:
+        parts[splits[label.image]].append(label)
+    return parts["train"], parts["val"]
+
+
+def _of_training(regions: Sequence[RegionRow], rows: Mapping[str, PoolRow]) -> list[RegionRow]:
+    training = {row.image for row in rows.values() if row.split == "train"}
+    return [region for region in regions if region.image in training]
+
+
 def train(
     pool: str,
     labels: str,
@@ -59,13 +75,17 @@ def train(
     history: str | None = None,
     prepared: str | None = None,
     before: str | None = None,
+    splits: Sequence[str] = ("train",),
 ) -> None:
-    """Fit the learner, or resume it, and write its statistics."""
+    """Fit the learner, or resume it, and write its statistics.
+
+    ``splits``: those whose images are annotated.
+    """
     opened, classes = get_layout(**layout), layout["classes"]
-    rows = {row.key: row for row in read_pool(pool, "train")}
-    revealed = read_labels(labels)
+    rows = {row.key: row for row in read_pool(pool, *splits)}
+    revealed, steering_labels = _by_split(read_labels(labels), rows)
     validation, share = describe_learner(learner).validation_of(settings)
-    regions = read_regions(history) if history else None
+    regions = _of_training(read_regions(history), rows) if history else None
     steering: dict[str, Any] = {}
     if validation == "clean":
         steering["held_out"] = hold_out(regions, revealed, rows, share, has_labels(revealed))
@@ -85,6 +105,7 @@ def train(
         previous=Path(previous) if previous else None,
         prepared=Path(prepared).parent if prepared else None,
         before=read_json(before) if before else None,
+        validation=steering_labels,
         **steering,
     )
     write_json(stats, get_learner(learner).fit(job))
@@ -113,4 +134,5 @@ if __name__ == "__main__":
         smk.input.get("history"),
         smk.input.get("prepared"),
         smk.input.get("before"),
+        p.get("annotated", ["train"]),
     )

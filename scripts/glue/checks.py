@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,15 @@ from .tables import PoolRow
 
 
 def check_data(
-    root: str, layout: dict[str, Any], split: dict[str, Any] | None, seeds: Iterable[int]
+    root: str,
+    layout: dict[str, Any],
+    split: dict[str, Any] | None,
+    seeds: Iterable[int],
+    needed: Collection[str] = ("train", "test"),
 ) -> list[PoolRow]:
     """Index a dataset, open every image and label of it, and split it as every seed will.
+
+    ``needed``: splits that must hold images.
 
     Returns:
         Its rows.
@@ -31,9 +37,10 @@ def check_data(
             seen = {row.split for row in assign_splits(rows, split, seed)}
         except ValueError as error:
             raise DataError(f"{root}: {error}") from None
-        if not {"train", "test"} <= seen:
+        if not set(needed) <= seen:
             raise DataError(
-                f"{root}: images in split {', '.join(sorted(seen))} alone; train and test need some"
+                f"{root}: images in split {', '.join(sorted(seen))} alone; "
+                f"{' and '.join(needed)} need some"
             )
     print(f"Checking {len(rows)} images or RoIs in {root} ...", flush=True)
     opened.check(rows)

@@ -34,27 +34,33 @@ def annotation_costs(
     classes: Sequence[str],
     background: int | None,
     shape: str = "square",
+    splits: Sequence[str] = ("train",),
 ) -> dict[str, Any]:
     """Return ``costs`` (images, regions, RoIs or area, foreground) and ``annotated``.
 
-    Percentages are of the training pool; ``annotated`` gives for each class the percentage of its
-    pixels (RoIs) that has been annotated. Void pixels count in the area. ``shape``: of windows.
+    Percentages are of all images of ``splits``, those that may be annotated; ``annotated`` gives
+    for each class the percentage of its pixels (RoIs) that has been annotated. Void pixels count in
+    the area. ``shape``: of windows.
     """
-    train = by_image(r for r in pool if r.split == "train")
-    roi = next(iter(train.values()))[0].roi != ""
+    groups = by_image(r for r in pool if r.split in splits)
+    roi = next(iter(groups.values()))[0].roi != ""
     counts = read_json(truth)
-    total = np.sum([counts[image] for image in train], axis=0)
+    total = np.sum([counts[image] for image in groups], axis=0)
     seen = _revealed(labels, len(classes))
-    sizes = {image: size_of(rows) for image, rows in train.items()}
-    area = sum(_area(r, train[r.image][0], shape) for r in history)
+    sizes = {image: size_of(rows) for image, rows in groups.items()}
+    area = sum(_area(r, groups[r.image][0], shape) for r in history)
     opened = {r.image for r in history}
     costs: dict[str, Any] = {
         "images": len(opened),
-        "images_percent": 100 * len(opened) / len(train),
+        "images_percent": 100 * len(opened) / len(groups),
         "regions": len(history),
         "rois_percent" if roi else "area_percent": 100 * area / sum(sizes.values()),
         "foreground_percent": None,
     }
+    if "val" in splits:
+        steering = [r for r in history if groups[r.image][0].split == "val"]
+        costs["validation_images"] = len({r.image for r in steering})
+        costs["validation_regions"] = len(steering)
     annotated = {
         name: 100 * float(seen[i] / total[i]) if total[i] else None
         for i, name in enumerate(classes)

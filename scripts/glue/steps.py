@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from math import ceil
 from typing import Any
 
 from .errors import ConfigError
@@ -16,6 +18,14 @@ def whole(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return int(value) if isinstance(value, str) and value.strip().isdigit() else value
+
+
+def _number(value: Any) -> Any:
+    """Return a number that came as text, whole or not; all else as it is."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return whole(float(value))
+    return whole(value)
 
 
 def normal_steps(key: str, value: Any, learner: Any) -> Any:
@@ -36,7 +46,7 @@ def normal_steps(key: str, value: Any, learner: Any) -> Any:
     if key == "full_steps":
         raise ConfigError(f"{key}: {value}; allowed: a whole number from 1")
     if value.keys() == set(KEYS):
-        return {name: whole(value[name]) for name in KEYS}
+        return {name: _number(value[name]) for name in KEYS}
     advice = ""
     if set(KEYS) < value.keys():  # merged by Snakemake with what the dataset gives by learner
         advice = f"; by learner: {key}={{{learner}: {GROWING}}}"
@@ -52,17 +62,17 @@ def _of_learner(key: str, values: dict[str, Any], learner: Any) -> Any:
     return values[learner]
 
 
-def most_steps(steps: int | Mapping[str, int]) -> int:
+def most_steps(steps: int | Mapping[str, float]) -> int:
     """Return the most steps that a training makes, as one on all labels does."""
-    return steps if isinstance(steps, int) else steps["most"]
+    return steps if isinstance(steps, int) else int(steps["most"])
 
 
-def steps_for(steps: int | Mapping[str, int], regions: int | None) -> int:
+def steps_for(steps: int | Mapping[str, float], regions: int | None) -> int:
     """Return the number of steps of a training.
 
     Args:
         steps: a number, or ``per_region`` and ``most``.
-        regions: how many have been revealed so far; ``None`` where it is not known.
+        regions: how many to learn from have been revealed so far; ``None`` where it is not known.
 
     Raises:
         ValueError: steps that grow, and it is not known with what.
@@ -71,4 +81,4 @@ def steps_for(steps: int | Mapping[str, int], regions: int | None) -> int:
         return steps
     if regions is None:
         raise ValueError(f"steps {dict(steps)} of an unknown number of regions")
-    return min(steps["most"], steps["per_region"] * regions)
+    return min(steps["most"], ceil(steps["per_region"] * regions))

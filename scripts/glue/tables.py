@@ -130,8 +130,8 @@ def write_pool(path: str | Path, rows: Sequence[PoolRow]) -> None:
     _write(path, PoolRow, rows)
 
 
-def read_pool(path: str | Path, split: str | None = None) -> list[PoolRow]:
-    """Read ``pool.csv``, of one split or all of it."""
+def read_pool(path: str | Path, *splits: str) -> list[PoolRow]:
+    """Read ``pool.csv``, of the splits named, or all of it where none is."""
     rows = [
         PoolRow(
             r["image"],
@@ -144,7 +144,7 @@ def read_pool(path: str | Path, split: str | None = None) -> list[PoolRow]:
         )
         for r in _rows(path, PoolRow)
     ]
-    return [r for r in rows if split is None or r.split == split]
+    return [r for r in rows if not splits or r.split in splits]
 
 
 def write_regions(path: str | Path, rows: Sequence[RegionRow]) -> None:

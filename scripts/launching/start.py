@@ -83,7 +83,8 @@ def _rows(settings: dict[str, Any], layout: dict[str, Any], pool: Path) -> list[
     if settings["generate"] is not None:
         root = Path(settings["data_root"])
         return get_layout(**layout).index(root) if (root / ".complete").exists() else []
-    return check_data(settings["data_root"], layout, settings["split"], settings["seeds"])
+    needed = ("train", "val", "test") if settings["validation_images"] else ("train", "test")
+    return check_data(settings["data_root"], layout, settings["split"], settings["seeds"], needed)
 
 
 def _check_learner(

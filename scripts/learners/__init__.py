@@ -35,8 +35,8 @@ class Description:
         place: module and class.
         settings: module with ``check(section, task, classes)``, which raises ConfigError,
             ``members(section)``, ``uncertainties(section)`` and ``RUNTIME``; where trainings can be
-            validated ``validation(section)``, where there is more to check before a run
-            ``check_start``, where files decide results ``identity``, and where data are prepared
+            validated ``validation(section)`` or ``uses_validation(section)``, where there is more
+            to check before a run ``check_start``, where files decide results ``identity``, and where data are prepared
             ``preparation(section)``.
         tasks: what it does, of ``2d``, ``3d``, ``roi``.
         has_features: whether regions have features.
@@ -65,6 +65,11 @@ class Description:
         """Return what stops trainings early, of ``VALIDATIONS``, and the share held out for it."""
         asked = getattr(import_module(self.settings), "validation", None)
         return ("none", 0.0) if asked is None else asked(section)
+
+    def uses_validation(self, section: Mapping[str, Any]) -> bool:
+        """Whether trainings are steered by labels of validation images (``FitJob.validation``)."""
+        asked = getattr(import_module(self.settings), "uses_validation", None)
+        return asked is not None and asked(section)
 
     def science_of(self, section: Mapping[str, Any]) -> dict[str, Any]:
         """Return a section without what only says where and how fast something runs."""
@@ -147,6 +152,13 @@ LEARNERS = {
         "learners.nnunet.settings",
         frozenset({"3d"}),
         False,
+        prepares=True,
+    ),
+    "hact": Description(
+        ("learners.hact.learner", "Hact"),
+        "learners.hact.settings",
+        frozenset({"roi"}),
+        True,
         prepares=True,
     ),
 }

@@ -73,6 +73,8 @@ class FitJob:
             learners whose settings ask for it.
         prepared: folder that ``Preparing.prepare`` filled; only of learners that have it.
         before: statistics of the training of the cycle before, if there is one.
+        validation: revealed labels of validation images, whose rows are among ``rows``: a training
+            may be steered by them and does not learn from them.
     """
 
     layout: ImageSource
@@ -90,6 +92,7 @@ class FitJob:
     score: Scorer | None = None
     prepared: Path | None = None
     before: Mapping[str, Any] | None = None
+    validation: Sequence[LabelRow] = ()
 
 
 @dataclass(frozen=True)

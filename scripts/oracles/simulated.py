@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -32,13 +32,13 @@ def reveal(
     to ``folder``'s parent. ``shape`` is that of windows (``glue.shapes``).
 
     Raises:
-        ValueError: a region of an image that is not in the training pool.
+        ValueError: a region of an image that is of neither training nor validation.
     """
-    groups = by_image(r for r in pool if r.split == "train")
+    groups = by_image(r for r in pool if r.split in ("train", "val"))
     by_name: dict[str, list[RegionRow]] = defaultdict(list)
     for region in new:
         if region.image not in groups:
-            raise ValueError(f"region in {region.image!r}, which is not in the training pool")
+            raise ValueError(f"region in {region.image!r}, which is not annotated")
         by_name[region.image].append(region)
     parent = folder.parent
     held = {(r.image, r.roi): _relative(r, parent) for r in before}
@@ -65,10 +65,12 @@ def reveal(
     return [held[key] for key in sorted(held)]
 
 
-def reveal_all(layout: Any, pool: list[PoolRow], folder: Path) -> list[LabelRow]:
-    """Reveal the whole training pool, for the full-annotation references."""
+def reveal_all(
+    layout: Any, pool: list[PoolRow], folder: Path, splits: Sequence[str] = ("train",)
+) -> list[LabelRow]:
+    """Reveal all of the splits that are annotated, for the full-annotation references."""
     rows = []
-    for row in (r for r in pool if r.split == "train"):
+    for row in (r for r in pool if r.split in splits):
         if row.roi:
             rows.append(LabelRow(row.image, row.roi, "", int(layout.open_label(row))))
             continue

@@ -31,6 +31,16 @@ class Candidates:
     annotated: np.ndarray | None = None
     options: dict = field(default_factory=dict)
 
+    def keep(self, candidates: np.ndarray, annotated: np.ndarray) -> Candidates:
+        """Return some of the candidates, (R,) bool, and of what was annotated, (L,) bool."""
+        return Candidates(
+            [row for row, kept in zip(self.rows, candidates, strict=True) if kept],
+            self.features[candidates],
+            None if self.residuals is None else self.residuals[candidates],
+            None if self.annotated is None else self.annotated[annotated],
+            self.options,
+        )
+
     @property
     def group(self) -> np.ndarray:
         """(R,) int64: number of each candidate's image."""

@@ -96,6 +96,14 @@ class Budget:
         return tuple(steps)
 
 
+def validation_images(wanted: int | str, images: int) -> int:
+    """Return how many validation images a cycle opens beside ``images`` of the training pool.
+
+    ``third`` is max(1, images // 3), as in the DECOMP paper's experiment on BRACS.
+    """
+    return max(1, images // 3) if wanted == "third" else int(wanted)
+
+
 def _note(row: PoolRow, kind: str, asked: tuple[int, ...], clipped: tuple[int, ...]) -> str:
     return "" if asked == clipped else f"{row.image}: {kind} {asked} clipped to {clipped}"
 

@@ -14,6 +14,7 @@ from .budget import Budget
 from .centres import centres_from
 from .definitions import needs_of
 from .query import Query
+from .validation import with_validation
 
 
 def query_of(
@@ -21,11 +22,14 @@ def query_of(
 ) -> Query:
     """Read what a strategy declared a need of, and nothing else.
 
+    Where validation images are annotated too, ``validation`` asks about these.
+
     Args:
         files: ``pool``, ``history`` and, where they are needed, ``images``, ``predictions`` (list),
             ``candidates``, ``features`` and ``patches`` (list).
         science: ``definition``, ``layout``, ``task``, ``region``, ``patch``, ``footprint``,
-            ``background``, ``centres``, ``thresholds``.
+            ``background``, ``centres``, ``thresholds``, and where validation images are annotated
+            ``validation_images``, their number.
         budget: such as ``5x15``.
         seed, cycle: of the job.
     """
@@ -46,7 +50,7 @@ def query_of(
         from layouts import get_layout
 
         read["truth"] = get_layout(**layout).open_label
-    return Query(
+    query = Query(
         rows=read_pool(files["pool"], "train"),
         history=read_regions(files["history"]),
         definition=definition,
@@ -59,3 +63,6 @@ def query_of(
         centres=centres_from(layout, science["centres"]),
         **read,
     )
+    if images := science.get("validation_images"):
+        return with_validation(query, read_pool(files["pool"], "val"), images)
+    return query

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -31,7 +31,7 @@ class Query:
     """What a strategy is asked, and what it may read; absent where it declared no need of it.
 
     Attributes:
-        rows: training rows of the pool, in any order.
+        rows: rows of the pool to choose from, in any order.
         history: everything annotated so far.
         definition: entry of strategies.yaml with its defaults filled in.
         budget: images, regions and sizes of a cycle.
@@ -45,6 +45,9 @@ class Query:
         patches: what ``find_patches`` found in every image.
         centres: returns the mask in which random windows of a volume are centred.
         truth: returns the ground truth of an image.
+        stream: names the randomness of the whole pool; ``None``: the training pool's.
+        weighted_by: query of the pool whose predictions give the classes' weights; ``None``: this.
+        validation: the same question about the validation images, where these are annotated too.
     """
 
     rows: list[PoolRow]
@@ -62,6 +65,9 @@ class Query:
     patches: list[RegionRow] = field(default_factory=list)
     centres: Open = lambda row: None
     truth: Open = _no_truth
+    stream: str | None = None
+    weighted_by: Query | None = None
+    validation: Query | None = None
 
     @cached_property
     def groups(self) -> dict[str, list[PoolRow]]:
@@ -76,9 +82,19 @@ class Query:
     @cached_property
     def state(self) -> PoolState:
         """What image selectors see."""
-        return pool_state(
+        state = pool_state(
             self.rows, self.history, self.statistics, self.task, self.classes, self.budget
         )
+        return (
+            state
+            if self.weighted_by is None
+            else replace(state, weighted_by=self.weighted_by.state)
+        )
+
+    @property
+    def parts(self) -> list[Query]:
+        """This question, and the one about the validation images if there is one."""
+        return [self] if self.validation is None else [self, self.validation]
 
     @property
     def foreground(self) -> list[int]:
@@ -87,7 +103,7 @@ class Query:
 
     def rng(self, image: str | None = None) -> np.random.Generator:
         """Return the generator of an image in this cycle, or of the whole pool."""
-        return generator(self.seed, self.cycle, image)
+        return generator(self.seed, self.cycle, self.stream if image is None else image)
 
 
 @dataclass(frozen=True)

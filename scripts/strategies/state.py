@@ -32,6 +32,7 @@ class PoolState:
         uncertainty: (N,) mean uncertainty over unlabelled pixels.
         task: ``2d``, ``3d`` or ``roi``.
         classes: C names.
+        weighted_by: the pool whose counts give the classes' sampling weights; ``None``: this one.
     """
 
     images: tuple[str, ...]
@@ -44,6 +45,7 @@ class PoolState:
     uncertainty: np.ndarray
     task: str
     classes: tuple[str, ...]
+    weighted_by: PoolState | None = None
 
     @property
     def available(self) -> np.ndarray:

@@ -13,6 +13,7 @@ def class_weights(state: PoolState, options: dict[str, Any]) -> np.ndarray:
     """Return the (C,) sampling weights of Eqs. 1 and 2 over the eligible images."""
     from decomp_core import class_confidence, sampling_weights
 
+    state = state.weighted_by or state
     eligible = state.eligible
     confidence = class_confidence(state.predicted[eligible], state.confident[eligible])
     emphasis = np.ones(len(state.classes))

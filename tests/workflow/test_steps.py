@@ -25,6 +25,7 @@ GROWING = {"per_region": 250, "most": 1000}
         ({"per_region": "250", "most": "1000"}, GROWING),
         ({"per_region": 250.0, "most": 1e3}, GROWING),
         ({"convnet": {"per_region": "250", "most": 1000}, "mmseg": 7}, GROWING),
+        ({"per_region": "3.75", "most": 1000}, {"per_region": 3.75, "most": 1000}),
         ({"mmseg": GROWING, "convnet": "7"}, 7),
     ],
 )
@@ -44,7 +45,9 @@ def test_steps_per_region_are_for_all_learners_or_one(given: dict, expected: Any
         ({"steps": {"convnet": {"least": 5}}}, "steps: {'least': 5}; allowed"),
         ({"steps": {"mmseg": GROWING}}, "steps: the dataset has none for learner 'convnet'"),
         ({"steps": {"per_region": 0, "most": 10}}, "steps.per_region: 0 is less than"),
-        ({"steps": {"per_region": 2.5, "most": 10}}, "steps.per_region: 2.5 is not of type"),
+        ({"steps": {"per_region": -2.5, "most": 10}}, "steps.per_region: -2.5 is less than"),
+        ({"steps": {"per_region": "some", "most": 10}}, "steps.per_region: 'some' is not of type"),
+        ({"steps": {"per_region": 2, "most": 10.5}}, "steps.most: 10.5 is not of type"),
         ({"steps": {"per_region": True, "most": 10}}, "steps.per_region: True is not of type"),
         ({"steps": {"per_region": 20, "most": 10}}, "steps.most: 10; allowed: from per_region, 20"),
         ({"steps": 0}, "steps: 0 is less than"),
@@ -64,6 +67,8 @@ def test_other_steps_are_refused(changes: dict[str, Any], message: str) -> None:
 
 def test_steps_are_at_most_those_of_full_annotation() -> None:
     assert [steps_for(GROWING, regions) for regions in (1, 3, 4, 9)] == [250, 750, 1000, 1000]
+    part = {"per_region": 3.75, "most": 1000}
+    assert [steps_for(part, regions) for regions in (1, 4, 15, 999)] == [4, 15, 57, 1000]
     assert (steps_for(7, None), most_steps(7), most_steps(GROWING)) == (7, 7, 1000)
     assert normal_steps("steps", None, "convnet") is None
     with pytest.raises(ValueError, match="unknown number of regions"):

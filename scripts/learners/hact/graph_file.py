@@ -155,9 +155,7 @@ class Graphs:
         paths = sorted(Path(folder).glob("*-of-*.safetensors"))
         counts = {path.stem.partition("-of-")[2] for path in paths}
         if len(counts) != 1 or len(paths) != int(counts.pop()):
-            raise DataError(
-                f"{folder}: {len(paths)} shards of graphs, some missing or left over"
-            )
+            raise DataError(f"{folder}: {len(paths)} shards of graphs, some missing or left over")
         return cls(paths)
 
     def __contains__(self, key: str) -> bool:
