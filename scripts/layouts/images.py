@@ -19,6 +19,10 @@ from .base import Layout, Problems, parallel
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 COLOUR_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 OUTSIDE = 254
+# 22 000 x 22 000: a large RoI of a slide. Pillow's own limit, against files that fill the memory,
+# is below that.
+MOST_PIXELS = 22_000**2
+Image.MAX_IMAGE_PIXELS = None
 
 
 @contextmanager
@@ -26,8 +30,13 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
     """Open an image file; whatever goes wrong in reading it becomes a DataError."""
     try:
         with Image.open(path) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise DataError(
+                    f"{path}: {image.width} x {image.height} pixels; allowed: up to "
+                    f"{MOST_PIXELS} in all"
+                )
             yield image
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path}: unreadable or truncated image ({error})") from error
@@ -39,13 +48,19 @@ def image_size(path: str | Path) -> tuple[int, int]:
         return image.height, image.width
 
 
-def read_rgb(path: str | Path, downsample: int = 1) -> np.ndarray:
-    """Read an image of 8 bits a channel as (H, W, 3) uint8, area-averaged by ``downsample``."""
+def read_rgb(path: str | Path, downsample: int = 1, on_white: bool = False) -> np.ndarray:
+    """Read an image of 8 bits a channel as (H, W, 3) uint8, area-averaged by ``downsample``.
+
+    ``on_white``: what is transparent becomes white; otherwise transparency is ignored.
+    """
     with opened(path) as image:
         if image.mode not in COLOUR_MODES:
             raise DataError(
                 f"{path}: image mode {image.mode}; allowed: {', '.join(sorted(COLOUR_MODES))}"
             )
+        if on_white and image.has_transparency_data:
+            layer = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), layer)
         colours = image.convert("RGB")
         return np.asarray(colours.reduce(downsample) if downsample > 1 else colours)
 

@@ -18,8 +18,8 @@ class RoiLayout(Layout):
     task = "roi"
 
     def open_image(self, row: PoolRow) -> np.ndarray:
-        """Read a RoI: (H, W, 3) uint8."""
-        return read_rgb(row.path)
+        """Read a RoI: (H, W, 3) uint8; where it is transparent it is white, as a slide's glass."""
+        return read_rgb(row.path, on_white=True)
 
 
 def roi_row(image: str, roi: str, split: str, path: Path, label_path: Path) -> PoolRow:
