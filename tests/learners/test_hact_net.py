@@ -1,0 +1,351 @@
+"""HACT-Net against reference vectors and node-by-node loops, and what it must do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from learners.hact.graph_file import Graph, RoiGraph
+from learners.hact_net import HACT, GraphBatch, collate
+from learners.hact_operators import Aggregate, Messages
+from tests.learners.brute_hact import loop_hact
+
+REFERENCE = Path(__file__).parents[3] / "shared" / "data" / "reference"
+TINY: dict[str, Any] = {"width": 6, "layers": 3, "hidden": 5}
+
+
+def reference(name: str) -> Path:
+    """Return the path of a reference file; skip where it is absent."""
+    path = REFERENCE / name
+    if not path.is_file():
+        pytest.skip(f"{path} is absent")
+    return path
+
+
+def lively(seed: int = 0, **changes: Any) -> HACT:
+    """Return a tiny network of 4 and 3 features whose norms are not those of a new one."""
+    torch.manual_seed(seed)
+    network = HACT(4, 3, 2, **{**TINY, **changes})
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm1d):
+            for values in (layer.weight.data, layer.running_var):
+                values.uniform_(0.5, 2)
+            for values in (layer.bias.data, layer.running_mean):
+                values.normal_()
+    return network
+
+
+def graph(n: int, edges: int, features: int, rng: np.random.Generator) -> Graph:
+    pairs = rng.integers(0, max(n, 1), size=(2, edges if n else 0))
+    return Graph(rng.normal(size=(n, features)).astype(np.float32), pairs)
+
+
+def roi(seed: int, cells: int = 9, tissue: int = 4, edges: int = 20) -> RoiGraph:
+    """Return a random RoI; edges may repeat and be loops, nodes be without."""
+    rng = np.random.default_rng(seed)
+    return RoiGraph(
+        graph(cells, edges, 4, rng),
+        graph(tissue, edges // 2, 3, rng),
+        rng.integers(0, tissue, size=cells),
+    )
+
+
+def roi_strategy() -> st.SearchStrategy[RoiGraph]:
+    """RoIs down to no cell, one superpixel and no edge."""
+    return st.builds(
+        roi, st.integers(0, 10**6), st.integers(0, 12), st.integers(1, 6), st.integers(0, 40)
+    )
+
+
+def numpy_state(network: HACT) -> dict[str, np.ndarray]:
+    return {name: values.numpy() for name, values in network.state_dict().items()}
+
+
+def doubled(graphs: list[RoiGraph]) -> tuple[GraphBatch, GraphBatch, Tensor]:
+    cells, tissue, assignment = collate(graphs)
+    one, other = (replace(b, features=b.features.double()) for b in (cells, tissue))
+    return one, other, assignment
+
+
+def test_reference_vectors() -> None:
+    with np.load(reference("hact_small.npz")) as file:
+        arrays = {name: file[name] for name in file.files}
+    state = {k[6:]: torch.from_numpy(v) for k, v in arrays.items() if k.startswith("param:")}
+    graphs = []
+    for number in range(len(arrays["logits"])):
+        cells, tissue = (
+            Graph(
+                arrays[f"g{number}.{kind}.feat"],
+                np.stack([arrays[f"g{number}.{kind}.{end}"] for end in ("src", "dst")]),
+            )
+            for kind in ("cell", "tissue")
+        )
+        graphs.append(RoiGraph(cells, tissue, arrays[f"g{number}.assignment"]))
+    network = HACT(10, 10, 7, width=16, layers=3, hidden=16).eval()
+    network.load_state_dict(state, strict=True)
+    found = network(*collate(graphs)).detach().numpy()
+    assert np.abs(found - arrays["logits"]).max() < 1e-5
+    for logits, one in zip(arrays["logits"], graphs, strict=True):
+        assert np.abs(loop_hact(numpy_state(network), one) - logits).max() < 1e-5
+
+
+def test_published_names_and_shapes() -> None:
+    lines = reference("hact_paper_state_dict.txt").read_text().splitlines()
+    published = {}
+    for name, shape in (line.split("\t") for line in lines):
+        published[name] = torch.zeros([int(n) for n in shape.split("x") if n])
+    network = HACT(514, 514, 7)
+    network.load_state_dict(published, strict=True)
+    own = network.state_dict()
+    assert {k: v.shape for k, v in own.items()} == {k: v.shape for k, v in published.items()}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(roi_strategy(), min_size=1, max_size=3), st.sampled_from(["mean", "sum"]))
+def test_same_as_loops(graphs: list[RoiGraph], readout: str) -> None:
+    """And a batch gives what its RoIs give one by one."""
+    network = lively(average_degree=2.5, readout=readout).double().eval()
+    with torch.no_grad():
+        found = network(*doubled(graphs))
+        alone = torch.cat([network(*doubled([one])) for one in graphs])
+    torch.testing.assert_close(found, alone, rtol=1e-9, atol=1e-9)
+    state = numpy_state(network)
+    expected = np.stack([loop_hact(state, one, 2.5, readout) for one in graphs])
+    # The loops subtract squares: their variances of equal messages are rounding.
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-7, atol=1e-7)
+
+
+def test_float32_batch_and_alone() -> None:
+    network, graphs = lively().eval(), [roi(seed, 5 + seed) for seed in range(5)]
+    alone = torch.cat([network(*collate([one])) for one in graphs])
+    torch.testing.assert_close(network(*collate(graphs)), alone, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(roi_strategy(), st.integers(0, 10**6))
+def test_order_does_not_matter(one: RoiGraph, seed: int) -> None:
+    """Of nodes and edges, to the logits and, in training, to the gradients."""
+    rng = np.random.default_rng(seed)
+    cells, tissue = (rng.permutation(len(g)) for g in (one.cells, one.tissue))
+    moved = RoiGraph(
+        shuffled(one.cells, cells, rng),
+        shuffled(one.tissue, tissue, rng),
+        np.argsort(tissue)[one.assignment[cells]],
+    )
+    network = lively(dropout=0.0).double()
+    results = []
+    for given_graph in (one, moved):
+        network.zero_grad()
+        logits = network(*doubled([given_graph]))
+        logits.square().sum().backward()
+        results.append([logits.detach(), *(g.clone() for g in gradients(network).values())])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-7)
+
+
+def shuffled(of: Graph, order: np.ndarray, rng: np.random.Generator) -> Graph:
+    edges = np.argsort(order)[of.edges] if of.edges.size else of.edges
+    return Graph(of.features[order], edges[:, rng.permutation(edges.shape[1])])
+
+
+def gradients(network: HACT) -> dict[str, Tensor]:
+    """Return all gradients; AssertionError where one is wanted and missing or not finite."""
+    found = {n: p.grad for n, p in network.named_parameters() if p.requires_grad}
+    wrong = [n for n, grad in found.items() if grad is None or not grad.isfinite().all()]
+    assert not wrong, wrong
+    return found
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(0, 1, 0)],
+        [(1, 1, 0)],
+        [(1, 1, 3)],
+        [(5, 1, 0)],
+        [(5, 3, 0)],
+        [(0, 4, 6), (0, 1, 0)],
+        [(0, 1, 0), (7, 3, 9), (0, 2, 2)],
+    ],
+)
+def test_hardly_a_graph(shapes: list[tuple[int, int, int]], training: bool) -> None:
+    network = lively().train(training)
+    graphs = [roi(3, *shape) for shape in shapes]
+    logits = network(*collate(graphs))
+    assert logits.shape == (len(shapes), 2) and logits.isfinite().all()
+    logits.sum().backward()
+    gradients(network)
+    assert all(values.isfinite().all() for values in network.state_dict().values())
+
+
+def test_equal_messages() -> None:
+    """A spread of 0, ties and large numbers leave gradients finite."""
+    for size in (0.0, 1.0, 1e4):
+        cells = Graph(np.full((6, 4), size, np.float32), roi(0, 6).cells.edges)
+        network = lively()
+        network(*collate([replace(roi(0, 6), cells=cells)])).sum().backward()
+        gradients(network)
+
+
+def test_one_row_leaves_the_running_statistics() -> None:
+    network = lively().train()
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    network(*collate([roi(0, 1, 1, 0)]))
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+
+
+def test_aggregate_gradient() -> None:
+    """Of every node, also with repeated edges, loops, and nodes that hear nothing."""
+    edges = torch.tensor([[0, 1, 2, 2, 3, 3, 0, 4], [1, 1, 1, 3, 0, 0, 4, 4]])
+    torch.manual_seed(0)
+    sent, own = (torch.randn(6, 3, dtype=torch.float64).requires_grad_() for _ in range(2))
+    plan = Messages(edges, 6)
+    assert plan.counts == [4, 3, 1]
+    # Repeated edges are left out here: a finite difference at a tie of extremes is one-sided.
+    single = Messages(edges[:, [0, 1, 2, 3, 4, 6, 7]], 6)
+    assert torch.autograd.gradcheck(lambda a, b: Aggregate.apply(a, b, single), (sent, own))
+    assert not Aggregate.apply(sent, own, plan)[[2, 5]].any()
+
+
+def test_aggregate_gradient_of_ties() -> None:
+    """Those of PyTorch's own reductions, which share it evenly too."""
+    edges = torch.tensor([[0, 0, 1, 2, 1, 1], [2, 2, 2, 2, 0, 0]])
+    values = torch.tensor([[3.0, -1.0], [1.0, 2.0], [1.0, 2.0]], dtype=torch.float64)
+    weights = torch.rand(3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    ours, theirs = (values.clone().requires_grad_() for _ in range(2))
+    (Aggregate.apply(ours, torch.zeros_like(values), Messages(edges, 3)) * weights).sum().backward()
+    rows = []
+    for node in range(3):
+        m = theirs[edges[0, edges[1] == node]].relu()
+        if len(m):
+            spread = (m.var(0, unbiased=False) + 1e-5).sqrt()
+            rows.append(
+                (torch.cat([m.mean(0), m.amax(0), m.amin(0), spread]) * weights[node]).sum()
+            )
+    sum(rows).backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_training_step_is_deterministic() -> None:
+    """The same bits twice at one thread, the loss falls, and unused parameters stay."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        ends = []
+        for _ in range(2):
+            network = lively(seed=1)
+            start = {k: v.clone() for k, v in network.state_dict().items()}
+            optimizer = torch.optim.Adam(network.parameters(), lr=5e-3, weight_decay=5e-4)
+            batch, losses = collate([roi(seed, 40, 8, 150) for seed in range(4)]), []
+            for _ in range(12):
+                loss = nn.functional.cross_entropy(network(*batch), torch.tensor([0, 1, 1, 0]))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses.append(float(loss.detach()))
+            ends.append(network.state_dict())
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(values, ends[1][name]) for name, values in ends[0].items())
+    assert losses[-1] < losses[0]
+    for name, values in start.items():
+        unused = re.search(r"\.0\.(attn_)?fc\.weight$", name) and "towers.0" in name
+        if unused and "trans" not in name:
+            assert torch.equal(values, ends[0][name]), name
+        elif name.endswith("weight"):
+            assert not torch.equal(values, ends[0][name]), name
+
+
+def test_embedding_and_head() -> None:
+    network, batch = lively().eval(), collate([roi(0), roi(1)])
+    embedded = network.embed(*batch)
+    assert embedded.shape == (2, 5)
+    assert torch.equal(network.head(embedded), network(*batch))
+    assert network.head.out_features == 2
+
+
+def test_collate() -> None:
+    first, second = roi(0, 3, 2), roi(1, 0, 1, 0)
+    cells, tissue, assignment = collate([first, second, first])
+    assert cells.sizes.tolist() == [3, 0, 3] and tissue.sizes.tolist() == [2, 1, 2]
+    assert cells.features.dtype == torch.float32 and cells.edges.dtype == torch.int64
+    assert assignment.tolist() == [*first.assignment, *(first.assignment + 3)]
+    expected = np.concatenate([first.cells.edges, first.cells.edges + 3], axis=1)
+    assert np.array_equal(cells.edges.numpy(), expected)
+    assert cells.graph_of().tolist() == [0, 0, 0, 2, 2, 2]
+    assert torch.equal(cells.to("cpu").edges, cells.edges)
+    with pytest.raises(ValueError, match="graphs: 0; allowed: from 1"):
+        collate([])
+
+
+def changed(number: int, **fields: Any) -> Callable[[list], None]:
+    return lambda batch: batch.__setitem__(number, replace(batch[number], **fields))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda b: b.__setitem__(2, b[2][:-1]), r"assignment: \(8,\); allowed: \(9,\)"),
+        (lambda b: b.__setitem__(2, b[2] + 4), "assignment: from .*; allowed: from 0 to 3"),
+        (lambda b: b.__setitem__(2, b[2].int()), "assignment: torch.int32; allowed: torch.int64"),
+        (changed(0, edges=torch.tensor([[0], [9]])), "cells: edges: from 0 to 9; allowed.* 8"),
+        (changed(1, edges=torch.tensor([[-1], [0]])), "tissue: edges: from -1"),
+        (changed(1, edges=torch.zeros(3, 1).long()), r"tissue: edges: \(3, 1\); allowed: \(2, E"),
+        (changed(0, features=torch.zeros(9, 5)), r"cells: features: \(9, 5\); allowed: \(N, 4\)"),
+        (changed(0, sizes=torch.tensor([8])), r"cells: sizes: \[8\]; allowed"),
+        (changed(0, sizes=torch.tensor([9, 0])), "cells: 2 graphs, tissue: 1"),
+    ],
+)
+def test_wrong_graphs(change: Callable[[list], None], message: str) -> None:
+    batch = list(collate([roi(0)]))
+    change(batch)
+    with pytest.raises(ValueError, match=message):
+        lively()(*batch)
+
+
+def test_no_superpixel() -> None:
+    cells, tissue, assignment = collate([roi(0), roi(1)])
+    tissue = replace(tissue, sizes=torch.tensor([8, 0]))
+    with pytest.raises(ValueError, match="tissue: sizes: 0; allowed: from 1"):
+        lively()(cells, tissue, assignment)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": 0}, "sizes: .*; allowed: from 1"),
+        ({"width": 3}, "layers . width even"),
+        ({"average_degree": 0}, "average_degree, dropout: 0"),
+        ({"dropout": 1.0}, "average_degree, dropout: .*1.0; allowed"),
+        ({"readout": "max"}, "readout: max; allowed: mean, sum"),
+    ],
+)
+def test_wrong_arguments(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        lively(**change)
+
+
+@pytest.mark.gpu
+def test_gpu() -> None:
+    """CUDA's LSTM and aggregation give what the CPU's give, also without cells."""
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    for graphs in ([roi(0), roi(1, 0, 1, 0), roi(2, 30, 5, 90)], [roi(1, 0, 1, 0)]):
+        network, batch = lively().eval(), collate(graphs)
+        expected = network(*batch).detach()
+        network.cuda()
+        found = network(*(part.to("cuda") for part in batch))
+        torch.testing.assert_close(found.detach().cpu(), expected, rtol=1e-3, atol=1e-3)
+        found.sum().backward()
+        assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
