@@ -86,7 +86,7 @@ rule count_truth:
     resources:
         runtime=minutes("count_truth"),
     params:
-        layout=LAYOUT,
         **ANNOTATED,
+        layout=LAYOUT,
     script:
         "../scripts/count_truth.py"

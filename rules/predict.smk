@@ -28,6 +28,7 @@ rule predict:
         gpu=1,
         runtime=minutes("predict"),
     params:
+        **ANNOTATED,
         learner=S["learner"],
         layout=LAYOUT,
         settings=SCIENCE["settings"],
@@ -35,7 +36,6 @@ rule predict:
         thresholds=S["thresholds"],
         uncertainty=S["uncertainty"],
         shards=S["shards"],
-        **ANNOTATED,
     script:
         "../scripts/predict.py"
 
@@ -51,6 +51,7 @@ use rule predict as predict_initial with:
         gpu=1,
         runtime=minutes("predict_initial"),
     params:
+        **ANNOTATED,
         learner=S["learner"],
         layout=LAYOUT,
         settings=SCIENCE["settings"],
@@ -58,7 +59,6 @@ use rule predict as predict_initial with:
         thresholds=S["thresholds"],
         uncertainty=S["uncertainty"],
         shards=S["shards"],
-        **ANNOTATED,
 
 
 rule score_images:

@@ -43,7 +43,7 @@ rule reveal_all:
     resources:
         runtime=minutes("reveal_all"),
     params:
-        layout=LAYOUT,
         **ANNOTATED,
+        layout=LAYOUT,
     script:
         "../scripts/reveal_labels.py"

@@ -27,6 +27,7 @@ rule select_initial:
     resources:
         runtime=minutes("select_initial"),
     params:
+        **({"validation_images": validation_of} if ANNOTATED else {}),
         initial=S["initial"],
         layout=LAYOUT,
         task=S["task"],
@@ -35,7 +36,6 @@ rule select_initial:
         footprint=S["footprint"],
         background=S["background"],
         centres=S["random_centres"],
-        **({"validation_images": validation_of} if ANNOTATED else {}),
     script:
         "../scripts/select_initial.py"
 

@@ -31,13 +31,13 @@ rule train:
         gpu=1,
         runtime=minutes("train"),
     params:
+        **ANNOTATED,
         learner=S["learner"],
         layout=LAYOUT,
         task=S["task"],
         settings=SCIENCE["settings"],
         steps=S["steps"],
         work=lambda w, output: output.model.replace("results/", "work/", 1),
-        **ANNOTATED,
     script:
         "../scripts/train.py"
 
@@ -61,10 +61,10 @@ use rule train as train_reference with:
         gpu=1,
         runtime=minutes("train_reference"),
     params:
+        **ANNOTATED,
         learner=S["learner"],
         layout=LAYOUT,
         task=S["task"],
         settings=SCIENCE["settings"],
         steps=lambda w: STEPS[w.reference],
         work=lambda w, output: output.model.replace("results/", "work/", 1),
-        **ANNOTATED,

@@ -15,6 +15,8 @@ KINDS = {
     "train": "train",
     "train_reference": "full",
     "prepare_learner": "full",
+    "build_graphs": "full",
+    "build_graphs_on_gpu": "full",
     "predict": "predict",
     "predict_initial": "predict",
     "propose_patches": "predict",

@@ -1,0 +1,390 @@
+"""Learner ``hact``: the contract of all learners, and what is its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from glue.errors import ConfigError, DataError
+from glue.tables import LabelRow, PoolRow
+from learners import describe_learner, get_learner
+from tests.learners.contract import BALD, LearnerContract, files_of
+from tests.learners.fakes import FakeLayout, Toy
+
+pytest.importorskip("torch")
+pytest.importorskip("skimage", reason="the extra `hact` is not installed")
+
+import torch
+
+from learners.hact import batches, building, model, training
+from learners.hact.graph_file import Graph, Graphs, RoiGraph, write_shard
+from learners.hact.graph_settings import GraphSettings
+from learners.hact.settings import HactSettings
+
+SMALL: dict[str, Any] = {
+    "width": 8,
+    "layers": 2,
+    "hidden": 8,
+    "batch": 8,
+    "learning_rate": 0.01,
+    "graph_shards": 3,
+}
+
+
+class Blind(FakeLayout):
+    """A layout that shows no label to whoever asks."""
+
+    def open_label(self, row: PoolRow) -> int:
+        """Refuse."""
+        raise AssertionError("asked for ground truth")
+
+    open_scored_label = open_label
+
+
+def graph(nuclei: int, superpixels: int, seed: int = 0, level: float = 0.0) -> RoiGraph:
+    """Chains of nuclei and of superpixels; features around a level, the last one constant."""
+    rng = np.random.default_rng(seed)
+    assignment = rng.integers(0, superpixels, nuclei)
+    return RoiGraph(_chain(nuclei, 4, rng, level), _chain(superpixels, 3, rng, level), assignment)
+
+
+def _chain(count: int, width: int, rng: np.random.Generator, level: float) -> Graph:
+    features = rng.normal(level, 0.5, (count, width)).astype(np.float32)
+    features[:, -1] = 5
+    a = np.arange(max(0, count - 1))
+    return Graph(features, np.concatenate([[a, a + 1], [a + 1, a]], axis=1))
+
+
+def graph_of(image: np.ndarray, nuclei: int | None = None, superpixels: int = 4) -> RoiGraph:
+    """Graphs whose features follow the brightness of an image."""
+    seed = int(image.sum(dtype=np.int64) % 1000)
+    count = 5 + seed % 7 if nuclei is None else nuclei
+    return graph(count, superpixels, seed, float(image.mean()) / 25 - 5)
+
+
+def with_graphs(
+    monkeypatch: pytest.MonkeyPatch, toy: Toy, make: Callable[..., RoiGraph] = graph_of
+) -> Toy:
+    """Let graphs be made by ``make`` of an image; counts them in ``toy.built``."""
+    toy.built = []
+
+    def build_part(
+        layout: Any, rows: Sequence[PoolRow], path: Path, *others: Any, **more: Any
+    ) -> None:
+        graphs = {row.key: make(layout.open_image(row)) for row in rows}
+        toy.built += graphs
+        write_shard(path, graphs, sums(graphs.values()))
+
+    monkeypatch.setattr(building, "build_part", build_part)
+    return toy
+
+
+def sums(graphs: Iterable[RoiGraph]) -> dict[str, Any]:
+    """Facts of a shard."""
+    held, facts = list(graphs), {}
+    for kind in ("cells", "tissue"):
+        nodes = np.concatenate([getattr(g, kind).features for g in held]).astype(np.float64)
+        squares = (nodes**2).sum(0).tolist()
+        facts[kind] = {"n": len(nodes), "sum": nodes.sum(0).tolist(), "sum_squares": squares}
+    return facts
+
+
+def fit(toy: Toy, folder: Path, steps: int = 2, **changes: Any) -> dict[str, Any]:
+    """Train on what the toy reveals; fields of the job by name."""
+    labels = changes.pop("labels", None) or toy.labels(folder / "y")
+    settings = {**SMALL, **changes.pop("settings", {})}
+    return get_learner("hact").fit(toy.job(folder, labels, steps, settings=settings, **changes))
+
+
+class TestContract(LearnerContract):
+    learner = "hact"
+    settings: ClassVar[dict[str, dict[str, Any]]] = {"roi": SMALL}
+    steps: ClassVar[dict[str, int]] = {"roi": 60}
+    ensemble: ClassVar[dict[str, Any]] = {"members": 2}
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
+    """A pool whose graphs are made at once, and tell the class by their features."""
+    return with_graphs(monkeypatch, Toy("roi", 24))
+
+
+def test_graphs_that_tell_the_class_are_learnt(toy: Toy, tmp_path: Path) -> None:
+    stats = fit(toy, tmp_path, 80)
+    assert stats["loss"] < 0.5
+    assert stats["rois"] == 24
+    assert stats["pixels_seen"] == 80 * 8
+    assert len(stats["plans"]) == 64
+    rows = list(toy.rows.values())
+    found = get_learner("hact").classify(tmp_path / "model", toy.layout, rows, SMALL)
+    assert (found.argmax(1) == list(toy.truth.values())).mean() > 0.9
+
+
+def splits(toy: Toy) -> tuple[list[LabelRow], list[LabelRow]]:
+    """Two thirds of the RoIs teach, the others choose."""
+    rows = toy.labels(Path())
+    return rows[:16], rows[16:]
+
+
+def test_weights_follow_the_validation_rois(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Validated at every epoch and at the end; what is kept is what scored best there."""
+    taught, chosen = splits(toy)
+    weights: dict[int, dict[str, torch.Tensor]] = {}
+    advance = training._Run.advance
+
+    def noted(self: training._Run) -> None:
+        advance(self)
+        weights[self.step] = {k: v.clone() for k, v in self.net.state_dict().items()}
+
+    monkeypatch.setattr(training._Run, "advance", noted)
+    stats = fit(toy, tmp_path / "a", 11, labels=taught, validation=chosen)
+    found = stats["validation"]
+    assert found["rois"] == 8
+    assert [step for step, _, _ in found["scores"]] == [2, 4, 6, 8, 10, 11]
+    best = max(found["scores"], key=lambda s: (s[1], -s[2]))[0]
+    assert found["chosen_step"] == best
+    assert equal(saved(tmp_path / "a"), weights[best])
+    # Of other classes the validation RoIs choose other weights, and the same training is run.
+    before = dict(weights)
+    wrong = [LabelRow(r.image, r.roi, "", (r.label + 1) % 3) for r in chosen]
+    other = fit(toy, tmp_path / "b", 11, labels=taught, validation=wrong)["validation"]
+    assert all(equal(before[step], weights[step]) for step in weights)
+    assert other["chosen_step"] != best
+    assert equal(saved(tmp_path / "b"), weights[other["chosen_step"]])
+    fit(toy, tmp_path / "c", 11, labels=taught, validation=chosen, settings={"validation": "none"})
+    assert equal(saved(tmp_path / "c"), weights[11])
+    assert not equal(weights[11], weights[other["chosen_step"]])
+
+
+def saved(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "model/weights.pt", weights_only=True)
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_equal_scores_are_told_apart_by_the_loss(toy: Toy, tmp_path: Path) -> None:
+    taught, chosen = splits(toy)
+    scores = fit(toy, tmp_path, 60, labels=taught, validation=chosen)["validation"]
+    full = [(step, loss) for step, score, loss in scores["scores"] if score == 1.0]
+    assert len(full) > 1
+    assert scores["chosen_step"] == min(full, key=lambda s: s[1])[0]
+
+
+def test_validation_rois_are_neither_taught_nor_tested(toy: Toy, tmp_path: Path) -> None:
+    taught, chosen = splits(toy)
+    with pytest.raises(DataError, match=r"slide0/r0 is a training RoI too"):
+        fit(toy, tmp_path, labels=taught, validation=taught[:1])
+    key = f"{chosen[0].image}/{chosen[0].roi}"
+    toy.rows[key] = toy.rows[key].with_split("test")
+    with pytest.raises(DataError, match=rf"{key} is a test RoI"):
+        fit(toy, tmp_path, labels=taught, validation=chosen)
+
+
+def test_no_ground_truth_is_opened(toy: Toy, tmp_path: Path) -> None:
+    """Nor does the class of what is neither taught nor validated change a byte."""
+    taught, chosen = splits(toy)
+    for name in ("a", "b"):
+        layout = Blind(toy.images)
+        fit(toy, tmp_path / name, 6, labels=taught[:9], validation=chosen[:4], layout=layout)
+        for row in taught[9:] + chosen[4:]:
+            toy.truth[f"{row.image}/{row.roi}"] = 0
+    assert files_of(tmp_path / "a/model") == files_of(tmp_path / "b/model")
+
+
+def test_validation_labels_are_part_of_the_training(toy: Toy, tmp_path: Path) -> None:
+    taught, chosen = splits(toy)
+    first = fit(toy, tmp_path, 4, labels=taught, validation=chosen)
+    assert fit(toy, tmp_path, 4, labels=taught, validation=chosen[::-1]) == first
+    assert fit(toy, tmp_path, 4, labels=taught, validation=chosen[1:])["resumed_from"] == 0
+
+
+@pytest.mark.parametrize("nuclei", [0, 1])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_rois_of_hardly_anything(
+    nuclei: int, batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One superpixel without edges, and one nucleus or none."""
+
+    def tiny(image: np.ndarray) -> Any:
+        return graph_of(image, nuclei, 1)
+
+    toy = with_graphs(monkeypatch, Toy("roi", 7), tiny)
+    stats = fit(toy, tmp_path, 9, settings={"batch": batch}, validation=[])
+    assert np.isfinite(stats["loss"])
+    rows = list(toy.rows.values())
+    found = get_learner("hact").classify(tmp_path / "model", toy.layout, rows, SMALL)
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
+
+
+def test_predictions_do_not_depend_on_what_is_predicted_together(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(toy, tmp_path, 6)
+    learner, rows = get_learner("hact"), list(toy.rows.values())
+    sizes = []
+    collate = model.collate
+
+    def noted(graphs: Any) -> Any:
+        sizes.append(sum(len(g.cells) + len(g.tissue) for g in graphs))
+        return collate(graphs)
+
+    monkeypatch.setattr(model, "collate", noted)
+    whole = learner.classify(tmp_path / "model", toy.layout, rows, SMALL)
+    assert len(sizes) == 1
+    few = learner.classify(tmp_path / "model", toy.layout, rows, {**SMALL, "max_nodes": 30})
+    assert max(sizes[1:]) <= 30 < sizes[0]
+    alone = learner.classify(tmp_path / "model", toy.layout, rows, {**SMALL, "max_nodes": 1})
+    np.testing.assert_allclose(few, whole, atol=1e-5)
+    np.testing.assert_allclose(alone, whole, atol=1e-5)
+    assert np.ptp(whole, axis=0).max() > 1e-3
+    assert learner.classify(tmp_path / "model", toy.layout, [], SMALL).shape == (0, 3)
+
+
+def test_residuals_and_features_are_of_the_first_member(toy: Toy, tmp_path: Path) -> None:
+    fit(toy, tmp_path, 6, settings={"members": 2})
+    learner, rows = get_learner("hact"), list(toy.rows.values())
+    first = tmp_path / "model/member-0"
+    for method in ("residuals_rois", "embed_rois"):
+        both = getattr(learner, method)(tmp_path / "model", toy.layout, rows, SMALL)
+        np.testing.assert_array_equal(
+            both, getattr(learner, method)(first, toy.layout, rows, SMALL)
+        )
+    p = learner.classify(first, toy.layout, rows, SMALL)
+    residuals = learner.residuals_rois(first, toy.layout, rows, SMALL)
+    np.testing.assert_allclose(residuals, p - np.eye(3)[p.argmax(1)], atol=1e-6)
+    features = learner.embed_rois(first, toy.layout, rows, SMALL, unit=False)
+    weights = torch.load(first / "weights.pt", weights_only=True)
+    head = {k.rpartition(".")[2]: v for k, v in list(weights.items()) if ".mlp.1." in k}
+    logits = torch.from_numpy(features) @ head["weight"].T + head["bias"]
+    np.testing.assert_allclose(logits.softmax(1), p, atol=1e-5)
+    records = list(learner.predict(tmp_path / "model", toy.layout, rows, {}, BALD, SMALL))
+    assert max(r.mean_uncertainty for r in records) > 0
+
+
+def test_members_of_folds_see_different_slides(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, begin = [], training._Run.begin
+
+    def noted(self: training._Run) -> None:
+        seen.append({row.image for row in self.rows})
+        begin(self)
+
+    monkeypatch.setattr(training._Run, "begin", noted)
+    fit(toy, tmp_path, 2, settings={"members": 3, "member_labels": "folds"})
+    slides = {row.image for row in toy.rows.values()}
+    assert all(len(found) == len(slides) - 2 for found in seen)
+    assert set.union(*seen) == slides
+
+
+def test_graphs_beyond_the_memory_are_read_again(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads, load = [], Graphs.load
+
+    def counted(self: Graphs, key: str) -> Any:
+        loads.append(key)
+        return load(self, key)
+
+    monkeypatch.setattr(Graphs, "load", counted)
+    fit(toy, tmp_path / "a", 9)
+    assert sorted(loads) == sorted(toy.rows)
+    loads.clear()
+    fit(toy, tmp_path / "b", 9, settings={"cache_gb": 0})
+    assert len(loads) == 9 * 8
+    assert files_of(tmp_path / "a/model") == files_of(tmp_path / "b/model")
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+def test_standardisation_is_saved_with_the_model(
+    standardise: bool, toy: Toy, tmp_path: Path
+) -> None:
+    fit(toy, tmp_path, 2, settings={"standardise": standardise})
+    weights = torch.load(tmp_path / "model/weights.pt", weights_only=True)
+    held = [graph_of(image) for image in toy.images.values()]
+    nodes = np.concatenate([g.tissue.features for g in held]).astype(np.float64)
+    mean, deviation = weights["tissue_mean"], weights["tissue_deviation"]
+    if standardise:
+        np.testing.assert_allclose(mean, nodes.mean(0), rtol=1e-5)
+        np.testing.assert_allclose(deviation[:2], nodes.std(0)[:2], rtol=1e-4)
+        assert deviation[2] == 1  # a constant
+    else:
+        assert not mean.any()
+        assert (deviation == 1).all()
+
+
+def test_starts_from_the_cycle_before(toy: Toy, tmp_path: Path) -> None:
+    fit(toy, tmp_path / "a", 4)
+    still = {"learning_rate": 1e-12, "weight_decay": 0, "start": "previous"}
+    previous = tmp_path / "a/model"
+    prepared = tmp_path / "a/work/prepared"
+    fit(toy, tmp_path / "b", 1, settings=still, previous=previous, prepared=prepared, seed=9)
+    before, after = (saved(tmp_path / n) for n in ("a", "b"))
+    learnt = [k for k in before if k.endswith("weight") and "batchnorm" not in k]
+    assert all(torch.allclose(before[k], after[k], atol=1e-6) for k in learnt)
+    wider = {**still, "hidden": 12}
+    with pytest.raises(ConfigError, match=r"hact\.start: .*a/model has network"):
+        fit(toy, tmp_path / "c", 1, settings=wider, previous=previous, prepared=prepared)
+
+
+def test_numbers_of_a_batch_follow_from_the_step() -> None:
+    """An epoch shows each RoI once, in another order than the next."""
+    epoch = [batches.batch_numbers(10, 4, 3, step) for step in range(6)]
+    assert [len(b) for b in epoch] == [4, 4, 2] * 2
+    first, second = np.concatenate(epoch[:3]), np.concatenate(epoch[3:])
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert list(first) != list(second)
+    assert [batches.seen_rois(10, 4, n) for n in range(8)] == [0, 4, 8, 10, 14, 18, 20, 24]
+
+
+def test_descriptions_survive_json(toy: Toy, tmp_path: Path) -> None:
+    fit(toy, tmp_path, 1)
+    text = (tmp_path / "model/model.json").read_text()
+    found = model.Description.read(tmp_path / "model")
+    assert found.as_json() == json.loads(text)
+    assert found.classes == ("ground", "bright", "dark")
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"width": 0}, r"hact\.width: 0"),
+        ({"width": 3, "layers": 3}, r"hact\.width: 3.*even"),
+        ({"graph_shards": 1000}, r"hact\.graph_shards: 1000.*999"),
+        ({"device": "gpu"}, r"hact\.device.*auto, cpu, cuda"),
+        ({"dropout": 1}, r"hact\.dropout: 1"),
+        ({"dropout": True}, r"hact\.dropout"),
+        ({"learning_rate": 0}, r"hact\.learning_rate"),
+        ({"standardise": 1}, r"hact\.standardise: 1; allowed: auto, true, false"),
+        ({"validation": "clean"}, r"hact\.validation.*revealed, none"),
+        ({"graphs": None}, r"hact\.graphs: None"),
+        ({"workers": -1}, r"hact\.workers: -1"),
+        ({"wdth": 3}, r"hact\.wdth.*'width'"),
+    ],
+)
+def test_settings_are_checked(section: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        describe_learner("hact").check(section, "roi")
+
+
+def test_settings_of_the_machine_decide_nothing(toy: Toy, tmp_path: Path) -> None:
+    first = fit(toy, tmp_path, 2)
+    other = {"checkpoint_every": 1, "cache_gb": 0, "max_nodes": 5, "workers": 2}
+    assert fit(toy, tmp_path, 2, settings=other) == first
+    assert fit(toy, tmp_path, 2, settings={"dropout": 0.1})["resumed_from"] == 0
+    assert len(list((tmp_path / "work").glob("key-*"))) == 1
+
+
+def test_own_settings_and_those_of_graphs_have_different_names() -> None:
+    own = {f.name for f in fields(HactSettings)}
+    assert not own & {f.name for f in fields(GraphSettings)}
