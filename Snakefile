@@ -28,6 +28,7 @@ configfile: f"{workflow.basedir}/config/datasets/{config['dataset']}.yaml"
 
 include: "rules/common.smk"
 include: "rules/pool.smk"
+include: "rules/published.smk"
 include: "rules/prepare.smk"
 include: "rules/train.smk"
 include: "rules/predict.smk"

@@ -25,6 +25,7 @@ if PARTS:
     rule build_graphs:
         input:
             f"{S['data_root']}/.complete" if S["generate"] else [],
+            f"{PUBLISHED}/imported" if PUBLISHED else [],
         output:
             part=PART,
         log:

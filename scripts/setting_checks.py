@@ -99,7 +99,8 @@ def _check_learner(settings: dict[str, Any]) -> None:
             f"learner {settings['learner']!r} does not do task {task!r}, "
             f"only {sorted(learner.tasks)}"
         )
-    section = settings.get(settings["learner"], {})
+    section = learner.completed(settings.get(settings["learner"]) or {}, settings["dataset"])
+    settings[settings["learner"]] = section
     learner.check(section, task, len(classes))
     if (key := learner.reads_labels(section)) and settings["strategies"]:
         raise ConfigError(

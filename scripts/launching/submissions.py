@@ -15,6 +15,8 @@ KINDS = {
     "train": "train",
     "train_reference": "full",
     "prepare_learner": "full",
+    "histocartography_graphs": "full",
+    "import_graphs": "full",
     "build_graphs": "full",
     "build_graphs_on_gpu": "full",
     "predict": "predict",

@@ -36,8 +36,10 @@ class Description:
         settings: module with ``check(section, task, classes)``, which raises ConfigError,
             ``members(section)``, ``uncertainties(section)`` and ``RUNTIME``; where trainings can be
             validated ``validation(section)`` or ``uses_validation(section)``, where there is more
-            to check before a run ``check_start``, where files decide results ``identity``, and where data are prepared
-            ``preparation(section)``.
+            to check before a run ``check_start``, where files decide results ``identity``, and
+            where data are prepared ``preparation(section)`` and ``made_by()``; in parts
+            ``parts(section)``, ``prepares_on_gpu(section)``. ``completed(section, dataset)`` fills
+            in defaults that follow from the dataset.
         tasks: what it does, of ``2d``, ``3d``, ``roi``.
         has_features: whether regions have features.
         prepares: whether the learner is ``Preparing``.
@@ -79,6 +81,21 @@ class Description:
     def preparation_of(self, section: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings that decide what is prepared, as JSON can; {} where nothing is."""
         return import_module(self.settings).preparation(section) if self.prepares else {}
+
+    def completed(self, section: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+        """Return a section with the defaults that follow from the dataset's name filled in."""
+        asked = getattr(import_module(self.settings), "completed", None)
+        return {**section} if asked is None else asked(section, dataset)
+
+    def parts_of(self, section: Mapping[str, Any]) -> int:
+        """Return the number of parts that data are prepared in, as jobs; 0: in one piece."""
+        asked = getattr(import_module(self.settings), "parts", None)
+        return 0 if asked is None else asked(section)
+
+    def prepares_on_gpu(self, section: Mapping[str, Any]) -> bool:
+        """Whether the parts are worth a GPU each."""
+        asked = getattr(import_module(self.settings), "prepares_on_gpu", None)
+        return asked is not None and asked(section)
 
     def made_by(self) -> list[Any]:
         """Return what else decides what is prepared, such as the version of a package."""

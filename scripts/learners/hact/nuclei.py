@@ -139,30 +139,35 @@ def _find(image: np.ndarray, settings: GraphSettings, levels: Levels) -> np.ndar
     # Chromatin lies at the rim of a pale nucleus: closing makes rim and grains one.
     density = ndimage.grey_closing(density, size=2 * [max(1, round(low / 2.4))])
     mask = _above(density, settings, levels)
-    nothing = np.zeros(mask.shape, np.int32)
     if not mask.any():
-        return nothing
+        return np.zeros(mask.shape, np.int32)
+    dark = ndimage.gaussian_filter(density, low / 4)
     # Inwards of the outline and dark: of two touching nuclei each has its own middle.
     middle = ndimage.distance_transform_edt(mask).astype(np.float32)
-    middle *= 1 + np.clip(
-        (ndimage.gaussian_filter(density, low / 4) - levels.threshold) / levels.contrast, 0, 1
-    )
+    middle *= 1 + np.clip((dark - levels.threshold) / levels.contrast, 0, 1)
     middle = ndimage.gaussian_filter(middle, low / 6)
-    middle[~mask] = 0
-    seeds = peak_local_max(
-        middle, min_distance=max(1, round(low / 2.4)), threshold_abs=low / 8, exclude_border=False
-    )
-    if not len(seeds):
-        return nothing
-    seeds = seeds[np.lexsort(seeds.T[::-1])]
-    markers = nothing
-    markers[tuple(seeds.T)] = np.arange(1, len(seeds) + 1)
-    found = watershed(-middle, markers, mask=mask)
+    found = _flood(middle, mask, low / 2.4, low / 8)
+    clump = (np.bincount(found.ravel()) > settings.areas[1])[found] & mask
+    if clump.any():  # of nuclei that lie too close for outlines: each is darkest in its middle
+        n = int(found.max())
+        parts = _flood(dark, clump, low / 1.5, 0)
+        found = np.where(clump, np.where(parts, parts + n, 0), found)
     area = np.bincount(found.ravel())
-    smallest, largest = settings.areas
-    keep = (area >= smallest) & (area <= largest)
+    keep = (area >= settings.areas[0]) & (area <= settings.areas[1])
     keep[0] = False
     return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[found]
+
+
+def _flood(height: np.ndarray, mask: np.ndarray, apart: float, lowest: float) -> np.ndarray:
+    """Divide a mask by watershed from the maxima of ``height``, (H, W) int32."""
+    height = np.where(mask, height, 0)
+    seeds = peak_local_max(
+        height, min_distance=max(1, round(apart)), threshold_abs=lowest, exclude_border=False
+    )
+    markers = np.zeros(mask.shape, np.int32)
+    seeds = seeds[np.lexsort(seeds.T[::-1])]
+    markers[tuple(seeds.T)] = np.arange(1, len(seeds) + 1)
+    return watershed(-height, markers, mask=mask)
 
 
 def _above(density: np.ndarray, settings: GraphSettings, levels: Levels) -> np.ndarray:

@@ -11,7 +11,7 @@ from glue.tables import PoolRow
 
 from ..running import choose_device
 from .preparing import Store, check_imported, open_store, source_of
-from .settings import HactSettings
+from .settings import ORIGINAL, HactSettings
 
 
 def check_all(
@@ -37,6 +37,11 @@ def check_all(
             from .node_features import Cnn
 
             Cnn(settings.graph.weights, "cpu", settings.graph)
+    elif settings.graphs == ORIGINAL and not Path(settings.imported_from).is_dir():
+        raise ConfigError(
+            f"hact.graphs: {ORIGINAL} needs an environment of its own; start Snakemake with "
+            "--sdm conda, or import graphs that were made elsewhere (docs/hact.md)"
+        )
     elif rows:
         check_imported(rows, settings)
 
@@ -45,7 +50,7 @@ def _refuse_other_source(settings: HactSettings, store: Store) -> None:
     """Refuse imported graphs or weights that are others than those taken; they may be gone."""
     now = identify(settings).get("source", store.plans["source"])
     if now != store.plans["source"]:
-        imported = f"graphs: {settings.graphs}"
+        imported = f"graphs: {settings.imported_from}"
         told = f"weights: {settings.graph.weights}" if settings.builds else imported
         raise DataError(
             f"hact.{told} is another than {store.folder} was made from. Put it back, or delete "

@@ -138,8 +138,8 @@ def build_now(
 def source_of(settings: HactSettings) -> dict[str, Any] | None:
     """Return what tells files that graphs are made from, beside the images, from others.
 
-    Of imported graphs size and header of each shard, of a network's weights a hash; ``None`` where
-    handcrafted graphs are built.
+    Of imported graphs size, names and sums of features of each shard, of a network's weights a hash;
+    ``None`` where handcrafted graphs are built.
 
     Raises:
         ConfigError: where there are no such weights.
@@ -154,14 +154,16 @@ def source_of(settings: HactSettings) -> dict[str, Any] | None:
         return {"weights": sha256(Path(weights).read_bytes()).hexdigest()}
     found = {}
     for shard in _imported(settings).shards:
-        facts = sha256(json.dumps([shard.keys, shard.facts], sort_keys=True).encode()).hexdigest()
+        # Not the times of its sources: the same ones imported again are no others.
+        held = {key: value for key, value in shard.facts.items() if key != "files"}
+        facts = sha256(json.dumps([shard.keys, held], sort_keys=True).encode()).hexdigest()
         found[shard.path.name] = [shard.path.stat().st_size, facts[:16]]
     return found
 
 
 def _imported(settings: HactSettings) -> Graphs:
     try:
-        return Graphs.of(settings.graphs)
+        return Graphs.of(settings.imported_from)
     except DataError as error:
         raise DataError(
             f"hact.graphs: {error}; allowed: build, or a folder that import_graphs made"
@@ -184,8 +186,8 @@ def check_imported(rows: Sequence[PoolRow], settings: HactSettings) -> Graphs:
     missing = sorted(stem for stem in counts if stem not in held)
     if missing:
         raise DataError(
-            f"hact.graphs: {settings.graphs} has no graphs of {_some(missing)}. Import those of "
-            "all splits, or use graphs: build"
+            f"hact.graphs: {settings.imported_from} has no graphs of {_some(missing)}. "
+            "Import those of all splits, or use graphs: build"
         )
     return held
 
@@ -197,7 +199,7 @@ def copy_imported(
     held = check_imported(rows, settings)
     graphs = {row.key: held.load(Path(row.path).stem) for row in mine}
     facts = {
-        "imported from": str(settings.graphs),
+        "imported from": str(settings.imported_from),
         "cells": _sums(graph.cells for graph in graphs.values()),
         "tissue": _sums(graph.tissue for graph in graphs.values()),
     }

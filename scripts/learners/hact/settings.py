@@ -18,6 +18,7 @@ from .graph_settings import FORMAT as GRAPH_FORMAT
 from .graph_settings import GraphSettings
 
 BUILD = "build"
+ORIGINAL = "histocartography"  # the library of HACT-Net's authors makes the graphs
 FORMAT = 1  # of what is prepared; another number makes everything anew
 CHOICES = {
     "readout": ("mean", "sum"),
@@ -37,6 +38,8 @@ MACHINE = ("checkpoint_every", "threads", "workers", "device", "cache_gb", "max_
 RUNTIME = ("checkpoint_every", "threads", "workers", "cache_gb", "max_nodes")
 # Decide what is made once per dataset, beside the fields of GraphSettings.
 PREPARATION = ("graphs", "graph_shards")
+# Likewise, of graphs that the original library makes.
+OF_ORIGINAL = ("published", "nuclei_model", "stain_target")
 # Left out of the key where they change nothing, so that it is the key of a single network.
 ENSEMBLE = ("members", "member_labels")
 
@@ -46,8 +49,13 @@ class HactSettings:
     """Settings of ``hact``; those of ``GraphSettings`` lie flat beside them in the section.
 
     Attributes:
-        graphs: ``build`` makes them from the images; otherwise the folder of imported ones, whose
-            names are those of the images' files without suffix.
+        graphs: ``build`` makes them from the images; ``histocartography`` lets the original library
+            make them in an environment of its own (``--sdm conda``) and imports them; otherwise the
+            folder of imported ones, whose names are those of the images' files without suffix.
+        published: where ``histocartography`` leaves its graphs, for all runs; ``None``:
+            ``data/histocartography/DATASET``.
+        nuclei_model: its weights of the nuclei detector; ``None``: the library downloads them.
+        stain_target: image to whose stain it normalises all others; ``None``: no normalisation.
         graph_shards: files (and jobs) the graphs of a dataset are made in.
         standardise: node features less their mean, divided by their deviation, over all nodes of
             what is prepared; ``auto``: handcrafted features only.
@@ -76,6 +84,9 @@ class HactSettings:
     """
 
     graphs: str = BUILD
+    published: str | None = None
+    nuclei_model: str | None = None
+    stain_target: str | None = None
     graph_shards: int = 16
     standardise: bool | str = "auto"
     width: int = 128
@@ -128,14 +139,26 @@ class HactSettings:
         """Whether a network makes the features of the nodes that are built."""
         return self.builds and self.graph.weights is not None
 
+    @property
+    def imported_from(self) -> str:
+        """Folder of the shards that are imported; meaningless where graphs are built."""
+        return f"{self.published}/shards" if self.graphs == ORIGINAL else self.graphs
+
     def science(self) -> dict[str, Any]:
         """Return what decides the trained weights beside the graphs, for the key of a training."""
-        left_out = (*MACHINE, *PREPARATION, "graph", *(ENSEMBLE if self.members == 1 else ()))
+        left_out = (
+            *MACHINE,
+            *PREPARATION,
+            *OF_ORIGINAL,
+            "graph",
+            *(ENSEMBLE if self.members == 1 else ()),
+        )
         return {k: v for k, v in asdict(self).items() if k not in left_out}
 
     def preparation(self) -> dict[str, Any]:
         """Return what decides the graphs, as JSON can hold it."""
-        found: dict[str, Any] = {key: getattr(self, key) for key in PREPARATION}
+        keys = (*PREPARATION, *(OF_ORIGINAL if self.graphs == ORIGINAL else ()))
+        found: dict[str, Any] = {key: getattr(self, key) for key in keys}
         return json.loads(json.dumps({**found, **(asdict(self.graph) if self.builds else {})}))
 
 
@@ -178,6 +201,12 @@ def identity(
 def preparation(section: Mapping[str, Any]) -> dict[str, Any]:
     """Return what decides the graphs, as JSON can hold it."""
     return HactSettings.of(section).preparation()
+
+
+def completed(section: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """Return a section in which the folder of the original library's graphs is named."""
+    given = section.get("graphs") != ORIGINAL or section.get("published")
+    return {**section} if given else {**section, "published": f"data/{ORIGINAL}/{dataset}"}
 
 
 def parts(section: Mapping[str, Any]) -> int:
@@ -259,4 +288,8 @@ def _check(settings: HactSettings) -> None:
     if settings.width % 2 and settings.layers % 2:  # half of their product is the LSTM's width
         _refuse("width", settings.width, "an even number, or an even number of layers")
     if not isinstance(settings.graphs, str) or not settings.graphs:
-        _refuse("graphs", settings.graphs, f"{BUILD}, or the folder of imported graphs")
+        _refuse("graphs", settings.graphs, f"{BUILD}, {ORIGINAL}, or the folder of imported graphs")
+    for key in OF_ORIGINAL:
+        value = getattr(settings, key)
+        if value is not None and (settings.graphs != ORIGINAL or not isinstance(value, str)):
+            _refuse(key, value, f"null; with graphs: {ORIGINAL} a path")

@@ -1,0 +1,28 @@
+"""List the images of RoIs for a program that reads their files itself."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from glue.files import atomic_path
+from glue.logs import log_to
+from layouts import get_layout
+
+
+def list_rois(root: str, layout: dict[str, Any], tables: Sequence[str]) -> None:
+    """Deal the RoIs of a dataset out to CSV files with the columns path and split."""
+    rows = sorted(get_layout(**layout).index(Path(root)), key=lambda row: row.key)
+    for number, table in enumerate(tables):
+        with atomic_path(table) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["path", "split"])
+            for row in rows[number :: len(tables)]:
+                writer.writerow([str(Path(row.path).absolute()), row.split])
+    print(f"{len(rows)} RoIs in {len(tables)} lists")
+
+
+if __name__ == "__main__":
+    smk = snakemake  # noqa: F821
+    log_to(smk.log)
+    list_rois(smk.params.root, smk.params.layout, list(smk.output))

@@ -1,0 +1,396 @@
+"""Import of published graphs: from arrays; with dgl and the original library where they are.
+
+``DECOMP_DGL_PYTHON`` names a Python of ``envs/hact_import.yaml`` (dgl, and what we need),
+``DECOMP_HISTOCARTOGRAPHY_PYTHON`` one of ``envs/histocartography.yaml``.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import histocartography_graphs
+import import_graphs
+from glue.errors import ConfigError, DataError
+from import_graphs import Sizes, find_sources
+from learners.hact.graph_file import Graphs, Shard
+from learners.hact.published import RawGraph, assignment_of, convert, node_features
+
+ROOT = Path(__file__).parents[2]
+KINDS = ("cells", "tissue", "assignments")
+NO_SIZE: Callable[[str], None] = lambda name: None  # noqa: E731
+
+
+def raw(nodes: int, width: int = 6, seed: int = 0, **more: Any) -> RawGraph:
+    rng = np.random.default_rng(seed)
+    held = {"feat": rng.normal(size=(nodes, width)).astype(np.float32)} | more
+    return RawGraph(held, rng.integers(0, nodes, (2, 3 * nodes)), (5.0,))
+
+
+def one_hot(cells: int, tissue: int) -> np.ndarray:
+    matrix = np.zeros((cells, tissue))
+    matrix[np.arange(cells), np.arange(cells) * 7 % tissue] = 1
+    return matrix
+
+
+def interpreter(variable: str) -> str:
+    named = os.environ.get(variable)
+    if not named:
+        pytest.skip(f"{variable} names no Python")
+    return named
+
+
+def run(python: str, *words: object, **more: str) -> subprocess.CompletedProcess[str]:
+    folders = f"{ROOT}{os.pathsep}{ROOT / 'scripts'}"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": folders, **more}
+    command = [python, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+
+
+# Conversion, from arrays
+
+
+def test_graphs_are_taken_as_they_are() -> None:
+    cells, tissue, matrix = raw(9), raw(4, 8, 1), one_hot(9, 4)
+    graph, size = convert("a", cells, tissue, matrix, NO_SIZE)
+    assert size is None
+    for made, given in ((graph.cells, cells), (graph.tissue, tissue)):
+        np.testing.assert_array_equal(made.features, given.nodes["feat"])
+        np.testing.assert_array_equal(made.edges, given.edges)
+    np.testing.assert_array_equal(graph.assignment, np.arange(9) * 7 % 4)
+
+
+def test_coordinates_are_appended_to_features_without() -> None:
+    places = np.array([[0, 50], [20, 10], [40, 0]], np.float32)
+    graph = raw(3, 512, centroid=places)
+    features, appended = node_features(graph, "a", (40, 100))
+    assert appended and features.shape == (3, 514) and features.dtype == np.float32
+    np.testing.assert_allclose(features[:, 512:], [[0, 0.5], [0.5, 0.1], [1, 0]])
+    np.testing.assert_array_equal(features[:, :512], graph.nodes["feat"])
+
+
+def test_coordinates_are_not_appended_twice() -> None:
+    features, appended = node_features(raw(3, 514, centroid=np.ones((3, 2), "f4")), "a", None)
+    assert features.shape == (3, 514) and not appended
+
+
+@pytest.mark.parametrize(
+    ("graph", "size", "told"),
+    [
+        (raw(3, 512, centroid=np.ones((3, 2), "f4")), None, "--images or --sizes"),
+        (raw(3, 512, centroid=np.full((3, 2), 9, "f4")), (9, 8), "outside their image of 9 x 8"),
+        (raw(3, 512, centroid=np.ones((3, 3), "f4")), (9, 9), "centroid has shape"),
+        (RawGraph({"h": np.ones((3, 2))}, np.zeros((2, 0), int)), None, "no node data 'feat'.*h"),
+        (RawGraph({"feat": np.full((3, 2), np.nan)}, np.zeros((2, 0), int)), None, "finite"),
+        (RawGraph({"feat": np.full((3, 2), 1e300)}, np.zeros((2, 0), int)), None, "finite"),
+        (RawGraph({"feat": np.ones((3, 2, 2))}, np.zeros((2, 0), int)), None, "floats"),
+    ],
+)
+def test_node_data_that_cannot_be_used(graph: RawGraph, size: Any, told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        node_features(graph, "BRACS_1: cells", size)
+
+
+@pytest.mark.parametrize(("cells", "tissue"), [(9, 4), (4, 9), (5, 5), (7, 1), (1, 7)])
+@pytest.mark.parametrize("dtype", [np.float64, np.uint8, bool])
+def test_assignment_in_both_orientations(cells: int, tissue: int, dtype: Any) -> None:
+    matrix = one_hot(cells, tissue)
+    if cells == tissue:
+        matrix[:] = 0
+        matrix[:, 2] = 1  # all in one superpixel: only one way makes sense
+    expected = matrix.argmax(1)
+    for given in (matrix, matrix.T):
+        found = assignment_of(given.astype(dtype), cells, tissue, "a")
+        assert found.dtype == np.int64
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_square_assignment_that_allows_both_is_read_as_published() -> None:
+    matrix = np.eye(4)[[1, 2, 3, 0]]
+    np.testing.assert_array_equal(assignment_of(matrix, 4, 4, "a"), [1, 2, 3, 0])
+
+
+def test_assignment_by_numbers_and_of_no_nuclei() -> None:
+    np.testing.assert_array_equal(assignment_of(np.array([2.0, 0, 1]), 3, 3, "a"), [2, 0, 1])
+    assert assignment_of(np.zeros((0, 4)), 0, 4, "a").shape == (0,)
+    assert assignment_of(np.zeros((4, 0)), 0, 4, "a").shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "told"),
+    [
+        (np.zeros((5, 4)), "5 of 5 nuclei"),
+        (np.ones((5, 4)), "5 of 5 nuclei"),
+        (np.zeros((4, 5)), "5 of 5 nuclei"),
+        (np.zeros((5, 3)), r"shape \(5, 3\); allowed: \(5, 4\), \(4, 5\)"),
+        (np.full((5, 4), 0.25), "0 and 1"),
+        (np.array([0, 1, 2, 3, 0.5]), "numbers of superpixels"),
+    ],
+)
+def test_assignment_that_is_none(matrix: np.ndarray, told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        assignment_of(matrix, 5, 4, "a")
+
+
+def test_index_beyond_the_superpixels_and_other_labels_are_refused() -> None:
+    with pytest.raises(DataError, match="a: assignment must be"):
+        convert("a", raw(3), raw(2), np.array([0, 1, 2]), NO_SIZE)
+    other = RawGraph(raw(2).nodes, raw(2).edges, (3.0,))
+    with pytest.raises(DataError, match="label"):
+        convert("a", raw(3), other, np.array([0, 1, 1]), NO_SIZE)
+
+
+# Files and resumption; what reads them is replaced by reading arrays
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """Seven RoIs in two splits, in files that numpy reads."""
+    folders = {kind: tmp_path / kind for kind in KINDS}
+    for number in range(7):
+        split = "train" if number < 4 else "test"
+        cells, tissue = raw(5 + number, seed=number), raw(3, 8, number)
+        for kind, graph in (("cells", cells), ("tissue", tissue)):
+            path = folders[kind] / split / f"roi{number}.bin"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("wb") as file:
+                np.savez(file, feat=graph.nodes["feat"], edges=graph.edges)
+        path = folders["assignments"] / split / f"roi{number}.h5"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            np.save(file, one_hot(5 + number, 3))
+
+    def read_bin(path: Path) -> RawGraph:
+        held = np.load(path)
+        return RawGraph({"feat": held["feat"]}, held["edges"])
+
+    monkeypatch.setattr(import_graphs, "read_bin", read_bin)
+    monkeypatch.setattr(import_graphs, "read_assignment", np.load)
+    return folders
+
+
+def words(folders: dict[str, Path], out: Path, *more: str) -> list[str]:
+    return [w for k, f in folders.items() for w in (f"--{k}", str(f))] + ["--out", str(out), *more]
+
+
+def contents(path: Path) -> tuple[Any, ...]:
+    """All of a shard; its bytes differ, as safetensors orders its header at random."""
+    shard = Shard(path)
+    graphs = [shard.load(key) for key in shard.keys]
+    arrays = [(g.cells.features, g.cells.edges, g.tissue.features, g.assignment) for g in graphs]
+    return shard.keys, shard.facts, [array.tobytes() for held in arrays for array in held]
+
+
+def test_all_splits_come_into_shards(published: dict[str, Path], tmp_path: Path) -> None:
+    assert import_graphs.main(words(published, tmp_path / "out", "--shards", "3")) == 0
+    held = Graphs.of(tmp_path / "out")
+    assert sorted(held.place) == [f"roi{n}" for n in range(7)] and len(held.shards) == 3
+    features = [held.load(f"roi{n}").cells.features.astype(np.float64) for n in range(7)]
+    for number, found in enumerate(features):
+        np.testing.assert_array_equal(found, raw(5 + number, seed=number).nodes["feat"])
+    facts = [shard.facts for shard in held.shards]
+    assert [f["source"] for f in facts] == ["dgl"] * 3 and sum(f["rois"] for f in facts) == 7
+    assert sum(f["cells"]["n"] for f in facts) == sum(map(len, features))
+    whole = np.concatenate(features)
+    for key, expected in (("sum", whole.sum(0)), ("sum_squares", (whole**2).sum(0))):
+        np.testing.assert_allclose(sum(np.array(f["cells"][key]) for f in facts), expected)
+
+
+def test_fewer_rois_than_shards(published: dict[str, Path], tmp_path: Path) -> None:
+    assert import_graphs.main(words(published, tmp_path / "out")) == 0
+    assert len(Graphs.of(tmp_path / "out").shards) == 7
+
+
+def test_second_run_keeps_what_is_finished_and_makes_the_rest(
+    published: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = words(published, tmp_path / "out", "--shards", "3")
+    assert import_graphs.main(call) == 0
+    paths = sorted((tmp_path / "out").glob("*.safetensors"))
+    before = [contents(path) for path in paths]
+    kept = paths[0].stat().st_ino
+    paths[1].unlink()
+    paths[2].write_bytes(paths[2].read_bytes()[:-10])  # cut off
+    read: list[str] = []
+    reader = import_graphs.read_bin
+    monkeypatch.setattr(import_graphs, "read_bin", lambda p: read.append(p.stem) or reader(p))
+    assert import_graphs.main(call) == 0
+    assert sorted(set(read)) == ["roi1", "roi2", "roi4", "roi5"]
+    assert paths[0].stat().st_ino == kept
+    assert [contents(path) for path in paths] == before
+
+
+def test_changed_sources_are_imported_again(
+    published: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = words(published, tmp_path / "out", "--shards", "7")
+    assert import_graphs.main(call) == 0
+    os.utime(published["tissue"] / "train" / "roi2.bin", ns=(1, 1))
+    read: list[str] = []
+    reader = import_graphs.read_bin
+    monkeypatch.setattr(import_graphs, "read_bin", lambda p: read.append(p.stem) or reader(p))
+    assert import_graphs.main(call) == 0
+    assert set(read) == {"roi2"}
+
+
+def test_refusals_name_what_is_wrong(
+    published: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert import_graphs.main(words(published, out, "--shards", "2")) == 0
+    assert import_graphs.main(words(published, out, "--shards", "3")) == 2
+    assert "shards of another import: 001-of-002.safetensors" in capsys.readouterr().err
+    (published["cells"] / "train" / ".roi9.bin.part").write_text("left by a killed writer")
+    for number in range(6):
+        (published["tissue"] / ("train" if number < 4 else "test") / f"roi{number}.bin").unlink()
+    assert import_graphs.main(words(published, tmp_path / "new")) == 2
+    told = capsys.readouterr().err
+    assert "(tissue) of roi0, roi1, roi2, roi3, roi4 and 1 more" in told and "roi9" not in told
+
+
+def test_two_files_of_a_name_and_none_are_refused(published: dict[str, Path]) -> None:
+    (published["cells"] / "test" / "roi0.bin").write_text("")
+    with pytest.raises(DataError, match="two files of the same name"):
+        find_sources(published)
+    with pytest.raises(DataError, match="no file"):
+        find_sources({**published, "cells": published["assignments"]})
+
+
+def test_different_numbers_of_features_are_refused(
+    published: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = raw(8, 7)
+    with (published["cells"] / "train" / "roi3.bin").open("wb") as file:
+        np.savez(file, feat=other.nodes["feat"], edges=other.edges)
+    assert import_graphs.main(words(published, tmp_path / "out")) == 2
+    assert "roi3: cells: 7 features; roi0 has 6" in capsys.readouterr().err
+
+
+def test_sizes_from_headers_and_tables(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    Image.new("RGB", (30, 20)).save(tmp_path / "train" / "a.png")
+    whole = (tmp_path / "train" / "a.png").read_bytes()
+    (tmp_path / "train" / "b.png").write_bytes(whole[:24])  # the header is enough
+    (tmp_path / "train" / "c.png").write_bytes(b"no image")
+    sizes = Sizes(tmp_path)
+    assert sizes.of("a") == sizes.of("b") == (30, 20) and sizes.of("d") is None
+    with pytest.raises(DataError, match="no PNG"):
+        sizes.of("c")
+    table = tmp_path / "sizes.csv"
+    table.write_text("name,width,height\na,7,5\n")
+    assert Sizes(table=table).of("a") == (7, 5)
+    table.write_text("name,width\na,7\n")
+    with pytest.raises(DataError, match="no table"):
+        Sizes(table=table).of("a")
+
+
+# With dgl itself
+
+
+def test_missing_dgl_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from learners.hact.published import read_bin
+
+    for name in ("dgl", "dgl.data", "dgl.data.utils"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ConfigError, match="envs/hact_import.yaml"):
+        read_bin(tmp_path / "a.bin")
+
+
+def test_real_files_of_dgl_come_back_exactly(tmp_path: Path) -> None:
+    if importlib.util.find_spec("dgl") and importlib.util.find_spec("h5py"):
+        python = sys.executable
+    else:
+        python = interpreter("DECOMP_DGL_PYTHON")
+    done = run(python, ROOT / "tests" / "learners" / "dgl_round_trip.py", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "exact" in done.stdout
+
+
+# With the original library
+
+
+def test_environment_without_histocartography_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "histocartography", None)
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    (tmp_path / "list.csv").write_text(f"path\n{tmp_path / 'a.png'}\n")
+    call = ["--images", str(tmp_path / "list.csv"), "--out", str(tmp_path / "out")]
+    assert histocartography_graphs.main(call) == 2
+    assert "envs/histocartography.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("path,split\n", "no rows"),
+        ("file\na.png\n", "no rows"),
+        ("path\nnone.png\n", "no file none.png"),
+        ("path,label\nnone.png,DCIS\n", "label"),
+    ],
+)
+def test_lists_that_are_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, told: str
+) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    call = ["--images", str(tmp_path / "list.csv"), "--out", str(tmp_path)]
+    assert histocartography_graphs.main(call) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_one_failure_does_not_stop_the_others(tmp_path: Path) -> None:
+    rois = [histocartography_graphs.Roi(tmp_path / f"{n}.png", "train", None) for n in "abc"]
+
+    def process(roi: Any) -> dict[str, Callable[[Path], Any]]:
+        if roi.path.stem == "b":
+            raise RuntimeError("no nuclei")
+        return dict.fromkeys(histocartography_graphs.FOLDERS, lambda path: path.write_text("x"))
+
+    assert histocartography_graphs.make_all(rois, tmp_path / "out", process) == ["b"]
+    assert [histocartography_graphs.is_done(roi, tmp_path / "out") for roi in rois] == [1, 0, 1]
+    assert not list((tmp_path / "out").rglob(".*"))
+
+
+def test_original_pipeline_with_stand_in_weights(tmp_path: Path) -> None:
+    python = interpreter("DECOMP_HISTOCARTOGRAPHY_PYTHON")
+    done = run(python, ROOT / "tests" / "learners" / "histocartography_kit.py", tmp_path)
+    assert done.returncode == 0, done.stderr
+    command = [ROOT / "scripts" / "histocartography_graphs.py", "--images", tmp_path / "list.csv"]
+    command += ["--out", tmp_path / "out", "--nuclei-model", tmp_path / "nuclei.pt"]
+    done = run(python, *command, TORCH_HOME=str(tmp_path / "torch"))
+    assert done.returncode == 0, done.stderr
+    again = run(python, *command, TORCH_HOME=str(tmp_path / "none"))
+    assert again.returncode == 0 and "2 of them are there" in again.stdout
+    names = {
+        "cells": "cell_graphs",
+        "tissue": "tissue_graphs",
+        "assignments": "assignment_matrices",
+    }
+    folders = {kind: tmp_path / "out" / name for kind, name in names.items()}
+    dgl_python = interpreter("DECOMP_DGL_PYTHON")
+    call = words(folders, tmp_path / "graphs", "--shards", "1")
+    done = run(dgl_python, ROOT / "scripts" / "import_graphs.py", *call)
+    assert done.returncode == 0, done.stderr
+    held = Graphs.of(tmp_path / "graphs")
+    expected = json.loads((tmp_path / "expected.json").read_text())
+    with (tmp_path / "list.csv").open() as file:
+        stems = [Path(row["path"]).stem for row in csv.DictReader(file)]
+    assert sorted(held.place) == sorted(stems)
+    for stem in stems:
+        graph = held.load(stem)
+        assert len(graph.cells) == expected[stem]["nuclei"] and len(graph.tissue) > 1
+        assert graph.cells.features.shape[1] == graph.tissue.features.shape[1] == 514
+        np.testing.assert_allclose(
+            graph.cells.features[:, 512:], expected[stem]["places"], atol=2e-2
+        )
