@@ -138,8 +138,8 @@ def build_now(
 def source_of(settings: HactSettings) -> dict[str, Any] | None:
     """Return what tells files that graphs are made from, beside the images, from others.
 
-    Of imported graphs size, names and sums of features of each shard, of a network's weights a hash;
-    ``None`` where handcrafted graphs are built.
+    Of imported graphs size, names and sums of features of each shard, of a network's weights a
+    hash; ``None`` where handcrafted graphs are built.
 
     Raises:
         ConfigError: where there are no such weights.

@@ -1,0 +1,174 @@
+"""Small real runs with HACT-Net as the learner, graphs included, on generated tissue."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+pytest.importorskip("skimage", reason="the extra `hact` is not installed")
+
+from generators import generate
+from glue.tables import read_labels, read_pool, read_regions
+
+from .conftest import TINY, Run
+from .test_killed import Killed, check_killed_training
+
+pytestmark = pytest.mark.slow
+
+STRATEGIES = ("decomp", "coreset")
+CYCLE = "2x3/decomp/seed-0/cycle-003"
+SMALL = {"graph_shards": 2, "width": 4, "hidden": 4, "layers": 1, "batch": 4, "checkpoint_every": 1}
+SETTINGS = {
+    **TINY,
+    "dataset": "bracs_mini",
+    "learner": "hact",
+    "strategies": ",".join(STRATEGIES),
+    "cycles": "5",
+    "references": "full",
+    "full_steps": "8",
+    "steps": json.dumps({"hact": {"per_region": 1.5, "most": 60}}),
+    "hact": json.dumps(SMALL),
+    "features": json.dumps({"earlier_centres": True}),
+}
+
+
+@pytest.fixture(scope="module")
+def tissue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Few slides."""
+    folder = tmp_path_factory.mktemp("tissue") / "data"
+    generate("bracs_mini", folder, 0, train=5, val=3, test=2)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(tissue: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """A run that nothing disturbed."""
+    run = Killed(tmp_path_factory.mktemp("hact"), {**SETTINGS, "data_root": str(tissue)})
+    run.run("--cores", "2")
+    return run
+
+
+def test_rois_are_annotated_once_and_none_of_the_test_slides(whole: Killed) -> None:
+    """The published code offered annotated RoIs again, and counted them twice."""
+    results = whole.folder / "results/tiny"
+    splits = {row.image: row.split for row in read_pool(results / "pools/seed-0.csv")}
+    for strategy in STRATEGIES:
+        last = results / f"2x3/{strategy}/seed-0/cycle-005"
+        history = read_regions(last / "history.csv")
+        assert len({(row.image, row.roi) for row in history}) == len(history)
+        assert {splits[row.image] for row in history} == {"train", "val"}
+        opened = {(row.cycle, row.image) for row in history if splits[row.image] == "val"}
+        assert set(Counter(cycle for cycle, _ in opened).values()) == {1}  # max(1, 2 // 3)
+        assert len({image for _, image in opened}) == 3  # each once before any is opened twice
+        assert len(read_labels(last / "labels.csv")) == len(history)
+
+
+def test_costs_and_steps(whole: Killed) -> None:
+    results = whole.folder / "results/tiny"
+    pool = [r for r in read_pool(results / "pools/seed-0.csv") if r.split != "test"]
+    splits = {row.image: row.split for row in pool}
+    for name, content in whole.files("tiny/2x3/*/seed-0/cycle-*/metrics.json").items():
+        found, cycle = json.loads(content), (whole.folder / "results" / name).parent
+        history = read_regions(cycle / "history.csv")
+        steering = [row for row in history if splits[row.image] == "val"]
+        costs = found["costs"]
+        assert costs["images_percent"] == 100 * len({r.image for r in history}) / 8
+        assert costs["rois_percent"] == pytest.approx(100 * len(history) / len(pool))
+        assert costs["validation_regions"] == len(steering) > 0
+        training = json.loads((cycle / "training.json").read_text())
+        assert training["rois"] == len(history) - len(steering)
+        assert training["steps"] == min(60, -(-3 * training["rois"] // 2))
+        assert training["validation"]["rois"] == len(steering)
+    (full,) = whole.files("tiny/references/full/seed-0/metrics.json").values()
+    assert json.loads(full)["costs"]["images"] == 8
+
+
+def test_killed_and_continued_it_ends_as_if_nothing_had_been(whole: Killed, tmp_path: Path) -> None:
+    check_killed_training(whole, tmp_path, CYCLE)
+
+
+def test_labels_of_test_rois_decide_nothing(whole: Killed, tissue: Path, tmp_path: Path) -> None:
+    """The published code chose among checkpoints by their test score: here none sees it."""
+    data = tmp_path / "data"
+    shutil.copytree(tissue, data)
+    for number, path in enumerate(sorted((data / "test").rglob("*.png"))):
+        _, slide, code, _ = path.stem.split("_")
+        other, folder = ("IC", "6_IC") if code != "IC" else ("N", "0_N")
+        path.rename(data / "test" / folder / f"BRACS_{slide}_{other}_{1000 + number}.png")
+    run = Run(tmp_path / "run", {**whole.settings, "data_root": str(data)})
+    run.folder.mkdir()
+    run.run("--cores", "2", strategies="decomp", references="none")
+    pattern = "tiny/2x3/decomp/seed-0/cycle-*/{}"
+    for file in ("history.csv", "labels.csv", "model/weights.pt"):
+        assert run.files(pattern.format(file)) == whole.files(pattern.format(file)) != {}
+    scores = pattern.format("metrics.json")
+    assert run.files(scores).keys() == whole.files(scores).keys()
+    assert run.files(scores) != whole.files(scores)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hact": '{"layer": 3}'}, "did you mean 'layers'"),
+        ({"hact": '{"weights": "nowhere.pth"}'}, "hact.weights: nowhere.pth: no such file"),
+        ({"hact": '{"graphs": "nowhere"}'}, "hact.graphs: nowhere: 0 shards of graphs"),
+        ({"hact": '{"graphs": "histocartography"}'}, "needs an environment of its own"),
+        ({"hact": '{"validation": "none"}'}, "with this section is steered by them; allowed: 0"),
+        ({"learner": "convnet", "validation_images": "third"}, "of learner 'convnet'"),
+        ({"validation_images": "half"}, "validation_images: 'half' is not valid"),
+    ],
+)
+def test_bad_settings_are_refused_before_the_first_job(
+    changes: dict[str, str], message: str, tissue: Path, tmp_path: Path
+) -> None:
+    run = Run(tmp_path, {**SETTINGS, "data_root": str(tissue), "steps": "6", **changes})
+    printed = run.run("--cores", "1", fails=True)
+    assert message in printed
+    assert not (tmp_path / "results/tiny/pool.csv").exists()
+
+
+def spoil(data: Path, kind: str) -> str:
+    """Make a dataset bad; return what has to be said."""
+    path = sorted((data / "train").rglob("*.png"))[0]
+    if kind == "ink":
+        Image.new("CMYK", (30, 30)).save(path, "TIFF")
+        return f"{path}: image mode CMYK; allowed:"
+    if kind == "name":
+        path.rename(path.with_name("BRACS_12_1.png"))
+        return "BRACS_12_1.png: name; allowed: BRACS_SLIDE_CLASS_NUMBER.png"
+    if kind == "folder":
+        (data / "train/3_FEA").rename(data / "train/3_ADH")
+        return "3_ADH: class folder did you mean"
+    target = data / "test" / path.parent.name / (path.stem + "99.png")
+    shutil.copy(path, target)
+    return "RoIs in test and train; allowed: one split"
+
+
+@pytest.mark.parametrize("kind", ["ink", "name", "folder", "split"])
+def test_bad_data_are_refused_before_the_first_job(kind: str, tissue: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(tissue, data)
+    told = spoil(data, kind)
+    run = Run(tmp_path / "run", {**SETTINGS, "data_root": str(data)})
+    run.folder.mkdir()
+    assert told in run.run("--cores", "1", fails=True)
+    assert not (run.folder / "results/tiny/pool.csv").exists()
+
+
+def test_rois_without_nuclei_and_of_one_pixel_run(tissue: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(tissue, data)
+    paths = sorted((data / "train").rglob("*.png"))
+    Image.new("RGB", (40, 30), (240, 235, 240)).save(paths[0])  # no nucleus, one superpixel
+    Image.new("RGB", (1, 1), (120, 60, 140)).save(paths[1])
+    Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(paths[2])
+    run = Run(tmp_path / "run", {**SETTINGS, "data_root": str(data)})
+    run.folder.mkdir()
+    run.run("--cores", "2", strategies="none")
+    (plans,) = run.folder.glob("data/prepared/*/plans.json")
+    assert json.loads(plans.read_text())["counts"]["rois_without_nuclei"] >= 3
