@@ -1,15 +1,19 @@
 """Graphs as the authors of HACT-Net publish them, made by their own library: hact.graphs=histocartography.
 
 In: the RoIs of the dataset.
-Out: data/histocartography/{dataset}/: rois/{part}.csv, graphs of DGL, and shards/ that prepare.smk takes.
+Out: data/histocartography/{dataset}-{digits}/: rois/{part}.csv, graphs of DGL, and shards/ that prepare.smk takes.
 Both libraries have environments of their own: start Snakemake with --sdm conda.
 """
+
+from shlex import quote
 
 LEARNER = S[S["learner"]]
 PUBLISHED = S["learner"] == "hact" and LEARNER.get("graphs") == "histocartography"
 PUBLISHED = LEARNER["published"] if PUBLISHED else ""
 
 if PUBLISHED:
+    # In the commands, not a parameter: another checkout makes nothing anew.
+    SCRIPTS = quote(f"{workflow.basedir}/scripts").replace("{", "{{").replace("}", "}}")
     DGL_KINDS = {
         "cells": "cell_graphs",
         "tissue": "tissue_graphs",
@@ -54,11 +58,11 @@ if PUBLISHED:
             gpu=1,
             runtime=minutes("histocartography_graphs"),
         params:
-            script=f"{workflow.basedir}/scripts/histocartography_graphs.py",
             out=f"{PUBLISHED}/dgl",
             given=[word for key, path in GIVEN.items() if path for word in (key, path)],
         shell:
-            "python {params.script:q} --images {input:q} --out {params.out:q} {params.given:q} > {log:q} 2>&1"
+            f"python {SCRIPTS}/histocartography_graphs.py "
+            "--images {input:q} --out {params.out:q} {params.given:q} > {log:q} 2>&1"
 
     rule import_graphs:
         input:
@@ -72,8 +76,6 @@ if PUBLISHED:
         resources:
             runtime=minutes("import_graphs"),
         params:
-            script=f"{workflow.basedir}/scripts/import_graphs.py",
-            root=workflow.basedir,
             folders=[
                 word
                 for key, name in DGL_KINDS.items()
@@ -82,5 +84,6 @@ if PUBLISHED:
             out=f"{PUBLISHED}/shards",
             shards=len(DGL_PARTS),
         shell:
-            "PYTHONPATH={params.root:q} python {params.script:q} {params.folders:q} --out {params.out:q}"
+            f"PYTHONPATH={SCRIPTS}/.. python {SCRIPTS}/import_graphs.py "
+            "{params.folders:q} --out {params.out:q}"
             " --shards {params.shards} > {log:q} 2>&1"

@@ -73,6 +73,9 @@ def evaluate(
             share: 100.0,
             "regions": 0,
         }
+        if "val" in splits:
+            spent["costs"]["validation_images"] = len({r.image for r in rows if r.split == "val"})
+            spent["costs"]["validation_regions"] = 0
     training = read_json(stats)
     trained = {"steps": training["steps"], "train_seconds": training["seconds"]}
     head = {**about, "task": science["task"], "classes": layout["classes"]}

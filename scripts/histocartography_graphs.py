@@ -38,6 +38,7 @@ SUPERPIXELS = {
     "threshold": 0.05,
     "downsampling_factor": 4,
 }
+WIDTH = 514  # features of a node: resnet34's and its place
 BATCHES = (32, 31, 30, 29)  # patches; 32 is the library's
 NAMED = 5  # of what is wrong, in a message
 
@@ -230,11 +231,7 @@ class Pipeline:
         self.neighbours = steps.KNNGraphBuilder
 
     def process(self, roi: Roi) -> dict[str, Any]:
-        """Return, by folder, what writes the graphs of a RoI to a path.
-
-        Raises:
-            Refused: fewer than two nuclei, of which the library makes no graph.
-        """
+        """Return, by folder, what writes the graphs of a RoI to a path."""
         import numpy as np
         from PIL import Image
 
@@ -242,16 +239,21 @@ class Pipeline:
         if self.stain is not None:
             image = self.stain.process(image)
         nuclei, centroids = self.nuclei.process(image)
-        if len(centroids) < 2:
-            raise Refused(f"{len(centroids)} nuclei; allowed: 2 or more")
-        # With as many neighbours as in the papers, the library fails on 5 nuclei or fewer.
-        near = min(NEIGHBOURS, len(centroids) - 1)
-        builder = self.neighbours(k=near, thresh=REACH, add_loc_feats=True)
-        cells = builder.process(nuclei, features_of(self.cell_features, image, nuclei))
+        if len(centroids) < 2:  # the library makes no graph of them
+            print(f"  {len(centroids)} nuclei: a graph without cells", flush=True)
+            centroids = centroids[:0]
+            cells = no_cells()
+        else:
+            # With as many neighbours as in the papers, the library fails on 5 nuclei or fewer.
+            near = min(NEIGHBOURS, len(centroids) - 1)
+            builder = self.neighbours(k=near, thresh=REACH, add_loc_feats=True)
+            cells = builder.process(nuclei, features_of(self.cell_features, image, nuclei))
         superpixels, _ = self.superpixels.process(image)
         features = features_of(self.tissue_features, image, superpixels)
         tissue = self.regions.process(superpixels, features)
-        matrix = self.assign.process(centroids, superpixels)
+        matrix = np.zeros((0, features.shape[0]))
+        if len(centroids):
+            matrix = self.assign.process(centroids, superpixels)
         return {
             "cell_graphs": graph_writer(cells, roi.label),
             "tissue_graphs": graph_writer(tissue, roi.label),
@@ -293,6 +295,17 @@ def features_of(extractor: Any, image: Any, instances: Any) -> Any:
         told = f"{len(missed)} of {len(features)} instances too small for patches of"
         print(f"  {told} {extractor.patch_size} pixels: features 0", flush=True)
     return features
+
+
+def no_cells() -> Any:
+    """Return a cell graph without nodes."""
+    import dgl
+    import torch
+
+    graph = dgl.DGLGraph()
+    graph.ndata["centroid"] = torch.zeros((0, 2))
+    graph.ndata["feat"] = torch.zeros((0, WIDTH))
+    return graph
 
 
 def graph_writer(graph: Any, label: int | None) -> Callable[[Path], None]:

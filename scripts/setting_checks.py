@@ -8,6 +8,7 @@ from typing import Any
 
 from glue.errors import ConfigError, nearest
 from glue.scores import groups_of
+from glue.steps import GROWING
 from launching.submissions import group_minutes, longest_chain
 
 
@@ -99,7 +100,7 @@ def _check_learner(settings: dict[str, Any]) -> None:
             f"learner {settings['learner']!r} does not do task {task!r}, "
             f"only {sorted(learner.tasks)}"
         )
-    section = learner.completed(settings.get(settings["learner"]) or {}, settings["dataset"])
+    section = learner.completed(settings, settings["learner"])
     settings[settings["learner"]] = section
     learner.check(section, task, len(classes))
     if (key := learner.reads_labels(section)) and settings["strategies"]:
@@ -156,9 +157,19 @@ def check_submissions(settings: dict[str, Any]) -> None:
 
 
 def check_steps(settings: dict[str, Any]) -> None:
-    """Refuse steps that end below those of one region. Raises ConfigError."""
+    """Refuse steps that end below those of one region, or epochs of none. Raises ConfigError."""
+    from learners import describe_learner
+
     steps = settings["steps"]
-    if isinstance(steps, dict) and steps["most"] < steps["per_region"]:
+    if not isinstance(steps, dict):
+        return
+    learner = describe_learner(settings["learner"])
+    if "epochs" in steps and learner.batch_of(settings[settings["learner"]]) is None:
+        raise ConfigError(
+            f"steps.epochs: learner {settings['learner']!r} counts no epochs; "
+            f"allowed: a whole number from 1, or {GROWING}"
+        )
+    if steps["most"] < steps.get("per_region", 0):
         raise ConfigError(
             f"steps.most: {steps['most']}; allowed: from per_region, {steps['per_region']}"
         )

@@ -210,6 +210,8 @@ def science(settings: dict[str, Any]) -> dict[str, Any]:
 
     others = LEARNERS.keys() - {settings["learner"]}
     found = {k: v for k, v in settings.items() if k not in NOT_SCIENCE and k not in others}
+    if not found.get("validation_images"):  # as of runs from before there were any
+        found.pop("validation_images", None)
     return {**found, settings["learner"]: learner_science(settings)}
 
 

@@ -84,7 +84,8 @@ def train(
     opened, classes = get_layout(**layout), layout["classes"]
     rows = {row.key: row for row in read_pool(pool, *splits)}
     revealed, steering_labels = _by_split(read_labels(labels), rows)
-    validation, share = describe_learner(learner).validation_of(settings)
+    describe = describe_learner(learner)
+    validation, share = describe.validation_of(settings)
     regions = _of_training(read_regions(history), rows) if history else None
     steering: dict[str, Any] = {}
     if validation == "clean":
@@ -98,7 +99,9 @@ def train(
         out=Path(model),
         work=Path(work),
         seed=seed,
-        steps=steps_for(steps, None if regions is None else len(regions)),
+        steps=steps_for(
+            steps, None if regions is None else len(regions), describe.batch_of(settings)
+        ),
         settings=settings,
         classes=classes,
         task=task,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from math import ceil
+from math import ceil, isfinite
 from typing import Any
 
 from .errors import ConfigError
 
-KEYS = ("per_region", "most")
+# What grows with the regions, up to `most`: steps for each of them, or passes over all
+GROWTHS = ("per_region", "epochs")
+KEYS = frozenset({*GROWTHS, "most"})
 GROWING = "{per_region: NUMBER, most: NUMBER}"
 
 
@@ -24,7 +26,9 @@ def _number(value: Any) -> Any:
     """Return a number that came as text, whole or not; all else as it is."""
     if isinstance(value, str):
         with suppress(ValueError):
-            return whole(float(value))
+            value = float(value)
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)  # which the schema refuses
     return whole(value)
 
 
@@ -33,22 +37,25 @@ def normal_steps(key: str, value: Any, learner: Any) -> Any:
 
     Args:
         key: ``steps`` or ``full_steps``; the latter does not grow.
-        value: a number, a mapping by learner, or one with the keys ``KEYS``.
+        value: a number, a mapping by learner, or one with ``most`` and one of ``GROWTHS``.
         learner: its name.
 
     Raises:
         ConfigError: no value for the learner, or a mapping that is neither.
     """
-    if isinstance(value, dict) and not set(KEYS) & value.keys():
+    if isinstance(value, dict) and not KEYS & value.keys():
         value = _of_learner(key, value, learner)
     if not isinstance(value, dict):
         return whole(value)
     if key == "full_steps":
         raise ConfigError(f"{key}: {value}; allowed: a whole number from 1")
-    if value.keys() == set(KEYS):
-        return {name: _number(value[name]) for name in KEYS}
+    if any(value.keys() == {growth, "most"} for growth in GROWTHS):
+        return {name: _number(held) for name, held in sorted(value.items())}
     advice = ""
-    if set(KEYS) < value.keys():  # merged by Snakemake with what the dataset gives by learner
+    if {
+        "per_region",
+        "most",
+    } < value.keys():  # merged by Snakemake with what the dataset gives by learner
         advice = f"; by learner: {key}={{{learner}: {GROWING}}}"
     raise ConfigError(f"{key}: {value}; allowed: a whole number from 1, or {GROWING}{advice}")
 
@@ -67,12 +74,15 @@ def most_steps(steps: int | Mapping[str, float]) -> int:
     return steps if isinstance(steps, int) else int(steps["most"])
 
 
-def steps_for(steps: int | Mapping[str, float], regions: int | None) -> int:
+def steps_for(
+    steps: int | Mapping[str, float], regions: int | None, batch: int | None = None
+) -> int:
     """Return the number of steps of a training.
 
     Args:
-        steps: a number, or ``per_region`` and ``most``.
+        steps: a number, or ``most`` and one of ``GROWTHS``.
         regions: how many to learn from have been revealed so far; ``None`` where it is not known.
+        batch: regions that a step learns from, by which epochs are counted.
 
     Raises:
         ValueError: steps that grow, and it is not known with what.
@@ -81,4 +91,8 @@ def steps_for(steps: int | Mapping[str, float], regions: int | None) -> int:
         return steps
     if regions is None:
         raise ValueError(f"steps {dict(steps)} of an unknown number of regions")
-    return min(steps["most"], ceil(steps["per_region"] * regions))
+    if "epochs" not in steps:
+        return min(steps["most"], ceil(steps["per_region"] * regions))
+    if batch is None:
+        raise ValueError(f"steps {dict(steps)} of a learner without epochs")
+    return min(steps["most"], steps["epochs"] * ceil(regions / batch))

@@ -29,6 +29,11 @@ KINDS = {
     "select_initial": "select",
     "select_regions": "select",
 }
+# Each a submission of its own
+ALONE = frozenset(
+    {"prepare_learner", "build_graphs", "build_graphs_on_gpu"}
+    | {"histocartography_graphs", "import_graphs"}
+)
 # Jobs of the longest cycle: select_regions with its proposals and features or patches, reveal,
 # train, evaluate, predict, score. Where shards spread a prediction it is a submission of its own.
 CYCLE = {"select": 3, "other": 2, "train": 1, "evaluate": 1}
@@ -75,6 +80,8 @@ def job_minutes(settings: Mapping[str, Any], rule: str, attempt: int) -> int:
     kind = KINDS.get(rule, "other")
     if rule.endswith("_reference"):
         longest = group_minutes(settings)["reference"]
+    elif rule in ALONE:
+        longest = settings["minutes"][kind]
     elif rule in KINDS or rule in ("reveal_labels", "score_images"):
         longest = group_minutes(settings)["cycles"]
     else:  # before and after the cycles: a few short jobs one after the other

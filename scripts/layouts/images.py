@@ -59,10 +59,16 @@ def read_rgb(path: str | Path, downsample: int = 1, on_white: bool = False) -> n
                 f"{path}: image mode {image.mode}; allowed: {', '.join(sorted(COLOUR_MODES))}"
             )
         if on_white and image.has_transparency_data:
-            layer = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), layer)
+            image = _on_white(image)
         colours = image.convert("RGB")
         return np.asarray(colours.reduce(downsample) if downsample > 1 else colours)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    layer = image.convert("RGBA")
+    if layer.getextrema()[3][0] == 255:  # opaque, as most are: a large RoI would be there thrice
+        return layer
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), layer)
 
 
 def read_ids(path: str | Path) -> np.ndarray:

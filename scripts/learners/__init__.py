@@ -38,8 +38,8 @@ class Description:
             validated ``validation(section)`` or ``uses_validation(section)``, where there is more
             to check before a run ``check_start``, where files decide results ``identity``, and
             where data are prepared ``preparation(section)`` and ``made_by()``; in parts
-            ``parts(section)``, ``prepares_on_gpu(section)``. ``completed(section, dataset)`` fills
-            in defaults that follow from the dataset.
+            ``parts(section)``, ``prepares_on_gpu(section)``. ``completed(section, settings)`` fills
+            in defaults that follow from the rest, ``batch(section)`` counts epochs.
         tasks: what it does, of ``2d``, ``3d``, ``roi``.
         has_features: whether regions have features.
         prepares: whether the learner is ``Preparing``.
@@ -82,10 +82,16 @@ class Description:
         """Return the settings that decide what is prepared, as JSON can; {} where nothing is."""
         return import_module(self.settings).preparation(section) if self.prepares else {}
 
-    def completed(self, section: Mapping[str, Any], dataset: str) -> dict[str, Any]:
-        """Return a section with the defaults that follow from the dataset's name filled in."""
+    def completed(self, settings: Mapping[str, Any], name: str) -> dict[str, Any]:
+        """Return the learner's section with what follows from the other settings filled in."""
+        section = settings.get(name) or {}
         asked = getattr(import_module(self.settings), "completed", None)
-        return {**section} if asked is None else asked(section, dataset)
+        return {**section} if asked is None else asked(section, settings)
+
+    def batch_of(self, section: Mapping[str, Any]) -> int | None:
+        """Return the regions that a step learns from; ``None`` where there are no epochs."""
+        asked = getattr(import_module(self.settings), "batch", None)
+        return None if asked is None else asked(section)
 
     def parts_of(self, section: Mapping[str, Any]) -> int:
         """Return the number of parts that data are prepared in, as jobs; 0: in one piece."""

@@ -20,9 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from learners.hact.graph_file import Graph, RoiGraph
-from learners.hact_operators import Aggregate, Messages
+from learners.hact_operators import AGGREGATORS, Messages, aggregate
 
-AGGREGATORS = 4  # mean, max, min and standard deviation
 SCALERS = 3  # as is, more for many messages, less for many messages
 READOUTS = ("mean", "sum")
 
@@ -146,7 +145,7 @@ class Tower(nn.Module):
         # The update's part for the nodes themselves joins them.
         blocks = (*before.weight.split(inputs, 1), after.weight[:, :inputs])
         sent, own, kept = F.linear(x, torch.cat(blocks)).split(width, 1)
-        found = Aggregate.apply(sent, own + before.bias, plan)
+        found = aggregate(sent, own + before.bias, plan)
         # A node's scalers are numbers: they may follow the product as well.
         mixing = after.weight[:, inputs:].unflatten(1, (SCALERS, -1)).transpose(0, 1)
         parts = F.linear(found, mixing.flatten(0, 1)).unflatten(1, (SCALERS, width))

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from glue.errors import DataError
 from glue.tables import PoolRow
 
 from .query import Choice, Query
@@ -26,7 +27,12 @@ def with_validation(query: Query, rows: Sequence[PoolRow], images: int) -> Query
         query: knows the predictions and candidates of both.
         rows: of the validation images.
         images: of them, how many are opened in a cycle.
+
+    Raises:
+        DataError: where there are no validation images.
     """
+    if not rows:
+        raise DataError("validation_images: no image is in split val")
     training = _limited(query, query.rows)
     budget = replace(query.budget, images=images)
     other = replace(_limited(query, rows), budget=budget, stream=STREAM, weighted_by=training)

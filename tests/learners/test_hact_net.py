@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from learners.hact.graph_file import Graph, RoiGraph
 from learners.hact_net import HACT, GraphBatch, collate
-from learners.hact_operators import Aggregate, Messages
+from learners.hact_operators import HUB, Aggregate, Messages, aggregate, scattered
 from tests.learners.brute_hact import loop_hact
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "data" / "reference"
@@ -235,6 +235,26 @@ def test_aggregate_gradient_of_ties() -> None:
             )
     sum(rows).backward()
     torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+@pytest.mark.parametrize("hub", [0, 3, HUB + 9])
+def test_both_ways_to_aggregate_agree(hub: int) -> None:
+    """Loops and scattering, with ties, repeated edges and a node that many send to."""
+    rng = np.random.default_rng(hub)
+    edges = np.concatenate([rng.integers(0, 30, (2, 80)), np.zeros((2, hub), np.int64)], axis=1)
+    edges[0, 80:] = rng.integers(0, 30, hub)
+    plan = Messages(torch.from_numpy(edges), 40)
+    weights = torch.from_numpy(rng.normal(size=(40, 12)))
+    values = [torch.from_numpy(rng.integers(-2, 3, (40, 3)).astype(float)) for _ in range(2)]
+    results = []
+    for way in (Aggregate.apply, scattered, aggregate):
+        given = [v.clone().requires_grad_() for v in values]
+        found = way(*given, plan)
+        (found * weights).sum().backward()
+        results.append([found.detach(), *(v.grad for v in given)])
+    for other in results[1:]:
+        for ours, theirs in zip(results[0], other, strict=True):
+            torch.testing.assert_close(ours, theirs)
 
 
 def test_training_step_is_deterministic() -> None:

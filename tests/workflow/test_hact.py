@@ -31,7 +31,7 @@ SETTINGS = {
     "cycles": "3",
     "references": "full",
     "full_steps": "8",
-    "steps": json.dumps({"hact": {"per_region": 1.5, "most": 60}}),
+    "steps": json.dumps({"hact": {"epochs": 5, "most": 60}}),
     "hact": json.dumps(SMALL),
     "features": json.dumps({"earlier_centres": True}),
 }
@@ -82,10 +82,11 @@ def test_costs_and_steps(whole: Killed) -> None:
         assert costs["validation_regions"] == len(steering) > 0
         training = json.loads((cycle / "training.json").read_text())
         assert training["rois"] == len(history) - len(steering)
-        assert training["steps"] == min(60, -(-3 * training["rois"] // 2))
+        assert training["steps"] == min(60, 5 * -(-training["rois"] // 4))
         assert training["validation"]["rois"] == len(steering)
     (full,) = whole.files("tiny/references/full/seed-0/metrics.json").values()
-    assert json.loads(full)["costs"]["images"] == 8
+    costs = json.loads(full)["costs"]
+    assert (costs["images"], costs["validation_images"]) == (8, 3)
 
 
 def test_killed_and_continued_it_ends_as_if_nothing_had_been(whole: Killed, tmp_path: Path) -> None:

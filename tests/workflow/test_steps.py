@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from glue.errors import ConfigError
 from glue.steps import most_steps, normal_steps, steps_for
@@ -47,6 +48,12 @@ def test_steps_per_region_are_for_all_learners_or_one(given: dict, expected: Any
         ({"steps": {"per_region": 0, "most": 10}}, "steps.per_region: 0 is less than"),
         ({"steps": {"per_region": -2.5, "most": 10}}, "steps.per_region: -2.5 is less than"),
         ({"steps": {"per_region": "some", "most": 10}}, "steps.per_region: 'some' is not of type"),
+        ({"steps": {"per_region": "nan", "most": 10}}, "steps.per_region: 'nan' is not of type"),
+        ({"steps": {"epochs": 2, "most": 10}}, "steps.epochs: learner 'convnet' counts no epochs"),
+        (
+            {"steps": {"epochs": 2, "per_region": 2, "most": 9}},
+            "allowed: a whole number from 1, or",
+        ),
         ({"steps": {"per_region": 2, "most": 10.5}}, "steps.most: 10.5 is not of type"),
         ({"steps": {"per_region": True, "most": 10}}, "steps.per_region: True is not of type"),
         ({"steps": {"per_region": 20, "most": 10}}, "steps.most: 10; allowed: from per_region, 20"),
@@ -67,6 +74,8 @@ def test_other_steps_are_refused(changes: dict[str, Any], message: str) -> None:
 
 def test_steps_are_at_most_those_of_full_annotation() -> None:
     assert [steps_for(GROWING, regions) for regions in (1, 3, 4, 9)] == [250, 750, 1000, 1000]
+    epochs = {"epochs": 60, "most": 11880}
+    assert [steps_for(epochs, n, 16) for n in (1, 16, 17, 3163)] == [60, 60, 120, 11880]
     part = {"per_region": 3.75, "most": 1000}
     assert [steps_for(part, regions) for regions in (1, 4, 15, 999)] == [4, 15, 57, 1000]
     assert (steps_for(7, None), most_steps(7), most_steps(GROWING)) == (7, 7, 1000)
@@ -101,3 +110,17 @@ def test_a_training_follows_the_regions_so_far(street: Path, tmp_path: Path) -> 
     assert "Nothing to be done" in run.run(
         "--cores", "1", steps="{per_region: 1, most: 9}", convnet="{width: 4, depth: 2}"
     )
+
+
+def test_runs_from_before_validation_images_go_on(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    save_settings(load(), file)
+    held = yaml.safe_load(file.read_text())
+    for key in ("validation_images", "hact"):
+        del held[key]
+    file.write_text(yaml.safe_dump(held))
+    guard_science(load(cycles=9), file)
+    asked = {"learner": "hact", "validation_images": 2}
+    save_settings(load("bracs_mini", **asked), file)
+    with pytest.raises(ConfigError, match="validation_images: 2 -> 3"):
+        guard_science(load("bracs_mini", **{**asked, "validation_images": 3}), file)

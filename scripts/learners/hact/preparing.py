@@ -30,6 +30,7 @@ from .settings import HactSettings, made_by
 
 PLANS, FOLDER = "plans.json", "graphs"
 KINDS = ("cells", "tissue")
+MANY_NODES = 50_000  # of a RoI; a training needs some 0.17 MB for each
 NAMED = 5  # of what is wrong, in a message
 
 
@@ -332,6 +333,9 @@ def _tell(plans: Mapping[str, Any]) -> None:
         f"{nuclei['min']} to {nuclei['max']}",
         flush=True,
     )
+    large = sorted(key for key, nodes in plans["nodes"].items() if sum(nodes) > MANY_NODES)
+    if large:
+        print(f"{_some(large)}: more than {MANY_NODES} nodes; a training may run out of memory")
     if counts["rois_without_nuclei"]:
         print(f"{counts['rois_without_nuclei']} RoIs have no nucleus: their tissue alone tells")
 

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class HactSettings:
             make them in an environment of its own (``--sdm conda``) and imports them; otherwise the
             folder of imported ones, whose names are those of the images' files without suffix.
         published: where ``histocartography`` leaves its graphs, for all runs; ``None``:
-            ``data/histocartography/DATASET``.
+            ``data/histocartography/DATASET-DIGITS``.
         nuclei_model: its weights of the nuclei detector; ``None``: the library downloads them.
         stain_target: image to whose stain it normalises all others; ``None``: no normalisation.
         graph_shards: files (and jobs) the graphs of a dataset are made in.
@@ -203,10 +204,22 @@ def preparation(section: Mapping[str, Any]) -> dict[str, Any]:
     return HactSettings.of(section).preparation()
 
 
-def completed(section: Mapping[str, Any], dataset: str) -> dict[str, Any]:
-    """Return a section in which the folder of the original library's graphs is named."""
-    given = section.get("graphs") != ORIGINAL or section.get("published")
-    return {**section} if given else {**section, "published": f"data/{ORIGINAL}/{dataset}"}
+def completed(section: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a section in which the folder of the original library's graphs is named.
+
+    Its digits follow from the images and from what the library is given.
+    """
+    if section.get("graphs") != ORIGINAL or section.get("published"):
+        return {**section}
+    given = [str(section.get(key)) for key in ("nuclei_model", "stain_target")]
+    decides = [str(Path(str(settings["data_root"])).resolve()), settings["layout_options"], *given]
+    digits = sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:10]
+    return {**section, "published": f"data/{ORIGINAL}/{settings['dataset']}-{digits}"}
+
+
+def batch(section: Mapping[str, Any]) -> int:
+    """Return the RoIs of a step. Raises ConfigError."""
+    return HactSettings.of(section).batch
 
 
 def parts(section: Mapping[str, Any]) -> int:

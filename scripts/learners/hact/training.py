@@ -222,6 +222,7 @@ class _Run(Training):
         (found,) = run_rois([self.net], self.chosen, self.kept.get, len(classes), most, self.device)
         score = score_rois(self.truth, found.argmax(1), classes)["score"]
         loss = float(F.cross_entropy(torch.from_numpy(found), torch.from_numpy(self.truth)))
+        loss = loss if math.isfinite(loss) else math.inf
         better = all((score, -loss) > (before, -other) for _, before, other in self.scores)
         if better:
             state = self.net.state_dict()
