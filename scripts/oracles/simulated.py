@@ -38,7 +38,7 @@ def reveal(
     by_name: dict[str, list[RegionRow]] = defaultdict(list)
     for region in new:
         if region.image not in groups:
-            raise ValueError(f"region in {region.image!r}, which is not annotated")
+            raise ValueError(f"region in {region.image!r}, an image of neither train nor val")
         by_name[region.image].append(region)
     parent = folder.parent
     held = {(r.image, r.roi): _relative(r, parent) for r in before}

@@ -152,9 +152,9 @@ def test_reveal_and_costs(tmp_path: Path) -> None:
     assert spent["annotated"]["z"] == pytest.approx(100 * (shown == 2).sum() / (both == 2).sum())
 
 
-def test_region_outside_the_training_pool_is_refused(tmp_path: Path) -> None:
+def test_region_of_a_test_image_is_refused(tmp_path: Path) -> None:
     row = RegionRow(1, "t", "window", None, 0, 0, None, 1, 1, "", None, None, 0)
-    with pytest.raises(ValueError, match="not in the training pool"):
+    with pytest.raises(ValueError, match="neither train nor val"):
         reveal(Truth({}), [PoolRow("t", "", "test", "", "", (2, 2))], [row], [], tmp_path / "l")
 
 

@@ -284,7 +284,8 @@ def test_finished_trainings_outlive_what_was_prepared(
 def test_every_experiment_resolves(file: Path, tmp_path: Path) -> None:
     held = {"data_root": str(tmp_path), **read_yaml(file)}
     dataset = held.pop("dataset", "hippocampus")
-    steps = {key: held.pop(key)["nnunet"] for key in ("steps", "full_steps") if key in held}
-    found = load(dataset, **{"learner": "nnunet", **held, **steps})
-    assert found["learner"] == "nnunet"
+    learner = "hact" if dataset == "bracs" else "nnunet"
+    steps = {key: held.pop(key)[learner] for key in ("steps", "full_steps") if key in held}
+    found = load(dataset, **{"learner": learner, **held, **steps})
+    assert found["learner"] == learner
     assert found["references"] == ["full"]
