@@ -8,8 +8,10 @@ from glue.steps import most_steps
 from launching.prepared import preparation
 from launching.submissions import job_minutes, submission_of
 from learners import describe_learner
-from settings import guard_science, learner_science, load_settings
-from strategies import needs_of, note_of
+from reporting.catalogue import PRINTED, figures_of, pictures_of, tables_of
+from reporting.look import look_of
+from settings import guard_science, learner_science, load_settings, read_yaml
+from strategies import needs_of
 from strategies.budget import validation_images
 
 try:
@@ -39,6 +41,8 @@ VALIDATION, _ = describe_learner(S["learner"]).validation_of(SCIENCE["settings"]
 # Keys of their own where validation images are annotated too: elsewhere parameters stay as they are.
 ANNOTATED = {"annotated": ["train", "val"]} if S["validation_images"] else {}
 STEPS = {"full": S["full_steps"], "full_same_steps": most_steps(S["steps"])}
+LOOK = look_of(S, list(read_yaml(Path(workflow.basedir, "config/strategies.yaml"))))
+FIGURES, PICTURES, TABLES = figures_of(LOOK), pictures_of(LOOK), tables_of(LOOK)
 # What the learner makes once per dataset, for all runs; nothing of learners that do not.
 PREPARATION = preparation(S)
 PREPARED = PREPARATION and PREPARATION.folder
@@ -182,21 +186,25 @@ def metrics_files():
     return sorted(set(files))
 
 
-def report_files():
-    """Return what a run ends with; of references alone there is little to compare."""
+def final_metrics():
+    """Return the metrics of the last cycle of each strategy and seed, and of the references."""
     if not S["strategies"]:
-        return [f"{RUN}/curves.csv", f"{RUN}/report/usage.md"]
-    tables = ("reach", "selection", "usage")
-    files = [f"{RUN}/curves.csv", *(f"{RUN}/report/{name}.md" for name in tables)]
-    for budget in S["budget"]:
-        for kind in ("curves", "classes", "regions"):
-            files.append(f"{RUN}/report/{kind}-{budget}.png")
-    return files
+        return []
+    last = f"/cycle-{S['cycles']:03d}/"
+    return [file for file in metrics_files() if last in file or "/references/" in file]
+
+
+def report_files():
+    """Return what a run ends with."""
+    names = [f"{stem}.{end}" for _, stem, _ in FIGURES + PICTURES for end in ("png", "pdf")]
+    names += [f"{name}.csv" for name, _ in TABLES]
+    return [f"{RUN}/curves.csv", *(f"{RUN}/report/{name}" for name in ["report.html", *names])]
 
 
 def last_histories(wildcards):
     """Return what each strategy annotated with the first seed, for the pictures."""
     return [
-        f"{folder_of(wildcards.run, wildcards.budget, s, S['seeds'][0], S['cycles'])}/history.csv"
+        f"{folder_of(wildcards.run, b, s, S['seeds'][0], S['cycles'])}/history.csv"
+        for b in S["budget"]
         for s in S["strategies"]
     ]

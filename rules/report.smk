@@ -1,35 +1,40 @@
 """Tables and figures, from metrics and regions alone: re-plotting never trains.
 
-In: all metrics.json and history.csv of the run.
-Out: results/{run}/curves.csv and results/{run}/report/.
+In: all metrics.json and history.csv of the run, images.csv where strategies read predictions.
+Out: results/{run}/curves.csv, confidence.csv and report/: report.html, figures and tables.
 """
 
-COST = S["report"]["cost"] or ("rois_percent" if S["task"] == "roi" else "area_percent")
 
-START = "its start reads ground truth" if S["initial"] == "nnactive" else ""
-NOTES = {
-    name: "; ".join(note for note in (note_of(S["definitions"][name]), START) if note)
-    for name in S["strategies"]
-}
-NOTES = {name: note for name, note in NOTES.items() if note}
+report: "captions/workflow.rst"
 
-# How trainings were stopped is part of the result; nothing is said where their length is fixed.
-STOPPED = {
-    "paper": "early stopping by the scored images",
-    "clean": "early stopping by revealed regions held out",
-}
-REMARK = {"remark": STOPPED[VALIDATION]} if VALIDATION in STOPPED else {}
 
-FIGURE = {
-    "notes": NOTES,
-    "x": COST,
-    "budget": lambda w: w.budget,
-    "colours": S["report"]["colours"],
-    "share": S["report"]["share"],
-    "title": lambda w: "\n".join(
-        [f"{S['dataset']}, {S['learner']}, {w.budget} per cycle", *REMARK.values()]
-    ),
-}
+# Tables do not depend on colours: a changed one makes figures and the page alone.
+PLAIN = {key: value for key, value in LOOK.items() if key != "colours"}
+
+
+def captioned(entry, stem, budget):
+    """Return a figure's file with what `snakemake --report` says of it."""
+    return report(
+        f"results/{{run}}/report/{stem}.png",
+        caption=f"captions/{entry.name}.rst",
+        category=entry.category,
+        labels={"figure": entry.title, "budget": budget or "all"},
+    )
+
+
+def tabled(name, title):
+    """Return a table's file with what `snakemake --report` says of it."""
+    return report(
+        f"results/{{run}}/report/{name}.csv",
+        caption=f"captions/{name}.rst",
+        category="Tables",
+        labels={"table": title},
+    )
+
+
+def stems(figures, ending):
+    """Return the files of figures with another ending."""
+    return [f"results/{{run}}/report/{stem}.{ending}" for _, stem, _ in figures]
 
 
 rule report:
@@ -42,6 +47,7 @@ rule collect_curves:
         metrics=metrics_files(),
     output:
         curves="results/{run}/curves.csv",
+        confidence="results/{run}/confidence.csv",
     log:
         "logs/{run}/collect_curves.log",
     group:
@@ -50,132 +56,82 @@ rule collect_curves:
         ENVIRONMENT
     resources:
         runtime=minutes("collect_curves"),
+    params:
+        look=PLAIN,
     script:
         "../scripts/collect_curves.py"
 
 
-rule plot_curves:
+# A run of references alone has neither.
+if FIGURES:
+
+    rule plot_figures:
+        input:
+            curves="results/{run}/curves.csv",
+            confidence="results/{run}/confidence.csv",
+            truth=ancient("results/{run}/truth.json"),
+        output:
+            png=[captioned(*figure) for figure in FIGURES],
+            pdf=stems(FIGURES, "pdf"),
+        log:
+            "logs/{run}/report/figures.log",
+        group:
+            "report"
+        conda:
+            ENVIRONMENT
+        resources:
+            runtime=minutes("plot_figures"),
+        params:
+            look=LOOK,
+        script:
+            "../scripts/plot_figures.py"
+
+
+if PICTURES:
+
+    rule plot_pictures:
+        input:
+            pool=f"results/{{run}}/pools/seed-{S['seeds'][0]}.csv",
+            histories=last_histories,
+        output:
+            png=[captioned(*figure) for figure in PICTURES],
+            pdf=stems(PICTURES, "pdf"),
+        log:
+            "logs/{run}/report/pictures.log",
+        group:
+            "report"
+        conda:
+            ENVIRONMENT
+        resources:
+            runtime=minutes("plot_pictures"),
+        params:
+            look=PLAIN,
+        script:
+            "../scripts/plot_pictures.py"
+
+
+rule write_page:
     input:
         curves="results/{run}/curves.csv",
+        confidence="results/{run}/confidence.csv",
+        metrics=final_metrics(),
+        figures=rules.plot_figures.output if FIGURES else [],
+        pictures=rules.plot_pictures.output if PICTURES else [],
+        histories=last_histories,
     output:
-        png="results/{run}/report/curves-{budget}.png",
-        pdf="results/{run}/report/curves-{budget}.pdf",
+        html="results/{run}/report/report.html",
+        csv=[tabled(name, title) for name, title in TABLES],
+        tex=[f"results/{{run}}/report/{name}.tex" for name, _ in TABLES],
+        md=[f"results/{{run}}/report/{name}.md" for name, _ in TABLES if name in PRINTED],
     log:
-        "logs/{run}/report/curves-{budget}.log",
+        "logs/{run}/report/page.log",
     group:
         "report"
     conda:
         ENVIRONMENT
     resources:
-        runtime=minutes("plot_curves"),
+        runtime=minutes("write_page"),
     params:
-        **FIGURE,
+        look=LOOK,
     script:
-        "../scripts/plot_curves.py"
-
-
-rule plot_per_class:
-    input:
-        curves="results/{run}/curves.csv",
-    output:
-        png="results/{run}/report/classes-{budget}.png",
-        pdf="results/{run}/report/classes-{budget}.pdf",
-    log:
-        "logs/{run}/report/classes-{budget}.log",
-    group:
-        "report"
-    conda:
-        ENVIRONMENT
-    resources:
-        runtime=minutes("plot_per_class"),
-    params:
-        **FIGURE,
-    script:
-        "../scripts/plot_per_class.py"
-
-
-rule tabulate_reach:
-    input:
-        curves="results/{run}/curves.csv",
-    output:
-        csv="results/{run}/report/reach.csv",
-        md="results/{run}/report/reach.md",
-    log:
-        "logs/{run}/report/reach.log",
-    group:
-        "report"
-    conda:
-        ENVIRONMENT
-    resources:
-        runtime=minutes("tabulate_reach"),
-    params:
-        **REMARK,
-        x=COST,
-        share=S["report"]["share"],
-        notes=NOTES,
-    script:
-        "../scripts/tabulate_reach.py"
-
-
-rule tabulate_selection:
-    input:
-        curves="results/{run}/curves.csv",
-    output:
-        csv="results/{run}/report/selection.csv",
-        md="results/{run}/report/selection.md",
-    log:
-        "logs/{run}/report/selection.log",
-    group:
-        "report"
-    conda:
-        ENVIRONMENT
-    resources:
-        runtime=minutes("tabulate_selection"),
-    params:
-        benchmarks=lambda w: f"benchmarks/{w.run}",
-        predicted={name: reads_predictions(name) for name in S["strategies"]},
-    script:
-        "../scripts/tabulate_selection.py"
-
-
-rule tabulate_usage:
-    input:
-        curves="results/{run}/curves.csv",
-    output:
-        csv="results/{run}/report/usage.csv",
-        md="results/{run}/report/usage.md",
-    log:
-        "logs/{run}/report/usage.log",
-    group:
-        "report"
-    conda:
-        ENVIRONMENT
-    resources:
-        runtime=minutes("tabulate_usage"),
-    params:
-        benchmarks=lambda w: f"benchmarks/{w.run}",
-    script:
-        "../scripts/tabulate_usage.py"
-
-
-rule plot_overlays:
-    input:
-        pool=f"results/{{run}}/pools/seed-{S['seeds'][0]}.csv",
-        regions=last_histories,
-    output:
-        png="results/{run}/report/regions-{budget}.png",
-    log:
-        "logs/{run}/report/regions-{budget}.log",
-    group:
-        "report"
-    conda:
-        ENVIRONMENT
-    resources:
-        runtime=minutes("plot_overlays"),
-    params:
-        strategies=S["strategies"],
-        layout=LAYOUT,
-        classes=S["classes"],
-        n_images=S["report"]["overlay_images"],
-    script:
-        "../scripts/plot_overlays.py"
+        "../scripts/write_page.py"

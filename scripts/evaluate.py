@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from glue.cases import write_metrics
 from glue.costs import annotation_costs
-from glue.files import read_json, write_json
+from glue.files import read_json
 from glue.kept import once
 from glue.logs import log_to
 from glue.scores import groups_of, score_images, score_rois, score_volumes
@@ -19,18 +20,20 @@ from settings import job_settings
 def score_model(
     model: str, rows: list[PoolRow], learner: str, layout: dict[str, Any], science: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return score, score_name, per_class and secondary scores on ``rows``."""
+    """Return score, score_name, per_class, secondary scores and the cases of ``rows``."""
     trained, opened, classes = get_learner(learner), get_layout(**layout), layout["classes"]
     settings = science["settings"]
+    names = [(row.key, row.image) for row in rows]
     if science["task"] == "roi":
         probabilities = trained.classify(Path(model), opened, rows, settings)
         truth = np.array([opened.open_label(row) for row in rows])
-        return score_rois(truth, probabilities.argmax(1), classes)
+        return score_rois(truth, probabilities.argmax(1), classes, names)
     full = science["task"] == "3d" and trained.segments_full
     answer: dict[str, Any] = {"full": True} if full else {}
     found = ((row, trained.segment(Path(model), opened, row, settings, **answer)) for row in rows)
     if science["task"] == "2d":
-        return score_images(((opened.open_label(r), labels) for r, labels in found), classes)
+        pairs = ((opened.open_label(r), labels) for r, labels in found)
+        return score_images(pairs, classes, names)
     pairs = (
         (opened.open_scored_label(r), labels if full else opened.to_scored(r, labels))
         for r, labels in found
@@ -39,7 +42,7 @@ def score_model(
     # Not a key of runs without: a parameter more would make all their evaluations anew.
     tolerances = science.get("surface_tolerances")
     spacings = map(opened.spacing, rows) if tolerances else None
-    return score_volumes(pairs, groups, tolerances, spacings)
+    return score_volumes(pairs, groups, tolerances, spacings, names)
 
 
 def evaluate(
@@ -79,7 +82,7 @@ def evaluate(
     training = read_json(stats)
     trained = {"steps": training["steps"], "train_seconds": training["seconds"]}
     head = {**about, "task": science["task"], "classes": layout["classes"]}
-    write_json(out, {**head, **scores, **spent, **trained})
+    write_metrics(out, {**head, **scores, **spent, **trained})
     print(f"{scores['score_name']} {scores['score']:.4f}")
 
 

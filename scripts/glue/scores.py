@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .cases import DICE, F1, IOU, KEY, Cases
 from .labels import UNKNOWN
 from .surface import surface_dice
 
@@ -59,15 +60,35 @@ def _dice(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def score_images(
-    pairs: Iterable[tuple[np.ndarray, np.ndarray]], classes: Sequence[str]
+    pairs: Iterable[tuple[np.ndarray, np.ndarray]],
+    classes: Sequence[str],
+    names: Sequence[tuple[str, str]] | None = None,
 ) -> dict[str, Any]:
-    """Mean IoU from one confusion matrix over all images; pairs are (truth, labels)."""
+    """Mean IoU from one confusion matrix over all images.
+
+    Args:
+        pairs: (truth, labels) of each image, (H, W) uint8, 255 in the truth for void.
+        classes: names of the classes.
+        names: name and group (patient, slide) of each image, for the key ``cases`` of the result
+            (see ``glue.cases``); without, there is none.
+    """
     matrix = np.zeros((len(classes),) * 2, np.int64)
+    counts = []
     for truth, labels in pairs:
-        matrix += confusion(truth, labels, len(classes))
+        of_image = confusion(truth, labels, len(classes))
+        matrix += of_image
+        if names is not None:
+            counts.append(_counts(of_image))
     values = iou(matrix)
     accuracy = float(np.diag(matrix).sum() / max(1, matrix.sum()))
-    return _scores("mIoU", float(np.nanmean(values)), classes, values, {"accuracy": accuracy})
+    scores = _scores("mIoU", float(np.nanmean(values)), classes, values, {"accuracy": accuracy})
+    return scores | _cases(IOU, classes, names, counts)
+
+
+def _counts(matrix: np.ndarray) -> np.ndarray:
+    """Return hits, false positives and false negatives of each class, (C, 3) int64."""
+    hits = np.diag(matrix)
+    return np.stack([hits, matrix.sum(0) - hits, matrix.sum(1) - hits], axis=1)
 
 
 def score_volumes(
@@ -75,6 +96,7 @@ def score_volumes(
     groups: Mapping[str, Sequence[int]],
     tolerances: Mapping[str, float] | None = None,
     spacings: Iterable[Sequence[float]] | None = None,
+    names: Sequence[tuple[str, str]] | None = None,
 ) -> dict[str, Any]:
     """Mean Dice over cases and groups of classes, other conventions and surface Dice beside it.
 
@@ -88,6 +110,7 @@ def score_volumes(
         groups: class indices by name.
         tolerances: mm by the name of a group; these have surface Dice as secondary scores.
         spacings: voxel size of each case in mm, in array axes; needed with tolerances.
+        names: name and group (patient) of each case, as ``score_images`` takes them.
 
     Raises:
         ValueError: tolerances without spacings or of no group, or not one spacing per case.
@@ -110,12 +133,13 @@ def score_volumes(
         "mean Dice without empty cases": _mean_of_cases_with(table)
     }
     if tolerances:
-        names = [f"surface Dice of {name}" for name in groups if name in tolerances]
+        measures = [f"surface Dice of {name}" for name in groups if name in tolerances]
         means = np.array(surfaces).mean(0)
         secondary["mean surface Dice"] = float(means.mean())
-        secondary |= dict(zip(names, means.tolist(), strict=True))
+        secondary |= dict(zip(measures, means.tolist(), strict=True))
     table = np.where(np.isnan(table), 1.0, table)
-    return _scores("mean Dice", float(table.mean()), list(groups), table.mean(0), secondary)
+    scores = _scores("mean Dice", float(table.mean()), list(groups), table.mean(0), secondary)
+    return scores | _cases(DICE, list(groups), names, table)
 
 
 def _mean_of_cases_with(table: np.ndarray) -> float | None:
@@ -126,8 +150,20 @@ def _mean_of_cases_with(table: np.ndarray) -> float | None:
     return float((np.where(held, table, 0).sum(0) / held.sum(0)).mean())
 
 
-def score_rois(truth: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
-    """Weighted F1, with macro F1 and accuracy beside it; a class absent from both has no F1."""
+def score_rois(
+    truth: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    names: Sequence[tuple[str, str]] | None = None,
+) -> dict[str, Any]:
+    """Weighted F1, with macro F1 and accuracy beside it; a class absent from both has no F1.
+
+    Args:
+        truth: (N,) int, class of each RoI.
+        labels: (N,) int, as predicted.
+        classes: names of the classes.
+        names: name and group (slide) of each RoI, as ``score_images`` takes them.
+    """
     from sklearn.metrics import f1_score
 
     indices = list(range(len(classes)))
@@ -137,7 +173,8 @@ def score_rois(truth: np.ndarray, labels: np.ndarray, classes: Sequence[str]) ->
         "macro F1": float(np.nanmean(values)),
         "accuracy": float((truth == labels).mean()),
     }
-    return _scores("weighted F1", weighted, classes, values, secondary)
+    scores = _scores("weighted F1", weighted, classes, values, secondary)
+    return scores | _cases(F1, classes, names, np.stack([truth, labels], axis=1))
 
 
 def _scores(
@@ -154,3 +191,15 @@ def _scores(
         "per_class": per_class,
         "secondary": dict(secondary),
     }
+
+
+def _cases(
+    kind: str,
+    classes: Sequence[str],
+    names: Sequence[tuple[str, str]] | None,
+    values: np.ndarray | Sequence[np.ndarray],
+) -> dict[str, Any]:
+    if names is None:
+        return {}
+    cases, groups = zip(*names, strict=True)
+    return {KEY: Cases(kind, tuple(classes), cases, groups, np.asarray(values)).to_json()}

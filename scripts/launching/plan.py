@@ -26,19 +26,14 @@ LEVELS: dict[str, list[list[str]]] = {
     "reference": [["train_reference"], ["evaluate_reference"]],
     "report": [
         ["collect_curves"],
-        ["plot_curves", "plot_per_class", "plot_overlays"]
-        + ["tabulate_reach", "tabulate_selection", "tabulate_usage"],
+        ["plot_figures", "plot_pictures"],
+        ["write_page"],
     ],
 }
 SPREAD = ("predict", "predict_initial", "propose_patches")  # alone where there are shards
 LOCAL = ("all", "report")
 # Rules that a submission runs once for each entry of a list in the configuration.
-REPEATED = {
-    "split_pool": "seeds",
-    "plot_curves": "budget",
-    "plot_per_class": "budget",
-    "plot_overlays": "budget",
-}
+REPEATED = {"split_pool": "seeds"}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Point:
         score_name, score: the main score, 0 to 1.
         costs: what was annotated up to here, by name (counts, percentages).
         per_class: score of each class; classes without a score are left out.
+        annotated: percent of each class that was annotated; classes the pool lacks are left out.
     """
 
     run: str
@@ -58,6 +59,7 @@ class Point:
     score: float
     costs: dict[str, float]
     per_class: dict[str, float]
+    annotated: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -150,13 +152,27 @@ def collect_curves(metrics: Sequence[Path], out: Path) -> None:
     Raises:
         DataError: no file, a file that lacks a key, or two files for the same row.
     """
-    if not metrics:
-        raise DataError("no metrics to collect")
-    rows = [_flat(m) for m in sorted(_share_initial(_read(metrics)), key=_key)]
+    rows = _rows(metrics)
     with atomic_path(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, _columns(rows), restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _rows(metrics: Sequence[Path]) -> list[dict[str, Any]]:
+    if not metrics:
+        raise DataError("no metrics to collect")
+    return [_flat(m) for m in sorted(_share_initial(_read(metrics)), key=_key)]
+
+
+def read_points(metrics: Sequence[Path]) -> list[Point]:
+    """The rows that ``collect_curves`` would write, without a table between.
+
+    Raises:
+        DataError: as ``collect_curves``.
+    """
+    texts = ({k: "" if v is None else str(v) for k, v in row.items()} for row in _rows(metrics))
+    return [_point(row) for row in texts]
 
 
 def read_curves(path: Path) -> list[Point]:
@@ -169,9 +185,8 @@ def _point(row: dict[str, str]) -> Point:
     floats = {
         name: float(text)
         for name, text in row.items()
-        if text and name not in FIXED and not name.startswith(FAMILIES[1:])
+        if text and name not in FIXED and not name.startswith("secondary[")
     }
-    classes = {n[len("score[") : -1]: v for n, v in floats.items() if n.startswith("score[")}
     return Point(
         row["run"],
         row["budget"],
@@ -181,9 +196,15 @@ def _point(row: dict[str, str]) -> Point:
         row["task"],
         row["score_name"],
         float(row["score"]),
-        {name: value for name, value in floats.items() if not name.startswith("score[")},
-        classes,
+        {name: value for name, value in floats.items() if not name.startswith(FAMILIES)},
+        _members(floats, "score["),
+        _members(floats, "annotated["),
     )
+
+
+def _members(values: dict[str, float], family: str) -> dict[str, float]:
+    """Return the columns of a family by the name in their brackets."""
+    return {n[len(family) : -1]: v for n, v in values.items() if n.startswith(family)}
 
 
 def budgets(points: Iterable[Point]) -> list[str]:

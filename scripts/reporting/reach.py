@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
 from glue.errors import DataError
-from glue.files import atomic_path, write_text
 
-from .curves import FULL, REFERENCES, Curve, Point, budgets, curves_of, read_curves, reference
+from .curves import FULL, REFERENCES, Curve, Point, budgets, curves_of, reference
 from .markdown import grid, marks
 from .statistics import common_range, cost_to_reach, mean_height
 from .style import cost_label
@@ -102,47 +99,6 @@ def reach_rows(points: Sequence[Point], x: str, share: float) -> list[Reach]:
     return rows
 
 
-def table_reach(
-    curves: Path,
-    out_csv: Path,
-    out_md: Path,
-    x: str,
-    share: float = 0.95,
-    notes: Mapping[str, str] | None = None,
-    remark: str = "",
-) -> None:
-    """Write the table as CSV (all digits) and as Markdown that also reads well in a terminal.
-
-    Per strategy: the mean cost at which the score reaches ``share`` of the mean full reference
-    (``statistics.cost_to_reach``, seed by seed) and how many seeds get there, the score after the
-    last cycle, and the mean height of the curve over the costs that all curves of the budget span.
-
-    Args:
-        curves: ``curves.csv``.
-        out_csv, out_md: where the tables go.
-        x: the cost to report, such as ``area_percent``.
-        share: of the mean score of full annotation, in (0, 1].
-        notes: strategy -> what a line under the Markdown table says of it, such as
-            ``reads ground truth``.
-        remark: what is to be known of all of them, such as what stopped the trainings.
-
-    Raises:
-        DataError: the table has no learning curve at all.
-    """
-    points = read_curves(curves)
-    rows = reach_rows(points, x, share)
-    if not rows:
-        raise DataError(
-            f"{curves}: no learning curves, only {sorted({p.strategy for p in points})}"
-        )
-    with atomic_path(out_csv) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([f.name for f in fields(Reach)])
-        for row in rows:
-            writer.writerow(["" if v != v else v for v in asdict(row).values()])
-    write_text(out_md, _markdown(rows, points, share, notes or {}, remark))
-
-
 def _plus_minus(mean: float, sd: float, digits: int) -> str:
     if mean != mean:
         return "-"
@@ -174,13 +130,31 @@ def _cells(row: Reach, digits: int) -> list[str]:
     ]
 
 
-def _markdown(
-    rows: list[Reach],
-    points: list[Point],
-    share: float,
-    notes: Mapping[str, str],
-    remark: str,
+def reach_markdown(
+    rows: Sequence[Reach],
+    points: Sequence[Point],
+    share: float = 0.95,
+    notes: Mapping[str, str] | None = None,
+    remark: str = "",
 ) -> str:
+    """The table as Markdown that also reads well in a terminal.
+
+    Per strategy: the mean cost at which the score reaches ``share`` of the mean full reference
+    (``statistics.cost_to_reach``, seed by seed) and how many seeds get there, the score after the
+    last cycle, and the mean height of the curve over the costs that all curves of the budget span.
+
+    Args:
+        rows: of ``reach_rows``.
+        points: that they were made from.
+        share: of the mean score of full annotation, in (0, 1].
+        notes: strategy -> what a line under the table says of it, such as ``reads ground truth``.
+        remark: what is to be known of all of them, such as what stopped the trainings.
+
+    Raises:
+        DataError: there is no row.
+    """
+    if not rows:
+        raise DataError(f"no learning curves, only {sorted({p.strategy for p in points})}")
     lines: list[str] = []
     for run, budget in dict.fromkeys((r.run, r.budget) for r in rows):
         mine = [r for r in rows if (r.run, r.budget) == (run, budget)]
@@ -195,7 +169,7 @@ def _markdown(
         label = cost_label(x, task)
         head = ["strategy", label, "seeds reaching", f"final {score}", "mean height"]
         digits = _cost_digits(mine)
-        marked, footnotes = marks([r.strategy for r in mine], notes)
+        marked, footnotes = marks([r.strategy for r in mine], notes or {})
         cells = [[marked[r.strategy], *_cells(r, digits)] for r in mine]
         lines += grid([[*head, "seeds", "cycles"], *cells])
         lines += ["", *footnotes] if footnotes else []

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 from typing import NamedTuple
 
 from glue.errors import DataError
-from glue.files import atomic_path, write_text
 
 from .curves import INITIAL
 from .markdown import grid, marks
@@ -117,7 +116,14 @@ def selection_rows(
 ) -> list[Selection]:
     """Rows of the table, by budget and strategy; none where no strategy went past cycle 1.
 
-    ``predicted`` as in ``tabulate_selection``.
+    Selecting cycle c takes the predictions of cycle c - 1 (for c = 2 those of ``initial``; only of
+    strategies that read predictions), then ``propose``, ``embed``, ``patches`` and ``select``;
+    shards are summed, as if run one after the other. A cycle that lacks a file is left out.
+
+    Args:
+        benchmarks: ``benchmarks/{run}``, with files of Snakemake as in ``read_benchmarks``.
+        predicted: whether a strategy reads predictions; of those not named it is inferred from
+            the files.
 
     Raises:
         DataError: as ``read_benchmarks``.
@@ -211,34 +217,6 @@ def _median_of(whole: list[dict[str, Usage]], *stages: str) -> float:
     return _median(sum(parts) for parts in sums if parts)
 
 
-def tabulate_selection(
-    benchmarks: Path, out_csv: Path, out_md: Path, predicted: Mapping[str, bool] | None = None
-) -> None:
-    """Write time and memory of selection as CSV (all digits) and as Markdown, by rename.
-
-    Args:
-        benchmarks: ``benchmarks/{run}``, with files
-            ``{budget}/{strategy}/seed-{k}/cycle-{c}/{stage}.tsv`` of Snakemake.
-        out_csv, out_md: where the tables go.
-        predicted: whether a strategy reads predictions; of those not named it is inferred from
-            the files.
-
-    Selecting cycle c takes the predictions of cycle c - 1 (for c = 2 those of ``initial``; only of
-    strategies that read predictions), then ``propose``, ``embed``, ``patches`` and ``select``;
-    shards are summed, as if run one after the other. A cycle that lacks a file is left out.
-
-    Raises:
-        DataError: ``benchmarks`` holds no such file, or one that cannot be read.
-    """
-    rows = selection_rows(benchmarks, predicted)
-    with atomic_path(out_csv) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([f.name for f in fields(Selection)])
-        for row in rows:
-            writer.writerow(["" if v != v else v for v in asdict(row).values()])
-    write_text(out_md, _markdown(rows))
-
-
 HEAD = (
     "strategy",
     "predict (s)",
@@ -270,7 +248,8 @@ def _cells(row: Selection) -> list[str]:
     ]
 
 
-def _markdown(rows: list[Selection]) -> str:
+def selection_markdown(rows: Sequence[Selection]) -> str:
+    """The table as Markdown that also reads well in a terminal."""
     lines: list[str] = []
     for run, budget in dict.fromkeys((r.run, r.budget) for r in rows):
         mine = [r for r in rows if (r.run, r.budget) == (run, budget)]

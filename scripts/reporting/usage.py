@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-
-from glue.files import atomic_path, write_text
 
 from .journals import Attempt, Job, read_jobs
 from .markdown import grid
@@ -101,22 +98,6 @@ def _grouped(rows: Sequence[Usage], key: Callable[[Usage], tuple[str, str, str]]
     return [summed((r for r in rows if key(r) == head), head) for head in heads]
 
 
-def tabulate_usage(benchmarks: Path, out_csv: Path, out_md: Path) -> None:
-    """Write what a run has used as CSV (all digits) and as Markdown, by rename.
-
-    Args:
-        benchmarks: ``benchmarks/{run}``, with journals as in ``usage_rows``.
-        out_csv: one row per budget, strategy and rule.
-        out_md: per rule and per strategy, with totals.
-    """
-    rows = usage_rows(benchmarks)
-    with atomic_path(out_csv) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([f.name for f in fields(Usage)])
-        writer.writerows(asdict(row).values() for row in rows)
-    write_text(out_md, _markdown(rows, Path(benchmarks).name))
-
-
 HEAD = (
     "attempts",
     "failed",
@@ -147,7 +128,8 @@ def _cells(row: Usage) -> list[str]:
     ]
 
 
-def _markdown(rows: list[Usage], run: str) -> str:
+def usage_markdown(rows: Sequence[Usage], run: str) -> str:
+    """What a run has used per rule and per strategy, with totals, as Markdown."""
     if not rows:
         return f"### {run}: what it has used\n\nNo attempt was journalled.\n"
     total = _cells(summed(rows))

@@ -2,28 +2,80 @@
 
 from __future__ import annotations
 
-import runpy
+import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
-import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image
 
-import show_results
 from glue.errors import DataError
-from reporting import figures
-from reporting.curves import collect_curves
-from reporting.style import PALETTE, cost_label, strategy_order, strategy_styles
+from reporting.curves import Point, collect_curves, read_curves
+from reporting.figures import draw_classes, draw_costs, draw_curves
+from reporting.panels import frame
+from reporting.style import (
+    save,
+)
+from reporting.view import View
 
 from .conftest import WriteMetrics
 
 COLOURS = {"random": "#0072B2", "decomp": "#D55E00", "full": "#000000"}
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+Draw = Callable[[View], Any]
+
+
+def _view(points: list[Point], **more: Any) -> View:
+    names = list(dict.fromkeys(p.strategy for p in points if not p.strategy.startswith("full")))
+    given = {"x": "area_percent", "strategies": names, "definitions": {}, "colours": COLOURS}
+    return View(points=points, **{"budget": "2x3", "classes": ["road", "pole"], **given, **more})
+
+
+def _points(
+    scores: dict[tuple[str, int, int], float], per_class: dict[str, float] | None = None
+) -> list[Point]:
+    """Points by strategy, seed and cycle; the cost in area is the cycle, or 10 times regions."""
+    return [
+        Point(
+            *("toy", "2x3", name, seed, cycle, "2d", "mIoU", score),
+            {"area_percent": float(cycle), "regions": 10.0 * cycle, "images": 2.0 * cycle},
+            {"road": score} if per_class is None else per_class,
+        )
+        for (name, seed, cycle), score in scores.items()
+    ]
+
+
+def _grid(names: list[str], seeds: int, cycles: int) -> dict[tuple[str, int, int], float]:
+    return {
+        (name, seed, cycle): 0.1 * cycle + 0.01 * seed + 0.02 * place
+        for place, name in enumerate(names)
+        for seed in range(seeds)
+        for cycle in range(1, cycles + 1)
+    }
+
+
+def _texts(figure: Figure) -> list[str]:
+    """Texts of the legend, one line each."""
+    return [t.get_text().replace("\n", " ") for t in figure.legends[0].get_texts()]
+
+
+def _notes(figure: Figure) -> str:
+    return " ".join(t.get_text() for t in figure.texts).replace("\n", " ")
+
+
+def _lines(axes: Any) -> dict[str, Any]:
+    """Lines that the legend names."""
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    return {label: line for label, line in lines.items() if not label.startswith("_")}
 
 
 @pytest.fixture
-def curves(write_metrics: WriteMetrics, tmp_path: Path) -> Path:
+def view(write_metrics: WriteMetrics, tmp_path: Path) -> View:
     files = [write_metrics("full", s, 0, 0.8, 100.0) for s in (0, 1)]
     files.append(write_metrics("full_same_steps", 0, 0, 0.7, 100.0))
     files += [write_metrics("initial", s, 1, 0.2 + 0.1 * s, 1.0) for s in (0, 1)]
@@ -31,23 +83,15 @@ def curves(write_metrics: WriteMetrics, tmp_path: Path) -> Path:
         for seed in seeds:
             files += [write_metrics(name, seed, c, 0.2 * c + 0.1 * seed, c) for c in (2, 3)]
     collect_curves(files, tmp_path / "curves.csv")
-    return tmp_path / "curves.csv"
+    return _view(read_curves(tmp_path / "curves.csv"))
 
 
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """Figures as they are saved."""
-    held: list[Figure] = []
-    save = figures.save
-    monkeypatch.setattr(figures, "save", lambda f, *p: (held.append(f), save(f, *p)))
-    return held
-
-
-def test_lines_of_the_main_figure(curves: Path, tmp_path: Path, drawn: list[Figure]) -> None:
+def test_lines_of_the_main_figure(view: View, tmp_path: Path) -> None:
     png, pdf = tmp_path / "c.png", tmp_path / "c.pdf"
-    figures.plot_curves(curves, png, pdf, "area_percent", "2x3", COLOURS, "Toy")
-    axes = drawn[0].axes[0]
-    lines = {line.get_label(): line for line in axes.get_lines()}
+    figure = draw_curves(replace(view, title="Toy"))
+    save(figure, png, pdf)
+    axes = figure.axes[0]
+    lines = _lines(axes)
     assert list(lines) == [
         "random (1 seed)",
         "decomp (2 seeds)",
@@ -66,97 +110,184 @@ def test_lines_of_the_main_figure(curves: Path, tmp_path: Path, drawn: list[Figu
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("annotated area (%)", "mIoU")
     low, high = axes.get_ylim()
     assert 0 <= low < 0.2 and 0.76 < high <= 1
-    assert pdf.read_bytes()[:5] == b"%PDF-"
+    assert figure.get_suptitle() == "Toy" and figure.get_figwidth() == 3.4
     with Image.open(png) as image:
         assert min(image.size) > 500
+    content = pdf.read_bytes()
+    assert content[:5] == b"%PDF-" and b"/CIDFontType2" in content and b"/Type3" not in content
 
 
-def test_same_numbers_same_files(curves: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("draw", [draw_curves, draw_classes, draw_costs])
+def test_same_numbers_same_files(view: View, tmp_path: Path, draw: Draw) -> None:
     for name in ("a", "b"):
-        paths = (tmp_path / f"{name}.png", tmp_path / f"{name}.pdf")
-        figures.plot_curves(curves, *paths, "area_percent", "2x3", COLOURS)
+        save(draw(view), tmp_path / f"{name}.png", tmp_path / f"{name}.pdf", dpi=100)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
 
 
-def test_one_panel_per_scored_class(curves: Path, tmp_path: Path, drawn: list[Figure]) -> None:
-    figures.plot_per_class(curves, tmp_path / "p.png", None, "area_percent", "2x3", COLOURS)
-    panels = [a for a in drawn[0].axes if a.get_visible()]
+def test_one_panel_per_scored_class(view: View) -> None:
+    figure = draw_classes(view)
+    panels = [a for a in figure.axes if a.get_visible()]
     assert [a.get_title() for a in panels] == ["road"], "pole has no score anywhere"
-    lines = {line.get_label(): line for line in panels[0].get_lines()}
+    lines = _lines(panels[0])
     assert lines["decomp"].get_ydata().tolist() == pytest.approx([0.35, 0.55, 0.75])
     assert lines["95 % of full annotation"].get_ydata()[0] == pytest.approx(0.95 * 0.9)
-    assert len(drawn[0].legends) == 1
+    assert len(figure.legends) == 1
+    assert "Not in the test set, so without a panel: pole." in _notes(figure)
 
 
-def test_many_classes(write_metrics: WriteMetrics, tmp_path: Path, drawn: list[Figure]) -> None:
+def test_a_class_that_is_only_predicted_has_no_panel() -> None:
+    """The zeros of a class that the test set lacks are no scores: another model has none."""
+    points = _points({("random", 0, c): 0.3 for c in (1, 2)}, {"road": 0.4, "pole": 0.0})
+    points[0] = replace(points[0], per_class={"road": 0.4})
+    figure = draw_classes(_view(points))
+    assert [a.get_title() for a in figure.axes if a.get_visible()] == ["road"]
+    assert "without a panel: pole" in _notes(figure)
+    # Of groups of classes nothing can be said: they have names of their own.
+    groups = [replace(p, per_class={"wood": 0.4}) for p in points]
+    assert "without a panel" not in _notes(draw_classes(_view(groups)))
+    volumes = [replace(p, per_class={"road": 0.4}, task="3d") for p in points]
+    assert "without a panel" not in _notes(draw_classes(_view(volumes)))
+    # Nor of the background, which has no score.
+    assert "without" not in _notes(draw_classes(_view(points, background=1)))
+    assert draw_classes(_view([replace(p, per_class={}) for p in points])) is None
+
+
+def test_a_class_of_some_folds_only() -> None:
+    points = _points(_grid(["random"], 3, 2), {"road": 0.4, "pole": 0.2})
+    points = [replace(p, per_class={"road": 0.4}) if p.seed == 1 else p for p in points]
+    titles = [a.get_title() for a in draw_classes(_view(points)).axes if a.get_visible()]
+    assert titles == ["road", "pole (2 of 3 seeds)"]
+
+
+def test_many_classes() -> None:
     scores = {f"class {i}": i / 20 for i in range(19)}
-    files = [write_metrics("random", 0, c, 0.3, c, per_class=scores) for c in (1, 2)]
-    collect_curves(files, tmp_path / "curves.csv")
-    figures.plot_per_class(
-        tmp_path / "curves.csv", tmp_path / "p.png", None, "area_percent", "2x3", COLOURS
-    )
-    panels = [a for a in drawn[0].axes if a.get_visible()]
+    points = _points({("random", 0, c): 0.3 for c in (1, 2)}, scores)
+    figure = draw_classes(_view(points, classes=list(scores)))
+    panels = [a for a in figure.axes if a.get_visible()]
     assert [a.get_title() for a in panels] == list(scores)
     for axes, score in zip(panels, scores.values(), strict=True):
         low, high = axes.get_ylim()
         assert low <= score <= high and low < high
 
 
-def test_refusals(curves: Path, write_metrics: WriteMetrics, tmp_path: Path) -> None:
-    png = tmp_path / "c.png"
-    with pytest.raises(DataError, match=r"no curves of budget '9x9', there are \['2x3'\]"):
-        figures.plot_curves(curves, png, None, "area_percent", "9x9", COLOURS)
-    with pytest.raises(DataError, match="no cost 'area'"):
-        figures.plot_curves(curves, png, None, "area", "2x3", COLOURS)
-    both = [write_metrics("random", 0, 1, 0.1, 1.0, run=run) for run in ("a", "b")]
-    collect_curves(both, tmp_path / "both.csv")
-    with pytest.raises(DataError, match="one run per figure, found a, b"):
-        figures.plot_curves(tmp_path / "both.csv", png, None, "area_percent", "2x3", COLOURS)
-    assert not png.exists()
+def test_the_score_against_every_cost() -> None:
+    points = _points(_grid(["random", "decomp"], 2, 3))
+    for p in points:
+        p.costs.update(validation_images=0.0, foreground_percent=p.cycle / 2)
+    points[1].costs.pop("foreground_percent")
+    figure = draw_costs(_view(points))
+    panels = [a for a in figure.axes if a.get_visible()]
+    assert [a.get_xlabel() for a in panels] == [
+        "annotated area (%)",
+        "annotated regions",
+        "images opened",
+    ], "validation images never grow, and one point has no foreground"
+    for axes, factor in zip(panels, (1, 10, 2), strict=True):
+        line = _lines(axes)["decomp (2 seeds)"]
+        assert line.get_xdata().tolist() == [factor, 2 * factor, 3 * factor]
+        assert line.get_ydata().tolist() == pytest.approx([0.125, 0.225, 0.325])
+        assert axes.get_ylim() == panels[0].get_ylim()
+    assert len(figure.legends) == 1
 
 
-def test_configured_colours_do_not_depend_on_what_is_drawn() -> None:
-    alone = strategy_styles(["decomp"], COLOURS)["decomp"]
-    among = strategy_styles(["badge", "random", "decomp", "cluster"], COLOURS)
-    assert among["decomp"] == alone
-    assert list(among) == ["random", "decomp", "badge", "cluster"]
-    assert len({s.colour for s in among.values()}) == len({s.marker for s in among.values()}) == 4
-    assert {s.line for s in among.values()} == {"-"}
-    assert strategy_order(["b", "a", "decomp"], COLOURS) == ["decomp", "a", "b"]
+def test_refusals(view: View) -> None:
+    for draw in (draw_curves, draw_classes, draw_costs):
+        with pytest.raises(DataError, match=r"no curves of budget '9x9', there are \['2x3'\]"):
+            draw(view.at("9x9"))
+        both = [replace(p, run=run) for p in view.points for run in ("a", "b")]
+        with pytest.raises(DataError, match="one run per figure, found a, b"):
+            draw(replace(view, points=both))
+        assert draw(replace(view, points=[], budget="")) is None
+    for draw in (draw_curves, draw_classes):
+        with pytest.raises(DataError, match="no cost 'area'"):
+            draw(replace(view, x="area"))
 
 
-def test_many_strategies_differ_in_colour_then_in_line() -> None:
-    others = [f"s{i:02d}" for i in range(24)]
-    styles = strategy_styles([*others, "decomp"], COLOURS)
-    assert styles["decomp"] == strategy_styles(["decomp"], COLOURS)["decomp"]
-    assert len({(s.colour, s.line) for s in styles.values()}) == 25
-    left = [c for c in PALETTE if c not in COLOURS.values()]
-    assert [styles[n].colour for n in others] == (left * 4)[:24]
-    assert {styles[n].colour for n in others}.isdisjoint(COLOURS.values())
-    first, again = others[0], others[len(left)]
-    assert styles[first].line == "-" != styles[again].line
-    assert styles[first].marker != styles[again].marker
+def test_a_missing_seed_and_missing_cycles() -> None:
+    scores = _grid(["random", "uncertainty", "decomp"], 3, 4)
+    for seed in range(3):
+        del scores["decomp", seed, 2]
+    del scores["uncertainty", 1, 3]
+    scores = {k: v for k, v in scores.items() if k[0] != "random" or k[1] != 2}
+    figure = draw_curves(_view(_points(scores), seeds=(0, 1, 2), cycles=4))
+    assert _texts(figure) == [
+        "random (2 of 3 seeds)",
+        "decomp (3 seeds; cycle 2 missing)",
+        "uncertainty (3 seeds; cycle 3 missing for seed 1)",
+        "single seeds",
+        "mean of fewer seeds",
+    ]
+    axes = figure.axes[0]
+    lines = _lines(axes)
+    # The line over the cycles there are, broken where one is missing for all.
+    decomp = lines["decomp (3 seeds; cycle 2 missing)"]
+    assert decomp.get_xdata()[[0, 2, 3]].tolist() == [1, 3, 4]
+    assert math.isnan(decomp.get_ydata()[1])
+    assert decomp.get_ydata()[[0, 2, 3]].tolist() == pytest.approx([0.15, 0.35, 0.45])
+    assert set(decomp.get_markevery()) == {0, 2, 3}
+    # Of the cycle that one seed lacks, the mean of the others (0.32 and 0.34), as an open marker.
+    uncertainty = lines["uncertainty (3 seeds; cycle 3 missing for seed 1)"]
+    assert uncertainty.get_ydata()[2] == pytest.approx(0.33)
+    assert 2 not in uncertainty.get_markevery()
+    opened = [li for li in axes.get_lines() if li.get_label() == "_fewer seeds"]
+    assert [li.get_xdata().tolist() for li in opened] == [[3]]
+    assert opened[0].get_markerfacecolor() == "white"
+    assert opened[0].get_markeredgecolor() == uncertainty.get_color()
+    # Two seeds stand behind all points of random: no point differs from the others.
+    assert len(lines["random (2 of 3 seeds)"].get_markevery()) == 4
 
 
-def test_configured_strategies_of_one_colour_differ_in_line() -> None:
-    colours = {"a": "#0072B2", "b": "#0072b2", "c": "#D55E00"}
-    styles = strategy_styles(colours, colours)
-    assert len({s.line for s in (styles["a"], styles["b"])}) == 2
-    assert styles["c"].line == styles["a"].line == "-"
-    # All of the palette configured: the others take it again with broken lines.
-    whole = {f"c{i}": c for i, c in enumerate(PALETTE)}
-    assert strategy_styles(["new"], whole)["new"].line != "-"
+def test_strategies_without_results_are_named() -> None:
+    view = _view(_points(_grid(["random"], 1, 2)), strategies=["random", "badge", "decomp"])
+    for draw in (draw_curves, draw_classes, draw_costs):
+        assert "No results yet: decomp, badge." in _notes(draw(view))
 
 
-def _many(write_metrics: WriteMetrics, tmp_path: Path, strategies: int, seeds: int) -> Path:
-    files = [write_metrics("full", 0, 0, 0.8, 100.0)]
-    files += [write_metrics("initial", s, 1, 0.2, 1.0) for s in range(seeds)]
-    for i in range(strategies):
-        for s in range(seeds):
-            files.append(write_metrics(f"s{i:02d}", s, 2, 0.3 + 0.01 * i + 0.02 * s, 2.0))
-    collect_curves(files, tmp_path / "curves.csv")
-    return tmp_path / "curves.csv"
+def test_a_strategy_that_never_reaches_the_line(view: View) -> None:
+    lines = _lines(draw_curves(view).axes[0])
+    assert lines["decomp (2 seeds)"].get_ydata().max() < 0.76
+    low, high = draw_curves(view).axes[0].get_ylim()
+    assert low < 0.25 and high > 0.76
+
+
+@pytest.mark.parametrize("draw", [draw_curves, draw_classes, draw_costs])
+@pytest.mark.parametrize(("score", "said"), [(0.0, "0"), (0.25, "0.25"), (1.0, "1")])
+@pytest.mark.parametrize("full", [None, 0.7])
+def test_equal_scores_are_seen_and_said(
+    draw: Draw, score: float, said: str, full: float | None
+) -> None:
+    points = _points({("random", s, c): score for s in (0, 1) for c in (1, 2, 3)})
+    if full is not None:
+        points += _points({("full", 0, 0): full})
+    figure = draw(_view(points))
+    axes = figure.axes[0]
+    low, high = axes.get_ylim()
+    # Clear of the axis by more than its line is wide, and not at the top.
+    assert 0.03 < (score - low) / (high - low) < 0.97
+    assert [t.get_text() for t in axes.texts] == [f"all scores are {said}"]
+    assert all(0 <= t <= 1 for t in axes.get_yticks())
+    figure.draw_without_rendering()
+    box = axes.texts[0].get_window_extent()
+    for line in axes.get_lines():
+        height = axes.transData.transform((0, line.get_ydata()[0]))[1]
+        assert not box.y0 <= height <= box.y1
+
+
+def test_one_shared_cycle_is_not_called_equal() -> None:
+    points = _points({("random", 0, 1): 0.3, ("decomp", 0, 1): 0.3})
+    assert not draw_curves(_view(points)).axes[0].texts
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_limits_hold_every_value(values: list[float]) -> None:
+    axes = Figure().add_subplot()
+    axes.plot(range(len(values)), values)
+    frame([axes], 0.15)
+    low, high = axes.get_ylim()
+    assert low < min(values) and max(values) < high
+    assert low >= -0.1 and high <= 1.1
+    assert all(max(0, low) <= t <= min(1, high) for t in axes.get_yticks())
 
 
 @pytest.mark.parametrize(
@@ -164,26 +295,20 @@ def _many(write_metrics: WriteMetrics, tmp_path: Path, strategies: int, seeds: i
     [
         (6, 5, "95 % interval over seeds", 6, 0),
         (7, 5, "bands left out: 7 strategies", 0, 0),
-        (6, 4, None, 0, 24),
+        (6, 4, "single seeds", 0, 24),
         (7, 2, "points of single seeds left out: 7 strategies", 0, 0),
         (7, 1, None, 0, 0),
     ],
 )
 def test_bands_of_few_strategies_only(
-    write_metrics: WriteMetrics,
-    tmp_path: Path,
-    drawn: list[Figure],
-    strategies: int,
-    seeds: int,
-    says: str | None,
-    areas: int,
-    points: int,
+    strategies: int, seeds: int, says: str | None, areas: int, points: int
 ) -> None:
-    curves = _many(write_metrics, tmp_path, strategies, seeds)
-    figures.plot_curves(curves, tmp_path / "c.png", None, "area_percent", "2x3", COLOURS)
-    axes = drawn[0].axes[0]
-    texts = [t.get_text() for t in axes.get_legend().get_texts()]
-    spread = [t for t in texts if "interval" in t or "left out" in t]
+    names = [f"s{i:02d}" for i in range(strategies)]
+    full = _points({("full", 0, 0): 0.8})
+    figure = draw_curves(_view([*full, *_points(_grid(names, seeds, 2))]))
+    axes = figure.axes[0]
+    texts = _texts(figure)
+    spread = [t for t in texts if "interval" in t or "left out" in t or t == "single seeds"]
     assert spread == ([says] if says else [])
     assert [t for t in texts if t not in spread] == [
         *(f"s{i:02d} ({seeds} seed{'s' * (seeds > 1)})" for i in range(strategies)),
@@ -194,79 +319,66 @@ def test_bands_of_few_strategies_only(
     assert len(kinds) - points == areas
 
 
-def test_the_figures_grow_with_their_legends(
-    write_metrics: WriteMetrics, tmp_path: Path, drawn: list[Figure]
-) -> None:
-    curves = _many(write_metrics, tmp_path, 25, 1)
-    for plot in (figures.plot_curves, figures.plot_per_class):
-        plot(
-            curves,
-            *(tmp_path / "c.png", None, "area_percent", "2x3", COLOURS),
-            notes={"s03": "reads ground truth, and says so at some length"},
-        )
-    for figure in drawn:
-        legend = (figure.legends or [figure.axes[0].get_legend()])[0]
-        box = legend.get_window_extent().padded(-2)
-        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
-        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1
-        assert not any(box.overlaps(axes.get_window_extent()) for axes in figure.axes)
-        assert figure.axes[0].get_window_extent().width > 0.35 * figure.bbox.width
+def test_no_interval_where_too_few_seeds_are() -> None:
+    """Five seeds, of which two have the last cycle: their points stand there, and no band."""
+    scores = {k: v for k, v in _grid(["random"], 5, 3).items() if k[2] < 3 or k[1] < 2}
+    axes = draw_curves(_view(_points(scores), seeds=range(5), cycles=3)).axes[0]
+    (area,) = [c for c in axes.collections if type(c).__name__ != "PathCollection"]
+    assert max(path.vertices[:, 0].max() for path in area.get_paths()) == 2
+    dots = [c.get_offsets() for c in axes.collections if type(c).__name__ == "PathCollection"]
+    found = sorted(tuple(xy) for offsets in dots for xy in offsets.tolist())
+    assert found == [pytest.approx((3, 0.3)), pytest.approx((3, 0.31))]
 
 
-def test_notes_stand_in_the_legend(curves: Path, tmp_path: Path, drawn: list[Figure]) -> None:
-    notes = {"random": "reads ground truth", "absent": "never seen"}
-    arguments = (tmp_path / "c.png", None, "area_percent", "2x3", COLOURS)
-    figures.plot_curves(curves, *arguments, notes=notes)
-    figures.plot_per_class(curves, *arguments, notes=notes)
-    legends = drawn[0].axes[0].get_legend(), drawn[1].legends[0]
-    first, second = ([t.get_text() for t in legend.get_texts()][:2] for legend in legends)
+@pytest.mark.parametrize("draw", [draw_curves, draw_classes, draw_costs])
+@pytest.mark.parametrize("strategies", [2, 25])
+def test_the_figures_grow_with_their_legends(draw: Draw, strategies: int) -> None:
+    names = [f"s{i:02d}" for i in range(strategies)]
+    points = _points(_grid(names, 1, 2), {f"c{i}": 0.1 * i for i in range(5)})
+    notes = {"s01": "reads ground truth, and says so at some length, more than has room in a line"}
+    title = "a title that has no room in one line of a figure that is one column wide"
+    figure = draw(
+        _view(points, notes=notes, title=title, strategies=[*names, "badge"], classes=["c0"])
+    )
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    foot = figure.texts[-1].get_window_extent()
+    title_box = figure._suptitle.get_window_extent()
+    for box in (legend, foot, title_box):
+        assert figure.bbox.x0 - 1 <= box.x0 and box.x1 <= figure.bbox.x1 + 1
+        assert figure.bbox.y0 - 1 <= box.y0 and box.y1 <= figure.bbox.y1 + 1
+    panels = [a.get_tightbbox() for a in figure.axes if a.get_visible()]
+    for box in (legend, foot, title_box):
+        assert not any(box.padded(-2).overlaps(panel) for panel in panels)
+    assert not legend.padded(-2).overlaps(foot)
+    wide = figure.axes[0].get_window_extent().width * (1 if draw == draw_curves else 3)
+    assert wide > 0.5 * figure.bbox.width
+    high = figure.axes[0].get_window_extent().height / figure.dpi
+    assert high > (1.8 if draw == draw_curves else 0.9), "the legend takes no room of the panels"
+
+
+@pytest.mark.parametrize("draw", [draw_curves, draw_classes, draw_costs])
+def test_sizes_are_those_of_print(draw: Draw) -> None:
+    """Figures are as wide as one or two columns of a page, with no text below 7 points."""
+    from matplotlib.text import Text
+
+    figure = draw(_view(_points(_grid(["random", "decomp"], 3, 3)), title="Toy"))
+    assert figure.get_figwidth() in (3.4, 7.0)
+    figure.draw_without_rendering()
+    texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
+    assert len(texts) > 10 and min(t.get_fontsize() for t in texts) >= 7
+
+
+def test_notes_stand_in_the_legend(view: View) -> None:
+    noted = replace(view, notes={"random": "reads ground truth", "absent": "never seen"})
+    first, second = _texts(draw_curves(noted))[:2], _texts(draw_classes(noted))[:2]
     assert first == ["random (1 seed; reads ground truth)", "decomp (2 seeds)"]
     assert second == ["random (reads ground truth)", "decomp"]
 
 
-@pytest.mark.parametrize("kind", ["curves", "per_class"])
-@pytest.mark.parametrize("notes", [None, {"random": "ours"}])
-def test_the_scripts_hand_notes_on(
-    curves: Path, tmp_path: Path, drawn: list[Figure], kind: str, notes: dict[str, str] | None
-) -> None:
-    class Parameters(dict):
-        __getattr__ = dict.__getitem__
-
-    png, pdf = str(tmp_path / "c.png"), str(tmp_path / "c.pdf")
-    parameters = Parameters(x="area_percent", budget="2x3", colours=COLOURS, title="")
-    if notes is not None:
-        parameters["notes"] = notes
-    snakemake = SimpleNamespace(
-        log=[],
-        input=SimpleNamespace(curves=str(curves)),
-        output=SimpleNamespace(png=png, pdf=pdf),
-        params=parameters,
-    )
-    script = Path(show_results.__file__).parent / f"plot_{kind}.py"
-    runpy.run_path(str(script), {"snakemake": snakemake}, "__main__")
-    legend = (drawn[0].legends or [drawn[0].axes[0].get_legend()])[0]
-    assert legend.get_texts()[0].get_text().endswith("ours)") == (notes is not None)
-
-
-def test_colours_stay_apart_for_the_colour_blind() -> None:
-    """Lightness of the palette in grey, where hue is lost altogether, differs or hue does."""
-    rgb = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in PALETTE]) / 255
-    # Machado et al. 2009, deuteranopia, severity 1.0
-    seen = (
-        rgb
-        @ np.array(
-            [
-                [0.367322, 0.860646, -0.227968],
-                [0.280085, 0.672501, 0.047413],
-                [-0.011820, 0.042940, 0.968881],
-            ]
-        ).T
-    )
-    distance = np.linalg.norm(seen[:, None] - seen[None], axis=-1)
-    assert distance[~np.eye(len(PALETTE), dtype=bool)].min() > 0.1
-
-
-def test_axis_labels() -> None:
-    assert cost_label("area_percent", "3d") == "annotated volume (%)"
-    assert cost_label("rois_percent", "roi") == "annotated RoIs (%)"
-    assert cost_label("void_pixels", "2d") == "void pixels"
+def test_curves_that_the_view_does_not_know() -> None:
+    """The shared first cycle before any strategy goes on, and a strategy of an earlier run."""
+    points = _points(_grid(["initial", "earlier", "decomp"], 1, 2))
+    lines = _lines(draw_curves(_view(points, strategies=["decomp"])).axes[0])
+    assert list(lines) == ["decomp (1 seed)", "earlier (1 seed)", "initial (1 seed)"]
+    assert len({line.get_color() for line in lines.values()}) == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from glue.errors import DataError
 from reporting.curves import collect_curves, read_curves
 from reporting.markdown import marks
-from reporting.reach import Reach, reach_rows, table_reach
+from reporting.reach import Reach, reach_markdown, reach_rows
 
 from .conftest import WriteMetrics
 
@@ -34,6 +33,11 @@ def curves(write_metrics: WriteMetrics, tmp_path: Path) -> Path:
     out = tmp_path / "curves.csv"
     collect_curves(files, out)
     return out
+
+
+def _text(path: Path, share: float = 0.95, notes: dict[str, str] | None = None) -> str:
+    points = read_curves(path)
+    return reach_markdown(reach_rows(points, "area_percent", share), points, share, notes)
 
 
 def _rows(path: Path, share: float = 0.95) -> dict[str, Reach]:
@@ -65,13 +69,8 @@ def test_a_lower_share_is_reached_by_more(curves: Path) -> None:
     assert rows["random"].cost_mean == pytest.approx((3 + 2.5) / 2)
 
 
-def test_files_say_the_same(curves: Path, tmp_path: Path) -> None:
-    table_reach(curves, tmp_path / "reach.csv", tmp_path / "reach.md", "area_percent", 0.95)
-    with (tmp_path / "reach.csv").open(newline="") as file:
-        rows = {r["strategy"]: r for r in csv.DictReader(file)}
-    assert float(rows["decomp"]["cost_mean"]) == pytest.approx(2.25)
-    assert (rows["random"]["cost_mean"], rows["random"]["reached"]) == ("", "0")
-    text = (tmp_path / "reach.md").read_text()
+def test_the_text_says_the_same(curves: Path) -> None:
+    text = _text(curves)
     lines = {line.split("|")[1].strip(): line for line in text.splitlines() if "|" in line}
     cells = [c.strip() for c in lines["decomp"].strip("|").split("|")]
     assert cells[1:3] == ["2.2 ± 0.4", "2 of 3"]
@@ -81,15 +80,10 @@ def test_files_say_the_same(curves: Path, tmp_path: Path) -> None:
     assert "annotated area (%)" in lines["strategy"]
 
 
-def test_notes_are_marked_and_told_under_the_table(curves: Path, tmp_path: Path) -> None:
-    paths = (tmp_path / "reach.csv", tmp_path / "reach.md")
-    table_reach(curves, *paths, "area_percent", 0.95)
-    plain = [path.read_text() for path in paths]
-    table_reach(curves, *paths, "area_percent", 0.95, {"spatial": "ours", "full": ""})
-    assert [path.read_text() for path in paths] == plain, "no strategy of the table has a note"
-    table_reach(curves, *paths, "area_percent", 0.95, {"random": "reads ground truth"})
-    assert paths[0].read_text() == plain[0], "the mark is not part of the name"
-    lines = paths[1].read_text().splitlines()
+def test_notes_are_marked_and_told_under_the_table(curves: Path) -> None:
+    noted = _text(curves, notes={"spatial": "ours", "full": ""})
+    assert noted == _text(curves), "no strategy of the table has a note"
+    lines = _text(curves, notes={"random": "reads ground truth"}).splitlines()
     assert any(line.startswith("| random (1) | not reached ") for line in lines)
     assert any(line.startswith("| decomp     | 2.2 ") for line in lines)
     foot = lines.index("(1) reads ground truth: random.")
@@ -107,13 +101,10 @@ def test_one_seed_has_no_deviation(write_metrics: WriteMetrics, tmp_path: Path) 
     files = [write_metrics("full", 0, 0, 0.5, 100.0)]
     files += [write_metrics("random", 0, c, 0.25 * c, 10.0 * c) for c in (1, 2)]
     collect_curves(files, tmp_path / "curves.csv")
-    table_reach(
-        tmp_path / "curves.csv", tmp_path / "r.csv", tmp_path / "r.md", "area_percent", 0.75
-    )
     row = _rows(tmp_path / "curves.csv", 0.75)["random"]
     assert (row.reached, row.seeds, row.cost_mean) == (1, 1, pytest.approx(15))
     assert math.isnan(row.cost_sd) and math.isnan(row.final_sd)
-    line = next(s for s in (tmp_path / "r.md").read_text().splitlines() if "random" in s)
+    line = next(s for s in _text(tmp_path / "curves.csv", 0.75).splitlines() if "random" in s)
     assert "| 15.0 " in line and "±" not in line and "nan" not in line
 
 
@@ -121,8 +112,7 @@ def test_without_full_reference(write_metrics: WriteMetrics, tmp_path: Path) -> 
     collect_curves(
         [write_metrics("random", 0, c, 0.3, float(c)) for c in (1, 2)], tmp_path / "curves.csv"
     )
-    table_reach(tmp_path / "curves.csv", tmp_path / "r.csv", tmp_path / "r.md", "area_percent")
-    text = (tmp_path / "r.md").read_text()
+    text = _text(tmp_path / "curves.csv")
     assert "no full reference" in text and "nan" not in text
 
 
@@ -132,4 +122,4 @@ def test_refusals(write_metrics: WriteMetrics, curves: Path, tmp_path: Path) -> 
     only = tmp_path / "only.csv"
     collect_curves([write_metrics("full", 9, 0, 0.5, 100.0)], only)
     with pytest.raises(DataError, match=r"no learning curves, only \['full'\]"):
-        table_reach(only, tmp_path / "r.csv", tmp_path / "r.md", "area_percent")
+        _text(only)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import runpy
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-import show_results
 from glue.errors import DataError
-from reporting.selection import Selection, read_benchmark, selection_rows, tabulate_selection
+from reporting.selection import Selection, read_benchmark, selection_markdown, selection_rows
 
 Write = Callable[..., Path]
 COLUMNS = ("s", "h:m:s", "max_rss", "max_vms", "max_uss", "max_pss", "io_in", "io_out")
@@ -126,15 +122,14 @@ def test_cycles_that_lack_a_file_are_skipped(worked: Path, write: Write) -> None
 
 
 def test_a_strategy_of_two_cycles_may_or_may_not_read_predictions(
-    write: Write, folder: Path, tmp_path: Path
+    write: Write, folder: Path
 ) -> None:
     write("initial", 1, "predict-1", (8, 1))
     write("initial", 1, "train", (20, 1))
     write("random", 2, "select", (2, 1))
-    tabulate_selection(folder, tmp_path / "s.csv", tmp_path / "s.md")
+    text = selection_markdown(selection_rows(folder))
     row = _rows(folder)["random"]
     assert (row.assumed, row.total_s, row.train_s, row.share) == (True, 10, 20, 0.5)
-    text = (tmp_path / "s.md").read_text()
     assert "| random (1) " in text and "(1) one cycle selected; the predictions of" in text
     write("random", 3, "select", (4, 1))
     row = _rows(folder)["random"]
@@ -153,12 +148,8 @@ def test_budgets_are_apart_and_by_size(write: Write, folder: Path) -> None:
     assert found == [("2x15", 4), ("10x5", 2)]
 
 
-def test_files_say_the_same(worked: Path, tmp_path: Path) -> None:
-    tabulate_selection(worked, tmp_path / "s.csv", tmp_path / "s.md")
-    with (tmp_path / "s.csv").open(newline="") as file:
-        rows = {r["strategy"]: r for r in csv.DictReader(file)}
-    assert (rows["coreset"]["total_s"], rows["coreset"]["patches_s"]) == ("43.5", "")
-    text = (tmp_path / "s.md").read_text()
+def test_the_text_says_the_same(worked: Path) -> None:
+    text = selection_markdown(selection_rows(worked))
     table = [line.strip("| ").split("|") for line in text.splitlines() if line.startswith("|")]
     cells = {line[0].strip(): [c.strip() for c in line[1:]] for line in table}
     assert cells["coreset"] == [
@@ -169,16 +160,15 @@ def test_files_say_the_same(worked: Path, tmp_path: Path) -> None:
     assert "nan" not in text
 
 
-def test_no_later_cycle_is_no_mistake(write: Write, folder: Path, tmp_path: Path) -> None:
+def test_no_later_cycle_is_no_mistake(write: Write, folder: Path) -> None:
     write("initial", 1, "train", (20, 1))
-    tabulate_selection(folder, tmp_path / "s.csv", tmp_path / "s.md")
-    assert len((tmp_path / "s.csv").read_text().splitlines()) == 1
-    assert "No strategy has selected" in (tmp_path / "s.md").read_text()
+    assert selection_rows(folder) == []
+    assert "No strategy has selected" in selection_markdown([])
 
 
-def test_refusals(write: Write, folder: Path, tmp_path: Path) -> None:
+def test_refusals(write: Write, folder: Path) -> None:
     with pytest.raises(DataError, match=r"benchmarks/toy: no benchmark files"):
-        tabulate_selection(folder, tmp_path / "s.csv", tmp_path / "s.md")
+        selection_rows(folder)
     path = write("a", 2, "select", ("fast", 1))
     with pytest.raises(DataError, match=r"select\.tsv: s is \['fast'\], allowed are numbers"):
         selection_rows(folder)
@@ -188,12 +178,3 @@ def test_refusals(write: Write, folder: Path, tmp_path: Path) -> None:
     path.parent.rename(path.parent.with_name("cycle-two"))
     with pytest.raises(DataError, match="cycle-two is no number"):
         selection_rows(folder)
-    assert not (tmp_path / "s.csv").exists()
-
-
-def test_the_script(worked: Path, tmp_path: Path) -> None:
-    out = SimpleNamespace(csv=str(tmp_path / "s.csv"), md=str(tmp_path / "s.md"))
-    snakemake = SimpleNamespace(log=[], params={"benchmarks": str(worked)}, output=out, input=None)
-    script = Path(show_results.__file__).parent / "tabulate_selection.py"
-    runpy.run_path(str(script), {"snakemake": snakemake}, "__main__")
-    assert "coreset" in Path(out.md).read_text() and Path(out.csv).exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from reporting.usage import (
     per_rule,
     per_strategy,
     summed,
-    tabulate_usage,
+    usage_markdown,
     usage_rows,
 )
 
@@ -87,19 +86,17 @@ def test_sums_agree_with_a_recomputation(folder: Path) -> None:
     check(summed(rows), kept)
 
 
-def test_tables(folder: Path, tmp_path: Path) -> None:
+def test_the_text(folder: Path) -> None:
     add_attempt(folder / CYCLE / "train.jsonl", "failed", wall=7200.0, gpus=1, peak_mb=123.4)
     add_attempt(folder / CYCLE / "predict-1.jsonl", wall=3600.0, gpus=1)
     add_attempt(folder / "report" / "reach.jsonl", wall=3600.0, gpus=1)
     (folder / CYCLE / "train.tsv").write_text("not a journal\n")
-    tabulate_usage(folder, tmp_path / "u.csv", tmp_path / "u.md")
-    with (tmp_path / "u.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [r["rule"] for r in rows] == ["predict", "train"], "the report's jobs are left out"
-    assert sum(float(r["gpu_hours"]) for r in rows) == 3
+    rows = usage_rows(folder)
+    assert [r.rule for r in rows] == ["predict", "train"], "the report's jobs are left out"
+    assert sum(r.gpu_hours for r in rows) == 3
     table = [
         [cell.strip() for cell in line.split("|")[1:-1]]
-        for line in (tmp_path / "u.md").read_text().splitlines()
+        for line in usage_markdown(rows, "toy").splitlines()
         if line.startswith("| ")
     ]
     assert ["train", "1", "1", "0", "2.00", "0", "2.00", "123", "-"] in table
@@ -107,10 +104,9 @@ def test_tables(folder: Path, tmp_path: Path) -> None:
     assert ["total", "2", "1", "0", "3.00", "0", "3.00", "123", "-"] in table
 
 
-def test_a_run_without_journals_says_so(folder: Path, tmp_path: Path) -> None:
-    tabulate_usage(folder, tmp_path / "u.csv", tmp_path / "u.md")
-    assert "No attempt was journalled" in (tmp_path / "u.md").read_text()
-    assert len((tmp_path / "u.csv").read_text().splitlines()) == 1
+def test_a_run_without_journals_says_so(folder: Path) -> None:
+    assert usage_rows(folder) == []
+    assert "No attempt was journalled" in usage_markdown([], "toy")
 
 
 def test_lines_that_are_no_use_are_passed_over(folder: Path) -> None:

@@ -1,0 +1,15 @@
+"""Draw the figures of a run from its numbers (see ``reporting.drawing``)."""
+
+from pathlib import Path
+
+from glue.logs import log_to
+from reporting.drawing import save_figures
+from reporting.gather import view_from_tables
+
+if __name__ == "__main__":
+    smk = snakemake  # noqa: F821
+    log_to(smk.log)
+    curves, look = Path(smk.input.curves), smk.params.look
+    view = view_from_tables(curves, Path(smk.input.confidence), look)
+    for stem in save_figures(view, look, curves.parent / "report"):
+        print(f"{stem}: nothing to draw")

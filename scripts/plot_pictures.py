@@ -1,0 +1,12 @@
+"""Draw the figures of a run that show its images (see ``reporting.imaging``)."""
+
+from pathlib import Path
+
+from glue.logs import log_to
+from reporting.imaging import Images, save_pictures
+
+if __name__ == "__main__":
+    smk = snakemake  # noqa: F821
+    log_to(smk.log)
+    folder = Path(smk.input.pool).parents[1]
+    save_pictures(Images(folder, smk.params.look), folder / "report")

@@ -1,0 +1,86 @@
+"""Write the report of a run, finished or not: ``python scripts/report.py RUN [key=value ...]``.
+
+Several runs are compared: ``python scripts/report.py RUN RUN ...``.
+
+Reads what lies in ``results/RUN`` and asks neither Snakemake nor SLURM: it works beside a run in
+progress, and says what is missing. ``key=value`` replaces keys of the section ``report`` of the
+run's configuration, such as ``cost=images`` or ``colours.decomp="#aa0000"``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from glue.errors import ConfigError, DataError, nearest
+from reporting.across import report_runs
+from reporting.running import report_run
+from settings import read_yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def read_look(run: str, results: Path, changes: list[str]) -> dict[str, Any]:
+    """Return what the report of a run shows, from the configuration it was last started with.
+
+    Raises:
+        DataError: there is no such run.
+        ConfigError: a change that is no key of ``report``.
+    """
+    from reporting.look import look_of
+
+    file = results / run / "config.yaml"
+    if not file.is_file():
+        runs = sorted(p.parent.name for p in results.glob("*/config.yaml"))
+        raise DataError(f"{file} is not there; {nearest(run, runs) if runs else 'no run yet'}")
+    settings = read_yaml(file)
+    for change in changes:
+        _set(settings["report"], change)
+    return look_of(settings, list(read_yaml(ROOT / "config/strategies.yaml")))
+
+
+def _set(report: dict[str, Any], change: str) -> None:
+    name, _, text = change.partition("=")
+    first, _, rest = name.partition(".")
+    if not text or first not in report or (rest and not isinstance(report[first], dict)):
+        raise ConfigError(f"{change!r}: allowed are KEY=VALUE with {', '.join(sorted(report))}")
+    value = yaml.safe_load(text)
+    if rest:
+        report[first] = {**report[first], rest: value}
+    else:
+        report[first] = value
+
+
+def main() -> int:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Write the report of runs, finished or not.")
+    parser.add_argument("words", nargs="+", metavar="RUN or key=value")
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--name", help="of the folder of several runs, in results/comparisons")
+    arguments = parser.parse_args()
+    runs = list(dict.fromkeys(word for word in arguments.words if "=" not in word))
+    changes = [word for word in arguments.words if "=" in word]
+    try:
+        found = [(arguments.results / n, read_look(n, arguments.results, changes)) for n in runs]
+        if len(found) == 1:
+            page, missing = report_run(*found[0])
+        elif found:
+            name = arguments.name or "+".join(runs)
+            page, missing = report_runs(found, arguments.results / "comparisons" / name)
+        else:
+            raise ConfigError("no run is named")
+    except (ConfigError, DataError) as error:
+        print(f"report: {error}", file=sys.stderr)
+        return 1
+    for line in missing:
+        print(f"missing: {line}")
+    print(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

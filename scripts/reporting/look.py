@@ -1,0 +1,68 @@
+"""What a report shows of a run's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+ROI_COST, AREA_COST = "rois_percent", "area_percent"
+# How trainings were stopped is part of the result; nothing is said where their length is fixed.
+STOPPED = {
+    "paper": "early stopping by the scored images",
+    "clean": "early stopping by revealed regions held out",
+}
+READS_TRUTH = "its start reads ground truth"
+
+
+def look_of(settings: Mapping[str, Any], known: Sequence[str] = ()) -> dict[str, Any]:
+    """What a report shows of a resolved configuration; plain values, for parameters of rules.
+
+    Args:
+        settings: as ``settings.load_settings`` returns, or as in ``results/{run}/config.yaml``.
+        known: names in ``config/strategies.yaml``, in its order.
+    """
+    report = settings["report"]
+    definitions = {name: settings["definitions"][name] for name in settings["strategies"]}
+    same = ("run", "dataset", "learner", "task", "strategies", "references", "classes")
+    return {
+        **{key: settings[key] for key in (*same, "class_colours", "background", "seeds", "cycles")},
+        "definitions": definitions,
+        "budgets": settings["budget"],
+        "known": list(known),
+        "folds": (settings["split"] or {}).get("folds", 0),
+        "splits": ["train", "val"] if settings.get("validation_images") else ["train"],
+        "x": report["cost"] or (ROI_COST if settings["task"] == "roi" else AREA_COST),
+        "share": report["share"],
+        "colours": _ordered(report["colours"], known),
+        "overlay_images": report["overlay_images"],
+        "notes": _notes(settings, definitions),
+        "remark": _remark(settings),
+        "footprint": settings["footprint"],
+        "layout": {
+            "name": settings["layout"],
+            "options": settings["layout_options"],
+            "classes": settings["classes"],
+        },
+    }
+
+
+def _ordered(colours: Mapping[str, str], known: Sequence[str]) -> dict[str, str]:
+    """Colours in the order of strategies: markers follow it, and saved files are sorted by name."""
+    places = {name: place for place, name in enumerate(known)}
+    return {n: colours[n] for n in sorted(colours, key=lambda n: (places.get(n, len(places)), n))}
+
+
+def _notes(settings: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, str]:
+    from strategies import note_of
+
+    start = READS_TRUTH if settings["initial"] == "nnactive" else ""
+    notes = {n: "; ".join(t for t in (note_of(d), start) if t) for n, d in definitions.items()}
+    return {name: note for name, note in notes.items() if note}
+
+
+def _remark(settings: Mapping[str, Any]) -> str:
+    from learners import describe_learner
+    from settings import learner_science
+
+    found = describe_learner(settings["learner"]).validation_of(learner_science(dict(settings)))
+    return STOPPED.get(found[0] or "", "")

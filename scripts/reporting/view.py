@@ -1,0 +1,136 @@
+"""What the figures and tables of a report are made from: the numbers of one run, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from .curves import FULL, Curve, Point, budgets, curves_of, reference
+from .style import Style, class_colours, strategy_styles
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """What a model says of one class over the whole training pool: one row of ``confidence.csv``.
+
+    Attributes:
+        budget, strategy, seed, cycle: of the model.
+        cls: name of the class.
+        predicted: pixels (voxels, RoIs) not annotated yet that the model takes for the class.
+        confident: those of them with a confidence above the threshold of Eq. 1 of the paper.
+    """
+
+    budget: str
+    strategy: str
+    seed: int
+    cycle: int
+    cls: str
+    predicted: int
+    confident: int
+
+    @property
+    def rate(self) -> float:
+        """Confidence of the class, Eq. 1: 0 to 1, NaN where it is never predicted."""
+        return self.confident / self.predicted if self.predicted else float("nan")
+
+
+@dataclass(frozen=True)
+class View:
+    """What a figure or table is made from.
+
+    Attributes:
+        points: rows of ``curves.csv`` of one run, all budgets and references.
+        budget: the budget to show; empty for what shows the whole run.
+        x: the cost on the horizontal axis, such as ``area_percent``.
+        strategies: of the run, in the order of its configuration.
+        definitions: what each strategy does, as in ``config/strategies.yaml``, options filled in.
+        classes: names of all classes, in the order of their indices.
+        colours: strategy or reference -> colour, from the configuration.
+        known: every strategy there is, in the order of ``config/strategies.yaml``; a strategy has
+            one look in all figures, whichever others are drawn.
+        share: of full annotation that is asked for, in (0, 1].
+        notes: strategy -> what a legend says of it, such as ``reads ground truth``.
+        title: of figures, one line or two.
+        background: index of the class that is no foreground, or ``None``.
+        confidence: what the models said of each class; empty where nothing was predicted.
+        truth: class -> pixels (voxels, RoIs) of the training pool in ground truth.
+        given_colours: RGB of each class in 0..1, from the dataset; empty: ours.
+        folds: of a cross-validation, in which seed k holds out fold k; 0: there is none.
+        seeds, cycles: what was planned, to tell what is missing.
+    """
+
+    points: Sequence[Point]
+    budget: str
+    x: str
+    strategies: Sequence[str]
+    definitions: Mapping[str, Mapping[str, Any]]
+    classes: Sequence[str]
+    colours: Mapping[str, str] = field(default_factory=dict)
+    known: Sequence[str] = ()
+    share: float = 0.95
+    notes: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+    background: int | None = None
+    confidence: Sequence[Confidence] = ()
+    truth: Mapping[str, int] = field(default_factory=dict)
+    given_colours: Sequence[tuple[float, float, float]] = ()
+    folds: int = 0
+    seeds: Sequence[int] = ()
+    cycles: int = 0
+
+    def at(self, budget: str) -> View:
+        """The same of one budget, which its title names."""
+        first, *rest = self.title.split("\n")
+        named = [f"{first}, {budget} per cycle" if first and budget else first, *rest]
+        return replace(self, budget=budget, title="\n".join(named))
+
+    @property
+    def test_share(self) -> float | None:
+        """Share of the cases in a fold; ``None`` without folds."""
+        return 1 / self.folds if self.folds else None
+
+    @property
+    def budgets(self) -> list[str]:
+        """Budgets that have results, sorted by size."""
+        return budgets(self.points)
+
+    @property
+    def task(self) -> str:
+        """``2d``, ``3d`` or ``roi``."""
+        return self.points[0].task
+
+    @property
+    def score_name(self) -> str:
+        """Name of the main score, such as ``mIoU``."""
+        return self.points[0].score_name
+
+    @cached_property
+    def styles(self) -> dict[str, Style]:
+        """Look of every strategy, the same in each figure."""
+        return strategy_styles([*self.known, *self.strategies], self.colours)
+
+    @cached_property
+    def class_colours(self) -> list[tuple[float, float, float]]:
+        """Colour of each class, (C, 3) in 0..1."""
+        return list(self.given_colours) or class_colours(len(self.classes))
+
+    def order(self, names: Iterable[str]) -> list[str]:
+        """Strategies as all legends list them: as in ``known``, then others by name."""
+        places = {n: i for i, n in enumerate(self.known or self.strategies)}
+        return sorted(names, key=lambda n: (places.get(n, len(places)), n))
+
+    def curves(self, points: Sequence[Point] | None = None) -> dict[str, list[Curve]]:
+        """Curves of the budget by strategy, in ``order``, one per seed."""
+        found = curves_of(self.points if points is None else points, self.budget, self.x)
+        return {n: [c for c in found if c.strategy == n] for n in self.order(_names(found))}
+
+    def full(self, name: str = FULL) -> float:
+        """Mean score of a reference; NaN where there is none."""
+        scores = reference(self.points, self.budget, name)
+        return float(scores.mean()) if len(scores) else float("nan")
+
+
+def _names(curves: Sequence[Curve]) -> list[str]:
+    return list(dict.fromkeys(c.strategy for c in curves))
