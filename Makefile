@@ -1,4 +1,4 @@
-# make demo | test | run ARGS="dataset=... seeds=3" | status RUN=demo | lint | format | check | clean
+# make demo | test | run ARGS="dataset=... seeds=3" | status RUN=demo | report RUN=demo | lint | format | check | clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -18,13 +18,14 @@ PYTHON_FILES := config decomp_core docs scripts tests
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run check-cluster status compare test test-slurm lint format check clean
+.PHONY: help venv demo run check-cluster status report compare test test-slurm lint format check clean
 
 help:
 	@echo 'make demo                   a whole active-learning run on generated street images'
 	@echo 'make run ARGS="dataset=..." any run; see README.md'
 	@echo 'make check-cluster PROFILE=slurm ARGS="dataset=..."  what in a profile does not fit'
 	@echo 'make status RUN=demo        how far a run is, also while it goes on'
+	@echo 'make report RUN=demo        its figures, tables and page, also while it goes on; RUN="a b" compares'
 	@echo 'make compare                every strategy on the three generated datasets'
 	@echo 'make test                   the test suite'
 	@echo 'make test-slurm             failures on a SLURM cluster of its own (root, Debian)'
@@ -63,6 +64,9 @@ check-cluster: $(STAMP)
 
 status: $(STAMP)
 	@$(BIN)/python scripts/show_status.py $(RUN)
+
+report: $(STAMP)
+	@$(BIN)/python scripts/report.py $(RUN) $(ARGS)
 
 compare: $(STAMP)
 	@for task in 2d 3d roi; do \

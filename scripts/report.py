@@ -19,6 +19,7 @@ import yaml
 from glue.errors import ConfigError, DataError, nearest
 from reporting.across import report_runs
 from reporting.running import report_run
+from setting_checks import check_report
 from settings import read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,7 +30,7 @@ def read_look(run: str, results: Path, changes: list[str]) -> dict[str, Any]:
 
     Raises:
         DataError: there is no such run.
-        ConfigError: a change that is no key of ``report``.
+        ConfigError: a change that is no key of ``report``, or a value that is not allowed there.
     """
     from reporting.look import look_of
 
@@ -37,10 +38,16 @@ def read_look(run: str, results: Path, changes: list[str]) -> dict[str, Any]:
     if not file.is_file():
         runs = sorted(p.parent.name for p in results.glob("*/config.yaml"))
         raise DataError(f"{file} is not there; {nearest(run, runs) if runs else 'no run yet'}")
-    settings = read_yaml(file)
+    # What an older version did not write has its default.
+    defaults = read_yaml(ROOT / "config/config.yaml")
+    settings = {**defaults, **read_yaml(file)}
+    settings["report"] = {**defaults["report"], **settings["report"]}
+    known = list(read_yaml(ROOT / "config/strategies.yaml"))
     for change in changes:
         _set(settings["report"], change)
-    return look_of(settings, list(read_yaml(ROOT / "config/strategies.yaml")))
+    if changes:
+        _check(settings, known)
+    return look_of(settings, known)
 
 
 def _set(report: dict[str, Any], change: str) -> None:
@@ -48,11 +55,22 @@ def _set(report: dict[str, Any], change: str) -> None:
     first, _, rest = name.partition(".")
     if not text or first not in report or (rest and not isinstance(report[first], dict)):
         raise ConfigError(f"{change!r}: allowed are KEY=VALUE with {', '.join(sorted(report))}")
-    value = yaml.safe_load(text)
+    # YAML takes a colour for a comment.
+    value = text if text.startswith("#") else yaml.safe_load(text)
     if rest:
         report[first] = {**report[first], rest: value}
     else:
         report[first] = value
+
+
+def _check(settings: dict[str, Any], known: list[str]) -> None:
+    from jsonschema import Draft202012Validator
+
+    schema = read_yaml(ROOT / "config/schemas/config.schema.yaml")
+    allowed = {**schema["properties"]["report"], "$defs": schema["$defs"]}
+    for error in Draft202012Validator(allowed).iter_errors(settings["report"]):
+        raise ConfigError(f"{'.'.join(['report', *map(str, error.path)])}: {error.message}")
+    check_report(settings, known)
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from glue.errors import ConfigError, nearest
 from glue.scores import groups_of
 from glue.steps import GROWING
 from launching.submissions import group_minutes, longest_chain
+from reporting.curves import REFERENCES
 
 
 def check_data_root(settings: dict[str, Any]) -> None:
@@ -173,3 +175,28 @@ def check_steps(settings: dict[str, Any]) -> None:
         raise ConfigError(
             f"steps.most: {steps['most']}; allowed: from per_region, {steps['per_region']}"
         )
+
+
+def check_report(settings: dict[str, Any], strategies: Iterable[str]) -> None:
+    """Refuse a cost that the run will not have, and colours of what is not there.
+
+    Args:
+        settings: with all checks before passed.
+        strategies: names in ``config/strategies.yaml``.
+
+    Raises:
+        ConfigError: now, and not after the last training.
+    """
+    report = settings["report"]
+    costs = ["images", "images_percent", "regions"]
+    costs.append("rois_percent" if settings["task"] == "roi" else "area_percent")
+    costs += ["foreground_percent"] if settings["background"] is not None else []
+    costs += ["validation_images", "validation_regions"] if settings["validation_images"] else []
+    if report["cost"] not in (None, *costs):
+        raise ConfigError(
+            f"report.cost: this run has no {report['cost']!r}; allowed: {', '.join(costs)}"
+        )
+    known = [*strategies, *REFERENCES]
+    for name in report["colours"]:
+        if name not in known:
+            raise ConfigError(f"report.colours: {name!r} is unknown; {nearest(name, known)}")

@@ -14,6 +14,7 @@ from glue.steps import normal_steps, whole
 from setting_checks import (
     check_consistency,
     check_data_root,
+    check_report,
     check_steps,
     check_submissions,
     check_tolerances,
@@ -148,7 +149,9 @@ def load_settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
     check_tolerances(settings)
     check_steps(settings)
     check_submissions(settings)
-    settings["definitions"] = _definitions(settings, root / "config/strategies.yaml")
+    strategies = root / "config/strategies.yaml"
+    settings["definitions"] = _definitions(settings, strategies)
+    check_report(settings, read_yaml(strategies))
     return settings
 
 

@@ -104,6 +104,7 @@ def _figure(
     entry: Entry, stem: str, budget: str, look: Look, folder: Path, notes: Mapping[str, str]
 ) -> Section:
     png = folder / f"{stem}.png"
+    lacking = [] if png.is_file() else ["Nothing to draw yet."]
     several = budget and len(look["budgets"]) > 1
     files = [(end.upper(), f"{stem}.{end}") for end in ("pdf", "png")]
     return Section(
@@ -113,7 +114,7 @@ def _figure(
         caption(entry.name),
         figure=png if png.is_file() else None,
         files=[(label, name) for label, name in files if (folder / name).is_file()],
-        notes=[notes[stem]] if stem in notes else _few_seeds(entry, look),
+        notes=[notes[stem]] if stem in notes else [*lacking, *_few_seeds(entry, look)],
     )
 
 

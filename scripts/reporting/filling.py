@@ -1,4 +1,4 @@
-"""How an image, a volume or a slide fills up over the cycles of each strategy."""
+"""How an image, a volume, a slide or else the pool fills up over the cycles of each strategy."""
 
 from __future__ import annotations
 
@@ -30,13 +30,12 @@ from .pictures import (
     span,
     task_of,
 )
-from .style import INK
+from .pool_filling import BAR, BAR_WIDTH, Colour, columns_of, cycle_colours, draw_bar, draw_pool
 
 WIDTH = 7.2  # inches, the width of a page's text
 GAP, HEADER, NAME, TITLE = 0.08, 0.18, 0.12, 0.16  # inches
 WIDEST, TALLEST = 2.3, 1.3  # of a panel: inches, and height in its widths
 STRIP, STRIP_GAP = 0.07, 0.05  # inches, beside a slice
-BAR, BAR_WIDTH = 0.5, 2.6  # inches: height below the panels, width of the colour bar
 COLUMNS, MOST_STRATEGIES, MOST_ROIS = 5, 6, 40
 SIDE, TILE = 500, 64  # pixels of a picture, and of a tile of a slide
 OPACITY = 0.6  # of the colours over what is annotated
@@ -44,8 +43,6 @@ LIFTED = 0.3  # white over the other pixels, so that dark colours are seen on da
 FADED = 0.65  # white over RoIs that are not annotated
 NEW, OLD = 2.6, 1.1  # points, borders of RoIs
 LUMA = np.array([0.299, 0.587, 0.114])
-
-Colour = Callable[[int], tuple[float, float, float]]
 
 
 @dataclass(frozen=True)
@@ -85,6 +82,15 @@ def images_that_fill(regions: Regions, n_images: int) -> list[str]:
     return sorted(every, key=rank)[:n_images]
 
 
+def fills(regions: Regions) -> bool:
+    """Tell whether any strategy annotated an image in two cycles; the shared first one counts."""
+    for own in regions.values():
+        opened = {(r.image, r.cycle) for r in own}
+        if len(opened) > len({image for image, _ in opened}):
+            return True
+    return False
+
+
 def _filled_by(regions: Regions, held: Callable[[RegionRow], bool]) -> tuple[int, int, int]:
     """Of the regions that are held: strategies with two cycles or more, cycles, regions."""
     cycles = [[r.cycle for r in own if held(r)] for own in regions.values()]
@@ -93,13 +99,6 @@ def _filled_by(regions: Regions, held: Callable[[RegionRow], bool]) -> tuple[int
         sum(len(set(own)) for own in cycles),
         sum(map(len, cycles)),
     )
-
-
-def columns_of(regions: Regions, most: int = COLUMNS) -> list[int]:
-    """At most ``most`` cycles spread evenly over the run, first and last among them."""
-    cycles = sorted({r.cycle for own in regions.values() for r in own})
-    places = np.linspace(0, len(cycles) - 1, min(most, len(cycles)))
-    return [cycles[round(p)] for p in places]
 
 
 def plot_filling(
@@ -133,12 +132,15 @@ def draw_filling(
     shown, and beside it a strip of all its slices, the one shown marked. Of a slide, its RoIs are
     (up to ``MOST_ROIS``): grey until they are annotated, then with a border, a thick one if new.
 
+    Where no image that is shown would fill up, as no strategy came back to any in another cycle,
+    ``pool_filling.draw_pool`` draws how the pool fills up instead.
+
     Args:
         layout: opens images.
-        rows: the pool, by ``PoolRow.key``.
+        rows: the pool of all splits, by ``PoolRow.key``.
         regions: rows of ``history.csv`` per strategy, in the order to show; of many the first
             ``MOST_STRATEGIES`` are drawn, which the figure says.
-        n_images: how many images to show, one below the other.
+        n_images: how many images to show, one below the other; not of a pool.
         shape: what fills a window: ``square``, ``disc`` or ``annulus``.
 
     Returns:
@@ -156,7 +158,9 @@ def draw_filling(
     if not any(shown.values()):
         return None
     task_of(shown)  # refuses regions that cannot be shown together
-    columns = columns_of(shown)
+    if not fills(shown):
+        return draw_pool(layout, rows, shown, len(regions), shape)
+    columns = columns_of(shown, COLUMNS)
     every = sorted({r.cycle for own in shown.values() for r in own})
     chosen = {i: regions_in(rows, shown, i) for i in images_that_fill(shown, n_images)}
     grounds = [_ground(layout, rows, i, own, shape) for i, own in chosen.items()]
@@ -171,9 +175,9 @@ def draw_filling(
         for name in names:
             write(figure, GAP, y, name, fontsize=TITLE_POINTS, style="italic")
             place = (GAP, y + NAME + TITLE, width, height)
-            _draw_row(figure, ground, own[name], columns, _colours(every), place)
+            _draw_row(figure, ground, own[name], columns, cycle_colours(every), place)
             y += NAME + TITLE + height + GAP
-    _draw_bar(figure, every)
+    draw_bar(figure, every)
     _draw_notes(figure, grounds[0], len(names), len(regions))
     return figure
 
@@ -228,14 +232,6 @@ def _spread(names: Sequence[str], most: int) -> list[str]:
     """At most ``most`` of the names, evenly spaced."""
     count = max(0, min(most, len(names)))
     return [names[i * len(names) // count] for i in range(count)]
-
-
-def _colours(cycles: Sequence[int]) -> Colour:
-    """Colour of a cycle: viridis from the first to the last."""
-    from matplotlib import colormaps
-
-    span = max(1, cycles[-1] - cycles[0])
-    return lambda cycle: colormaps["viridis"]((cycle - cycles[0]) / span)[:3]
 
 
 def painted(
@@ -351,20 +347,6 @@ def _draw_strip(
     axes.tick_params(left=True, labelleft=False, length=2.5, width=1.2, color="#CC0000")
     for spine in axes.spines.values():
         spine.set_linewidth(0.4)
-
-
-def _draw_bar(figure: Any, cycles: Sequence[int]) -> None:
-    """Draw the colours of the cycles below the panels."""
-    down = figure.get_figheight()
-    colour = _colours(cycles)
-    numbers = range(cycles[0], cycles[-1] + 1)
-    axes = figure.add_axes((2 * GAP / WIDTH, 0.3 / down, BAR_WIDTH / WIDTH, 0.1 / down))
-    axes.imshow([[colour(n) for n in numbers]], aspect="auto", interpolation="nearest")
-    step = math.ceil(len(numbers) / 12)
-    axes.set_xticks(range(0, len(numbers), step), [str(n) for n in numbers[::step]])
-    axes.tick_params(labelsize=FONT_POINTS, length=2, pad=1.5)
-    axes.set_yticks([])
-    axes.set_xlabel("annotated in cycle", fontsize=FONT_POINTS, labelpad=1, color=INK)
 
 
 def _draw_notes(figure: Any, ground: _Ground, shown: int, strategies: int) -> None:

@@ -50,14 +50,17 @@ def report_run(folder: Path, look: Look) -> tuple[Path, list[str]]:
 def cut_pictures(folder: Path, look: Look) -> tuple[dict[str, list[Picture]], str]:
     """Draw the figures that show images, and cut the pictures of the page.
 
-    The images of a run may lie where they cannot be read from here: then there is no picture, and
-    the second value says why.
+    The images of a run may lie where they cannot be read from here, and its first seed, which they
+    show, may not be there: then there is no picture, and the second value says why.
     """
-    if not any(histories_of(folder, look, budget) for budget in look["budgets"]):
+    begun = [budget for budget in look["budgets"] if histories_of(folder, look, budget)]
+    if not pictures_of(look):
         return {}, ""
+    if not begun:
+        return {}, f"pictures show seed {look['seeds'][0]}, which has no finished cycle yet"
     try:
         images = Images(folder, look)
         save_pictures(images, folder / "report")
-        return {budget: images.pictures(budget) for budget in look["budgets"]}, ""
+        return {budget: images.pictures(budget) for budget in begun}, ""
     except (OSError, DataError) as error:
         return {}, f"images could not be read: {error}"

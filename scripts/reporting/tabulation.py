@@ -110,7 +110,9 @@ def save_tables(source: Source, folder: Path) -> dict[str, Table]:
 def _reach(source: Source) -> Table:
     look, points = source.look, source.view.points
     rows = reach_rows(points, look["x"], look["share"])
-    markdown = reach_markdown(rows, points, look["share"], look["notes"], look["remark"])
+    markdown = ""
+    if rows:
+        markdown = reach_markdown(rows, points, look["share"], look["notes"], look["remark"])
     score = source.view.score_name
     label = cost_label(look["x"], look["task"])
     columns = {
@@ -136,7 +138,9 @@ def _selection(source: Source) -> Table:
 
     read = {"statistics", "labels", "uncertainty"}
     predicted = {n: bool(needs_of(d) & read) for n, d in source.look["definitions"].items()}
-    rows = selection_rows(source.benchmarks, predicted)
+    # Of a run that was copied or has only just begun there may be none.
+    timed = any(source.benchmarks.glob("*/*/seed-*/cycle-*/*.tsv"))
+    rows = selection_rows(source.benchmarks, predicted) if timed else []
     names = {k: k.replace("_", " ") for k in Selection.__dataclass_fields__ if k != "run"}
     return Table(list(map(asdict, rows)), names, selection_markdown(rows))
 

@@ -18,6 +18,7 @@ from glue.tables import RegionRow
 from reporting.filling import (
     columns_of,
     draw_filling,
+    fills,
     images_that_fill,
     painted,
     plot_filling,
@@ -109,6 +110,16 @@ def test_only_what_is_annotated_has_colour(seed: int, shape: str) -> None:
             assert np.abs(found[y, x] - expected).max() <= 0.51
 
 
+@given(st.lists(st.tuples(st.sampled_from("st"), st.integers(1, 3), st.sampled_from("abc"))))
+@settings(max_examples=100, deadline=None)
+def test_images_fill_up_where_a_strategy_comes_back(opened: list[tuple[str, int, str]]) -> None:
+    regions = {s: [window(n, i, (0, 0)) for t, n, i in opened if t == s] for s in "st"}
+    back = any(
+        a[0] == b[0] and a[2] == b[2] and a[1] != b[1] for a in opened for b in opened
+    )  # by pairs
+    assert fills(regions) == back
+
+
 def test_an_image_fills_up() -> None:
     layout = Drawn()
     regions = {
@@ -180,8 +191,9 @@ def test_a_volume_fills_up(axis: int) -> None:
 def test_windows_of_a_shape(shape: str) -> None:
     pool = pool_of((60, 80), None, "a") | pool_of((5, 60, 80), 0, "ct")
     for image, start in (("a", (20, 30)), ("ct", (2, 20, 30))):
-        figure = draw_filling(Drawn(), pool, {"s": [window(2, image, start)]}, shape=shape)
-        (axes,) = _panels(figure)
+        again = (*start[:-2], 0, 60)
+        regions = {"s": [window(2, image, start), window(3, image, again)]}
+        axes = _panels(draw_filling(Drawn(), pool, regions, shape=shape))[0]
         expected = np.zeros((60, 80), bool)
         expected[20:30, 30:42] = footprint(shape, (10, 12))
         assert np.array_equal(_coloured(axes), expected)
@@ -209,11 +221,12 @@ def test_of_many_rois_those_that_are_chosen_are_shown() -> None:
     pool = pool_of((8, 8), None, *(f"slide/r{i:02d}" for i in range(59)))
     used = [f"r{i:02d}" for i in range(0, 58, 2)]
     layout = Drawn()
-    figure = draw_filling(layout, pool, {"s": [roi(1, name) for name in used]})
+    regions = {"s": [roi(1 + i % 2, name) for i, name in enumerate(used)]}
+    figure = draw_filling(layout, pool, regions)
     assert len(layout.opened) == 40 and set(layout.opened) >= {f"slide/{name}" for name in used}
     assert "slide, 40 of 59 RoIs" in _texts(figure)
     layout = Drawn()
-    figure = draw_filling(layout, pool, {"s": [roi(1, f"r{i:02d}") for i in range(50)]})
+    figure = draw_filling(layout, pool, {"s": [roi(1 + i % 2, f"r{i:02d}") for i in range(50)]})
     assert layout.opened == [f"slide/r{i * 50 // 40:02d}" for i in range(40)], "evenly spaced"
     assert "slide, 40 of 59 RoIs (of the 50 that any strategy chose)" in _texts(figure)
 
@@ -243,6 +256,7 @@ def test_panels_lie_apart() -> None:
 
 def test_of_many_strategies_the_first_are_shown() -> None:
     regions = {f"s{i}": [window(i + 1, "a", (0, 0))] for i in range(8)}
+    regions["s0"].append(window(2, "a", (20, 30)))
     figure = draw_filling(Drawn(), pool_of((60, 80), None, "a"), regions)
     assert len(_panels(figure)) == 6 * 5
     assert "The first 6 of 8 strategies are shown." in _texts(figure)
@@ -263,10 +277,11 @@ def test_refusals() -> None:
     pool = pool_of((60, 80), None, "a")
     assert draw_filling(Drawn(), pool, {"s": []}) is None
     assert draw_filling(Drawn(), pool, {}) is None
-    with pytest.raises(DataError, match="b has regions but is not in the pool"):
-        draw_filling(Drawn(), pool, {"s": [window(1, "b", (0, 0))]})
-    with pytest.raises(DataError, match="within the image's shape"):
-        draw_filling(Drawn(), pool, {"s": [window(1, "a", (55, 0))]})
+    for cycles in ([1], [1, 2]):  # of the pool, and of the image
+        with pytest.raises(DataError, match="b has regions but is not in the pool"):
+            draw_filling(Drawn(), pool, {"s": [window(n, "b", (0, 0)) for n in cycles]})
+        with pytest.raises(DataError, match="within the image's shape"):
+            draw_filling(Drawn(), pool, {"s": [window(n, "a", (55, 0)) for n in cycles]})
     with pytest.raises(DataError, match="cannot be shown together"):
         draw_filling(Drawn(), pool, {"s": [window(1, "a", (0, 0)), roi(1, "r1", image="a")]})
     with pytest.raises(ValueError, match="n_images is 0"):

@@ -140,7 +140,7 @@ def test_nothing_to_do_when_finished(copy: Run) -> None:
 def test_a_changed_colour_makes_plots_only(copy: Run) -> None:
     colours = '{"colours": {"decomp": "#00AA00", "random": "#777777", "uncertainty": "#0000FF"}}'
     planned = jobs(copy.run("-n", report=colours))
-    assert set(planned) <= {"plot_curves", "plot_per_class"} and planned
+    assert set(planned) <= {"plot_figures", "write_page"} and planned
 
 
 def test_other_science_is_refused_with_the_difference(copy: Run) -> None:

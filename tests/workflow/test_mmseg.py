@@ -115,7 +115,7 @@ def test_replotting_needs_no_weights(whole: Killed, tmp_path: Path) -> None:
     """What only trainings need is not asked for where nothing is trained."""
     (whole.folder / "results/tiny/report/curves-2x3.png").unlink()
     printed = whole.run("--cores", "2")
-    assert "rule plot_curves" in printed
+    assert "rule plot_figures" in printed
     assert "rule train" not in printed
 
 

@@ -1,0 +1,227 @@
+"""Tables and page of whole runs, finished or not: what they say of whatever is missing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import t
+
+from reporting.catalogue import tables_of
+from reporting.curves import read_points
+from reporting.drawing import draw
+from reporting.gather import metrics_of, read_run
+from reporting.tabulation import read_last_metrics
+
+from .run_files import (
+    RunFiles,
+    Where,
+    look_at,
+    make_data,
+    plain,
+    quality,
+    resolved,
+    rows_of,
+    section,
+    words_of,
+    write_without_figures,
+)
+
+Start = Callable[..., RunFiles]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Few generated volumes."""
+    return make_data("kits23_mini", tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def start(data: Path, tmp_path: Path) -> Start:
+    """Write a small run of volumes."""
+
+    def run(there: Any = lambda w: True, score: Any = quality, **changes: Any) -> RunFiles:
+        base = {"run": "vol", "strategies": "random,decomp", "seeds": 2, "cycles": 3}
+        settings = resolved("kits23_mini", data, **{**base, "budget": "2x3", **changes})
+        return RunFiles(tmp_path, settings, there, score).write()
+
+    return run
+
+
+def differences(run: RunFiles, measure: str, first: str, second: str) -> np.ndarray:
+    """First less second by seed, from the table of summaries."""
+    held = {
+        (r["strategy"], int(r["seed"])): float(r["value"])
+        for r in rows_of(run.report / "summaries.csv")
+        if r["measure"] == measure
+    }
+    seeds = sorted({seed for _, seed in held})
+    return np.array([held[first, s] - held[second, s] for s in seeds])
+
+
+def pair(run: RunFiles, measure: str, first: str, second: str) -> dict[str, str]:
+    """The row of two strategies in the table of pairs."""
+    rows = [r for r in rows_of(run.report / "pairs.csv") if r["measure"] == measure]
+    (row,) = [r for r in rows if (r["first"], r["second"]) == (first, second)]
+    return row
+
+
+def test_a_whole_run_lacks_nothing(start: Start) -> None:
+    run = start()
+    page = write_without_figures(run)
+    assert "This run is in progress" not in plain(page)
+    for name, title in tables_of(look_at(run)):
+        assert title in section(page, f"table-{name}")
+        assert (run.report / f"{name}.csv").is_file() and (run.report / f"{name}.tex").is_file()
+    assert "2 seeds: no test can be significant below 6" in section(page, "comparisons-2x3")
+    (row, *_) = rows_of(run.report / "selection.csv")
+    assert row["strategy"] in ("random", "decomp") and float(row["train_s"]) == 12.5
+    usage = [r for r in rows_of(run.report / "usage.csv") if r["rule"] == "train"]
+    # 2 shared first cycles, 2 x 2 x 2 others, 2 x 2 references, a minute each.
+    assert sum(float(r["wall_hours"]) for r in usage) == pytest.approx(14 / 60)
+
+
+def test_only_the_first_cycle(start: Start) -> None:
+    run = start(lambda w: w.cycle < 2)
+    page = write_without_figures(run)
+    assert "8 of 16 results are missing" in plain(page)
+    assert "random, budget 2x3: cycles 2-3 of seeds 0-1" in plain(page)
+    assert "Nothing to show yet." in section(page, "table-summaries")
+    assert rows_of(run.report / "summaries.csv") == [] == rows_of(run.report / "pairs.csv")
+    view = read_run(run.results, look_at(run)).at("2x3")
+    assert "to cycle 1 of 3" in words_of(draw("curves", view))
+    assert draw("comparisons", view) is None and draw("seeds", view) is None
+
+
+def test_only_references_so_far(start: Start) -> None:
+    run = start(lambda w: w.cycle == 0)
+    page = write_without_figures(run)
+    assert "12 of 16 results are missing" in plain(page)
+    assert "Nothing to show yet." in section(page, "table-reach")
+    assert not (run.report / "reach.md").exists(), "no row to print"
+    assert "Nothing to draw yet." in section(page, "curves-2x3")
+
+
+def test_a_run_of_references_alone(start: Start) -> None:
+    run = start(strategies="none")
+    page = write_without_figures(run)
+    assert "This run is in progress" not in plain(page)
+    assert "Strategies none References full, full_same_steps" in plain(page)
+    rows = rows_of(run.report / "usage.csv")
+    assert {r["strategy"] for r in rows} == {"full", "full_same_steps"}
+    assert sorted(p.name for p in run.report.iterdir()) == [
+        "report.html", "usage.csv", "usage.md", "usage.tex",
+    ]  # fmt: skip
+
+
+def test_without_benchmarks_there_are_no_costs_of_selection(start: Start) -> None:
+    run = start()
+    shutil.rmtree(run.folder / "benchmarks")
+    page = write_without_figures(run)
+    assert "Nothing to show yet." in section(page, "table-selection")
+    assert "No attempt was journalled" in (run.report / "usage.md").read_text()
+
+
+def test_several_budgets(start: Start) -> None:
+    run = start(lambda w: w.budget != "3x2" or w.strategy != "decomp", budget="3x2,2x3")
+    page = write_without_figures(run, "budgets")
+    assert "decomp, budget 3x2: cycles 2-3 of seeds 0-1" in plain(page)
+    assert "4 of 28 results are missing" in plain(page)
+    for name in ("curves-2x3", "curves-3x2"):
+        assert "Nothing to draw yet." in section(page, name)
+    assert "Nothing to draw yet." not in section(page, "budgets")
+    ranks = rows_of(run.report / "ranks.csv")
+    assert {(r["strategy"], r["note"]) for r in ranks} == {("decomp", "not in vol, 3x2")} or not [
+        r for r in ranks if r["mean_rank"]
+    ], "one strategy alone is not ranked"
+    found = {(r["budget"], r["strategy"]) for r in rows_of(run.report / "summaries.csv")}
+    assert found == {("2x3", "random"), ("2x3", "decomp"), ("3x2", "random")}
+
+
+def test_ranks_over_budgets(start: Start) -> None:
+    run = start(budget="2x3,3x2")
+    page = write_without_figures(run)
+    ranks = {r["strategy"]: r for r in rows_of(run.report / "ranks.csv") if r["measure"] == "area"}
+    assert {n: float(r["mean_rank"]) for n, r in ranks.items()} == {"decomp": 1, "random": 2}
+    assert ranks["decomp"]["blocks"] == "2"
+    assert "2 blocks: no test below 6" in section(page, "table-ranks")
+
+
+def test_folds_have_the_corrected_interval(start: Start) -> None:
+    run = start(split={"folds": 5, "train": None, "val": None, "test": None}, seeds=5)
+    page = write_without_figures(run)
+    d = differences(run, "final", "random", "decomp")
+    row = pair(run, "final", "random", "decomp")
+    # Nadeau and Bengio: 1 / n + n_test / n_train in place of 1 / n; a fold is a fifth.
+    half = t.ppf(0.975, 4) * d.std(ddof=1) * np.sqrt(1 / 5 + 0.25)
+    assert float(row["difference"]) == pytest.approx(d.mean())
+    assert float(row["low"]) == pytest.approx(d.mean() - half)
+    assert float(row["high"]) == pytest.approx(d.mean() + half)
+    assert row["p"] == "" and row["test"] == "none: fewer than 6 folds"
+    assert "5 folds: no test" in section(page, "comparisons-2x3")
+    assert "Folds" in page and "<dt>Seeds</dt>" not in plain(page)
+    (cycle, *_) = [r for r in rows_of(run.report / "cycles.csv") if r["cycle"] == "3"]
+    assert float(cycle["low"]) == pytest.approx(d.mean() - half)
+
+
+def test_six_seeds_are_tested_and_corrected(start: Start) -> None:
+    def score(where: Where) -> float:  # decomp and uncertainty differ by noise alone
+        speed = where._replace(strategy="decomp") if where.cycle else where
+        noise = 0.02 * np.random.default_rng([*where.strategy.encode(), where.seed]).normal()
+        return (quality(where) if where.strategy == "random" else quality(speed)) + noise
+
+    run = start(score=score, seeds=6, strategies="random,uncertainty,decomp", cycles=2)
+    page = write_without_figures(run)
+    names = [("random", "uncertainty"), ("random", "decomp"), ("uncertainty", "decomp")]
+    p = [signed_rank(differences(run, "final", *two)) for two in names]
+    rows = [pair(run, "final", *two) for two in names]
+    assert [float(r["p"]) for r in rows] == pytest.approx(p)
+    assert min(p) == 2 / 2**6, "random is below decomp with every seed"
+    order = np.argsort(p, kind="stable")
+    holm = np.maximum.accumulate([(3 - i) * p[k] for i, k in enumerate(order)])
+    found = [float(rows[k]["p_holm"]) for k in order]
+    assert found == pytest.approx(np.minimum(1, holm))
+    text = section(page, "comparisons-2x3")
+    assert "With 6 seeds and 3 pairs the smallest corrected p possible is 0.094" in text
+
+
+def signed_rank(d: np.ndarray) -> float:
+    """Two-sided p over all flips of signs; differences without ties."""
+    ranks = np.argsort(np.argsort(np.abs(d))) + 1
+    sums = [abs(sum(s * r for s, r in zip(o, ranks))) for o in product((-1, 1), repeat=len(d))]
+    return float(np.mean(np.array(sums) >= abs((np.sign(d) * ranks).sum())))
+
+
+def test_last_metrics_are_of_the_last_common_cycle(start: Start) -> None:
+    gone = {Where("2x3", "decomp", 1, 3), Where("", "full", 0, 0)}
+    run = start(lambda w: w not in gone)
+    look = look_at(run)
+    files = metrics_of(run.results, look)
+    found = read_last_metrics(files, read_run(run.results, look))
+    # Both seeds of decomp have cycle 2, of random cycle 3.
+    assert sorted((m["strategy"], m["seed"], m["cycle"]) for m in found) == [
+        ("decomp", 0, 2), ("decomp", 1, 2), ("full", 1, 0), ("full_same_steps", 0, 0),
+        ("full_same_steps", 1, 0), ("random", 0, 3), ("random", 1, 3),
+    ]  # fmt: skip
+    assert len(read_points(files)) == 2 * 3 * 2 - 1 + 3
+    write_without_figures(run)
+    for row in rows_of(run.report / "cases.csv"):
+        mine = [m["score"] for m in found if m["strategy"] == row["strategy"]]
+        if not row["minus"]:
+            assert float(row["mean"]) == pytest.approx(np.mean(mine))
+            assert float(row["low"]) <= float(row["mean"]) <= float(row["high"])
+
+
+def test_last_metrics_of_a_seed_that_has_just_begun(start: Start) -> None:
+    """Cycle 1 alone is all that both seeds of ``decomp`` have: it is shared, and no result."""
+    run = start(lambda w: w.strategy != "decomp" or w.seed == 0)
+    look = look_at(run)
+    found = read_last_metrics(metrics_of(run.results, look), read_run(run.results, look))
+    assert ("decomp", 0, 3) in {(m["strategy"], m["seed"], m["cycle"]) for m in found}
+    page = write_without_figures(run)
+    assert "decomp, budget 2x3: cycles 2-3 of seed 1" in plain(page)
