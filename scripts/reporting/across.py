@@ -14,7 +14,7 @@ from .ranks import block_values, draw_ranks, mean_ranks
 from .style import Style, save, strategy_styles
 from .summaries import Summary, measure_of, reach_name, summaries
 from .tables import write_table
-from .tabulation import RANK_COLUMNS, SUMMARY_COLUMNS, Table, rank_rows
+from .tabulation import RANK_COLUMNS, SUMMARY_COLUMNS, UNRANKED, Table, rank_rows
 from .view import View
 
 Run = tuple[Path, Look]
@@ -106,7 +106,9 @@ def _curves(views: Sequence[View], out: Path) -> list[Section]:
 
 def _tables(found: Sequence[Summary], out: Path) -> list[Section]:
     tables = {
-        "ranks": Table(rank_rows(found), {**RANK_COLUMNS, "blocks": "runs and budgets"}),
+        "ranks": Table(
+            rank_rows(found), {**RANK_COLUMNS, "blocks": "runs and budgets"}, empty=UNRANKED
+        ),
         "summaries": Table(list(map(asdict, found)), {"run": "run", **SUMMARY_COLUMNS}),
     }
     titles = {"ranks": "Mean ranks", "summaries": "One number per seed"}
@@ -115,9 +117,17 @@ def _tables(found: Sequence[Summary], out: Path) -> list[Section]:
         write_table(table.rows, out / name, table.columns, caption(name), f"tab:{name}")
         files = [("CSV", f"{name}.csv"), ("TEX", f"{name}.tex")]
         cells = table.cells() if table.rows else None
-        text = caption(name)
+        notes = [] if cells else [table.empty]
         sections.append(
-            Section(f"table-{name}", titles[name], STATISTICS, text, table=cells, files=files)
+            Section(
+                f"table-{name}",
+                titles[name],
+                STATISTICS,
+                caption(name),
+                table=cells,
+                files=files,
+                notes=notes,
+            )
         )
     return sections
 

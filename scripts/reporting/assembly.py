@@ -7,9 +7,10 @@ from pathlib import Path
 
 from .catalogue import REGIONS as REGIONS_CATEGORY
 from .catalogue import RESULTS, STATISTICS, TABLES, Entry, Look, caption, figures_of, pictures_of
-from .comparisons import smallest_possible
+from .comparisons import FEWEST, smallest_possible
 from .gather import missing_of, ranges
 from .interactive import main_curve, region_browser
+from .matrix import LEVEL
 from .page import Section, render_page
 from .pictures import Picture
 from .tabulation import Table
@@ -36,8 +37,6 @@ CATEGORY_OF_TABLE = {
     "selection": "Costs",
     "usage": "Costs",
 }
-# A seed more makes a test possible; below this there is none (``comparisons``).
-ENOUGH = 6
 
 
 def write_page(
@@ -73,7 +72,13 @@ def write_page(
                 html=main_curve(views, [look["x"], *(c for c in COSTS if c != look["x"])]),
             )
         )
-    sections += [_figure(*f, look, folder, notes or {}) for f in figures_of(look)]
+    told = {
+        stem: _few_seeds(budget, tables, look["folds"])
+        for entry, stem, budget in figures_of(look)
+        if entry.name == "comparisons"
+    }
+    told |= {stem: [note] for stem, note in (notes or {}).items()}
+    sections += [_figure(*f, look, folder, told) for f in figures_of(look)]
     if view and any(pictures.values()):
         browser = region_browser(
             pictures, _chosen_styles(look, view), view.classes, view.class_colours, view.cycles
@@ -82,7 +87,7 @@ def write_page(
         sections.append(
             Section("browse", "Browse the regions", REGIONS_CATEGORY, text, html=browser)
         )
-    sections += [_figure(*f, look, folder, notes or {}) for f in pictures_of(look)]
+    sections += [_figure(*f, look, folder, told) for f in pictures_of(look)]
     sections += [_table(name, table, folder) for name, table in tables.items()]
     out = folder / "report.html"
     render_page(
@@ -101,7 +106,12 @@ def _chosen_styles(look: Look, view: View) -> dict[str, object]:
 
 
 def _figure(
-    entry: Entry, stem: str, budget: str, look: Look, folder: Path, notes: Mapping[str, str]
+    entry: Entry,
+    stem: str,
+    budget: str,
+    look: Look,
+    folder: Path,
+    notes: Mapping[str, Sequence[str]],
 ) -> Section:
     png = folder / f"{stem}.png"
     lacking = [] if png.is_file() else ["Nothing to draw yet."]
@@ -114,27 +124,25 @@ def _figure(
         caption(entry.name),
         figure=png if png.is_file() else None,
         files=[(label, name) for label, name in files if (folder / name).is_file()],
-        notes=[notes[stem]] if stem in notes else [*lacking, *_few_seeds(entry, look)],
+        notes=notes.get(stem, lacking),
     )
 
 
-def _few_seeds(entry: Entry, look: Look) -> list[str]:
-    """Say of the comparisons what the number of seeds allows."""
-    if entry.name != "comparisons":
-        return []
-    n, names = len(look["seeds"]), len(look["strategies"])
-    pairs = names * (names - 1) // 2
-    what = "fold" if look["folds"] else "seed"
-    if n < ENOUGH:
+def _few_seeds(budget: str, tables: Mapping[str, Table], folds: int) -> list[str]:
+    """Say of the comparisons of a budget what the number of seeds allows."""
+    rows = tables["pairs"].rows if "pairs" in tables else []
+    mine = [row for row in rows if row["budget"] == budget and row["measure"] == "area"]
+    n, what = max((row["seeds"] for row in mine), default=0), "fold" if folds else "seed"
+    if n < FEWEST:
         return [
-            f"{n} {what}{'s' * (n > 1)}: no test can be significant below {ENOUGH}, so there is "
-            "none; look at the points, seed by seed."
+            f"{n} {what}{'s' * (n != 1)} to compare: below {FEWEST} there is no test, since "
+            "none of seeds could be significant; look at the points, seed by seed."
         ]
-    least = smallest_possible(n, pairs)
-    if least > 0.05 and not look["folds"]:
+    least = smallest_possible(n, len(mine))
+    if least > LEVEL and not folds:
         return [
-            f"With {n} seeds and {pairs} pairs the smallest corrected p possible is {least:.2g}: "
-            "nothing can be significant. Compare fewer strategies, or run more seeds."
+            f"With {n} seeds and {len(mine)} pairs the smallest corrected p possible is "
+            f"{least:.2g}: nothing can be significant. Compare fewer strategies, or run more seeds."
         ]
     return []
 

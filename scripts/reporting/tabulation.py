@@ -22,7 +22,7 @@ from .selection import Selection, selection_markdown, selection_rows
 from .style import cost_label
 from .summaries import measure_of, summaries
 from .tables import shown, write_table
-from .usage import Usage, usage_markdown, usage_rows
+from .usage import SHARED, Usage, per_strategy, summed, usage_markdown, usage_rows
 from .view import View
 
 Row = Mapping[str, Any]
@@ -35,6 +35,7 @@ SUMMARY_COLUMNS = {
     "censored": "not reached",
     "note": "note",
 }
+UNRANKED = "Fewer than two strategies have values in all of them: none is ranked."
 RANK_COLUMNS = {
     "measure": "measure",
     "strategy": "strategy",
@@ -49,17 +50,20 @@ RANK_COLUMNS = {
 class Table:
     """Rows of a table and headings of the columns to show.
 
-    ``markdown`` is its form for a terminal, where it has one; ``empty`` is why there may be no row.
+    ``markdown`` is its form for a terminal, where it has one; ``empty`` is why there may be no row;
+    ``brief`` are the rows that a page shows, where these are others than all.
     """
 
     rows: Sequence[Row]
     columns: Mapping[str, str]
     markdown: str = ""
     empty: str = "Nothing to show yet."
+    brief: Sequence[Row] | None = None
 
     def cells(self) -> list[list[str]]:
         """Head and rows as text for a page."""
-        return [list(self.columns.values()), *shown(self.rows, self.columns)]
+        rows = self.rows if self.brief is None else self.brief
+        return [list(self.columns.values()), *shown(rows, self.columns)]
 
 
 @dataclass(frozen=True)
@@ -147,9 +151,13 @@ def _selection(source: Source) -> Table:
 
 def _usage(source: Source) -> Table:
     rows = usage_rows(source.benchmarks)
-    names = {k: k.replace("_", " ") for k in Usage.__dataclass_fields__}
+    names = {k: k.replace("_", " ").replace("gpu", "GPU") for k in Usage.__dataclass_fields__}
     markdown = usage_markdown(rows, source.benchmarks.name)
-    return Table(list(map(asdict, rows)), names, markdown)
+    brief = [asdict(r) for r in (*per_strategy(rows), *([summed(rows)] if rows else []))]
+    for row in brief:  # shared by all strategies, or all rules together
+        row["strategy"] = row["strategy"] or row["rule"] or SHARED
+        row["rule"] = "all"
+    return Table(list(map(asdict, rows)), names, markdown, brief=brief)
 
 
 def _summaries(source: Source) -> Table:
@@ -241,7 +249,7 @@ def _correlations(source: Source) -> Table:
 def _ranks(source: Source) -> Table:
     found = [s for view in source.budgets() for s in summaries(view)]
     rows = rank_rows(found)
-    return Table(rows, RANK_COLUMNS)
+    return Table(rows, RANK_COLUMNS, empty=UNRANKED)
 
 
 def rank_rows(found: Sequence[Any]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A whole run's folder as the workflow leaves it, with scores made up and pictures that are real."""
+"""A run's folder as the workflow leaves it, with scores made up and pictures that are real."""
 
 from __future__ import annotations
 
@@ -330,8 +330,11 @@ def look_at(run: RunFiles, *changes: str) -> dict[str, Any]:
     return read_look(run.settings["run"], run.folder / "results", list(changes))
 
 
-def write_without_figures(run: RunFiles, *figures: str) -> str:
-    """Write tables and page of a run, of its figures those named alone, and return the page."""
+def write_some(run: RunFiles, *figures: str, pictures: Any = None) -> str:
+    """Write tables and page of a run, of its figures those named alone, and return the page.
+
+    Drawing all of them takes most of the time of a report.
+    """
     look = look_at(run)
     view = read_run(run.results, look)
     if figures:
@@ -340,7 +343,7 @@ def write_without_figures(run: RunFiles, *figures: str) -> str:
     benchmarks = run.folder / "benchmarks" / run.settings["run"]
     source = Source(view, look, benchmarks, read_last_metrics(files, view))
     tables = save_tables(source, run.report)
-    return write_page(look, view, tables, {}, run.report).read_text(encoding="utf-8")
+    return write_page(look, view, tables, pictures or {}, run.report).read_text(encoding="utf-8")
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reporting.curves import FULL, FULL_SAME_STEPS, INITIAL, Point
@@ -122,6 +122,7 @@ def test_missing_by_hand() -> None:
     assert missing_of(look([0], strategies=[], references=[]), []) == ([], 0, 0)
 
 
+@settings(deadline=None, max_examples=25)
 @given(held=st.sets(st.sampled_from(planned([0, 1]))))
 def test_metrics_are_those_planned(
     held: set[Key], tmp_path_factory: pytest.TempPathFactory
