@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from glue.errors import DataError
+
 from .catalogue import RESULTS, STATISTICS, Look, caption
 from .figures import draw_curves
 from .gather import missing_of, read_run
@@ -31,8 +33,13 @@ def report_runs(runs: Sequence[Run], out: Path) -> tuple[Path, list[str]]:
         the page, and a line for whatever is missing.
 
     Raises:
-        DataError: nothing of a run was evaluated yet.
+        DataError: nothing of a run was evaluated yet, or two folders hold the same run.
     """
+    folders: dict[str, Path] = {}
+    for folder, look in runs:
+        first = folders.setdefault(look["run"], folder)
+        if first != folder:
+            raise DataError(f"{folder}: holds run {look['run']!r}, as {first} does; name it once")
     whole = [read_run(*run) for run in runs]
     views = [view.at(budget) for view in whole for budget in view.budgets]
     missing = [

@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import html
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 import yaml
 from snakemake.utils import update_config
 
+import report
 from decomp_core import Region
 from generators import generate
 from glue.cases import DICE, F1, IOU, Cases, write_metrics
@@ -25,7 +28,6 @@ from glue.scores import groups_of
 from glue.statistics import write_statistics
 from glue.tables import PoolRow, RegionRow, write_pool, write_regions
 from layouts import get_layout
-from report import read_look
 from reporting.assembly import write_page
 from reporting.drawing import save_figures
 from reporting.gather import metrics_of, read_run
@@ -327,7 +329,7 @@ def resolved(dataset: str, data: Path, **changes: Any) -> dict[str, Any]:
 
 def look_at(run: RunFiles, *changes: str) -> dict[str, Any]:
     """What the report of a run shows, as the command line reads it."""
-    return read_look(run.settings["run"], run.folder / "results", list(changes))
+    return report.read_look(run.settings["run"], run.folder / "results", list(changes))
 
 
 def write_some(run: RunFiles, *figures: str, pictures: Any = None) -> str:
@@ -370,3 +372,11 @@ def words_of(figure: Any) -> str:
     from matplotlib.text import Text
 
     return " ".join(" ".join(t.get_text() for t in figure.findobj(Text)).split())
+
+
+def call(folder: Path, *words: str) -> int:
+    """Run ``scripts/report.py`` in a folder and return its exit status."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["report.py", *words])
+        return report.main()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import report
 from glue.pool import by_image
 from reporting.catalogue import PRINTED, figures_of, pictures_of, tables_of
 from reporting.curves import read_points
@@ -25,6 +23,7 @@ from reporting.running import cut_pictures
 from .run_files import (
     RunFiles,
     Where,
+    call,
     look_at,
     make_data,
     plain,
@@ -36,14 +35,6 @@ from .run_files import (
 )
 
 GAPS = {Where("2x3", "decomp", 1, 3), *(Where("2x3", "uncertainty", 2, c) for c in (2, 3, 4))}
-
-
-def call(folder: Path, *words: str) -> int:
-    """Run ``scripts/report.py`` in a folder and return its exit status."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", ["report.py", *words])
-        return report.main()
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -257,53 +248,6 @@ def test_rois_and_validation_slides(slides: RunFiles) -> None:
     assert all(p.costs["validation_regions"] >= 3 for p in last)
 
 
-def test_images_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = make_data("kits23_mini", tmp_path / "data")
-    settings = resolved(
-        "kits23_mini", data, run="far", strategies="random", seeds=1, cycles=2, budget="2x3"
-    )
-    run = RunFiles(tmp_path, settings).write()
-    shutil.rmtree(data)
-    assert call(tmp_path, "far") == 0
-    printed = capsys.readouterr()
-    assert "missing: images could not be read: " in printed.out and "imaging.nii.gz" in printed.out
-    page = page_of(run)
-    for name in ("regions-2x3", "filling-2x3"):
-        assert "images could not be read" in section(page, name)
-        assert not (run.report / f"{name}.png").exists()
-    assert (run.report / "curves-2x3.png").is_file() and "Browse the regions" not in page
-
-
-def test_pictures_wait_for_their_budget_and_seed(tmp_path: Path) -> None:
-    """They show the first seed: a budget that has none of it yet has no picture, others have."""
-    data = make_data("kits23_mini", tmp_path / "data")
-    settings = resolved(
-        "kits23_mini", data, run="two", strategies="random", seeds=2, cycles=2, budget="2x3,3x2",
-        references="none",
-    )  # fmt: skip
-    run = RunFiles(tmp_path, settings, lambda w: w.seed == 1 or w.budget == "2x3").write()
-    pictures, trouble = cut_pictures(run.results, look_at(run))
-    assert not trouble and list(pictures) == ["2x3"]
-    assert {p.name for p in run.report.glob("*.png")} == {"regions-2x3.png", "filling-2x3.png"}
-    shutil.rmtree(run.report)
-    for path in run.results.glob("2x3/*/seed-0"):
-        shutil.rmtree(path)
-    pictures, trouble = cut_pictures(run.results, look_at(run))
-    assert not pictures and "seed 0, which has no finished cycle yet" in trouble
-    assert not run.report.exists()
-
-
-def test_nothing_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = make_data("kits23_mini", tmp_path / "data")
-    settings = resolved("kits23_mini", data, run="new", strategies="random", seeds=1, cycles=2)
-    run = RunFiles(tmp_path, settings, lambda w: False).write()
-    assert call(tmp_path, "new") == 1
-    assert capsys.readouterr().err == "report: results/new: nothing was evaluated yet\n"
-    assert not run.report.exists()
-    assert call(tmp_path, "new", "new") == 1, "one run named twice is one run"
-    assert not (tmp_path / "results/comparisons").exists()
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -398,3 +342,13 @@ def test_runs_are_ranked(volumes: RunFiles, tmp_path: Path) -> None:
     assert "2 blocks: no test below 6" in section(page, "ranks-final")
     for end in ("png", "pdf"):
         assert (out / f"ranks-area.{end}").is_file() and (out / f"curves-one-2x3.{end}").is_file()
+
+
+def test_a_copied_run_is_not_compared_with_itself(
+    volumes: RunFiles, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("vol", "copy"):
+        shutil.copytree(volumes.results, tmp_path / "results" / name)
+    assert call(tmp_path, "vol", "copy") == 1
+    assert "results/copy: holds run 'vol', as results/vol does" in capsys.readouterr().err
+    assert not (tmp_path / "results/comparisons").exists()
