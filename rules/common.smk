@@ -9,7 +9,7 @@ from launching.prepared import preparation
 from launching.submissions import job_minutes, submission_of
 from learners import describe_learner
 from reporting.catalogue import PRINTED, figures_of, pictures_of, tables_of
-from reporting.look import look_of
+from reporting.look import COUNTED, PICTURED, look_of
 from settings import guard_science, learner_science, load_settings, read_yaml
 from strategies import needs_of
 from strategies.budget import validation_images

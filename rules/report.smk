@@ -8,8 +8,9 @@ Out: results/{run}/curves.csv, confidence.csv and report/: report.html, figures 
 report: "captions/workflow.rst"
 
 
-# Tables do not depend on colours: a changed one makes figures and the page alone.
-PLAIN = {key: value for key, value in LOOK.items() if key != "colours"}
+# A changed colour makes figures and the page alone, and so on.
+COUNTED_LOOK = {key: LOOK[key] for key in COUNTED}
+PICTURED_LOOK = {key: LOOK[key] for key in PICTURED}
 
 
 def captioned(entry, stem, budget):
@@ -57,7 +58,7 @@ rule collect_curves:
     resources:
         runtime=minutes("collect_curves"),
     params:
-        look=PLAIN,
+        look=COUNTED_LOOK,
     script:
         "../scripts/collect_curves.py"
 
@@ -105,7 +106,7 @@ if PICTURES:
         resources:
             runtime=minutes("plot_pictures"),
         params:
-            look=PLAIN,
+            look=PICTURED_LOOK,
         script:
             "../scripts/plot_pictures.py"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from glue.errors import DataError
@@ -12,8 +12,8 @@ from .catalogue import RESULTS, STATISTICS, Look, caption
 from .figures import draw_curves
 from .gather import missing_of, read_run
 from .page import Section, render_page
-from .ranks import block_values, draw_ranks, mean_ranks
-from .style import Style, save, strategy_styles
+from .ranks import draw_ranks, rank
+from .style import Style, save
 from .summaries import Summary, measure_of, reach_name, summaries
 from .tables import write_table
 from .tabulation import RANK_COLUMNS, SUMMARY_COLUMNS, UNRANKED, Table, rank_rows
@@ -40,7 +40,7 @@ def report_runs(runs: Sequence[Run], out: Path) -> tuple[Path, list[str]]:
         first = folders.setdefault(look["run"], folder)
         if first != folder:
             raise DataError(f"{folder}: holds run {look['run']!r}, as {first} does; name it once")
-    whole = [read_run(*run) for run in runs]
+    whole = _alike(read_run(*run) for run in runs)
     views = [view.at(budget) for view in whole for budget in view.budgets]
     missing = [
         f"{look['run']}: {line}"
@@ -48,20 +48,24 @@ def report_runs(runs: Sequence[Run], out: Path) -> tuple[Path, list[str]]:
         for line in missing_of(look, view.points)[0]
     ]
     found = [s for view in views for s in summaries(view)]
-    sections = [*_ranks(found, _styles(runs), out), *_curves(views, out), *_tables(found, out)]
+    sections = [*_ranks(found, whole[0].styles, out), *_curves(views, out), *_tables(found, out)]
     page = out / "report.html"
     render_page(f"{len(runs)} runs compared", _facts(runs), missing, sections, page)
     return page, missing
 
 
-def _styles(runs: Iterable[Run]) -> dict[str, Style]:
-    """One look for each strategy of any run; colours are those of the first that names them."""
+def _alike(views: Iterable[View]) -> list[View]:
+    """Views in which a strategy of any of them has one look; the first that names a colour wins."""
+    views = list(views)
     colours: dict[str, str] = {}
+    known: dict[str, None] = {}
     names: dict[str, None] = {}
-    for _, look in runs:
-        colours = {**look["colours"], **colours}
-        names |= dict.fromkeys([*look["known"], *look["strategies"]])
-    return strategy_styles(list(names), colours)
+    for view in views:
+        colours = {**view.colours, **colours}
+        known |= dict.fromkeys(view.known)
+        names |= dict.fromkeys(view.strategies)
+    alike = {"colours": colours, "known": list(known), "compared": list(names)}
+    return [replace(view, **alike) for view in views]
 
 
 def _ranks(found: Sequence[Summary], styles: Mapping[str, Style], out: Path) -> list[Section]:
@@ -69,7 +73,7 @@ def _ranks(found: Sequence[Summary], styles: Mapping[str, Style], out: Path) -> 
     reached = [m for m in dict.fromkeys(s.measure for s in found) if m == reach_name(0.95)]
     for measure in ("area", "final", *reached):
         kind = measure_of(measure)
-        ranks = mean_ranks(block_values(found, measure), kind.higher_better)
+        ranks = rank(found, measure)
         if ranks is None:
             continue
         stem = f"ranks-{measure}"
@@ -83,7 +87,11 @@ def _ranks(found: Sequence[Summary], styles: Mapping[str, Style], out: Path) -> 
                 "each of them. Only strategies that every run and budget has are ranked.",
                 figure=out / f"{stem}.png",
                 files=[("PDF", f"{stem}.pdf")],
-                notes=[ranks.reason] if ranks.reason else [],
+                notes=[
+                    *([ranks.reason] if ranks.reason else []),
+                    *ranks.notes,
+                    *(f"{name}: {why}" for name, why in ranks.left_out.items()),
+                ],
             )
         )
     return sections

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .catalogue import REGIONS as REGIONS_CATEGORY
 from .catalogue import RESULTS, STATISTICS, TABLES, Entry, Look, caption, figures_of, pictures_of
-from .comparisons import FEWEST, smallest_possible
+from .comparisons import fewest_of, smallest_possible
 from .gather import missing_of, ranges
 from .interactive import main_curve, region_browser
 from .matrix import LEVEL
@@ -31,6 +31,7 @@ CATEGORY_OF_TABLE = {
     "summaries": STATISTICS,
     "pairs": STATISTICS,
     "ranks": STATISTICS,
+    "efficiency": STATISTICS,
     "cycles": STATISTICS,
     "cases": STATISTICS,
     "correlations": "Classes",
@@ -131,17 +132,19 @@ def _figure(
 def _few_seeds(budget: str, tables: Mapping[str, Table], folds: int) -> list[str]:
     """Say of the comparisons of a budget what the number of seeds allows."""
     rows = tables["pairs"].rows if "pairs" in tables else []
-    mine = [row for row in rows if row["budget"] == budget and row["measure"] == "area"]
+    mine = [row for row in rows if row["budget"] == budget]
+    pairs = len({(row["first"], row["second"]) for row in mine})
     n, what = max((row["seeds"] for row in mine), default=0), "fold" if folds else "seed"
-    if n < FEWEST:
+    if n < (fewest := fewest_of(bool(folds))):
+        why = "" if folds else ", since none could be significant"
         return [
-            f"{n} {what}{'s' * (n != 1)} to compare: below {FEWEST} there is no test, since "
-            "none of seeds could be significant; look at the points, seed by seed."
+            f"{n} {what}{'s' * (n != 1)} to compare: below {fewest} there is no test{why}; look at "
+            f"the points, {what} by {what}."
         ]
-    least = smallest_possible(n, len(mine))
+    least = smallest_possible(n, pairs)
     if least > LEVEL and not folds:
         return [
-            f"With {n} seeds and {len(mine)} pairs the smallest corrected p possible is "
+            f"With {n} seeds and {pairs} pairs the smallest corrected p possible is "
             f"{least:.2g}: nothing can be significant. Compare fewer strategies, or run more seeds."
         ]
     return []
@@ -177,8 +180,14 @@ def _summary(look: Look) -> list[tuple[str, str]]:
 
 
 def _about(look: Look) -> Section:
+    chosen = "No model, threshold or region was chosen by them."
+    if look["validation"] == "paper":
+        chosen = (
+            "As in the paper, the same images also say when a training stops, so the scores are "
+            "optimistic; no threshold and no region was chosen by them."
+        )
     lines = [
-        "Scores are those of the test split. No model, threshold or region was chosen by them.",
+        f"Scores are those of the test split. {chosen}",
         f"The cost on the horizontal axes is {look['x'].replace('_', ' ')}; set report.cost for "
         "another one.",
         *(f"{name}: {note}." for name, note in look["notes"].items()),

@@ -58,7 +58,7 @@ def draw_budgets(view: View) -> Any:
         own = [
             Line(f"{b} per cycle", curves[b][name], styles[b]) for b in budgets if name in curves[b]
         ]
-        draw_lines(axes, own, spread, small=True)
+        draw_lines(axes, own, whole, spread, small=True)
         if _same_reference(view):
             draw_references(axes, view.at(budgets[0]), view.points, same=False)
         axes.set_title(name, fontsize=TEXT, pad=3)
@@ -73,7 +73,7 @@ def draw_budgets(view: View) -> Any:
     finish(
         figure,
         view.title,
-        entries_of(panels) | explain(lines, spread),
+        entries_of(panels) | explain(lines, whole, spread),
         [*unstarted(view, names), *notes_on(view, drawn)],
     )
     return figure

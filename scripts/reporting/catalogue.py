@@ -99,6 +99,7 @@ TABLES = {
     "summaries": "One number per seed",
     "pairs": "Pairs in numbers",
     "ranks": "Mean ranks over budgets",
+    "efficiency": "Foreground efficiency",
     "cycles": "Differences by cycle",
     "cases": "Intervals over test images",
     "correlations": "Rank correlations",
@@ -133,6 +134,7 @@ def tables_of(look: Look) -> list[tuple[str, str]]:
     left_out = set() if len(look["budgets"]) > 1 else {"ranks"}
     left_out |= set() if _predicted(look) else {"correlations"}
     left_out |= set() if len(look["strategies"]) > 1 else {"pairs", "cycles"}
+    left_out |= set() if look["background"] is not None else {"efficiency"}
     return [(name, title) for name, title in TABLES.items() if name not in left_out]
 
 

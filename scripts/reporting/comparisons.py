@@ -16,6 +16,8 @@ from .view import View
 
 # The exact two-sided signed-rank test of n pairs goes down to 2 / 2^n: 0.0625 for 5, 0.03125 for 6.
 FEWEST = 6
+# The t-test of folds is made from the usual five on.
+FEWEST_FOLDS = 5
 WILCOXON = "exact Wilcoxon signed-rank test"
 RESAMPLED = "corrected resampled t-test (Nadeau and Bengio)"
 UNREACHED = "none: values not reached, and no corrected test by rank"
@@ -42,6 +44,7 @@ class Comparison:
         family: what Holm's correction runs over.
         median: of the differences, where one against ``not reached`` is infinite.
         run: the run.
+        note: which seeds are in no pair, and why; empty if none.
     """
 
     budget: str
@@ -61,6 +64,7 @@ class Comparison:
     family: str
     median: float = nan
     run: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,11 @@ class CycleDifference:
     difference: float
     low: float
     high: float
+
+
+def fewest_of(folds: bool) -> int:
+    """Pairs from which on there is a test."""
+    return FEWEST_FOLDS if folds else FEWEST
 
 
 def smallest_possible(seeds: int, comparisons: int = 1) -> float:
@@ -99,8 +108,9 @@ def compare(
 
     Seeds: Wilcoxon's signed-rank test, exact also with ties and zeros (Pratt's ranks, all sign
     flips). Folds: the t-test with the variance of Nadeau and Bengio (2003), 1 / n + n_test /
-    n_train in place of 1 / n; where a value is not a number it is left out. Neither is done with
-    fewer than ``FEWEST`` pairs.
+    n_train in place of 1 / n, from ``FEWEST_FOLDS`` pairs on; none where a value is not a number.
+    Seeds: from ``FEWEST`` pairs on. A seed of which one side has no value is in no pair, and the
+    note says so; a strategy without any value is still listed, with 0 pairs, if another has one.
 
     Args:
         summaries: one number per strategy and seed, of any number of measures.
@@ -115,9 +125,11 @@ def compare(
         raise ValueError(f"test_share is {test_share}, allowed is between 0 and 1")
     found: list[Comparison] = []
     for key in dict.fromkeys((s.run, s.budget, s.measure) for s in summaries):
-        mine = [s for s in summaries if (s.run, s.budget, s.measure) == key and not s.missing]
-        table = _by_strategy(mine)
-        ratio = _ratio(test_share, {s.seed for s in mine}) if folds else 0.0
+        table = _by_strategy(s for s in summaries if (s.run, s.budget, s.measure) == key)
+        with_value = {s.seed for own in table.values() for s in own.values() if not s.missing}
+        if not with_value:
+            continue
+        ratio = _ratio(test_share, with_value) if folds else 0.0
         pairs = [
             _compare_pair(key, table, pair, folds, ratio, seed) for pair in combinations(table, 2)
         ]
@@ -285,7 +297,8 @@ def _compare_pair(
 ) -> Comparison:
     run, budget, measure = key
     first, second = (table[name] for name in pair)
-    both = sorted(set(first) & set(second))
+    either = sorted(set(first) | set(second))
+    both = [s for s in either if not _lacking(s, first, second)]
     values = [v for s in both for v in (first[s].value, second[s].value) if isfinite(v)]
     raw = np.array([paired_difference(first[s], second[s]) for s in both], float)
     d = _rounded(raw, max(map(abs, values), default=0.0))
@@ -307,7 +320,36 @@ def _compare_pair(
         "",
         _median(d),
         run,
+        _unpaired(either, table, pair, "fold" if folds else "seed"),
     )
+
+
+def _lacking(seed: int, *sides: dict[int, Summary]) -> list[int]:
+    """Places of the sides that have no value of a seed."""
+    return [i for i, own in enumerate(sides) if seed not in own or own[seed].missing]
+
+
+def _unpaired(
+    seeds: Sequence[int],
+    table: dict[str, dict[int, Summary]],
+    pair: tuple[str, str],
+    unit: str,
+) -> str:
+    """How many of ``seeds`` are in a pair, and what the others lack; empty if all are."""
+    lost: dict[tuple[str, str], list[int]] = {}
+    sides = [table[name] for name in pair]
+    for k in seeds:
+        for i in _lacking(k, *sides):
+            reason = (sides[i][k].note if k in sides[i] else "no results") or "no value"
+            lost.setdefault((pair[i], reason), []).append(k)
+    if not lost:
+        return ""
+    paired = len(set(seeds) - {k for own in lost.values() for k in own})
+    said = [
+        f"{name}, {unit}{'s' * (len(own) > 1)} {', '.join(map(str, own))}: {reason}"
+        for (name, reason), own in lost.items()
+    ]
+    return f"{paired} of {len(seeds)} {unit}s paired; {'; '.join(said)}"
 
 
 def _is_number(s: Summary) -> bool:
@@ -326,8 +368,8 @@ def _median(d: np.ndarray) -> float:
 
 def _test(d: np.ndarray, numbers: bool, folds: bool, ratio: float, seed: int) -> tuple[float, str]:
     """p and the name of the test, or why there is none."""
-    if len(d) < FEWEST:
-        return nan, f"none: fewer than {FEWEST} {'folds' if folds else 'seeds'}"
+    if len(d) < fewest_of(folds):
+        return nan, f"none: fewer than {fewest_of(folds)} {'folds' if folds else 'seeds'}"
     if not folds:
         random = len(d) > MOST_EXACT and _tied(_by_rank(d))
         return signed_rank(d, seed), FLIPPED if random else WILCOXON

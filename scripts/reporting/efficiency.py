@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -107,6 +108,20 @@ def efficiency_by_strategy(view: View) -> dict[str, Fit]:
     x0 and a are those of all strategies together, as in nnActive: they share their start.
     """
     return _fits(view, lambda p: "", lambda p: p.strategy)
+
+
+def efficiency_rows(view: View) -> list[dict[str, Any]]:
+    """Foreground efficiency of each strategy of the budget, over all its seeds, as table rows.
+
+    Keys ``budget``, ``strategy`` and those of ``Fit``, in the order of legends. ``b`` is NaN where
+    ``note`` says why there is no fit, and infinite where it has no upper bound. No row of budgets
+    where no point knows its cost in foreground.
+    """
+    fits = efficiency_by_strategy(view)
+    if not any(fit.points for fit in fits.values()):
+        return []
+    head = {"budget": view.budget}
+    return [{**head, "strategy": n, **asdict(fits[n])} for n in view.order(fits)]
 
 
 def efficiency_by_seed(view: View) -> dict[tuple[str, int], Fit]:

@@ -35,6 +35,8 @@ from .view import View
 def draw_curves(view: View) -> Any:
     """Draw score against cost: mean and 95 % t-interval over seeds, one line per strategy.
 
+    Of folds the interval has the corrected variance of Nadeau and Bengio (2003).
+
     Figs. 2-4 and 10 of the paper. The dashed line is ``view.share`` of the mean score of full
     annotation, the dotted one is full annotation trained as long as a cycle. Of fewer than
     ``ENOUGH`` seeds the seeds stand in place of the interval; of more than ``MOST_BANDS``
@@ -54,13 +56,13 @@ def draw_curves(view: View) -> Any:
     many = len(lines) > MOST_BANDS + 1
     figure = new_figure(PAGE if many else COLUMN, 3.6 if many else 2.4)
     axes = figure.add_subplot()
-    draw_lines(axes, lines, spread := len(lines) <= MOST_BANDS)
+    draw_lines(axes, lines, view, spread := len(lines) <= MOST_BANDS)
     draw_references(axes, view, view.points)
     axes.set_ylabel(view.score_name, fontsize=TEXT)
     tidy(axes)
     frame([axes], 0.15)
     label_costs([axes], view)
-    entries = entries_of([axes]) | explain(lines, spread, f"{len(lines)} strategies")
+    entries = entries_of([axes]) | explain(lines, view, spread, f"{len(lines)} strategies")
     finish(figure, view.title, entries, unstarted(view, curves))
     return figure
 
@@ -92,16 +94,16 @@ def draw_classes(view: View) -> Any:
         of_this = of_class(points, name)
         found = view.curves(of_this)
         shown = [replace(li, curves=c) for li in lines if (c := found.get(_name(li)))]
-        draw_lines(axes, shown, spread, small=True)
+        draw_lines(axes, shown, view, spread, small=True)
         draw_references(axes, view, of_this)
         tested = {c.seed for curves in found.values() for c in curves}
-        few = f" ({len(tested)} of {len(seeds)} seeds)" if len(tested) < len(seeds) else ""
+        few = f" ({len(tested)} of {len(seeds)} {view.unit}s)" if len(tested) < len(seeds) else ""
         axes.set_title(name + few, fontsize=TEXT, pad=3)
         tidy(axes)
         frame([axes], 0.3)
     label_costs(panels, view)
     figure.supylabel(class_score_name(view.score_name), fontsize=TEXT)
-    entries = entries_of(panels) | explain(lines, spread, f"{len(lines)} strategies")
+    entries = entries_of(panels) | explain(lines, view, spread, f"{len(lines)} strategies")
     notes = [*_absent(view, scored), *unstarted(view, view.curves())]
     finish(figure, view.title, entries, notes)
     return figure
@@ -130,14 +132,15 @@ def draw_costs(view: View) -> Any:
     for axes, x in zip(panels, costs, strict=True):
         seen = replace(view, x=x)
         found = seen.curves()
-        draw_lines(axes, [replace(li, curves=found[_name(li)]) for li in lines], spread, small=True)
+        shown = [replace(li, curves=found[_name(li)]) for li in lines]
+        draw_lines(axes, shown, seen, spread, small=True)
         draw_references(axes, seen, view.points)
         tidy(axes)
         label_costs([axes], seen)
     frame(panels, 0.15)
     figure.supylabel(view.score_name, fontsize=TEXT)
     found_names = [_name(line) for line in lines]
-    entries = entries_of(panels) | explain(lines, spread, f"{len(lines)} strategies")
+    entries = entries_of(panels) | explain(lines, view, spread, f"{len(lines)} strategies")
     finish(figure, view.title, entries, unstarted(view, found_names))
     return figure
 
@@ -148,8 +151,8 @@ def _lines(view: View, curves: Mapping[str, Sequence[Curve]], seeds: bool) -> li
     lines = []
     for name, own in curves.items():
         parts = lacks(view, own)
-        if seeds and not any(part.endswith("seeds") for part in parts):
-            parts.insert(0, f"{len(own)} seed{'s' * (len(own) > 1)}")
+        if seeds and not any(part.endswith(f"{view.unit}s") for part in parts):
+            parts.insert(0, f"{len(own)} {view.unit}{'s' * (len(own) > 1)}")
         parts += [view.notes[name]] if view.notes.get(name) else []
         label = f"{name} ({'; '.join(parts)})" if parts else name
         lines.append(Line(label, own, styles[name]))

@@ -160,25 +160,37 @@ def draw_filling(
     task_of(shown)  # refuses regions that cannot be shown together
     if not fills(shown):
         return draw_pool(layout, rows, shown, len(regions), shape)
+    return _draw_images(layout, rows, shown, images_that_fill(shown, n_images), len(regions), shape)
+
+
+def _draw_images(
+    layout: Opens,
+    rows: Mapping[str, PoolRow],
+    shown: Regions,
+    images: Sequence[str],
+    strategies: int,
+    shape: str,
+) -> Any:
+    """Draw images that fill up, one below the other; ``shown`` are some of the strategies."""
     columns = columns_of(shown, COLUMNS)
     every = sorted({r.cycle for own in shown.values() for r in own})
-    chosen = {i: regions_in(rows, shown, i) for i in images_that_fill(shown, n_images)}
+    chosen = {i: regions_in(rows, shown, i) for i in images}
     grounds = [_ground(layout, rows, i, own, shape) for i, own in chosen.items()]
     width = min(WIDEST, (WIDTH - GAP) / len(columns) - GAP)
     heights = [_height(ground, width) for ground in grounds]
-    total = sum(HEADER + len(names) * (NAME + TITLE + h + GAP) for h in heights)
+    total = sum(HEADER + len(shown) * (NAME + TITLE + h + GAP) for h in heights)
     figure = blank(WIDTH, GAP + total + BAR)
     y = GAP
     for ground, own, height in zip(grounds, chosen.values(), heights, strict=True):
         write(figure, GAP, y, ground.picture.title, weight="bold", fontsize=TITLE_POINTS)
         y += HEADER
-        for name in names:
+        for name in shown:
             write(figure, GAP, y, name, fontsize=TITLE_POINTS, style="italic")
             place = (GAP, y + NAME + TITLE, width, height)
             _draw_row(figure, ground, own[name], columns, cycle_colours(every), place)
             y += NAME + TITLE + height + GAP
     draw_bar(figure, every)
-    _draw_notes(figure, grounds[0], len(names), len(regions))
+    _draw_notes(figure, grounds[0], len(shown), strategies)
     return figure
 
 

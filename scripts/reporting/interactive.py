@@ -30,8 +30,8 @@ def main_curve(views: Sequence[View], costs: Sequence[str], name: str = "main-cu
     """Score against cost with a choice of cost, budget and strategies.
 
     Means over seeds as lines, each seed's scores as points, from ``ENOUGH`` seeds on the 95 %
-    t-interval; a line ends where a cycle is missing, and a mean of fewer seeds than planned is
-    hollow. The chart's element has the id ``{name}-plot``.
+    t-interval, for folds with the corrected variance; a line ends where a cycle is missing, and a
+    mean of fewer seeds than planned is hollow. The chart's element has the id ``{name}-plot``.
 
     Args:
         views: one per budget, in the order to offer.

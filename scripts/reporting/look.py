@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 ROI_COST, AREA_COST = "rois_percent", "area_percent"
@@ -13,6 +13,13 @@ STOPPED = {
 }
 READS_TRUTH = "its start reads ground truth"
 
+# What of a look numbers and pictures are made from: other keys make them anew for nothing.
+COUNTED = ("strategies", "definitions", "budgets", "seeds", "classes")
+PICTURED = (
+    *("strategies", "definitions", "budgets", "seeds", "cycles", "classes", "class_colours"),
+    *("overlay_images", "footprint", "layout"),
+)
+
 
 def look_of(settings: Mapping[str, Any], known: Sequence[str] = ()) -> dict[str, Any]:
     """What a report shows of a resolved configuration; plain values, for parameters of rules.
@@ -22,10 +29,12 @@ def look_of(settings: Mapping[str, Any], known: Sequence[str] = ()) -> dict[str,
         known: names in ``config/strategies.yaml``, in its order.
     """
     report = settings["report"]
-    definitions = {name: settings["definitions"][name] for name in settings["strategies"]}
-    same = ("run", "dataset", "learner", "task", "strategies", "references", "classes")
+    strategies = _ordered(settings["strategies"], known)
+    definitions = {name: settings["definitions"][name] for name in strategies}
+    same = ("run", "dataset", "learner", "task", "references", "classes")
     return {
         **{key: settings[key] for key in (*same, "class_colours", "background", "seeds", "cycles")},
+        "strategies": strategies,
         "definitions": definitions,
         "budgets": settings["budget"],
         "known": list(known),
@@ -33,10 +42,11 @@ def look_of(settings: Mapping[str, Any], known: Sequence[str] = ()) -> dict[str,
         "splits": ["train", "val"] if settings.get("validation_images") else ["train"],
         "x": report["cost"] or (ROI_COST if settings["task"] == "roi" else AREA_COST),
         "share": report["share"],
-        "colours": _ordered(report["colours"], known),
+        "colours": {n: report["colours"][n] for n in _ordered(report["colours"], known)},
         "overlay_images": report["overlay_images"],
         "notes": _notes(settings, definitions),
-        "remark": _remark(settings),
+        "validation": (validation := _validation(settings)),
+        "remark": STOPPED.get(validation, ""),
         "footprint": settings["footprint"],
         "layout": {
             "name": settings["layout"],
@@ -46,10 +56,10 @@ def look_of(settings: Mapping[str, Any], known: Sequence[str] = ()) -> dict[str,
     }
 
 
-def _ordered(colours: Mapping[str, str], known: Sequence[str]) -> dict[str, str]:
-    """Colours in the order of strategies: markers follow it, and saved files are sorted by name."""
+def _ordered(names: Iterable[str], known: Sequence[str]) -> list[str]:
+    """Names in the order that all figures have: that of the known strategies, then by name."""
     places = {name: place for place, name in enumerate(known)}
-    return {n: colours[n] for n in sorted(colours, key=lambda n: (places.get(n, len(places)), n))}
+    return sorted(names, key=lambda n: (places.get(n, len(places)), n))
 
 
 def _notes(settings: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, str]:
@@ -60,9 +70,10 @@ def _notes(settings: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[
     return {name: note for name, note in notes.items() if note}
 
 
-def _remark(settings: Mapping[str, Any]) -> str:
+def _validation(settings: Mapping[str, Any]) -> str:
+    """Which images a training may be stopped by: ``paper``, ``clean`` or none."""
     from learners import describe_learner
     from settings import learner_science
 
     found = describe_learner(settings["learner"]).validation_of(learner_science(dict(settings)))
-    return STOPPED.get(found[0] or "", "")
+    return found[0] or ""

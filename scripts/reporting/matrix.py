@@ -9,20 +9,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .comparisons import FEWEST, RESAMPLED, UNREACHED, Comparison, compare, smallest_possible
+from .comparisons import RESAMPLED, UNREACHED, Comparison, compare, fewest_of, smallest_possible
 from .style import INK, cost_label, new_figure
 from .summaries import REACH, Summary, measure_of, reach_name, summaries
 from .view import View
 
-# Tints of blue and orange that stay apart for all kinds of colour vision and leave ink legible.
-BETTER, WORSE, NEITHER, EMPTY = "#6BAED6", "#F4A261", "#F7F7F7", "#FFFFFF"
+# Tints of blue and orange that stay apart for all kinds of colour vision and leave ink legible;
+# the pale ones are of what is not significant.
+BETTER, WORSE, NEITHER, EMPTY = "#6BAED6", "#F4A261", "#E9E9E9", "#FFFFFF"
+PALE = {BETTER: "#D3E6F5", WORSE: "#FCE5D2"}
 LEVEL = 0.05
-CELL_WIDTH, CELL_HEIGHT, CHARACTER = 0.58, 0.4, 0.062
-# A panel is at least as wide as its title.
-TITLE = 1.75
-WIDEST = 7.3
-GREY = "#9A9A9A"
-NOTES = 6
+# Inches of a printed page, of cells, and per line and character of 7 points.
+WIDEST = 7.0
+CELL_WIDTH, CELL_HEIGHT = 0.62, 0.255
+NARROWEST, ROOMY, TITLE = 0.46, 0.7, 1.7
+LINE, CHARACTER = 0.12, 0.06
+GREY, NOTES = "#8A8A8A", 6
 
 
 def draw_comparisons(view: View) -> Any:
@@ -30,34 +32,75 @@ def draw_comparisons(view: View) -> Any:
 
     A cell gives the mean over seeds of row minus column (the median where values were not
     reached), an arrow that points at the name of the better one, how many seeds each side wins,
-    and a star where p after Holm's correction is below 0.05. Colour says who is better.
+    and a star where p after Holm's correction is below 0.05. Colour says who is better: full with
+    a star, pale without, grey where the number rounds to 0 or the wins do not agree with it. Up
+    to 8 strategies fit a page of 7 x 9.5 inches.
 
     Returns:
         A Matplotlib figure; ``None`` with fewer than two strategies.
     """
-    found = compare(summaries(view), bool(view.folds), view.test_share)
+    numbers = summaries(view)
+    found = compare(numbers, bool(view.folds), view.test_share)
     names = view.order({n for c in found for n in (c.first, c.second)})
     wanted = ("area", "final", reach_name(view.share))
     panels = [m for m in wanted if any(c.measure == m and c.seeds for c in found)]
     if len(names) < 2 or not panels:
         return None
     shown = [c for c in found if c.measure in panels]
-    label = CHARACTER * max(map(len, names)) + 0.25
-    wide, high = max(TITLE, CELL_WIDTH * len(names)), CELL_HEIGHT * len(names)
-    beside = label + len(panels) * (wide + 0.2) <= WIDEST
-    width = max(4.4, label + (len(panels) if beside else 1) * (wide + 0.2))
-    text = _wrapped(_explanation(shown, bool(view.folds)), width)
-    rows = 1 if beside else len(panels)
-    height = rows * (high + label + 0.7) + 0.15 * (text.count("\n") + 2)
-    figure = new_figure(width, height)
-    grid = figure.subplots(rows, len(panels) // rows, squeeze=False)
-    for place, (axes, measure) in enumerate(zip(grid.flat, panels, strict=True)):
-        _draw_panel(axes, names, [c for c in shown if c.measure == measure], view)
-        _name_axes(axes, names, rows_named=not beside or place == 0)
-    figure.supxlabel(text, fontsize=7.5, x=0.01, ha="left", color=INK)
+    is_open = any(_open(s) and s.measure in panels for s in numbers)
+    plan = _plan(names, len(panels))
+    text = _wrapped(_explanation(shown, bool(view.folds), is_open), plan.width)
+    height = plan.height + LINE * (text.count("\n") + 2) + 0.15 * bool(view.title)
+    figure = new_figure(plan.width, height)
+    grid = figure.subplots(-(-len(panels) // plan.across), plan.across, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for place, (axes, measure) in enumerate(zip(grid.flat, panels, strict=False)):
+        _draw_panel(axes, names, [c for c in shown if c.measure == measure], view, plan)
+        _name_axes(axes, plan, rows_named=place % plan.across == 0)
+    figure.supxlabel(text, fontsize=7, x=0.01, ha="left", color=INK)
     if view.title:
         figure.suptitle(view.title, fontsize=9)
     return figure
+
+
+class _Plan(NamedTuple):
+    """Panels beside each other, names broken into lines, inches without the text below."""
+
+    across: int
+    rows: list[str]
+    columns: list[str]
+    upright: bool
+    width: float
+    height: float
+    title_lines: int
+
+
+def _plan(names: list[str], panels: int) -> _Plan:
+    """As many panels beside each other as a page is wide enough for."""
+    n = len(names)
+    rows = [_broken(name, max(14, len(name) // 2 + 3)) for name in names]
+    label = max(1.0, CHARACTER * max(len(p) for r in rows for p in r.split("\n")) + 0.1)
+    space = WIDEST - label - 0.1
+    wide = [k for k in range(1, panels + 1) if k * (max(TITLE, n * CELL_WIDTH) + 0.1) <= space]
+    across = max(wide, default=1)
+    cell = max(NARROWEST, min(ROOMY, (space / across - 0.1) / n))
+    upright = cell < CELL_WIDTH
+    columns = rows if upright else [_broken(name, int(cell / 0.0515)) for name in names]
+    lines = [c.split("\n") for c in columns]
+    top = CHARACTER * max(len(p) for own in lines for p in own) if upright else 0
+    top = top or LINE * max(map(len, lines))
+    panel = max(TITLE, n * cell)
+    title_lines = 1 if panel >= 4 else 2 if panel >= 2.3 else 3
+    height = CELL_HEIGHT * n + top + 0.135 * title_lines + 0.19
+    width = max(4.4, label + 0.1 + across * (panel + 0.1))
+    return _Plan(across, rows, columns, upright, width, -(-panels // across) * height, title_lines)
+
+
+def _broken(name: str, characters: int) -> str:
+    """A name in lines of at most so many characters, before an underscore where possible."""
+    parts = textwrap.wrap(name.replace("_", " _"), characters)
+    return "\n".join(part.replace(" _", "_") for part in parts)
 
 
 class _Cell(NamedTuple):
@@ -70,22 +113,34 @@ class _Cell(NamedTuple):
     losses: int
     starred: bool
 
+    @property
+    def colour(self) -> str:
+        """Full only with a star."""
+        full = (NEITHER, BETTER, WORSE)[self.better]
+        return full if self.starred else PALE.get(full, full)
 
-def _cell(c: Comparison, row: str) -> _Cell:
-    """What the cell of ``row`` (one of the two) against the other one shows."""
+
+def _cell(c: Comparison, row: str, digits: int) -> _Cell:
+    """What the cell of ``row`` (one of the two) against the other one shows.
+
+    One is better only where the number as shown and the seeds won both say so.
+    """
     sign = 1 if row == c.first else -1
     median = c.difference != c.difference
     number = sign * (c.median if median else c.difference)
-    number = number + 0.0  # no minus before zero
     wins = (c.first_better, c.second_better)[::sign]
-    better = int(np.sign(number)) if number == number else 0
-    better *= 1 if measure_of(c.measure).higher_better else -1
-    if median and not better:  # most are ties
-        better = int(np.sign(wins[0] - wins[1]))
-    return _Cell(number, median, better, *wins, c.p_holm < LEVEL)
+    more = int(np.sign(wins[0] - wins[1]))
+    if isfinite(number) and not float(f"{number:.{digits}f}"):
+        number = 0.0  # without a minus
+    upwards = 1 if measure_of(c.measure).higher_better else -1
+    # Where the middle is open, the wins alone tell.
+    better = int(np.sign(number)) * upwards if number == number else more
+    return _Cell(number, median, better if better == more else 0, *wins, c.p_holm < LEVEL)
 
 
-def _draw_panel(axes: Any, names: list[str], comparisons: list[Comparison], view: View) -> None:
+def _draw_panel(
+    axes: Any, names: list[str], comparisons: list[Comparison], view: View, plan: _Plan
+) -> None:
     from matplotlib.patches import Rectangle
 
     of_pair = {frozenset((c.first, c.second)): c for c in comparisons if c.seeds}
@@ -95,50 +150,40 @@ def _draw_panel(axes: Any, names: list[str], comparisons: list[Comparison], view
     for y, row in enumerate(names):
         for x, column in enumerate(names):
             c = of_pair.get(frozenset((row, column))) if x != y else None
-            cell = _cell(c, row) if c else None
-            colour = (NEITHER, BETTER, WORSE)[cell.better] if cell else EMPTY
+            cell = _cell(c, row, digits) if c else None
+            colour = cell.colour if cell else EMPTY
             box = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="white")
             axes.add_patch(box)
             if cell:
                 _write_cell(axes, x, y, cell, digits)
-            else:
-                text = "" if x == y else "no pair"
-                axes.text(x, y, text, ha="center", va="center", fontsize=7, color=GREY)
-                if x == y:
-                    axes.plot([x - 0.5, x + 0.5], [y - 0.5, y + 0.5], color="#CCCCCC", lw=0.7)
+            elif x != y:
+                axes.text(x, y, "no pair", ha="center", va="center", fontsize=7, color=GREY)
+    axes.plot([-0.5, len(names) - 0.5], [-0.5, len(names) - 0.5], color="#CCCCCC", lw=0.7)
     unit = view.score_name if scores else cost_label(view.x, view.task)
-    which = "higher" if measure.higher_better else "lower"
+    which = "higher is better" if measure.higher_better else "lower is better"
     name = _short(comparisons[0].measure)
-    axes.set_title(f"{name}\n{unit}\n{which} is better", fontsize=8, pad=8)
+    title = (f"{name}: {unit}, {which}", f"{name}\n{unit}, {which}", f"{name}\n{unit}\n{which}")
+    axes.set_title(title[plan.title_lines - 1], fontsize=8, pad=4)
 
 
 def _short(measure: str) -> str:
     """Title of a panel."""
     if measure.startswith(REACH):
         return f"cost to reach {measure[len(REACH) :]} % of full"
-    named = {
-        "area": "area under the curve",
-        "final": "final score",
-        "efficiency": "foreground efficiency",
-    }
-    return named[measure]
+    named = {"area": "area under the curve", "final": "final score"}
+    return named.get(measure) or measure_of(measure).label
 
 
 def _write_cell(axes: Any, x: int, y: int, cell: _Cell, digits: int) -> None:
-    number = f"{cell.number:+.{digits}f}" if isfinite(cell.number) else _infinite(cell.number)
-    if not cell.number:
-        number = f"{0:.{digits}f}"
+    sign = "+" if cell.number else ""
+    number = f"{cell.number:{sign}.{digits}f}".replace("inf", "∞").replace("+nan", "open")
     number = number.replace("-", "−")
     number = (f"({number})" if cell.median else number) + "*" * cell.starred
     weight = "bold" if cell.starred else "normal"
-    axes.text(x, y - 0.19, number, ha="center", va="center", fontsize=7.5, weight=weight, color=INK)
+    axes.text(x, y - 0.2, number, ha="center", va="center", fontsize=7, weight=weight, color=INK)
     arrow = {1: "◂ ", -1: "▴ ", 0: ""}[cell.better]
     wins = f"{arrow}{cell.wins}:{cell.losses}"
-    axes.text(x, y + 0.22, wins, ha="center", va="center", fontsize=7.5, color=INK)
-
-
-def _infinite(number: float) -> str:
-    return "open" if number != number else ("+∞" if number > 0 else "-∞")
+    axes.text(x, y + 0.23, wins, ha="center", va="center", fontsize=7, color=INK)
 
 
 def _digits(numbers: Sequence[float]) -> int:
@@ -149,30 +194,38 @@ def _digits(numbers: Sequence[float]) -> int:
     return min(3, max(1, 1 - int(np.floor(np.log10(np.median(sizes))))))
 
 
-def _name_axes(axes: Any, names: list[str], rows_named: bool) -> None:
-    axes.set_xlim(-0.5, len(names) - 0.5)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+def _name_axes(axes: Any, plan: _Plan, rows_named: bool) -> None:
+    n = len(plan.rows)
+    axes.set_xlim(-0.5, n - 0.5)
+    axes.set_ylim(n - 0.5, -0.5)
     # Above, where the arrow of a better column points.
     axes.xaxis.tick_top()
-    axes.set_xticks(range(len(names)), [f"− {n}" for n in names], fontsize=8, rotation=90)
-    axes.set_yticks(range(len(names)), names if rows_named else [""] * len(names), fontsize=8)
+    axes.set_xticks(range(n), plan.columns, fontsize=7, rotation=90 if plan.upright else 0)
+    axes.set_yticks(range(n), plan.rows if rows_named else [""] * n, fontsize=7)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    if rows_named:
+        axes.annotate(
+            "row − column:", (0, 1), xytext=(-3.5, 3.5), xycoords="axes fraction",
+            textcoords="offset points", fontsize=7, ha="right", va="bottom", style="italic",
+        )  # fmt: skip
 
 
-def _explanation(shown: list[Comparison], folds: bool) -> list[str]:
+def _explanation(shown: list[Comparison], folds: bool, is_open: bool) -> list[str]:
     """What stands under the matrix: how to read it, and what was tested."""
     unit = "fold" if folds else "seed"
     lines = [
-        f"Number: row minus column, mean over {unit}s. Blue, ◂: the row's strategy is better than "
-        "the column's; orange, ▴: the column's is better. "
-        f"Below: {unit}s in which the row : the column is better."
+        f"Number: row minus column, mean over {unit}s. Below it: {unit}s won by the row : by the "
+        "column. Blue, ◂: the row's strategy is better than the column's; orange, ▴: the column's "
+        "is better; pale: not significant or not tested. Grey: neither; the number rounds to 0, or "
+        f"most {unit}s do not agree with it."
     ]
     # A median stands where a mean does not exist.
     if any(c.seeds and c.difference != c.difference for c in shown):
+        ties = "both not reached is a tie" + is_open * ", as is what unfinished curves leave open"
         lines.append(
-            "In brackets: the median, where a value was not reached; ∞: there one of the two does "
-            "not reach it, open: it cannot be said; both not reached is a tie."
+            "In brackets: the median, where a value was not reached; ∞: one of the two does not "
+            f"reach it; open: it cannot be said; {ties}."
         )
     return [*lines, _tested(shown, unit)]
 
@@ -180,13 +233,16 @@ def _explanation(shown: list[Comparison], folds: bool) -> list[str]:
 def _tested(shown: list[Comparison], unit: str) -> str:
     """Which test the stars are of, or why there are none."""
     most = max(c.seeds for c in shown)
-    fewest = min(c.seeds for c in shown if c.seeds)
-    count = f"{most} {unit}{'s' * (most != 1)}"
-    if most < FEWEST:
+    count, fewest = _count(most, unit), min(c.seeds for c in shown if c.seeds)
+    if most < fewest_of(unit == "fold"):
         return f"{_too_few(count, unit)}."
-    family = max(sum(c.measure == m for c in shown) for m in {c.measure for c in shown})
-    names = " and ".join(sorted({c.test for c in shown if c.p == c.p}))
-    said = f"*: p < {LEVEL} in the {names}, after Holm's correction over the "
+    tested = [c for c in shown if c.p == c.p]
+    if not tested:
+        reasons = sorted({c.test.removeprefix("none: ") for c in shown if c.seeds})
+        return f"{count}, no test: {'; '.join(reasons)}."
+    family = max(sum(c.measure == m for c in tested) for m in {c.measure for c in tested})
+    names = " and ".join(sorted({c.test for c in tested}))
+    said = f"*, full colour: p < {LEVEL} in the {names}, after Holm's correction over the "
     said += f"{family} pairs of a panel; " if family > 1 else "one pair of a panel; "
     said += count if fewest == most else f"{fewest} to {most} {unit}s"
     least = smallest_possible(most, family)
@@ -198,23 +254,28 @@ def _tested(shown: list[Comparison], unit: str) -> str:
     return f"{said}."
 
 
+def _count(n: int, unit: str) -> str:
+    return f"{n} {unit}{'s' * (n != 1)}"
+
+
 def _too_few(count: str, unit: str) -> str:
     # The t-test of folds could be, on the word of very few of them.
     rule = "no test can be significant" if unit == "seed" else "no test is made"
-    return f"{count}: {rule} below {FEWEST}"
+    return f"{count}: {rule} below {fewest_of(unit == 'fold')}"
 
 
 def _wrapped(lines: Sequence[str], width: float) -> str:
-    """Lines for a figure of ``width`` inches, at 7.5 points."""
-    characters = int(width / 0.0575)
+    """Lines for a figure of ``width`` inches, at 7 points."""
+    characters = int(width / 0.053)
     return "\n".join(part for line in lines for part in textwrap.wrap(line, characters))
 
 
 def draw_seeds(view: View) -> Any:
     """A point per seed and strategy, a panel per measure; lines join the same seed.
 
-    A score that was not reached is an open marker on a line above all costs. A panel is left out
-    where there is no number and nothing that was not reached.
+    A score that was not reached is an open marker above all costs, half-filled and higher up where
+    the curve is unfinished and may still reach it. A panel is left out where there is no number
+    and nothing that was not reached.
 
     Returns:
         A Matplotlib figure; ``None`` without results.
@@ -240,9 +301,13 @@ def draw_seeds(view: View) -> Any:
     for place, (axes, measure) in enumerate(zip(grid.flat, panels, strict=False)):
         _draw_seed_panel(axes, names, [s for s in found if s.measure == measure], view)
         below = place + columns < len(panels)
-        axes.set_xticks(range(len(names)), [""] * len(names) if below else names)
+        hanging = not below and place // columns < rows - 1 and label < 1.8
+        axes.set_xticks(range(len(names)), [""] * len(names) if below or hanging else names)
         axes.tick_params(labelsize=7.5)
         axes.tick_params(axis="x", rotation=90)
+        for x, name in enumerate(names if hanging else ()):  # into the empty place below
+            at = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "top"}
+            axes.text(x, -0.05, name, rotation=90, fontsize=7.5, **at).set_in_layout(False)
     figure.supxlabel(text, fontsize=7.5, x=0.01, ha="left", color=INK)
     if view.title:
         figure.suptitle(view.title, fontsize=9)
@@ -254,11 +319,12 @@ def _draw_seed_panel(axes: Any, names: list[str], found: list[Summary], view: Vi
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     span = (high - low) or max(abs(high), 1.0) * 0.1
     top = high + 0.22 * span  # where there is no number
+    raised = 0.24 * any(map(_open, found))  # what may still be reached is above it
     beyond = any(not s.missing and not isfinite(s.value) for s in found)
     at = {(s.seed, s.strategy): s for s in found if not s.missing}
     for seed in sorted({s.seed for s in found}):
         own = [(x, at[seed, n]) for x, n in enumerate(names) if (seed, n) in at]
-        heights = [s.value if isfinite(s.value) else top for _, s in own]
+        heights = [s.value if isfinite(s.value) else top + 0.2 * span * _open(s) for _, s in own]
         axes.plot([x for x, _ in own], heights, color="#BBBBBB", lw=0.7, zorder=1)
         for (x, s), height in zip(own, heights, strict=True):
             _draw_point(axes, x, height, s, view)
@@ -266,15 +332,10 @@ def _draw_seed_panel(axes: Any, names: list[str], found: list[Summary], view: Vi
         word = "not reached" if any(s.censored for s in found) else "no upper bound"
         axes.axhline(high + 0.11 * span, color=GREY, lw=0.6, linestyle=(0, (3, 2)), zorder=0)
         axes.annotate(
-            word,
-            (0.99, high + 0.27 * span),
-            xycoords=("axes fraction", "data"),
-            fontsize=7,
-            ha="right",
-            va="bottom",
-            color=INK,
-        )
-    axes.set_ylim(low - 0.1 * span, high + (0.46 if beyond else 0.1) * span)
+            word, (0.99, top + (0.05 + raised) * span), xycoords=("axes fraction", "data"),
+            ha="right", va="bottom", color=INK, fontsize=7,
+        )  # fmt: skip
+    axes.set_ylim(low - 0.1 * span, high + (0.46 + raised if beyond else 0.1) * span)
     ticks = [t for t in axes.get_yticks() if low - 0.1 * span <= t <= high + 0.1 * span]
     axes.set_yticks(ticks if finite else [])
     axes.set_xlim(-0.5, len(names) - 0.5)
@@ -289,18 +350,19 @@ def _draw_seed_panel(axes: Any, names: list[str], found: list[Summary], view: Vi
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def _open(s: Summary) -> bool:
+    """Whether the curve is unfinished and may still reach the score."""
+    return s.ended == s.ended
+
+
 def _draw_point(axes: Any, x: float, y: float, s: Summary, view: View) -> None:
     style = view.styles[s.strategy]
+    fill = "left" if _open(s) else "full"
     axes.plot(
-        [x],
-        [y],
-        marker=style.marker,
-        color=style.colour,
-        markersize=7 if style.marker == "*" else 5,
-        markerfacecolor=style.colour if isfinite(s.value) else "white",
-        linestyle="none",
-        zorder=2,
-    )
+        [x], [y], marker=style.marker, color=style.colour, fillstyle=fill, linestyle="none",
+        markersize=7 if style.marker == "*" else 5, markerfacecoloralt="white", zorder=2,
+        markerfacecolor=style.colour if isfinite(s.value) or _open(s) else "white",
+    )  # fmt: skip
     if s.at_most:
         axes.annotate(
             "≤", (x, y), xytext=(-5, 0), textcoords="offset points", fontsize=8, ha="right",
@@ -312,12 +374,13 @@ def _seed_lines(found: list[Summary], names: list[str], view: View, named: set[s
     """What stands under the points: how many seeds, what a test could say, what is missing."""
     unit = "fold" if view.folds else "seed"
     seeds = sorted({s.seed for s in found} | set(view.seeds))
-    count = f"{len(seeds)} {unit}{'s' * (len(seeds) != 1)}"
+    count = _count(len(seeds), unit)
+    count = _too_few(count, unit) if len(seeds) < fewest_of(bool(view.folds)) else count
     lines = [f"A point is one {unit}; lines join the same {unit}. {count}."]
-    if len(seeds) < FEWEST:
-        lines[0] = f"{lines[0].removesuffix(f'{count}.')}{_too_few(count, unit)}."
-    if any(s.censored for s in found):
+    if any(s.censored and not _open(s) for s in found):
         lines.append("Open markers: the score was not reached, at no cost of the curve.")
+    if any(map(_open, found)):
+        lines.append("Half-filled markers: unfinished, not reached so far; may still be reached.")
     if any(s.at_most for s in found):
         lines.append("≤: above the score from the first cycle on.")
     have = {(s.strategy, s.seed) for s in found}

@@ -74,10 +74,10 @@ def draw_ablations(view: View) -> Any:
     shown += [_region_panel(view, group, curves) for group in regions]
     if not shown:
         return None
-    figure, panels, references = _draw(shown, sharey=True)
+    figure, panels, references = _draw(view, shown, sharey=True)
     _legends_below(figure, panels, references)
     names = dict.fromkeys(n for g in (*images, *regions) for n in g.members.values())
-    entries = references | _explained(shown)
+    entries = references | _explained(view, shown)
     finish(figure, view.title, entries, notes_on(view, {n: curves[n] for n in names}))
     return figure
 
@@ -173,10 +173,10 @@ def draw_dense_sparse(view: View) -> Any:
     if not found:
         return None
     shown = [panel for panel, _ in found]
-    figure, panels, references = _draw(shown)
+    figure, panels, references = _draw(view, shown)
     named = {k: v for k, v in entries_of(panels).items() if k not in references}
     drawn = {name: curves for _, own in found for name, curves in own.items()}
-    entries = named | _kinds() | references | _explained(shown)
+    entries = named | _kinds() | references | _explained(view, shown)
     finish(figure, view.title, entries, notes_on(view, drawn))
     return figure
 
@@ -278,8 +278,8 @@ def draw_thresholds(view: View) -> Any:
         selectors = known[next(iter(names.values()))]
         said = ", ".join(f"{part}: {selectors[part]}" for part in PARTS if part in selectors)
         shown.append(_Panel(view, said if len(series) > 1 else "", lines))
-    figure, panels, _ = _draw(shown)
-    entries = entries_of(panels) | _explained(shown)
+    figure, panels, _ = _draw(view, shown)
+    entries = entries_of(panels) | _explained(view, shown)
     drawn = {name: curves[name] for names in series for name in names.values()}
     finish(figure, view.title, entries, notes_on(view, drawn))
     return figure
@@ -289,18 +289,20 @@ def _few(shown: Sequence[_Panel]) -> bool:
     return max(len(panel.lines) for panel in shown) <= MOST_BANDS
 
 
-def _explained(shown: Sequence[_Panel]) -> dict[str, Any]:
-    return explain([line for panel in shown for line in panel.lines], _few(shown))
+def _explained(view: View, shown: Sequence[_Panel]) -> dict[str, Any]:
+    return explain([line for panel in shown for line in panel.lines], view, _few(shown))
 
 
-def _draw(shown: Sequence[_Panel], **shared: bool) -> tuple[Any, list[Any], dict[str, Any]]:
+def _draw(
+    view: View, shown: Sequence[_Panel], **shared: bool
+) -> tuple[Any, list[Any], dict[str, Any]]:
     """Figure, panels, and legend entries of the references, which all panels share."""
     figure, panels = panels_of(len(shown), **shared)
     rows = panels[0].get_subplotspec().get_gridspec().nrows
     figure.set_figheight(figure.get_figheight() + 0.3 * rows)  # for titles of two lines
     references: dict[str, Any] = {}
     for axes, panel in zip(panels, shown, strict=True):
-        draw_lines(axes, panel.lines, _few(shown), small=len(shown) > 2)
+        draw_lines(axes, panel.lines, view, _few(shown), small=len(shown) > 2)
         before = entries_of([axes])
         draw_references(axes, panel.view, panel.view.points)
         references |= {k: v for k, v in entries_of([axes]).items() if k not in before}

@@ -11,10 +11,10 @@ import numpy as np
 
 from glue.errors import DataError
 
-from .curves import FULL, FULL_SAME_STEPS, Curve, Point, reference
+from .curves import FULL, FULL_SAME_STEPS, REFERENCES, Curve, Point, reference
 from .shortfalls import shortfalls
 from .statistics import Band, band
-from .style import INK, Style, cost_label, new_figure, strategy_styles
+from .style import INK, Style, cost_label, new_figure
 from .view import View
 
 # Inches: one column of a page and both. Figures are drawn as large as they are printed.
@@ -45,11 +45,6 @@ class Line:
     curves: Sequence[Curve]
     style: Style
 
-    @property
-    def uneven(self) -> bool:
-        """Whether fewer seeds stand behind some of its points than behind others."""
-        return len(set(band(self.curves).seeds.tolist())) > 1
-
 
 def check(view: View) -> None:
     """Refuse what no figure can be drawn of.
@@ -65,8 +60,16 @@ def check(view: View) -> None:
 
 def styles_of(view: View, names: Iterable[str]) -> dict[str, Style]:
     """Looks of strategies; those that the view does not know come after all that it knows."""
-    unknown = sorted(set(names) - view.styles.keys())
-    return strategy_styles([*view.styles, *unknown], view.colours) if unknown else view.styles
+    return view.styles if view.styles.keys() >= {*names} else view.styles_with(names)
+
+
+def seeds_planned(view: View) -> int:
+    """Seeds behind a mean that lacks none: those planned, else the most that a strategy has."""
+    found: dict[tuple[str, str], set[int]] = {}
+    for p in view.points:
+        if p.strategy not in REFERENCES and view.budget in ("", p.budget):
+            found.setdefault((p.budget, p.strategy), set()).add(p.seed)
+    return len(view.seeds) or max(map(len, found.values()), default=0)
 
 
 def grid(figures: int) -> tuple[int, int, float, float]:
@@ -98,17 +101,21 @@ def label_costs(panels: Sequence[Any], view: View) -> None:
         axes.set_xlabel(cost_label(view.x, view.task), fontsize=TEXT)
 
 
-def draw_lines(axes: Any, lines: Sequence[Line], spread: bool, small: bool = False) -> None:
+def draw_lines(
+    axes: Any, lines: Sequence[Line], view: View, spread: bool, small: bool = False
+) -> None:
     """Draw the mean of each line over its seeds, and how the seeds spread.
 
     Each mean is over the seeds that have the cycle. A point that fewer seeds stand behind than
-    behind others of its line is open; the line is broken where a cycle is missing altogether.
+    ``seeds_planned`` is open; the line is broken where a cycle is missing altogether.
     """
+    planned = seeds_planned(view)
     for place, line in enumerate(lines):
-        mean = band(line.curves)
+        mean = band(line.curves, view.fold_ratio)
         if spread:
             _draw_spread(axes, line, mean)
-        _draw_mean(axes, line, mean, place, (0.9 if small else 1.3) if spread else 0.9, small)
+        width = (0.9 if small else 1.3) if spread else 0.9
+        _draw_mean(axes, line, mean, mean.seeds >= planned, place, width, small)
     _say_equal(axes, lines)
 
 
@@ -121,37 +128,42 @@ def _say_equal(axes: Any, lines: Sequence[Line]) -> None:
         axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", size=SMALL)
 
 
-def _draw_mean(axes: Any, line: Line, mean: Band, place: int, width: float, small: bool) -> None:
+def _draw_mean(
+    axes: Any, line: Line, mean: Band, whole: np.ndarray, place: int, width: float, small: bool
+) -> None:
+    """One line; ``whole`` says of which of its points no seed is missing."""
     colour, marker, dashes = line.style
     size = (2.6 if small else 3.2) * (1.5 if marker == "*" else 1)
-    whole = mean.seeds == mean.seeds.max()
     every = max(1, len(mean.x) // 15)
-    breaks = np.flatnonzero(np.diff(mean.cycle) > 1) + 1
+    breaks = _breaks(mean)
     # The ends of a gap have markers: a point between two gaps has no line.
-    marked = (np.arange(len(mean.x)) % every == place % every) | ~whole
+    marked = np.arange(len(mean.x)) % every == place % every
     marked[breaks] = marked[breaks - 1] = True
+    if whole.any():
+        marked |= ~whole
+    look = {"marker": marker, "markersize": size}
+    # Where all are open, so is the marker in the legend.
+    filled = marked & (whole if whole.any() else True)
     axes.plot(
         np.insert(mean.x, breaks, np.nan),
         np.insert(mean.mean, breaks, np.nan),
         color=colour,
         linestyle=dashes,
         linewidth=width,
-        marker=marker,
-        markersize=size,
-        markevery=np.flatnonzero(np.insert(marked & whole, breaks, False)).tolist(),
+        markerfacecolor=colour if whole.any() else "white",
+        markevery=np.flatnonzero(np.insert(filled, breaks, False)).tolist(),
         label=line.label or "_unnamed",
+        **look,
     )
-    if not whole.all():
-        axes.plot(
-            mean.x[~whole],
-            mean.mean[~whole],
-            linestyle="none",
-            marker=marker,
-            markersize=size,
-            markerfacecolor="white",
-            markeredgecolor=colour,
-            label="_fewer seeds",
-        )
+    if (rest := marked & ~filled).any():
+        open_look = {"markerfacecolor": "white", "markeredgecolor": colour, **look}
+        x, y = mean.x[rest], mean.mean[rest]
+        axes.plot(x, y, linestyle="none", label="_fewer seeds", **open_look)
+
+
+def _breaks(mean: Band) -> np.ndarray:
+    """Before which of its points a cycle is missing."""
+    return np.flatnonzero(np.diff(mean.cycle) > 1) + 1
 
 
 def _draw_spread(axes: Any, line: Line, mean: Band) -> None:
@@ -159,16 +171,22 @@ def _draw_spread(axes: Any, line: Line, mean: Band) -> None:
     enough = mean.seeds >= ENOUGH
     colour = line.style.colour
     if enough.any():
-        low, high = np.where(enough, mean.low, np.nan), np.where(enough, mean.high, np.nan)
-        axes.fill_between(mean.x, low, high, color=colour, alpha=0.16, linewidth=0)
-    if enough.all() or len(line.curves) < 2:
+        ends = (mean.x, np.where(enough, mean.low, np.nan), np.where(enough, mean.high, np.nan))
+        pieces = [np.insert(values, _breaks(mean), np.nan) for values in ends]
+        axes.fill_between(*pieces, color=colour, alpha=0.16, linewidth=0)
+    if not _has_dots(line):
         return
     for curve in line.curves:
         few = np.isin(curve.cycle, mean.cycle[~enough])
         axes.scatter(curve.x[few], curve.score[few], s=5, color=colour, alpha=0.5, linewidths=0)
 
 
-def explain(lines: Sequence[Line], spread: bool, many: str = "") -> dict[str, Any]:
+def _has_dots(line: Line) -> bool:
+    """Whether some of its points are of too few seeds for an interval, but of more than one."""
+    return len(line.curves) > 1 and bool((band(line.curves).seeds < ENOUGH).any())
+
+
+def explain(lines: Sequence[Line], view: View, spread: bool, many: str = "") -> dict[str, Any]:
     """Legend entries of what intervals, points and open markers are, by their text.
 
     ``many``: for the sake of what they are left out, where not ``spread``.
@@ -176,20 +194,22 @@ def explain(lines: Sequence[Line], spread: bool, many: str = "") -> dict[str, An
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    most = max((len(line.curves) for line in lines), default=0)
     dot = {"linestyle": "none", "marker": "o"}
+    seeds = [band(line.curves).seeds for line in lines]
     entries: dict[str, Any] = {}
-    if not spread and most > 1:
-        what = "bands" if most >= ENOUGH else "points of single seeds"
-        text = f"{what} left out" + (f": {many}" if many else "")
-        entries[text] = Line2D([], [], linestyle="none")
-    elif most >= ENOUGH:
-        entries["95 % interval over seeds"] = Patch(color="#808080", alpha=0.3, linewidth=0)
-    elif most > 1:
-        entries["single seeds"] = Line2D([], [], color="#808080", markersize=2, **dot)
-    if any(line.uneven for line in lines):
+    if any((n >= ENOUGH).any() for n in seeds):
+        patch = Patch(color="#808080", alpha=0.3, linewidth=0)
+        entries[f"95 % interval over {view.unit}s"] = patch
+    if any(map(_has_dots, lines)):
+        entries[f"single {view.unit}s"] = Line2D([], [], color="#808080", markersize=2, **dot)
+    if entries and not spread:
+        kinds = [f"points of {t}" if t.startswith("single") else "bands" for t in entries]
+        text = f"{' and '.join(kinds)} left out" + (f": {many}" if many else "")
+        entries = {text: Line2D([], [], linestyle="none")}
+    planned = seeds_planned(view)
+    if any((n < planned).any() for n in seeds):
         looks = {"color": "#808080", "markerfacecolor": "white", "markersize": 3.2}
-        entries["mean of fewer seeds"] = Line2D([], [], **looks, **dot)
+        entries[f"mean of fewer than {planned} {view.unit}s"] = Line2D([], [], **looks, **dot)
     return entries
 
 
@@ -222,15 +242,22 @@ def tidy(axes: Any) -> None:
 
 
 def frame(panels: Sequence[Any], margin: float) -> None:
-    """Give panels common vertical limits: those of their lines and ``margin`` of the span.
+    """Give panels common vertical limits: those of lines and points, and ``margin`` of the span.
 
     Ticks stay within 0 and 1, and the limits within a little more, so that a line of zeros is not
     hidden by the axis. Intervals that are wider are cut, so that the lines can be told apart.
     """
+    from matplotlib.collections import PathCollection
     from matplotlib.ticker import MaxNLocator
 
-    lines = [line.get_ydata() for axes in panels for line in axes.get_lines()]
-    values = np.concatenate([np.asarray(y, float) for y in lines])
+    heights_of = [line.get_ydata() for axes in panels for line in axes.get_lines()]
+    heights_of += [
+        held.get_offsets()[:, 1]
+        for axes in panels
+        for held in axes.collections
+        if isinstance(held, PathCollection)
+    ]
+    values = np.concatenate([np.asarray(y, float) for y in heights_of])
     low, high = np.nanmin(values), np.nanmax(values)
     pad = margin * max(high - low, 0.02) if high - low > EQUAL else 0.05
     bottom, top = low - pad, high + pad
@@ -247,7 +274,7 @@ def frame(panels: Sequence[Any], margin: float) -> None:
 
 def lacks(view: View, curves: Sequence[Curve]) -> list[str]:
     """What the curves of a strategy lack of what was planned."""
-    return shortfalls(curves, view.seeds, view.cycles)
+    return shortfalls(curves, view.seeds, view.cycles, view.unit)
 
 
 def unstarted(view: View, found: Iterable[str]) -> list[str]:
@@ -266,12 +293,17 @@ def notes_on(view: View, drawn: Mapping[str, Sequence[Curve]]) -> list[str]:
 
 
 def entries_of(panels: Iterable[Any]) -> dict[str, Any]:
-    """Legend entries of panels, each text once."""
+    """Legend entries of panels, each text once, if possible with a marker that is filled."""
     entries: dict[str, Any] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
+            if label not in entries or _is_open(entries[label]):
+                entries[label] = handle
     return entries
+
+
+def _is_open(handle: Any) -> bool:
+    return getattr(handle, "get_markerfacecolor", str)() == "white"
 
 
 def finish(figure: Any, title: str, entries: Mapping[str, Any], notes: Iterable[str] = ()) -> None:

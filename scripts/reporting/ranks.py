@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
 from math import inf, nan
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .comparisons import FEWEST, holm, signed_rank
+from .comparisons import FEWEST
 from .style import INK, Style, new_figure
 from .summaries import Summary, measure_of
 
 FEWEST_STRATEGIES = 3
-
-
-@dataclass(frozen=True)
-class RankPair:
-    """Two strategies over the blocks: the exact signed-rank test on their values, with Holm."""
-
-    first: str
-    second: str
-    first_better: int
-    second_better: int
-    ties: int
-    p: float
-    p_holm: float
+ONE_RUN = "budgets of one run share seeds and test images: no test"
+LEGEND_WIDTH = 84
 
 
 @dataclass(frozen=True)
@@ -40,9 +29,9 @@ class Ranks:
         ranks: (B, S); equal values share the mean of their ranks.
         mean: (S,) over the blocks.
         left_out: strategy or block -> why it is not ranked.
-        statistic, p: Friedman's test; NaN where there is none.
+        statistic, p: Friedman's test over runs; NaN where there is none.
         reason: why there is none; empty otherwise.
-        pairs: all pairs; p is NaN with fewer than ``FEWEST`` blocks.
+        notes: of blocks that rest on some of their seeds alone.
     """
 
     strategies: list[str]
@@ -53,51 +42,95 @@ class Ranks:
     statistic: float
     p: float
     reason: str
-    pairs: list[RankPair]
+    notes: tuple[str, ...] = ()
+
+
+class Block(NamedTuple):
+    """A run and budget: its values, why there are none, and which seeds they are over."""
+
+    values: dict[str, float]
+    why: str
+    note: str
 
 
 def block_values(
     summaries: Sequence[Summary], measure: str
 ) -> dict[tuple[str, str], dict[str, float]]:
-    """One value per block (run, budget) and strategy: the mean over seeds.
+    """One value per block (run, budget) and strategy: the mean over the seeds that all share.
 
-    Where a seed of the block has not reached the score, medians instead, for all its strategies,
-    with ``not reached`` as infinite. Strategies without any value are left out.
+    Where one of these seeds has not reached the score, medians instead, for all strategies of the
+    block, with ``not reached`` as infinite. Strategies without any value are left out. A block has
+    no values where an unfinished curve may still reach the score, or where no seed is shared.
     """
+    return {name: block.values for name, block in blocks_of(summaries, measure).items()}
+
+
+def blocks_of(summaries: Sequence[Summary], measure: str) -> dict[tuple[str, str], Block]:
+    """The blocks of ``block_values``, with what is to be known of them."""
     mine = [s for s in summaries if s.measure == measure and not s.missing]
-    found: dict[tuple[str, str], dict[str, float]] = {}
-    for block in dict.fromkeys((s.run, s.budget) for s in mine):
-        own = [s for s in mine if (s.run, s.budget) == block]
-        middle = np.median if any(s.censored or s.value == inf for s in own) else np.mean
-        found[block] = {}
-        for name in dict.fromkeys(s.strategy for s in own):
-            values = [inf if s.censored else s.value for s in own if s.strategy == name]
-            found[block][name] = float(_finite_or_inf(middle, values))
-    return found
+    names = dict.fromkeys((s.run, s.budget) for s in mine)
+    return {name: _block([s for s in mine if (s.run, s.budget) == name]) for name in names}
 
 
-def _finite_or_inf(middle: Any, values: list[float]) -> float:
-    """``middle`` of the values; infinite where it falls between a number and infinity."""
-    with np.errstate(invalid="ignore"):
-        return float(middle(np.array(values)))
+def _block(own: Sequence[Summary]) -> Block:
+    seeds: dict[str, set[int]] = {}
+    for s in own:
+        seeds.setdefault(s.strategy, set()).add(s.seed)
+    shared, either = set.intersection(*seeds.values()), set.union(*seeds.values())
+    if not shared:
+        return Block({}, "its strategies share no seed", "")
+    own = [s for s in own if s.seed in shared]
+    if unfinished := sum(s.ended == s.ended for s in own):
+        return Block({}, f"open: {_count(unfinished, 'curve')} unfinished", "")
+    note = ""
+    if shared < either:
+        note = f"over the {len(shared)} of {len(either)} seeds that all strategies have"
+    # A mean of infinite values would rank by one seed alone.
+    middle = np.median if any(s.censored or s.value == inf for s in own) else np.mean
+    found = {}
+    for name in seeds:
+        values = [inf if s.censored else s.value for s in own if s.strategy == name]
+        found[name] = float(middle(np.array(values)))
+    return Block(found, "", note)
 
 
-def mean_ranks(values: Mapping[Hashable, Mapping[str, float]], higher_better: bool) -> Ranks | None:
+def rank(summaries: Sequence[Summary], measure: str) -> Ranks | None:
+    """Mean ranks in a measure over the runs and budgets of summaries; ``None`` as ``mean_ranks``.
+
+    Raises:
+        KeyError: no such measure.
+    """
+    blocks = blocks_of(summaries, measure)
+    values = {name: block.values for name, block in blocks.items()}
+    why = {name: block.why for name, block in blocks.items() if block.why}
+    found = mean_ranks(values, measure_of(measure).higher_better, why)
+    notes = tuple(f"{_name(name)} {block.note}" for name, block in blocks.items() if block.note)
+    return found and replace(found, notes=notes)
+
+
+def mean_ranks(
+    values: Mapping[Hashable, Mapping[str, float]],
+    higher_better: bool,
+    why: Mapping[Hashable, str] | None = None,
+) -> Ranks | None:
     """Rank the strategies that all blocks have, block by block, and average.
 
-    Friedman's test (chi-square) with at least ``FEWEST`` blocks and three strategies; pairs by the
-    exact signed-rank test over blocks, Holm's correction over all of them. Blocks count alike,
-    however many seeds they have (Demsar 2006).
+    Blocks count alike, however many seeds they have (Demsar 2006). Blocks of one run share seeds
+    and test images, so Friedman's test (chi-square) is over runs: the mean ranks of each, ranked
+    again. There must be ``FEWEST`` runs and three strategies.
 
     Args:
         values: block -> strategy -> value; NaN is no value, infinite values rank last or first.
+            A block is named by its run and budget; by anything else it is a run of its own.
         higher_better: whether rank 1 is the highest value.
+        why: block -> why it has no values, where that is known.
 
     Returns:
         ``None`` where fewer than two strategies are in all blocks that have values.
     """
     has = {b: {n: v for n, v in own.items() if v == v} for b, own in values.items()}
-    left_out = {_name(b): "no values" for b, own in has.items() if not own}
+    reasons = why or {}
+    left_out = {_name(b): reasons.get(b, "no values") for b, own in has.items() if not own}
     blocks = [b for b, own in has.items() if own]
     names = list(dict.fromkeys(n for b in blocks for n in has[b]))
     for n in names:
@@ -110,8 +143,7 @@ def mean_ranks(values: Mapping[Hashable, Mapping[str, float]], higher_better: bo
     ranks = _rank(table, higher_better)
     mean = ranks.mean(axis=0)
     order = np.argsort(mean, kind="stable")
-    statistic, p, reason = _friedman(ranks)
-    pairs = _pairs([names[i] for i in order], table[:, order], higher_better)
+    statistic, p, reason = _friedman(blocks, ranks)
     return Ranks(
         [names[i] for i in order],
         blocks,
@@ -121,7 +153,6 @@ def mean_ranks(values: Mapping[Hashable, Mapping[str, float]], higher_better: bo
         statistic,
         p,
         reason,
-        pairs,
     )
 
 
@@ -136,36 +167,28 @@ def _rank(table: np.ndarray, higher_better: bool) -> np.ndarray:
     return rankdata(np.round(-table if higher_better else table, 12), axis=1)
 
 
-def _friedman(ranks: np.ndarray) -> tuple[float, float, str]:
+def _friedman(blocks: Sequence[Hashable], ranks: np.ndarray) -> tuple[float, float, str]:
     from scipy.stats import friedmanchisquare
 
-    blocks, strategies = ranks.shape
-    if blocks < FEWEST:
-        return nan, nan, f"{_count(blocks, 'block')}: no test below {FEWEST}"
+    runs = [b[0] if isinstance(b, tuple) else b for b in blocks]
+    names = list(dict.fromkeys(runs))
+    if len(names) == 1 < len(blocks):
+        return nan, nan, ONE_RUN
+    if len(names) < FEWEST:
+        return nan, nan, f"{_count(len(names), 'run')}: no test below {FEWEST}"
+    strategies = ranks.shape[1]
     if strategies < FEWEST_STRATEGIES:
         return nan, nan, f"{strategies} strategies: no test below {FEWEST_STRATEGIES}"
-    if (ranks == ranks[:, :1]).all():
-        return nan, nan, "all strategies are equal in every block"
-    found = friedmanchisquare(*ranks.T)
+    of_run = [ranks[[r == name for r in runs]].mean(axis=0) for name in names]
+    again = _rank(np.array(of_run), higher_better=False)
+    if (again == again[:, :1]).all():
+        return nan, nan, "all strategies are equal in every run"
+    found = friedmanchisquare(*again.T)
     return float(found.statistic), float(found.pvalue), ""
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" + ("" if number == 1 else "s")
-
-
-def _pairs(names: list[str], table: np.ndarray, higher_better: bool) -> list[RankPair]:
-    found = []
-    for i, j in combinations(range(len(names)), 2):
-        a, b = table[:, i], table[:, j]
-        with np.errstate(invalid="ignore"):
-            d = np.where(a == b, 0.0, np.round(a - b, 12))
-        better = np.sign(d) * (1 if higher_better else -1)
-        counts = (int((better > 0).sum()), int((better < 0).sum()), int((better == 0).sum()))
-        p = signed_rank(d) if len(d) >= FEWEST else nan
-        found.append((names[i], names[j], *counts, p))
-    adjusted = holm([row[-1] for row in found])
-    return [RankPair(*row, q) for row, q in zip(found, adjusted, strict=True)]
 
 
 def draw_ranks(ranks: Ranks, styles: Mapping[str, Style], measure: str = "") -> Any:
@@ -180,7 +203,8 @@ def draw_ranks(ranks: Ranks, styles: Mapping[str, Style], measure: str = "") -> 
         A Matplotlib figure.
     """
     count = len(ranks.strategies)
-    figure = new_figure(4.6, 1.1 + 0.28 * count)
+    legend = _legend(ranks)
+    figure = new_figure(4.6, 0.86 + 0.12 * len(legend.split("\n")) + 0.28 * count)
     axes = figure.add_subplot()
     for row, name in enumerate(ranks.strategies):
         own, style = ranks.ranks[:, row], styles[name]
@@ -210,7 +234,7 @@ def draw_ranks(ranks: Ranks, styles: Mapping[str, Style], measure: str = "") -> 
     axes.spines[["top", "right"]].set_visible(False)
     of = f" in {measure_of(measure).label}" if measure else ""
     axes.set_xlabel(f"rank{of} (1 is the best)", fontsize=8)
-    figure.supxlabel(_legend(ranks), fontsize=7, x=0.01, ha="left")
+    figure.supxlabel(legend, fontsize=7, x=0.01, ha="left")
     return figure
 
 
@@ -231,5 +255,6 @@ def _legend(ranks: Ranks) -> str:
         lines = [f"Large: mean over {blocks} datasets and budgets; small: each of them."]
     test = ranks.reason or f"chi-square {ranks.statistic:.3g}, p = {ranks.p:.2g}"
     lines.append(f"Friedman test: {test}.")
+    lines += [f"In part: {note}." for note in ranks.notes]
     lines += [f"Not ranked: {name} ({why})." for name, why in ranks.left_out.items()]
-    return "\n".join(lines)
+    return "\n".join(part for line in lines for part in textwrap.wrap(line, LEGEND_WIDTH))

@@ -26,26 +26,44 @@ class Band:
     seeds: np.ndarray
 
 
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """Mean of (S,) values and half the width of its 95 % t-interval (NaN for one value)."""
+def fold_ratio(test_share: float) -> float:
+    """Cases tested on over cases trained on, of the share that is tested on.
+
+    Raises:
+        ValueError: the share is not between 0 and 1.
+    """
+    if not 0 < test_share < 1:
+        raise ValueError(f"test_share is {test_share}, allowed is between 0 and 1")
+    return test_share / (1 - test_share)
+
+
+def interval(values: np.ndarray, ratio: float = 0.0) -> tuple[float, float]:
+    """Mean of (S,) values and half the width of its 95 % t-interval (NaN for one value).
+
+    ``ratio``: of ``fold_ratio``, for folds: the variance of the mean has the factor 1 / S + ratio
+    in place of 1 / S (Nadeau and Bengio 2003), as the folds' training sets overlap.
+    """
     from scipy.stats import t
 
     values = np.asarray(values, float)
     if len(values) < 2:
         return float(values.mean()), float("nan")
-    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) * np.sqrt(1 / len(values) + ratio)
     return float(values.mean()), float(half)
 
 
-def band(curves: Sequence[Curve]) -> Band:
-    """Average the curves of one strategy cycle by cycle, over the seeds that have the cycle."""
+def band(curves: Sequence[Curve], ratio: float = 0.0) -> Band:
+    """Average the curves of one strategy cycle by cycle, over the seeds that have the cycle.
+
+    ``ratio``: as in ``interval``.
+    """
     cycles = np.unique(np.concatenate([c.cycle for c in curves]))
     x, mean, half, seeds = [], [], [], []
     for cycle in cycles:
         at = [(c.x[c.cycle == cycle], c.score[c.cycle == cycle]) for c in curves]
         x.append(float(np.concatenate([a for a, _ in at]).mean()))
         scores = np.concatenate([s for _, s in at])
-        centre, width = interval(scores)
+        centre, width = interval(scores, ratio)
         mean.append(centre)
         half.append(width)
         seeds.append(len(scores))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from glue.files import atomic_path
+
+from .curves import REFERENCES
 
 # Okabe and Ito's palette without black and yellow, which serve as ink and cannot be seen on white,
 # and three dark colours. The first six stay apart from each other and from the grey of `random`
@@ -17,7 +19,8 @@ PALETTE = (
     *("#E69F00", "#009E73", "#CC79A7"),
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
-LINES: tuple[str | tuple[int, tuple[float, ...]], ...] = (
+_Dashes = str | tuple[int, tuple[float, ...]]
+LINES: tuple[_Dashes, ...] = (
     "-",
     (0, (4, 1.2)),
     (0, (1.2, 1)),
@@ -49,7 +52,7 @@ class Style(NamedTuple):
 
     colour: str
     marker: str
-    line: str | tuple[int, tuple[float, ...]]
+    line: _Dashes
 
 
 def cost_label(x: str, task: str) -> str:
@@ -69,35 +72,57 @@ def class_score_name(score_name: str) -> str:
     return _CLASS_SCORES.get(score_name, score_name)
 
 
-def strategy_order(names: Iterable[str], colours: Mapping[str, str]) -> list[str]:
-    """Names in the order of ``colours``; those it lacks follow, sorted."""
-    names = set(names)
-    return [n for n in colours if n in names] + sorted(names - set(colours))
-
-
-def strategy_styles(names: Iterable[str], colours: Mapping[str, str]) -> dict[str, Style]:
+def strategy_styles(
+    names: Iterable[str], colours: Mapping[str, str], others: Iterable[str] = ()
+) -> dict[str, Style]:
     """Colour, marker and line of each strategy: those of ``colours`` first, then as given.
 
-    A strategy named in ``colours`` looks the same in every figure, whatever else is drawn. The
-    others take the colours of ``PALETTE`` that are left, in the order in which they are named, then
-    these again with the next of ``LINES``; where none is left, all of them with broken lines.
+    A strategy of ``names`` that ``colours`` has looks the same whatever else is drawn. The rest
+    take the colours of ``PALETTE`` that are in ``colours`` for nothing, in the order in which they
+    are named; then those that are there for what is not in ``names``, references aside; then all
+    again with the next of ``LINES``. So nine strategies differ in colour, which is what points show
+    best, where references and strategies with colours leave the palette to them.
+
+    Args:
+        names: strategies that figures show.
+        colours: strategy or reference -> colour.
+        others: strategies that may turn up as well; they take looks that ``names`` leave.
     """
-    names = list(dict.fromkeys(names))
-    used = [c.lower() for c in colours.values()]
-    left = [c for c in PALETTE if c.lower() not in used]
-    looks = [(c, line) for line in LINES[0 if left else 1 :] for c in left or PALETTE]
-    styles = {}
-    others = 0
-    for name in [*(n for n in colours if n in names), *(n for n in names if n not in colours)]:
-        if name in colours:
-            place = list(colours).index(name)
-            colour, line = colours[name], LINES[used[:place].count(used[place]) % len(LINES)]
-        else:
-            place = len(colours) + others
-            colour, line = looks[others % len(looks)]
-            others += 1
-        styles[name] = Style(colour, MARKERS[place % len(MARKERS)], line)
+    first = list(dict.fromkeys(names))
+    later = [n for n in dict.fromkeys(others) if n not in first]
+    kept = {c.lower() for n, c in colours.items() if n in first or n in REFERENCES}
+    given = {c.lower() for c in colours.values()}
+    free = sorted((c for c in PALETTE if c.lower() not in kept), key=lambda c: c.lower() in given)
+    looks = [(c, line) for line in LINES for c in free]
+    looks += [(c, line) for line in LINES[1:] for c in PALETTE]
+    styles: dict[str, Style] = {}
+    for group in (first, later):
+        for name in [*(n for n in colours if n in group), *(n for n in group if n not in colours)]:
+            styles[name] = _style(name, colours, looks, list(styles.values()))
     return styles
+
+
+def _style(
+    name: str,
+    colours: Mapping[str, str],
+    looks: Sequence[tuple[str, _Dashes]],
+    taken: Sequence[Style],
+) -> Style:
+    """The first colour and line that is not taken, and a marker that few have."""
+    own = ""
+    if name in colours:
+        place = list(colours).index(name)
+        before = [c.lower() for c in colours.values()][: place + 1]
+        start = before.count(before[-1]) - 1
+        looks = [(colours[name], LINES[(start + i) % len(LINES)]) for i in range(len(LINES))]
+        own = MARKERS[place % len(MARKERS)]
+    drawn = {(s.colour.lower(), s.line) for s in taken}
+    left = [(c, line) for c, line in looks if (c.lower(), line) not in drawn]
+    colour, line = left[0] if left else looks[len(taken) % len(looks)]
+    alike = [s.marker for s in taken if s.colour.lower() == colour.lower()]
+    markers = [s.marker for s in taken]
+    marker = min(MARKERS, key=lambda m: (m in alike, m != own, markers.count(m)))
+    return Style(colour, marker, line)
 
 
 def class_colours(n_classes: int) -> list[tuple[float, float, float]]:
@@ -121,9 +146,16 @@ def sequential_colours(n: int) -> list[str]:
 
 
 def new_figure(width: float, height: float) -> Any:
-    """An empty figure (inches) outside pyplot, so that nothing stays open or needs a display."""
+    """An empty figure (inches) outside pyplot, so that nothing stays open or needs a display.
+
+    From here on Matplotlib takes no ``$`` for the start of a formula, in this process: names of
+    classes, strategies and images are shown letter by letter. Texts made earlier stay as they are.
+    """
+    from matplotlib import rcParams
     from matplotlib.figure import Figure
 
+    # Artists read this when they are made, which is wherever a figure is drawn on.
+    rcParams["text.parse_math"] = False
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -139,5 +171,7 @@ def save(figure: Any, *paths: Path | None, dpi: int = 300) -> None:
             continue
         pdf = Path(path).suffix == ".pdf"
         metadata = {"CreationDate": None} if pdf else {"Software": None}
-        with atomic_path(path) as temporary, rc_context({"pdf.fonttype": 42}):
+        # Some texts, such as those of ticks, are made when the figure is saved.
+        settings = {"pdf.fonttype": 42, "text.parse_math": False}
+        with atomic_path(path) as temporary, rc_context(settings):
             figure.savefig(temporary, dpi=dpi, metadata=metadata)

@@ -24,6 +24,7 @@ SYMBOLS = {
     "τ": r"$\tau$",
 }
 MOST_DIGITS = 4
+PAGE = 45  # rows that a page of paper holds
 
 
 def write_table(
@@ -32,13 +33,15 @@ def write_table(
     columns: Mapping[str, str],
     caption: str,
     label: str,
+    printed: Sequence[str] | None = None,
 ) -> None:
     """Write ``STEM.csv`` and ``STEM.tex``, by rename.
 
     The CSV has the keys as its head and all digits; ``None`` and NaN are empty, infinities ``inf``
     and ``-inf``. The LaTeX has the headings, booktabs rules (``\\usepackage{booktabs}``), text
     escaped, and each column of numbers with the decimals that leave three significant digits of
-    its median, at most four; missing is a dash.
+    its median, at most four; missing is a dash. Of more than ``PAGE`` rows it is a longtable
+    (``\\usepackage{longtable}``), which breaks over pages.
 
     Args:
         rows: one mapping per row; keys that are not in ``columns`` are left out.
@@ -46,6 +49,7 @@ def write_table(
         columns: key -> heading, in order.
         caption: plain text, above the LaTeX table.
         label: for ``\\ref``, such as ``tab:reach``.
+        printed: keys of the columns that the LaTeX has; default: all.
 
     Raises:
         DataError: a row lacks a key of ``columns``, or there is no column.
@@ -57,9 +61,10 @@ def write_table(
         for key in columns:
             if key not in row:
                 raise DataError(f"{stem}: row {place} lacks {key!r}, {nearest(key, row)}")
+    paper = {key: columns[key] for key in (columns if printed is None else printed)}
     with atomic_path(stem.with_name(f"{stem.name}.csv")) as temporary:
         _write_csv(rows, temporary, columns)
-    write_text(stem.with_name(f"{stem.name}.tex"), _latex(rows, columns, caption, label))
+    write_text(stem.with_name(f"{stem.name}.tex"), _latex(rows, paper, caption, label))
 
 
 def shown(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> list[list[str]]:
@@ -134,6 +139,7 @@ def _latex(
         label=label,
         column_format="".join(sides),
         position="htbp",
+        longtable=len(rows) > PAGE,
     )
 
 

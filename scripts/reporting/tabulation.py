@@ -11,13 +11,14 @@ import numpy as np
 
 from glue.files import read_json, write_text
 
-from .bootstrap import case_rows
+from .bootstrap import Interval, case_rows
 from .catalogue import Look, caption, tables_of
-from .comparisons import by_cycle, compare
+from .comparisons import by_cycle, compare, corrected_interval
 from .confidence import rank_correlations
 from .curves import REFERENCES
-from .ranks import block_values, mean_ranks
-from .reach import reach_markdown, reach_rows
+from .efficiency import efficiency_rows
+from .ranks import blocks_of, rank
+from .reach import NO_STRATEGY, brief_rows, reach_markdown, reach_rows, table_row
 from .selection import Selection, selection_markdown, selection_rows
 from .style import cost_label
 from .summaries import measure_of, summaries
@@ -26,6 +27,8 @@ from .usage import SHARED, Usage, per_strategy, summed, usage_markdown, usage_ro
 from .view import View
 
 Row = Mapping[str, Any]
+# A percentile interval over fewer patients or slides says more than there is to know.
+FEWEST_GROUPS = 6
 SUMMARY_COLUMNS = {
     "budget": "budget",
     "strategy": "strategy",
@@ -51,7 +54,8 @@ class Table:
     """Rows of a table and headings of the columns to show.
 
     ``markdown`` is its form for a terminal, where it has one; ``empty`` is why there may be no row;
-    ``brief`` are the rows that a page shows, where these are others than all.
+    ``brief`` are the rows that a page shows, where these are others than all, and ``printed`` the
+    columns that fit on paper.
     """
 
     rows: Sequence[Row]
@@ -59,6 +63,7 @@ class Table:
     markdown: str = ""
     empty: str = "Nothing to show yet."
     brief: Sequence[Row] | None = None
+    printed: Sequence[str] | None = None
 
     def cells(self) -> list[list[str]]:
         """Head and rows as text for a page."""
@@ -105,36 +110,36 @@ def save_tables(source: Source, folder: Path) -> dict[str, Table]:
     for name, title in tables_of(source.look):
         made[name] = table = make_table(name, source)
         text = f"{title}. {caption(name)}"
-        write_table(table.rows, folder / name, table.columns, text, f"tab:{name}")
+        write_table(table.rows, folder / name, table.columns, text, f"tab:{name}", table.printed)
         if table.markdown:
             write_text(folder / f"{name}.md", table.markdown)
     return made
 
 
 def _reach(source: Source) -> Table:
-    look, points = source.look, source.view.points
-    rows = reach_rows(points, look["x"], look["share"])
-    markdown = ""
-    if rows:
-        markdown = reach_markdown(rows, points, look["share"], look["notes"], look["remark"])
-    score = source.view.score_name
-    label = cost_label(look["x"], look["task"])
+    view = source.view
+    rows = reach_rows(view)
+    markdown = reach_markdown(rows, view, source.look["remark"]) if rows else ""
+    score = view.score_name
     columns = {
         "budget": "budget",
         "strategy": "strategy",
-        "reached": "seeds reaching",
         "seeds": "seeds",
-        "cost_mean": label,
-        "cost_sd": "sd",
+        "reached": "seeds reaching",
+        "median": f"median {cost_label(view.x, view.task)}",
+        "lowest": "lowest",
+        "highest": "highest",
         "final_mean": f"final {score}",
         "final_sd": "sd of final",
         "area_mean": "mean height",
         "area_sd": "sd of height",
+        "threshold": f"{score} to reach",
+        "final_cycle": "cycle of final",
+        "note": "note",
     }
-    shown_rows = [asdict(row) for row in rows]
-    for row in shown_rows:  # references have no curve
-        row["reached"] = None if row["strategy"] in REFERENCES else row["reached"]
-    return Table(shown_rows, columns, markdown)
+    return Table(
+        list(map(table_row, rows)), columns, markdown, empty=NO_STRATEGY, brief=brief_rows(rows)
+    )
 
 
 def _selection(source: Source) -> Table:
@@ -189,8 +194,12 @@ def _pairs(source: Source) -> Table:
         "p": "p",
         "p_holm": "p (Holm)",
         "test": "test",
+        "family": "corrected over",
+        "note": "note",
     }
-    return Table([asdict(c) for c in found], columns)
+    left_out = ("ties", "p", "test", "family", "note")
+    printed = [key for key in columns if key not in left_out]
+    return Table([asdict(c) for c in found], columns, printed=printed)
 
 
 def _cycles(source: Source) -> Table:
@@ -209,27 +218,55 @@ def _cycles(source: Source) -> Table:
 
 
 def _cases(source: Source) -> Table:
-    """Each strategy, then what it is ahead of the others."""
-    found = case_rows(source.metrics, np.random.default_rng(source.seed))
-    rows = []
-    for row in found:
-        head = {"budget": row.budget, "strategy": row.strategy, "seeds": row.seeds}
-        for other, interval in [("", row.over_cases), *row.against.items()]:
-            rows.append({**head, "minus": other, **asdict(interval)})
+    """Each strategy, then what it is ahead of the others; over test images and over seeds."""
+    scores: dict[tuple[str, str], dict[int, float]] = {}
+    for held in source.metrics:
+        scores.setdefault((held["budget"], held["strategy"]), {})[held["seed"]] = held["score"]
+    share = source.view.test_share
+    ratio = share / (1 - share) if share else 0.0
+    rows: list[dict[str, Any]] = []
+    done: set[tuple[str, str]] = set()
+    for row in case_rows(source.metrics, np.random.default_rng(source.seed)):
+        own = scores[row.budget, row.strategy]
+        head = {"budget": row.budget, "strategy": row.strategy, "cycle": row.cycle or None}
+        done.add((row.budget, row.strategy))  # a - b is enough, b - a says the same
+        others = [(n, held) for n, held in row.against.items() if (row.budget, n) not in done]
+        for other, interval in [("", row.over_cases), *others]:
+            theirs = scores.get((row.budget, other)) or scores.get(("", other)) or {}
+            both = sorted(set(own) & set(theirs)) if other else sorted(own)
+            values = np.array([own[s] - (theirs[s] if other else 0.0) for s in both])
+            _, low, high = corrected_interval(values, ratio)
+            spread = {"seeds": len(both), "seeds_low": low, "seeds_high": high}
+            rows.append({**head, "minus": other, **_enough(interval), **spread})
     columns = {
         "budget": "budget",
+        "cycle": "cycle",
         "strategy": "strategy",
         "minus": "minus",
         "mean": "score",
-        "low": "from",
+        "low": "over images: from",
         "high": "to",
+        "seeds_low": "over seeds: from",
+        "seeds_high": "to (seeds)",
         "seeds": "seeds",
         "groups": "groups",
-        "cases": "cases",
+        "cases": "test cases",
         "note": "note",
     }
-    empty = "No metrics of the last cycle hold results per image; runs of older versions do not."
+    empty = (
+        "No cycle after the first one that all seeds and strategies have holds results per image; "
+        "runs of older versions do not."
+    )
     return Table(rows, columns, empty=empty)
+
+
+def _enough(interval: Interval) -> dict[str, Any]:
+    """An interval as columns; of too few patients or slides there is none, and it says so."""
+    held = asdict(interval)
+    if interval.groups < FEWEST_GROUPS:
+        note = f"fewer than {FEWEST_GROUPS} patients, slides or images: no interval"
+        held |= {"low": None, "high": None, "note": note}
+    return held
 
 
 def _correlations(source: Source) -> Table:
@@ -246,6 +283,21 @@ def _correlations(source: Source) -> Table:
     return Table([asdict(c) for c in found], columns)
 
 
+def _efficiency(source: Source) -> Table:
+    rows = [row for view in source.budgets() for row in efficiency_rows(view)]
+    columns = {
+        "budget": "budget",
+        "strategy": "strategy",
+        "b": "efficiency b",
+        "a": "a",
+        "c": "full annotation c",
+        "x0": "first share x0",
+        "points": "points",
+        "note": "note",
+    }
+    return Table(rows, columns, empty="Neither foreground nor full annotation is known.")
+
+
 def _ranks(source: Source) -> Table:
     found = [s for view in source.budgets() for s in summaries(view)]
     rows = rank_rows(found)
@@ -256,12 +308,16 @@ def rank_rows(found: Sequence[Any]) -> list[dict[str, Any]]:
     """Mean ranks of each measure over runs and budgets; what was left out has a note."""
     rows: list[dict[str, Any]] = []
     for measure in dict.fromkeys(s.measure for s in found):
-        ranks = mean_ranks(block_values(found, measure), measure_of(measure).higher_better)
+        ranks = rank(found, measure)
         if ranks is None:
+            left = {b: k.why for b, k in blocks_of(found, measure).items() if k.why}
+            none = {"measure": measure, "blocks": 0, "p": None, "mean_rank": None}
+            rows += [{**none, "strategy": ", ".join(b), "note": why} for b, why in left.items()]
             continue
         head = {"measure": measure, "blocks": len(ranks.blocks), "p": ranks.p}
+        note = "; ".join(text for text in (ranks.reason, *ranks.notes) if text)
         for name, mean in zip(ranks.strategies, ranks.mean, strict=True):
-            rows.append({**head, "strategy": name, "mean_rank": float(mean), "note": ranks.reason})
+            rows.append({**head, "strategy": name, "mean_rank": float(mean), "note": note})
         for name, reason in ranks.left_out.items():
             rows.append({**head, "strategy": name, "mean_rank": None, "note": reason})
     return rows
@@ -272,6 +328,7 @@ MAKERS: dict[str, Callable[[Source], Table]] = {
     "summaries": _summaries,
     "pairs": _pairs,
     "ranks": _ranks,
+    "efficiency": _efficiency,
     "cycles": _cycles,
     "cases": _cases,
     "correlations": _correlations,
@@ -281,22 +338,20 @@ MAKERS: dict[str, Callable[[Source], Table]] = {
 
 
 def read_last_metrics(files: Sequence[Path], view: View) -> list[dict[str, Any]]:
-    """Metrics of the last cycle that all seeds of a strategy have, and of references.
+    """Metrics of the last cycle that all strategies and seeds of a budget have, and of references.
 
     Args:
         files: ``metrics.json`` of any cycles.
-        view: of the run; tells which cycle that is.
+        view: of the run; tells which cycle that is. The shared first one does not count.
     """
     wanted = {}
     for budget in view.budgets:
-        for name, curves in view.at(budget).curves().items():
-            common = set.intersection(*(set(c.cycle.tolist()) for c in curves))
-            if common:
-                wanted[budget, name] = max(common)
-    found = []
-    for file in files:
-        held = read_json(file)
-        last = wanted.get((held["budget"], held["strategy"]))
-        if held["strategy"] in REFERENCES or held["cycle"] == last:
-            found.append(held)
-    return found
+        curves = [c for own in view.at(budget).curves().values() for c in own]
+        common = set.intersection(*(set(c.cycle.tolist()) for c in curves)) - {1}
+        wanted[budget] = max(common, default=None)
+    read = map(read_json, files)
+    return [
+        held
+        for held in read
+        if held["strategy"] in REFERENCES or held["cycle"] == wanted.get(held["budget"], -1)
+    ]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .curves import FULL, FULL_SAME_STEPS, REFERENCES, Curve, Point, curves_of, reference
-from .panels import ENOUGH, MOST_BANDS
+from .panels import ENOUGH, MOST_BANDS, seeds_planned
 from .statistics import Band, band
 from .style import INK, Style
 from .view import View
@@ -30,8 +30,6 @@ SYMBOLS = {
     "*": "star",
 }
 LINE_WIDTH = 2.0
-# What is no strategy of the run: the shared first cycle before any strategy went on from it.
-PLAIN = Style(INK, "o", "-")
 # The later cover the earlier.
 ROLES = ("band", "seeds", "mean", "reference")
 # A trace without its x values, and these by cost.
@@ -58,8 +56,7 @@ def budget_data(view: View, costs: Sequence[str]) -> dict[str, Any]:
     """
     points = learned(view)
     names = view.order(list(dict.fromkeys(p.strategy for p in points)))
-    found = {n: {p.seed for p in points if p.strategy == n} for n in names}
-    planned = len(view.seeds) or max(map(len, found.values()))
+    planned = seeds_planned(view)
     drawn: list[Drawn] = []
     lacking: dict[str, list[str]] = {c: [] for c in costs}
     hollow = False
@@ -71,7 +68,7 @@ def budget_data(view: View, costs: Sequence[str]) -> dict[str, Any]:
         for c in costs:
             lacking[c] += [] if c in curves else [name]
         if curves:
-            bands = {c: band(held) for c, held in curves.items()}
+            bands = {c: band(held, view.fold_ratio) for c, held in curves.items()}
             drawn += _strategy(view, name, curves, bands, planned)
             hollow = hollow or any((b.seeds < planned).any() for b in bands.values())
     drawn += _references(view, drawn, costs)
@@ -82,7 +79,7 @@ def budget_data(view: View, costs: Sequence[str]) -> dict[str, Any]:
         "traces": [trace for trace, _ in drawn],
         "x": {c: [x.get(c, []) for _, x in drawn] for c in costs},
         "spread": len(names) <= MOST_BANDS,
-        "hint": f"Hollow: the mean of fewer than the {planned} seeds planned." if hollow else "",
+        "hint": f"Hollow: mean of fewer than {planned} {view.unit}s." if hollow else "",
         "lacking": {
             c: f"Not drawn, as this cost is not known of each of its models: {', '.join(held)}."
             for c, held in lacking.items()
@@ -99,7 +96,7 @@ def _strategy(
     planned: int,
 ) -> list[Drawn]:
     """Mean, points and band of one strategy; their heights are the same for every cost."""
-    style = view.styles.get(name, PLAIN)
+    style = view.styles[name]
     mean, first = next(iter(bands.values())), next(iter(curves.values()))
     made = [
         (
@@ -131,7 +128,7 @@ def _mean_trace(view: View, name: str, style: Style, mean: Band, planned: int) -
     look = {
         "mode": "lines+markers",
         "y": broken(mean.mean, mean.cycle),
-        "name": _legend(name, mean.seeds, planned, view.notes.get(name, "")),
+        "name": _legend(view, name, mean.seeds, planned),
         "line": {"color": style.colour, "width": LINE_WIDTH, "dash": dash(style)},
         "marker": {
             "size": 7,
@@ -140,7 +137,7 @@ def _mean_trace(view: View, name: str, style: Style, mean: Band, planned: int) -
         },
         "customdata": broken(told, mean.cycle, (0, 0)),
         "hovertemplate": f"<b>{text(name)}</b>, mean<br>cycle %{{customdata[0]}}, "
-        f"seeds: %{{customdata[1]}}<br>{_place(view)}",
+        f"{view.unit}s: %{{customdata[1]}}<br>{_place(view)}",
     }
     return _trace(name, "mean", look)
 
@@ -156,7 +153,7 @@ def _seed_trace(view: View, name: str, style: Style, curves: Sequence[Curve]) ->
             "symbol": SYMBOLS[style.marker],
         },
         "customdata": [(c.seed, int(k)) for c in curves for k in c.cycle],
-        "hovertemplate": f"<b>{text(name)}</b>, seed %{{customdata[0]}}<br>"
+        "hovertemplate": f"<b>{text(name)}</b>, {view.unit} %{{customdata[0]}}<br>"
         f"cycle %{{customdata[1]}}<br>{_place(view)}",
     }
     return _trace(name, "seeds", look)
@@ -205,13 +202,14 @@ def _short(value: float) -> float | None:
     return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
-def _legend(name: str, seeds: np.ndarray, planned: int, note: str) -> str:
+def _legend(view: View, name: str, seeds: np.ndarray, planned: int) -> str:
     few, most = int(seeds.min()), int(seeds.max())
-    said = f"{most} seed" + ("s" if most > 1 else "")
+    said = f"{most} {view.unit}" + ("s" if most > 1 else "")
     if few != most:
-        said = f"{few} to {most} of {planned} seeds"
+        said = f"{few} to {most} of {planned} {view.unit}s"
     elif most < planned:
-        said = f"{most} of {planned} seeds"
+        said = f"{most} of {planned} {view.unit}s"
+    note = view.notes.get(name, "")
     return text(f"{name} ({said}{'; ' if note else ''}{note})")
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from .curves import FULL, Curve, Point, budgets, curves_of, reference
+from .curves import FULL, REFERENCES, Curve, Point, budgets, curves_of, reference
+from .statistics import fold_ratio
 from .style import Style, class_colours, strategy_styles
 
 
@@ -44,12 +45,11 @@ class View:
         points: rows of ``curves.csv`` of one run, all budgets and references.
         budget: the budget to show; empty for what shows the whole run.
         x: the cost on the horizontal axis, such as ``area_percent``.
-        strategies: of the run, in the order of its configuration.
+        strategies: of the run, in the order of all figures.
         definitions: what each strategy does, as in ``config/strategies.yaml``, options filled in.
         classes: names of all classes, in the order of their indices.
         colours: strategy or reference -> colour, from the configuration.
-        known: every strategy there is, in the order of ``config/strategies.yaml``; a strategy has
-            one look in all figures, whichever others are drawn.
+        known: every strategy there is, in the order of ``config/strategies.yaml``.
         share: of full annotation that is asked for, in (0, 1].
         notes: strategy -> what a legend says of it, such as ``reads ground truth``.
         title: of figures, one line or two.
@@ -59,6 +59,8 @@ class View:
         given_colours: RGB of each class in 0..1, from the dataset; empty: ours.
         folds: of a cross-validation, in which seed k holds out fold k; 0: there is none.
         seeds, cycles: what was planned, to tell what is missing.
+        compared: strategies of all runs that this one stands beside, so that each has one look in
+            the figures of all of them; empty: the run stands alone.
     """
 
     points: Sequence[Point]
@@ -79,6 +81,7 @@ class View:
     folds: int = 0
     seeds: Sequence[int] = ()
     cycles: int = 0
+    compared: Sequence[str] = ()
 
     def at(self, budget: str) -> View:
         """The same of one budget, which its title names."""
@@ -90,6 +93,16 @@ class View:
     def test_share(self) -> float | None:
         """Share of the cases in a fold; ``None`` without folds."""
         return 1 / self.folds if self.folds else None
+
+    @property
+    def fold_ratio(self) -> float:
+        """Cases tested on over cases trained on, as intervals over folds take it; else 0."""
+        return fold_ratio(self.test_share) if self.test_share else 0.0
+
+    @property
+    def unit(self) -> str:
+        """What the means are over: ``seed`` or ``fold``."""
+        return "fold" if self.folds else "seed"
 
     @property
     def budgets(self) -> list[str]:
@@ -108,8 +121,15 @@ class View:
 
     @cached_property
     def styles(self) -> dict[str, Style]:
-        """Look of every strategy, the same in each figure."""
-        return strategy_styles([*self.known, *self.strategies], self.colours)
+        """Look of every strategy, the same in each figure: the run's have the best ones."""
+        return self.styles_with(())
+
+    def styles_with(self, names: Iterable[str]) -> dict[str, Style]:
+        """The same, and looks of strategies that the view lacks, which come after all others."""
+        own = self.order({*self.compared, *self.strategies})
+        found = {p.strategy for p in self.points if p.strategy not in REFERENCES}
+        unknown = sorted({*names, *found} - {*self.known})
+        return strategy_styles(own, self.colours, [*self.known, *unknown])
 
     @cached_property
     def class_colours(self) -> list[tuple[float, float, float]]:

@@ -218,6 +218,15 @@ def test_budgets_of_each_strategy() -> None:
         assert axes.get_ylim() == panels[0].get_ylim()
         assert axes.get_xlim() == panels[0].get_xlim()
     assert _notes(figure) == "decomp, 16x2: 1 of 2 seeds."
+    # All of this line is open, but not in the legend of all panels.
+    faces = [_named(axes)["16x2 per cycle"].get_markerfacecolor() for axes in panels]
+    assert [face == "white" for face in faces] == [False, False, True]
+    reverse = replace(view, title="Toy", budget="", known=(), strategies=PLAIN[::-1])
+    for found in (figure, draw_budgets(reverse)):
+        texts = _texts(found)
+        assert "mean of fewer than 2 seeds" in texts
+        handle = found.legends[0].legend_handles[texts.index("16x2 per cycle")]
+        assert handle.get_markerfacecolor() != "white"
     assert draw_budgets(_view(PLAIN)) is None
 
 

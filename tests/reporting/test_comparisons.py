@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reporting.comparisons import (
+    FEWEST,
+    FEWEST_FOLDS,
     FLIPPED,
     RESAMPLED,
     WILCOXON,
@@ -20,6 +22,7 @@ from reporting.comparisons import (
     by_cycle,
     compare,
     corrected_interval,
+    fewest_of,
     holm,
     paired_difference,
     resampled_t,
@@ -231,9 +234,40 @@ def test_folds_of_known_number() -> None:
     values = _summaries({"a": [0.5 + v for v in d], "b": [0.5] * 3})
     (three,) = compare(values, folds=True)
     (five,) = compare(values, folds=True, test_share=0.2)  # ratio 1 / 4 instead of 1 / 2
-    assert math.isnan(three.p) and three.test == "none: fewer than 6 folds"
+    assert math.isnan(three.p) and three.test == "none: fewer than 5 folds"
     wide, narrow = three.high - three.low, five.high - five.low
     assert wide / narrow == pytest.approx(math.sqrt((1 / 3 + 1 / 2) / (1 / 3 + 1 / 4)))
+
+
+def test_five_folds_have_a_test_and_four_have_none() -> None:
+    d = [0.01, 0.03, 0.02, 0.05, 0.04]
+    (five,) = compare(_summaries({"a": [0.5 + v for v in d], "b": [0.5] * 5}), folds=True)
+    # mean 0.03, variance 0.00025, ratio 1 / 4: t = 0.03 / sqrt(0.45 * 0.00025) = 2.828427.
+    # With 4 degrees of freedom p = 1 - s (3 - s^2) / 2 of s = t / sqrt(t^2 + 4) = sqrt(2 / 3).
+    s = math.sqrt(2 / 3)
+    assert five.p == pytest.approx(1 - s * (3 - s * s) / 2) == pytest.approx(0.0474, abs=1e-4)
+    assert five.test == RESAMPLED and fewest_of(True) == FEWEST_FOLDS == 5
+    (four,) = compare(_summaries({"a": [0.5 + v for v in d[:4]], "b": [0.5] * 4}), folds=True)
+    assert math.isnan(four.p) and four.test == "none: fewer than 5 folds"
+    assert fewest_of(False) == FEWEST == 6
+
+
+def test_seeds_without_a_value_are_counted_and_told() -> None:
+    values = _summaries({"a": [1, 2, 3, 4], "b": [2, 2, 2], "c": [1, 1, 1, 1]}, "efficiency")
+    lost = "a single share of the foreground: nothing to fit"
+    gone = {("a", 0), ("a", 2), *(("c", s) for s in range(4))}
+    values = [
+        replace(s, value=math.nan, note=lost) if (s.strategy, s.seed) in gone else s for s in values
+    ]
+    ab, ac, bc = compare(values)
+    assert (ab.seeds, ac.seeds, bc.seeds) == (1, 0, 0)
+    assert ab.note == f"1 of 4 seeds paired; a, seeds 0, 2: {lost}; b, seed 3: no results"
+    assert ac.note == f"0 of 4 seeds paired; a, seeds 0, 2: {lost}; c, seeds 0, 1, 2, 3: {lost}"
+    assert bc.test == "none: fewer than 6 seeds" and math.isnan(bc.p_holm)
+    assert compare([s for s in values if s.strategy == "c"]) == []
+    assert compare(_summaries({"a": [1, 2], "b": [2, 3]}))[0].note == ""
+    none = [replace(s, value=math.nan) for s in values]
+    assert compare(none) == [], "nobody has a value: there is nothing to compare"
 
 
 def test_folds_without_a_test() -> None:

@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reporting.curves import Point
-from reporting.efficiency import efficiency_by_seed, efficiency_by_strategy, fit_efficiency
+from reporting.efficiency import (
+    efficiency_by_seed,
+    efficiency_by_strategy,
+    efficiency_rows,
+    fit_efficiency,
+)
 from reporting.view import View
 
 
@@ -138,3 +143,23 @@ def test_foreground_that_is_not_known() -> None:
     points += [_point("random", 0, c, 0.3 + 0.1 * c, None) for c in (1, 2)]
     fit = efficiency_by_seed(View(points, "2x3", "area_percent", [], {}, []))["random", 0]
     assert math.isnan(fit.b) and "not known" in fit.note
+
+
+def test_rows_are_the_fits_of_strategies_in_the_order_of_legends() -> None:
+    points = [_point("full", 0, 0, 0.8, 100.0)]
+    # idle never annotates foreground, so that all its scores are at the start, x = 0.
+    for seed in (0, 1):
+        for cycle, score in ((1, 0.4), (2, 0.6)):
+            points.append(_point("decomp", seed, cycle, score, 10.0 * (cycle - 1)))
+            points.append(_point("idle", seed, cycle, score, 0.0))
+    view = View(points, "2x3", "area_percent", ["idle", "decomp"], {}, [])
+    idle, decomp = efficiency_rows(view)
+    assert list(idle) == ["budget", "strategy", "b", "a", "c", "x0", "points", "note"]
+    assert (decomp["budget"], decomp["strategy"], decomp["points"]) == ("2x3", "decomp", 4)
+    # The mean at x = 0 is (4 * 0.4 + 2 * 0.6) / 6 = 0.8 - 1 / 3; at x = 0.1 the gap is 0.2.
+    assert decomp["b"] == pytest.approx(math.log(5 / 3) / 0.1)
+    assert (decomp["a"], decomp["c"], decomp["x0"]) == (pytest.approx(1 / 3), 0.8, 0.0)
+    assert idle["strategy"] == "idle" and math.isnan(idle["b"])
+    assert "single share of the foreground" in idle["note"]
+    unknown = [_point("random", 0, c, 0.3 + 0.1 * c, None) for c in (1, 2)]
+    assert efficiency_rows(View(unknown, "2x3", "area_percent", [], {}, [])) == []

@@ -15,63 +15,21 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from glue.errors import DataError
-from reporting.curves import Point, collect_curves, read_curves
+from reporting.curves import collect_curves, read_curves
 from reporting.figures import draw_classes, draw_costs, draw_curves
 from reporting.panels import frame
-from reporting.style import (
-    save,
-)
+from reporting.style import save
 from reporting.view import View
 
 from .conftest import WriteMetrics
+from .curve_sample import grid as _grid
+from .curve_sample import lines as _lines
+from .curve_sample import notes as _notes
+from .curve_sample import points as _points
+from .curve_sample import texts as _texts
+from .curve_sample import view as _view
 
-COLOURS = {"random": "#0072B2", "decomp": "#D55E00", "full": "#000000"}
-CONFIG = Path(__file__).resolve().parents[2] / "config"
 Draw = Callable[[View], Any]
-
-
-def _view(points: list[Point], **more: Any) -> View:
-    names = list(dict.fromkeys(p.strategy for p in points if not p.strategy.startswith("full")))
-    given = {"x": "area_percent", "strategies": names, "definitions": {}, "colours": COLOURS}
-    return View(points=points, **{"budget": "2x3", "classes": ["road", "pole"], **given, **more})
-
-
-def _points(
-    scores: dict[tuple[str, int, int], float], per_class: dict[str, float] | None = None
-) -> list[Point]:
-    """Points by strategy, seed and cycle; the cost in area is the cycle, or 10 times regions."""
-    return [
-        Point(
-            *("toy", "2x3", name, seed, cycle, "2d", "mIoU", score),
-            {"area_percent": float(cycle), "regions": 10.0 * cycle, "images": 2.0 * cycle},
-            {"road": score} if per_class is None else per_class,
-        )
-        for (name, seed, cycle), score in scores.items()
-    ]
-
-
-def _grid(names: list[str], seeds: int, cycles: int) -> dict[tuple[str, int, int], float]:
-    return {
-        (name, seed, cycle): 0.1 * cycle + 0.01 * seed + 0.02 * place
-        for place, name in enumerate(names)
-        for seed in range(seeds)
-        for cycle in range(1, cycles + 1)
-    }
-
-
-def _texts(figure: Figure) -> list[str]:
-    """Texts of the legend, one line each."""
-    return [t.get_text().replace("\n", " ") for t in figure.legends[0].get_texts()]
-
-
-def _notes(figure: Figure) -> str:
-    return " ".join(t.get_text() for t in figure.texts).replace("\n", " ")
-
-
-def _lines(axes: Any) -> dict[str, Any]:
-    """Lines that the legend names."""
-    lines = {line.get_label(): line for line in axes.get_lines()}
-    return {label: line for label, line in lines.items() if not label.startswith("_")}
 
 
 @pytest.fixture
@@ -93,8 +51,8 @@ def test_lines_of_the_main_figure(view: View, tmp_path: Path) -> None:
     axes = figure.axes[0]
     lines = _lines(axes)
     assert list(lines) == [
-        "random (1 seed)",
         "decomp (2 seeds)",
+        "random (1 seed)",
         "95 % of full annotation",
         "full annotation, same steps",
     ]
@@ -213,10 +171,10 @@ def test_a_missing_seed_and_missing_cycles() -> None:
     figure = draw_curves(_view(_points(scores), seeds=(0, 1, 2), cycles=4))
     assert _texts(figure) == [
         "random (2 of 3 seeds)",
-        "decomp (3 seeds; cycle 2 missing)",
         "uncertainty (3 seeds; cycle 3 missing for seed 1)",
+        "decomp (3 seeds; cycle 2 missing)",
         "single seeds",
-        "mean of fewer seeds",
+        "mean of fewer than 3 seeds",
     ]
     axes = figure.axes[0]
     lines = _lines(axes)
@@ -234,14 +192,17 @@ def test_a_missing_seed_and_missing_cycles() -> None:
     assert [li.get_xdata().tolist() for li in opened] == [[3]]
     assert opened[0].get_markerfacecolor() == "white"
     assert opened[0].get_markeredgecolor() == uncertainty.get_color()
-    # Two seeds stand behind all points of random: no point differs from the others.
-    assert len(lines["random (2 of 3 seeds)"].get_markevery()) == 4
+    # Two of three seeds stand behind all points of random: all are open, also in the legend.
+    random = lines["random (2 of 3 seeds)"]
+    assert len(random.get_markevery()) == 4 and random.get_markerfacecolor() == "white"
+    for line in (decomp, uncertainty):
+        assert line.get_markerfacecolor() == line.get_color()
 
 
 def test_strategies_without_results_are_named() -> None:
     view = _view(_points(_grid(["random"], 1, 2)), strategies=["random", "badge", "decomp"])
     for draw in (draw_curves, draw_classes, draw_costs):
-        assert "No results yet: decomp, badge." in _notes(draw(view))
+        assert "No results yet: badge, decomp." in _notes(draw(view))
 
 
 def test_a_strategy_that_never_reaches_the_line(view: View) -> None:
@@ -322,7 +283,11 @@ def test_bands_of_few_strategies_only(
 def test_no_interval_where_too_few_seeds_are() -> None:
     """Five seeds, of which two have the last cycle: their points stand there, and no band."""
     scores = {k: v for k, v in _grid(["random"], 5, 3).items() if k[2] < 3 or k[1] < 2}
-    axes = draw_curves(_view(_points(scores), seeds=range(5), cycles=3)).axes[0]
+    figure = draw_curves(_view(_points(scores), seeds=range(5), cycles=3))
+    axes = figure.axes[0]
+    assert _texts(figure)[1:] == [
+        *("95 % interval over seeds", "single seeds", "mean of fewer than 5 seeds")
+    ]
     (area,) = [c for c in axes.collections if type(c).__name__ != "PathCollection"]
     assert max(path.vertices[:, 0].max() for path in area.get_paths()) == 2
     dots = [c.get_offsets() for c in axes.collections if type(c).__name__ == "PathCollection"]
@@ -372,8 +337,8 @@ def test_sizes_are_those_of_print(draw: Draw) -> None:
 def test_notes_stand_in_the_legend(view: View) -> None:
     noted = replace(view, notes={"random": "reads ground truth", "absent": "never seen"})
     first, second = _texts(draw_curves(noted))[:2], _texts(draw_classes(noted))[:2]
-    assert first == ["random (1 seed; reads ground truth)", "decomp (2 seeds)"]
-    assert second == ["random (reads ground truth)", "decomp"]
+    assert first == ["decomp (2 seeds)", "random (1 seed; reads ground truth)"]
+    assert second == ["decomp", "random (reads ground truth)"]
 
 
 def test_curves_that_the_view_does_not_know() -> None:

@@ -20,6 +20,7 @@ from PIL import Image
 
 from glue.errors import DataError
 from reporting import interactive
+from reporting.figures import draw_curves
 from reporting.interactive import main_curve, region_browser
 from reporting.pictures import Box, Picture
 from reporting.style import LINES, MARKERS, Style, cost_label
@@ -112,7 +113,7 @@ def test_gaps_are_drawn_and_said() -> None:
     assert drawn["random"]["name"] == "random (4 to 5 of 5 seeds)"
     assert drawn["uncertainty"]["name"] == "uncertainty (4 of 5 seeds)"
     assert drawn["decomp"]["name"] == "decomp (5 seeds)"
-    assert data["budgets"][0]["hint"] == "Hollow: the mean of fewer than the 5 seeds planned."
+    assert data["budgets"][0]["hint"] == "Hollow: mean of fewer than 5 seeds."
     bands = {name: t["x"]["images"] for name, t in traces(data, role="band").items()}
     assert bands["decomp"] == [2, 4, 6, 6, 4, 2, 2, None, 10, 12, 12, 10, 10]
     assert bands["random"] == [2, 4, 6, 6, 4, 2, 2] and "uncertainty" not in bands
@@ -131,6 +132,38 @@ def test_band_is_the_t_interval_from_five_seeds_on() -> None:
     assert band["y"] == [low, low, high, high, low] and band["x"]["images"] == [1, 2, 2, 1, 1]
     few = [p for p in held if p.seed < 4]
     assert not traces(embedded(main_curve(sample.views(few), ["images"])), role="band")
+
+
+def test_folds_have_the_corrected_interval_and_are_named() -> None:
+    """Five folds: 1/5 + 1/4 in place of 1/5."""
+    scores = [0.1, 0.2, 0.3, 0.4, 0.5]
+    held = [
+        sample.point("decomp", s, c, score, "2x3", images=c)
+        for s, score in enumerate(scores)
+        for c in (1, 2, 3)
+        if (s, c) != (4, 3)
+    ]
+    data = embedded(main_curve(sample.views(held, folds=5), ["images"]))
+    band = traces(data, role="band")["decomp"]
+    half = 2.776445 * 0.1581139 * (1 / 5 + 1 / 4) ** 0.5
+    low, high = pytest.approx(0.3 - half, abs=1e-5), pytest.approx(0.3 + half, abs=1e-5)
+    assert band["y"] == [low, low, high, high, low]
+    mean = traces(data)["decomp"]
+    assert mean["name"] == "decomp (4 to 5 of 5 folds)"
+    assert "folds: %{customdata[1]}" in mean["hovertemplate"]
+    assert ", fold %" in traces(data, role="seeds")["decomp"]["hovertemplate"]
+    assert data["budgets"][0]["hint"] == "Hollow: mean of fewer than 5 folds."
+
+
+def test_looks_are_those_of_the_figures() -> None:
+    """Also of strategies that the run no longer has, each of which has one of its own."""
+    held = sample.points(1, ["earlier", "older", "decomp"], ["2x3"])
+    (view,) = sample.views(held, 1, strategies=["decomp"])
+    drawn = traces(embedded(main_curve([view], ["images"])))
+    lines = {li.get_label().split()[0]: li for li in draw_curves(view).axes[0].get_lines()}
+    for name in ("earlier", "older", "decomp"):
+        assert drawn[name]["line"]["color"] == lines[name].get_color()
+    assert len({t["line"]["color"] for t in drawn.values()}) == 3
 
 
 def test_one_seed_has_no_points_beside_its_line() -> None:

@@ -40,3 +40,12 @@ def test_what_is_missing(
     held: dict[int, list[int]], seeds: tuple[int, ...], cycles: int, said: list[str]
 ) -> None:
     assert shortfalls([_curve(s, c) for s, c in held.items()], seeds, cycles) == said
+
+
+def test_folds_are_called_folds() -> None:
+    held = {0: [1, 2, 3, 4], 1: [1, 3], 2: [1]}
+    curves = [_curve(s, c) for s, c in held.items()]
+    assert shortfalls(curves, range(5), 4, "fold") == [
+        *("3 of 5 folds", "cycle 2 missing for fold 1", "folds end at cycle 1 to 4 of 4")
+    ]
+    assert shortfalls(curves[:2], (0, 1), 4, "fold")[1] == "fold 1 to cycle 3 of 4"

@@ -14,12 +14,12 @@ def test_prints_the_table_and_the_figures(
 ) -> None:
     report = tmp_path / "demo" / "report"
     (report / "2x3").mkdir(parents=True)
-    (report / "reach.md").write_text("| decomp | 2.5 ± 0.1 |\n", encoding="utf-8")
+    (report / "reach.md").write_text("| decomp | 2.5 | 3 of 3 |\n", encoding="utf-8")
     (report / "2x3" / "curves.png").touch()
     (report / "overlays.png").touch()
     assert show_results("demo", tmp_path) == 0
     text = capsys.readouterr().out
-    assert text.index("2.5 ± 0.1") < text.index("Figures:") < text.index("curves.png")
+    assert text.index("2.5 | 3 of 3") < text.index("Figures:") < text.index("curves.png")
     assert str(report / "overlays.png") in text
 
 

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from reporting.curves import Curve
-from reporting.statistics import band, common_range, cost_to_reach, interval, mean_height
+from reporting.statistics import (
+    band,
+    common_range,
+    cost_to_reach,
+    fold_ratio,
+    interval,
+    mean_height,
+)
 
 
 def _curve(x: list[float], score: list[float], seed: int = 0, first: int = 1) -> Curve:
@@ -21,6 +28,19 @@ def test_interval_of_three_values() -> None:
     mean, half = interval(np.array([1.0, 2.0, 3.0]))
     assert mean == 2.0
     assert half == pytest.approx(2.484138, abs=1e-6)
+
+
+def test_interval_of_folds() -> None:
+    """A tenth is tested on, nine tenths trained on: 1/3 + 1/9 in place of 1/3."""
+    assert fold_ratio(0.1) == pytest.approx(1 / 9)
+    mean, half = interval(np.array([1.0, 2.0, 3.0]), fold_ratio(0.1))
+    assert mean == 2.0 and half == pytest.approx(4.302653 * (4 / 9) ** 0.5, abs=1e-6)
+    found = band([_curve([1], [v], seed=i) for i, v in enumerate((1.0, 2.0, 3.0))], 1 / 9)
+    assert found.high[0] - 2 == pytest.approx(half)
+    assert math.isnan(interval(np.array([0.4]), 0.25)[1])
+    for share in (0.0, 1.0, -0.1):
+        with pytest.raises(ValueError, match="allowed is between 0 and 1"):
+            fold_ratio(share)
 
 
 def test_interval_of_one_value_is_unknown() -> None:

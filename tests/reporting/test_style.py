@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from reporting.style import (
     PALETTE,
     cost_label,
     cost_order,
+    new_figure,
+    save,
     sequential_colours,
-    strategy_order,
     strategy_styles,
 )
+from reporting.view import View
 from settings import read_yaml
 
 COLOURS = {"random": "#0072B2", "decomp": "#D55E00", "full": "#000000"}
@@ -28,7 +32,6 @@ def test_configured_colours_do_not_depend_on_what_is_drawn() -> None:
     assert list(among) == ["random", "decomp", "badge", "cluster"]
     assert len({s.colour for s in among.values()}) == len({s.marker for s in among.values()}) == 4
     assert {s.line for s in among.values()} == {"-"}
-    assert strategy_order(["b", "a", "decomp"], COLOURS) == ["decomp", "a", "b"]
 
 
 def test_many_strategies_differ_in_colour_then_in_line() -> None:
@@ -36,9 +39,11 @@ def test_many_strategies_differ_in_colour_then_in_line() -> None:
     styles = strategy_styles([*others, "decomp"], COLOURS)
     assert styles["decomp"] == strategy_styles(["decomp"], COLOURS)["decomp"]
     assert len({(s.colour, s.line) for s in styles.values()}) == 25
-    left = [c for c in PALETTE if c not in COLOURS.values()]
+    # The blue of `random`, which is not drawn, comes last; the vermilion of `decomp` is taken.
+    left = [c for c in PALETTE if c not in COLOURS.values()] + ["#0072B2"]
     assert [styles[n].colour for n in others] == (left * 4)[:24]
-    assert {styles[n].colour for n in others}.isdisjoint(COLOURS.values())
+    drawn = strategy_styles([*others, "decomp", "random"], COLOURS)
+    assert {drawn[n].colour for n in others}.isdisjoint(COLOURS.values())
     first, again = others[0], others[len(left)]
     assert styles[first].line == "-" != styles[again].line
     assert styles[first].marker != styles[again].marker
@@ -51,7 +56,77 @@ def test_configured_strategies_of_one_colour_differ_in_line() -> None:
     assert styles["c"].line == styles["a"].line == "-"
     # All of the palette configured: the others take it again with broken lines.
     whole = {f"c{i}": c for i, c in enumerate(PALETTE)}
-    assert strategy_styles(["new"], whole)["new"].line != "-"
+    assert strategy_styles(["new", *whole], whole)["new"].line != "-"
+
+
+def test_nine_strategies_differ_in_colour_whatever_is_known() -> None:
+    """Points have no line style; what is known besides does not take colours from the run."""
+    known = list(read_yaml(CONFIG / "strategies.yaml"))
+    colours = read_yaml(CONFIG / "config.yaml")["report"]["colours"]
+    rng = np.random.default_rng(0)
+    for count in (7, 9):
+        for _ in range(50):
+            names = rng.choice(known, count, replace=False).tolist()
+            styles = strategy_styles(names, colours, known)
+            own = [styles[n] for n in names]
+            assert len({s.colour.lower() for s in own}) == count
+            assert len({s.marker for s in own}) == count
+            assert {s.line for s in own} == {"-"}
+            assert all(styles[n].colour == colours[n] for n in names if n in colours)
+            # The others do not look like them, nor like each other.
+            assert len({(s.colour.lower(), s.line) for s in styles.values()}) == len(known)
+            assert len({(s.colour.lower(), s.marker) for s in styles.values()}) == len(known)
+            # Nor do they change them.
+            assert strategy_styles(names, colours) == {n: styles[n] for n in styles if n in names}
+    plain = [n for n in known if n not in colours][:9]
+    references = {n: colours[n] for n in ("full", "full_same_steps")}
+    for given in (colours, references, {}):
+        assert len({s.colour for s in strategy_styles(plain, given, known).values()}) >= 9
+        found = strategy_styles(plain, given, known)
+        assert len({found[n].colour for n in plain}) == 9
+
+
+def test_looks_of_a_run() -> None:
+    """All its budgets, costs and figures have one look per strategy; so have runs compared."""
+    known = list(read_yaml(CONFIG / "strategies.yaml"))
+    colours = read_yaml(CONFIG / "config.yaml")["report"]["colours"]
+    names = ["coreset", "decomp_tau_03", "badge", "bald", "cluster", "random", "decomp"]
+    assert set(names) <= set(known)
+    more = {"definitions": {}, "classes": [], "colours": colours, "known": known}
+    view = View(points=[], budget="", x="regions", strategies=names, **more)
+    assert len({view.styles[n].colour for n in names}) == 7
+    for changed in (
+        view.at("2x3"),
+        replace(view, x="images"),
+        replace(view, strategies=names[::-1]),
+    ):
+        assert changed.styles == view.styles
+    unknown = view.styles_with(["mine"])
+    assert unknown.pop("mine").colour and unknown == view.styles
+    assert view.styles.keys() == set(known)
+    other = replace(view, strategies=["kcenter_mine", "badge", "decomp", "uncertainty"])
+    union = [*names, *other.strategies]
+    seen = [replace(v, compared=union).styles for v in (view, other)]
+    assert all(seen[0][n] == seen[1][n] for n in union)
+    assert seen[0]["decomp"].colour == colours["decomp"]
+
+
+@pytest.mark.parametrize("name", ["$x^$", "a_b", "50%", "naïve", "$", "\\$a$"])
+def test_a_name_is_no_formula(name: str, tmp_path: Path) -> None:
+    figure = new_figure(2, 1)
+    axes = figure.add_subplot()
+    axes.plot([0, 1], label=name)
+    axes.set_title(name)
+    axes.set_xticks([0, 1], [name, "b"])
+    axes.legend()
+    save(figure, tmp_path / "a.png", tmp_path / "a.pdf", dpi=50)
+    assert axes.title.get_text() == name and not axes.title.get_parse_math()
+    # As wide as the same letters one by one, none of which is eaten.
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    wide = axes.title.get_window_extent(renderer).width
+    letters = [figure.text(0, 0, c, size=axes.title.get_size()) for c in name]
+    alone = sum(t.get_window_extent(renderer).width for t in letters)
+    assert wide == pytest.approx(alone, rel=0.3)
 
 
 def test_every_known_strategy_has_a_look_of_its_own() -> None:

@@ -16,7 +16,9 @@ from reporting.catalogue import tables_of
 from reporting.curves import read_points
 from reporting.drawing import draw
 from reporting.gather import metrics_of, read_run
-from reporting.tabulation import read_last_metrics
+from reporting.ranks import ONE_RUN
+from reporting.reach import NO_STRATEGY
+from reporting.tabulation import Source, make_table, read_last_metrics
 
 from .run_files import (
     RunFiles,
@@ -92,6 +94,9 @@ def test_only_the_first_cycle(start: Start) -> None:
     assert "8 of 16 results are missing" in plain(page)
     assert "random, budget 2x3: cycles 2-3 of seeds 0-1" in plain(page)
     assert "Nothing to show yet." in section(page, "table-summaries")
+    reach = [r["strategy"] for r in rows_of(run.report / "reach.csv")]
+    assert reach == ["full", "full_same_steps"], "the shared first cycle is no strategy"
+    assert NO_STRATEGY in (run.report / "reach.md").read_text()
     assert rows_of(run.report / "summaries.csv") == [] == rows_of(run.report / "pairs.csv")
     view = read_run(run.results, look_at(run)).at("2x3")
     assert "to cycle 1 of 3" in words_of(draw("curves", view))
@@ -102,7 +107,7 @@ def test_only_references_so_far(start: Start) -> None:
     run = start(lambda w: w.cycle == 0)
     page = write_some(run)
     assert "12 of 16 results are missing" in plain(page)
-    assert "Nothing to show yet." in section(page, "table-reach")
+    assert NO_STRATEGY in section(page, "table-reach")
     assert not (run.report / "reach.md").exists(), "no row to print"
     assert "Nothing to draw yet." in section(page, "curves-2x3")
 
@@ -147,7 +152,33 @@ def test_ranks_over_budgets(start: Start) -> None:
     ranks = {r["strategy"]: r for r in rows_of(run.report / "ranks.csv") if r["measure"] == "area"}
     assert {n: float(r["mean_rank"]) for n, r in ranks.items()} == {"decomp": 1, "random": 2}
     assert ranks["decomp"]["blocks"] == "2"
-    assert "2 blocks: no test below 6" in section(page, "table-ranks")
+    assert ONE_RUN in section(page, "table-ranks")
+    assert all(r["p"] == "" for r in rows_of(run.report / "ranks.csv"))
+
+
+def test_reach_agrees_with_the_summaries(start: Start) -> None:
+    """One strategy never arrives, one curve is unfinished, a cycle of the other is missing."""
+    gone = {Where("2x3", "decomp", 1, c) for c in (3, 4, 5)} | {Where("2x3", "decomp", 0, 3)}
+    run = start(lambda w: w not in gone, seeds=3, cycles=5)
+    page = write_some(run)
+    rows = rows_of(run.report / "reach.csv")
+    names = [r["strategy"] for r in rows]
+    assert names == ["random", "decomp", "full", "full_same_steps"]
+    summaries = rows_of(run.report / "summaries.csv")
+    for row in rows[:2]:
+        own = [s for s in summaries if s["strategy"] == row["strategy"]]
+        final = [float(s["value"]) for s in own if s["measure"] == "final" and s["value"]]
+        area = [float(s["value"]) for s in own if s["measure"] == "area"]
+        assert float(row["final_mean"]) == pytest.approx(np.mean(final))
+        assert float(row["area_mean"]) == pytest.approx(np.mean(area))
+        assert (row["seeds"], row["final_cycle"]) == ("3", "5")
+        reach = [s for s in own if s["measure"] == "reach_95"]
+        assert int(row["reached"]) == sum(s["censored"] == "False" for s in reach)
+    assert (rows[0]["reached"], rows[0]["median"], rows[0]["highest"]) == ("0", "", "")
+    assert "median not reached" in rows[0]["note"]
+    assert "1 unfinished" in rows[1]["note"] and "final of 2 of 3 seeds" in rows[1]["note"]
+    text = section(page, "table-reach")
+    assert "not reached" in text and "1 unfinished, neither reached nor not" in text
 
 
 def test_folds_have_the_corrected_interval(start: Start) -> None:
@@ -160,8 +191,9 @@ def test_folds_have_the_corrected_interval(start: Start) -> None:
     assert float(row["difference"]) == pytest.approx(d.mean())
     assert float(row["low"]) == pytest.approx(d.mean() - half)
     assert float(row["high"]) == pytest.approx(d.mean() + half)
-    assert row["p"] == "" and row["test"] == "none: fewer than 6 folds"
-    assert "5 folds to compare: below 6 there is no test" in section(page, "comparisons-2x3")
+    statistic = d.mean() / (d.std(ddof=1) * np.sqrt(1 / 5 + 0.25))
+    assert float(row["p"]) == pytest.approx(2 * t.sf(abs(statistic), 4))
+    assert "there is no test" not in section(page, "comparisons-2x3")
     assert "Folds" in page and "<dt>Seeds</dt>" not in plain(page)
     (cycle, *_) = [r for r in rows_of(run.report / "cycles.csv") if r["cycle"] == "3"]
     assert float(cycle["low"]) == pytest.approx(d.mean() - half)
@@ -201,10 +233,10 @@ def test_last_metrics_are_of_the_last_common_cycle(start: Start) -> None:
     look = look_at(run)
     files = metrics_of(run.results, look)
     found = read_last_metrics(files, read_run(run.results, look))
-    # Both seeds of decomp have cycle 2, of random cycle 3.
+    # A seed of decomp lacks cycle 3: nobody is compared there.
     assert sorted((m["strategy"], m["seed"], m["cycle"]) for m in found) == [
         ("decomp", 0, 2), ("decomp", 1, 2), ("full", 1, 0), ("full_same_steps", 0, 0),
-        ("full_same_steps", 1, 0), ("random", 0, 3), ("random", 1, 3),
+        ("full_same_steps", 1, 0), ("random", 0, 2), ("random", 1, 2),
     ]  # fmt: skip
     assert len(read_points(files)) == 2 * 3 * 2 - 1 + 3
     write_some(run)
@@ -212,7 +244,36 @@ def test_last_metrics_are_of_the_last_common_cycle(start: Start) -> None:
         mine = [m["score"] for m in found if m["strategy"] == row["strategy"]]
         if not row["minus"]:
             assert float(row["mean"]) == pytest.approx(np.mean(mine))
-            assert float(row["low"]) <= float(row["mean"]) <= float(row["high"])
+            assert bool(row["seeds_low"]) == (len(mine) > 1)
+            if len(mine) > 1:
+                low, high = float(row["seeds_low"]), float(row["seeds_high"])
+                half = t.ppf(0.975, len(mine) - 1) * np.std(mine, ddof=1) / np.sqrt(len(mine))
+                assert (high - low) / 2 == pytest.approx(half)
+            assert row["low"] == "" and row["note"].startswith("fewer than 6 patients")
+
+
+def cases_of_images(count: int, seed: int) -> dict[str, Any]:
+    """Metrics of a model on so many test images, each its own group."""
+    values = np.random.default_rng(seed).random((count, 1)).tolist()
+    names = [f"image{i}" for i in range(count)]
+    cases = {"kind": "dice", "classes": ["a"], "names": names, "values": values}
+    head = {"run": "r", "budget": "2x3", "strategy": f"s{seed}", "seed": 0, "cycle": 2}
+    return {**head, "score_name": "mean Dice", "score": float(np.mean(values)), "cases": cases}
+
+
+@pytest.mark.parametrize("count", [5, 6])
+def test_intervals_over_images_take_six_of_them(start: Start, count: int) -> None:
+    run = start(lambda w: w.cycle == 1)
+    look = look_at(run)
+    view = read_run(run.results, look)
+    metrics = [cases_of_images(count, seed) for seed in (0, 1)]
+    rows = make_table("cases", Source(view, look, run.folder, metrics)).rows
+    assert [(r["strategy"], r["minus"]) for r in rows] == [("s0", ""), ("s0", "s1"), ("s1", "")]
+    for row in rows:
+        if count < 6:
+            assert row["low"] is None and "fewer than 6" in row["note"]
+        else:
+            assert row["low"] < row["mean"] < row["high"] and row["note"] == "few groups"
 
 
 def test_last_metrics_of_a_seed_that_has_just_begun(start: Start) -> None:
