@@ -111,7 +111,7 @@ def _curves(views: Sequence[View], out: Path) -> list[Section]:
                 stem,
                 f"{run}, {view.budget}",
                 RESULTS,
-                caption("curves"),
+                "" if sections else caption("curves"),
                 figure=out / f"{stem}.png",
                 files=[("PDF", f"{stem}.pdf")],
             )

@@ -328,6 +328,7 @@ def _draw_seed_panel(axes: Any, names: list[str], found: list[Summary], view: Vi
         axes.plot([x for x, _ in own], heights, color="#BBBBBB", lw=0.7, zorder=1)
         for (x, s), height in zip(own, heights, strict=True):
             _draw_point(axes, x, height, s, view)
+    _mark_at_most(axes, names, found, 0.06 * span)
     if beyond:
         word = "not reached" if any(s.censored for s in found) else "no upper bound"
         axes.axhline(high + 0.11 * span, color=GREY, lw=0.6, linestyle=(0, (3, 2)), zorder=0)
@@ -363,11 +364,20 @@ def _draw_point(axes: Any, x: float, y: float, s: Summary, view: View) -> None:
         markersize=7 if style.marker == "*" else 5, markerfacecoloralt="white", zorder=2,
         markerfacecolor=style.colour if isfinite(s.value) or _open(s) else "white",
     )  # fmt: skip
-    if s.at_most:
-        axes.annotate(
-            "≤", (x, y), xytext=(-5, 0), textcoords="offset points", fontsize=8, ha="right",
-            va="center",
-        )  # fmt: skip
+
+
+def _mark_at_most(axes: Any, names: list[str], found: list[Summary], apart: float) -> None:
+    """Mark costs that are upper bounds; points of a strategy that nearly coincide share a mark."""
+    for x, name in enumerate(names):
+        last = float("-inf")
+        for y in sorted(s.value for s in found if s.strategy == name and s.at_most):
+            if y - last < apart:
+                continue
+            last = y
+            axes.annotate(
+                "≤", (x, y), xytext=(-5, 0), textcoords="offset points", fontsize=8, ha="right",
+                va="center",
+            )  # fmt: skip
 
 
 def _seed_lines(found: list[Summary], names: list[str], view: View, named: set[str]) -> list[str]:

@@ -242,10 +242,10 @@ def tidy(axes: Any) -> None:
 
 
 def frame(panels: Sequence[Any], margin: float) -> None:
-    """Give panels common vertical limits: those of lines and points, and ``margin`` of the span.
+    """Give panels common vertical limits: of lines, points, intervals, and ``margin`` of the span.
 
     Ticks stay within 0 and 1, and the limits within a little more, so that a line of zeros is not
-    hidden by the axis. Intervals that are wider are cut, so that the lines can be told apart.
+    hidden by the axis.
     """
     from matplotlib.collections import PathCollection
     from matplotlib.ticker import MaxNLocator
@@ -256,6 +256,13 @@ def frame(panels: Sequence[Any], margin: float) -> None:
         for axes in panels
         for held in axes.collections
         if isinstance(held, PathCollection)
+    ]
+    heights_of += [
+        path.vertices[:, 1]
+        for axes in panels
+        for held in axes.collections
+        if not isinstance(held, PathCollection)
+        for path in held.get_paths()
     ]
     values = np.concatenate([np.asarray(y, float) for y in heights_of])
     low, high = np.nanmin(values), np.nanmax(values)
