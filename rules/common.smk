@@ -208,3 +208,28 @@ def last_histories(wildcards):
         for b in S["budget"]
         for s in S["strategies"]
     ]
+
+
+def captioned(entry, stem, budget):
+    """Return a figure's file with what `snakemake --report` says of it."""
+    return report(
+        f"results/{{run}}/report/{stem}.png",
+        caption=f"captions/{entry.name}.rst",
+        category=entry.category,
+        labels={"figure": entry.title, "budget": budget or "all"},
+    )
+
+
+def tabled(name, title):
+    """Return a table's file with what `snakemake --report` says of it."""
+    return report(
+        f"results/{{run}}/report/{name}.csv",
+        caption=f"captions/{name}.rst",
+        category="Tables",
+        labels={"table": title},
+    )
+
+
+def stems(figures, ending):
+    """Return the files of figures with another ending."""
+    return [f"results/{{run}}/report/{stem}.{ending}" for _, stem, _ in figures]
