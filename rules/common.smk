@@ -211,11 +211,14 @@ def last_histories(wildcards):
 
 
 def captioned(entry, stem, budget):
-    """Return a figure's file with what `snakemake --report` says of it."""
+    """Return a figure's file with what `snakemake --report` says of it.
+
+    Its own page of run times has the name Statistics, and two of a name are a warning each.
+    """
     return report(
         f"results/{{run}}/report/{stem}.png",
         caption=f"captions/{entry.name}.rst",
-        category=entry.category,
+        category={"Statistics": "Comparisons"}.get(entry.category, entry.category),
         labels={"figure": entry.title, "budget": budget or "all"},
     )
 

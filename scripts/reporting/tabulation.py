@@ -340,6 +340,8 @@ MAKERS: dict[str, Callable[[Source], Table]] = {
 def read_last_metrics(files: Sequence[Path], view: View) -> list[dict[str, Any]]:
     """Metrics of the last cycle that all strategies and seeds of a budget have, and of references.
 
+    In the order of figures, references last, whatever the order of the files.
+
     Args:
         files: ``metrics.json`` of any cycles.
         view: of the run; tells which cycle that is. The shared first one does not count.
@@ -349,9 +351,16 @@ def read_last_metrics(files: Sequence[Path], view: View) -> list[dict[str, Any]]
         curves = [c for own in view.at(budget).curves().values() for c in own]
         common = set.intersection(*(set(c.cycle.tolist()) for c in curves)) - {1}
         wanted[budget] = max(common, default=None)
-    read = map(read_json, files)
-    return [
+    budgets, names = view.budgets, [*view.order(view.strategies), *REFERENCES]
+
+    def place(held: dict[str, Any]) -> tuple[bool, int, int, int]:
+        name, budget = held["strategy"], held["budget"]
+        after = name in REFERENCES
+        return after, 0 if after else budgets.index(budget), names.index(name), held["seed"]
+
+    found = [
         held
-        for held in read
+        for held in map(read_json, files)
         if held["strategy"] in REFERENCES or held["cycle"] == wanted.get(held["budget"], -1)
     ]
+    return sorted(found, key=place)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from PIL import Image
 
 from glue.tables import read_pool, read_regions
 
-from .conftest import TINY, Run
+from .conftest import ROOT, TINY, Run
 
 
 @pytest.fixture
@@ -141,6 +143,29 @@ def test_a_changed_colour_makes_plots_only(copy: Run) -> None:
     colours = '{"colours": {"decomp": "#00AA00", "random": "#777777", "uncertainty": "#0000FF"}}'
     planned = jobs(copy.run("-n", report=colours))
     assert set(planned) <= {"plot_figures", "write_page"} and planned
+
+
+def test_snakemakes_own_report_has_captions_and_categories(copy: Run) -> None:
+    printed = copy.run("--report", "report.html")
+    text = (copy.folder / "report.html").read_text()
+    assert "Score on the test split" in text and "Strategies in pairs" in text
+    assert '"Comparisons"' in text and '"Tables"' in text
+    assert "Duplicate" not in printed
+
+
+def test_a_report_beside_it_is_of_the_same_files(copy: Run) -> None:
+    """Made again from the files alone, page, tables and figures are what the rules made.
+
+    Vector graphics hold what the layout's solver found to the 10th decimal: they are not compared.
+    """
+    report = copy.folder / "results/tiny/report"
+    before = {p.name: p.read_bytes() for p in report.iterdir()}
+    words = [sys.executable, ROOT / "scripts/report.py", "tiny"]
+    subprocess.run(words, cwd=copy.folder, check=True, capture_output=True)
+    assert {p.name for p in report.iterdir()} == before.keys()
+    changed = [name for name, held in before.items() if (report / name).read_bytes() != held]
+    assert [name for name in changed if not name.endswith(".pdf")] == []
+    assert "Nothing to be done" in copy.run("-n")
 
 
 def test_other_science_is_refused_with_the_difference(copy: Run) -> None:
