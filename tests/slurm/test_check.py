@@ -196,7 +196,7 @@ def test_the_plan_asks_for_what_snakemake_submits(cluster: Cluster, tmp_path: Pa
 
 def test_levels_name_rules_that_exist() -> None:
     text = "\n".join(file.read_text() for file in (ROOT / "rules").glob("*.smk"))
-    rules = set(re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)", text, re.MULTILINE))
+    rules = set(re.findall(r"^ *(?:use )?rule (?:\w+ as )?(\w+)", text, re.MULTILINE))
     named = {rule for levels in LEVELS.values() for level in levels for rule in level}
     assert named <= rules
     assert set(LOCAL) <= rules | {"all"}

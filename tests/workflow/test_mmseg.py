@@ -50,11 +50,10 @@ def whole(street: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
 
 def test_a_whole_run(whole: Killed) -> None:
     report = whole.folder / "results/tiny/report"
-    assert {p.name for p in report.glob("*.png")} == {
-        "curves-2x3.png",
-        "classes-2x3.png",
-        "regions-2x3.png",
-    }
+    drawn = ("curves", "classes", "regions", "filling", "costs", "seeds", "shares", "growth")
+    found = {p.name for p in report.glob("*.png")}
+    assert found >= {"imbalance.png", *(f"{name}-2x3.png" for name in drawn)}
+    assert found == {p.with_suffix(".png").name for p in report.glob("*.pdf")}
     assert "stopping" not in (report / "reach.md").read_text()
     metrics = whole.files("tiny/2x3/*/seed-0/cycle-*/metrics.json")
     assert len(metrics) == 3
