@@ -21,7 +21,7 @@ WHERE = {
     "thresholds": "pair_figures:draw_thresholds",
     "budgets": "budget_figures:draw_budgets",
     "comparisons": "matrix:draw_comparisons",
-    "seeds": "matrix:draw_seeds",
+    "seeds": "seeds:draw_seeds",
     "imbalance": "class_figures:draw_imbalance",
     "shares": "class_figures:draw_shares",
     "growth": "class_figures:draw_share_curves",

@@ -55,6 +55,11 @@ class Summary:
     ended: float = NAN
 
     @property
+    def unfinished(self) -> bool:
+        """Whether the curve ended early without the score, and may still reach it."""
+        return self.ended == self.ended
+
+    @property
     def missing(self) -> bool:
         """Whether there is nothing to compare."""
         return self.value != self.value and not self.censored

@@ -12,7 +12,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
-from reporting.matrix import BETTER, NEITHER, PALE, WORSE, draw_comparisons, draw_seeds
+from reporting.matrix import BETTER, NEITHER, PALE, WORSE, draw_comparisons
+from reporting.seeds import draw_seeds
 from reporting.style import save
 
 from .test_summaries import make_view
