@@ -21,9 +21,11 @@ def show_results(run: str, results: Path) -> int:
         known = ", ".join(runs) or "none"
         print(f"{table} is not there{hint}; runs with a report: {known}", file=sys.stderr)
         return 1
-    figures = sorted([*report.rglob("*.png"), *report.rglob("*.pdf")])
+    figures = sorted(report.rglob("*.png"))  # each lies beside its PDF
     others = (report / name for name in ("selection.md", "usage.md"))
     print_summary(table, figures, *(other if other.is_file() else None for other in others))
+    if (report / "report.html").is_file():
+        print(f"All of it on one page, which opens from disk:\n  {report / 'report.html'}")
     return 0
 
 

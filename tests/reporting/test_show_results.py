@@ -20,7 +20,10 @@ def test_prints_the_table_and_the_figures(
     assert show_results("demo", tmp_path) == 0
     text = capsys.readouterr().out
     assert text.index("2.5 | 3 of 3") < text.index("Figures:") < text.index("curves.png")
-    assert str(report / "overlays.png") in text
+    assert str(report / "overlays.png") in text and "report.html" not in text
+    (report / "report.html").touch()
+    assert show_results("demo", tmp_path) == 0
+    assert capsys.readouterr().out.endswith(f"{report / 'report.html'}\n")
 
 
 def test_prints_the_table_of_selection_without_its_notes(
