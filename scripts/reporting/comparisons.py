@@ -10,7 +10,7 @@ from math import inf, isfinite, nan
 
 import numpy as np
 
-from .statistics import interval
+from .statistics import fold_ratio, interval
 from .summaries import Summary, measure_of, seed_curves
 from .view import View
 
@@ -175,8 +175,7 @@ def corrected_interval(differences: np.ndarray, ratio: float) -> tuple[float, fl
     """
     if not len(differences):
         return nan, nan, nan
-    mean, half = interval(differences)
-    half *= float(np.sqrt(1 + len(differences) * ratio))
+    mean, half = interval(differences, ratio)
     return mean, mean - half, mean + half
 
 
@@ -270,8 +269,7 @@ def _by_strategy(summaries: Iterable[Summary]) -> dict[str, dict[int, Summary]]:
 
 def _ratio(test_share: float | None, seeds: set[int]) -> float:
     """Cases tested on over cases trained on."""
-    share = test_share if test_share is not None else 1 / max(2, len(seeds))
-    return share / (1 - share)
+    return fold_ratio(test_share if test_share is not None else 1 / max(2, len(seeds)))
 
 
 def _rounded(values: np.ndarray, size: float) -> np.ndarray:

@@ -29,7 +29,7 @@ def look_of(settings: Mapping[str, Any], known: Sequence[str] = ()) -> dict[str,
         known: names in ``config/strategies.yaml``, in its order.
     """
     report = settings["report"]
-    strategies = _ordered(settings["strategies"], known)
+    strategies = in_order(settings["strategies"], known)
     definitions = {name: settings["definitions"][name] for name in strategies}
     same = ("run", "dataset", "learner", "task", "references", "classes")
     return {
@@ -42,7 +42,7 @@ def look_of(settings: Mapping[str, Any], known: Sequence[str] = ()) -> dict[str,
         "splits": ["train", "val"] if settings.get("validation_images") else ["train"],
         "x": report["cost"] or (ROI_COST if settings["task"] == "roi" else AREA_COST),
         "share": report["share"],
-        "colours": {n: report["colours"][n] for n in _ordered(report["colours"], known)},
+        "colours": {n: report["colours"][n] for n in in_order(report["colours"], known)},
         "overlay_images": report["overlay_images"],
         "notes": _notes(settings, definitions),
         "validation": (validation := _validation(settings)),
@@ -56,7 +56,7 @@ def look_of(settings: Mapping[str, Any], known: Sequence[str] = ()) -> dict[str,
     }
 
 
-def _ordered(names: Iterable[str], known: Sequence[str]) -> list[str]:
+def in_order(names: Iterable[str], known: Sequence[str]) -> list[str]:
     """Names in the order that all figures have: that of the known strategies, then by name."""
     places = {name: place for place, name in enumerate(known)}
     return sorted(names, key=lambda n: (places.get(n, len(places)), n))

@@ -21,7 +21,7 @@ from .ranks import blocks_of, rank
 from .reach import NO_STRATEGY, brief_rows, reach_markdown, reach_rows, table_row
 from .selection import Selection, selection_markdown, selection_rows
 from .style import cost_label
-from .summaries import measure_of, summaries
+from .summaries import summaries
 from .tables import shown, write_table
 from .usage import SHARED, Usage, per_strategy, summed, usage_markdown, usage_rows
 from .view import View
@@ -167,10 +167,7 @@ def _usage(source: Source) -> Table:
 
 def _summaries(source: Source) -> Table:
     found = [s for view in source.budgets() for s in summaries(view)]
-    rows = [
-        {**asdict(s), "measure": s.measure, "label": measure_of(s.measure).label} for s in found
-    ]
-    return Table(rows, SUMMARY_COLUMNS)
+    return Table(list(map(asdict, found)), SUMMARY_COLUMNS)
 
 
 def _pairs(source: Source) -> Table:
@@ -222,8 +219,6 @@ def _cases(source: Source) -> Table:
     scores: dict[tuple[str, str], dict[int, float]] = {}
     for held in source.metrics:
         scores.setdefault((held["budget"], held["strategy"]), {})[held["seed"]] = held["score"]
-    share = source.view.test_share
-    ratio = share / (1 - share) if share else 0.0
     rows: list[dict[str, Any]] = []
     done: set[tuple[str, str]] = set()
     for row in case_rows(source.metrics, np.random.default_rng(source.seed)):
@@ -235,7 +230,7 @@ def _cases(source: Source) -> Table:
             theirs = scores.get((row.budget, other)) or scores.get(("", other)) or {}
             both = sorted(set(own) & set(theirs)) if other else sorted(own)
             values = np.array([own[s] - (theirs[s] if other else 0.0) for s in both])
-            _, low, high = corrected_interval(values, ratio)
+            _, low, high = corrected_interval(values, source.view.fold_ratio)
             spread = {"seeds": len(both), "seeds_low": low, "seeds_high": high}
             rows.append({**head, "minus": other, **_enough(interval), **spread})
     columns = {

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from .curves import FULL, REFERENCES, Curve, Point, budgets, curves_of, reference
+from .look import in_order
 from .statistics import fold_ratio
 from .style import Style, class_colours, strategy_styles
 
@@ -138,8 +139,7 @@ class View:
 
     def order(self, names: Iterable[str]) -> list[str]:
         """Strategies as all legends list them: as in ``known``, then others by name."""
-        places = {n: i for i, n in enumerate(self.known or self.strategies)}
-        return sorted(names, key=lambda n: (places.get(n, len(places)), n))
+        return in_order(names, self.known or self.strategies)
 
     def curves(self, points: Sequence[Point] | None = None) -> dict[str, list[Curve]]:
         """Curves of the budget by strategy, in ``order``, one per seed."""
