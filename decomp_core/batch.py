@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import checks
-from .kernels import compiled
+from .compiling import compiled
 
 METHODS = ("cluster", "coreset", "badge", "badge_kmeans")
 _BADGE = ("badge", "badge_kmeans")

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import checks
 from .fixed import fixed_point
-from .kernels import compiled
+from .compiling import compiled
 from .patches import box, box_sums, overlapping
 from .region import Region
 
