@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from . import checks
-from .fixed import fixed_point
 from .compiling import compiled
+from .fixed import fixed_point
 from .patches import box, box_sums, overlapping
 from .region import Region
 
