@@ -127,7 +127,9 @@ class Space:
             self._paint(number, start, stop)
 
     def _paint(self, number: int, start: list[int], stop: list[int]) -> None:
-        blocked = self._blocked.setdefault(number, np.zeros(self.positions, bool))
+        if number not in self._blocked:
+            self._blocked[number] = np.zeros(self.positions, bool)
+        blocked = self._blocked[number]
         for top, left, height, width in self.boxes:
             rows = slice(max(start[0] - top - height + 1, 0), max(stop[0] - top, 0))
             cols = slice(max(start[1] - left - width + 1, 0), max(stop[1] - left, 0))

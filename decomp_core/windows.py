@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import checks
+from .class_peaks import ClassPeaks
 from .draw import draw_class
 from .fixed import fixed_point
-from .kernels import presence
 from .peaks import Peaks
 from .region import Region
 from .space import Space
@@ -49,8 +49,8 @@ def best_region(
     labels = checks.label_map(labels, (2,))
     cls = checks.integer("cls", cls, 0, checks.UNKNOWN - 1)
     space = Space(labels.shape, shape, taken, valid=valid)
-    found = Peaks(space, lambda number, key: labels == key).best(0, cls)
-    if found is None or found[0] == 0:
+    found = ClassPeaks(space, labels).best(0, cls)
+    if found is None:
         return None
     return space.region(0, found[1], found[2], cls, found[0])
 
@@ -99,8 +99,8 @@ def decomp_regions(
     space = Space(labels.shape, shape, taken, axis, gap=min_slice_gap)
     if axis is None and min_slice_gap:
         raise ValueError(f"min_slice_gap is {min_slice_gap}; it must be 0 without axis")
-    slices = _slices_of_classes(labels, len(weights), axis)
-    peaks = Peaks(space, lambda number, cls: space.slice_of(labels, number) == cls)
+    peaks = ClassPeaks(space, labels)
+    slices = _slices_of_classes(peaks.found, len(weights))
     chosen: list[Region] = []
     while len(chosen) < n:
         region = _draw_region(space, peaks, slices, weights, rng)
@@ -111,19 +111,15 @@ def decomp_regions(
     return chosen + _draw_free(space, n - len(chosen), rng)
 
 
-def _slices_of_classes(labels: np.ndarray, n_classes: int, axis: int | None) -> dict[int, list]:
-    """The slices that contain each class predicted."""
-    volume = labels if labels.ndim == 3 else labels[None]
-    axis = 0 if axis is None else axis
-    found = np.zeros((volume.shape[axis], 256), bool)
-    presence(np.ascontiguousarray(volume), axis, found)
+def _slices_of_classes(found: np.ndarray, n_classes: int) -> dict[int, list[int]]:
+    """The slices that contain each class predicted, from the labels that each holds."""
     classes = checks.known_classes(np.flatnonzero(found.any(axis=0)), n_classes, "weights")
     return {cls: np.flatnonzero(found[:, cls]).tolist() for cls in classes}
 
 
 def _draw_region(
     space: Space,
-    peaks: Peaks,
+    peaks: ClassPeaks,
     slices: dict[int, list[int]],
     weights: np.ndarray,
     rng: np.random.Generator,
@@ -135,7 +131,7 @@ def _draw_region(
         while live:
             place = int(rng.integers(len(live))) if space.axis is not None else 0
             found = peaks.best(live[place], cls)
-            if found is not None and found[0] > 0:
+            if found is not None:
                 return space.region(live[place], found[1], found[2], cls, found[0])
             live.pop(place)
         del slices[cls]

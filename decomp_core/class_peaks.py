@@ -1,0 +1,85 @@
+"""The best free window of a class in a slice, whatever its shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from .peaks import Peaks
+from .space import Space
+from .tiles import SIDE, bound_tiles, search, summarise
+
+_AT_ONCE = 16  # slices copied together where they do not lie together in memory
+
+
+class _Tiles(NamedTuple):
+    """What is known of a class in a slice; see ``tiles.search``."""
+
+    bound: np.ndarray
+    place: np.ndarray
+
+
+class ClassPeaks:
+    """Finds the free window with the most pixels of a class; ties as ``Peaks`` has them.
+
+    Boxes are searched by tiles, other footprints row by row.
+
+    Args:
+        space: free positions; regions placed there are noticed.
+        labels: uint8, ``space.image_shape``.
+
+    Attributes:
+        found: (slices, 256) bool, the labels that each slice holds.
+    """
+
+    def __init__(self, space: Space, labels: np.ndarray) -> None:
+        self._space, self._labels = space, labels
+        self._rows = None
+        pixels = space.size[0] * space.size[1]
+        if space.boxes != [(0, 0, *space.size)] or pixels >= 2**31:
+            self._rows = Peaks(space, lambda number, cls: space.slice_of(labels, number) == cls)
+        blocks = tuple(-(-n // SIDE) for n in space.plane)
+        self._low = np.empty((space.n_slices, *blocks), np.uint8)
+        self._high = np.empty_like(self._low)
+        self.found = np.zeros((space.n_slices, 256), bool)
+        for number, plane in enumerate(self._planes()):
+            summarise(plane, self._low[number], self._high[number], self.found[number])
+        kind = np.uint16 if pixels < 2**16 else np.uint32
+        self._scratch = np.empty((6, space.plane[1]), kind)
+        self._tiles: dict[tuple[int, int], _Tiles] = {}
+
+    def best(self, number: int, cls: int) -> tuple[int, int, int] | None:
+        """Pixels, row and column of the best free window; ``None`` where none has any."""
+        if self._space.closed[number] or not self.found[number, cls]:
+            return None
+        if self._rows is not None:
+            found = self._rows.best(number, cls)
+        else:
+            found = self._search(number, cls)
+        return found if found is not None and found[0] > 0 else None
+
+    def _search(self, number: int, cls: int) -> tuple[int, int, int]:
+        plane = np.ascontiguousarray(self._space.slice_of(self._labels, number))
+        tiles = self._tiles.get((number, cls))
+        if tiles is None:
+            tiles = self._tiles[number, cls] = self._bounded(plane, number, cls)
+        blocked = self._space.blocked(number)
+        return search(plane, cls, self._space.size, blocked, *tiles, self._scratch)
+
+    def _bounded(self, plane: np.ndarray, number: int, cls: int) -> _Tiles:
+        shape = tuple(-(-n // SIDE) for n in self._space.positions)
+        tiles = _Tiles(np.empty(shape, np.int32), np.full(shape, -1, np.int64))
+        low, high = self._low[number], self._high[number]
+        bound_tiles(plane, cls, self._space.size, low, high, tiles.bound)
+        return tiles
+
+    def _planes(self) -> Iterator[np.ndarray]:
+        """Every slice, contiguous; a few are copied together, as they share cache lines."""
+        if self._space.axis is None:
+            yield np.ascontiguousarray(self._labels)
+            return
+        slices = np.moveaxis(self._labels, self._space.axis, 0)
+        for first in range(0, len(slices), _AT_ONCE):
+            yield from np.ascontiguousarray(slices[first : first + _AT_ONCE])

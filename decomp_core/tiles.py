@@ -1,0 +1,395 @@
+"""Compiled search for the box that holds most of a class, by upper bounds over tiles.
+
+A tile is ``SIDE`` x ``SIDE`` positions. Every window that starts in it lies in the same few blocks
+of ``SIDE`` x ``SIDE`` pixels, whose counts of the class bound it from above. Tiles are looked at
+best bound first, all their positions exactly, until no bound reaches what was found.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .compiling import compiled
+
+SIDE = 16
+_NEAR = 4  # tiles between two to look at that cost less than a second start
+
+
+@compiled
+def summarise(labels: np.ndarray, low: np.ndarray, high: np.ndarray, found: np.ndarray) -> None:
+    """Find the range of labels in each block, and which of the 256 labels there are.
+
+    Labels are taken one higher, 255 as 0, so that ranges do not stretch to "no class".
+
+    Args:
+        labels: (H, W) uint8.
+        low, high: (ceil(H / SIDE), ceil(W / SIDE)) uint8, set.
+        found: (256,) bool, by label; set where one is found.
+    """
+    width = labels.shape[1]
+    least, most = np.empty(width, np.uint8), np.empty(width, np.uint8)
+    wanted = np.empty(low.shape[1], np.bool_)
+    after = np.arange(257)  # the first value (label + 1) from here on that was not found
+    for row in range(low.shape[0]):
+        least[:] = 255
+        most[:] = 0
+        block = labels[row * SIDE : row * SIDE + SIDE]
+        for y in range(block.shape[0]):
+            _extremes(block[y], least, most)
+        new = 0
+        for x in range(low.shape[1]):
+            a, b = _range(least[x * SIDE : x * SIDE + SIDE], most[x * SIDE : x * SIDE + SIDE])
+            low[row, x], high[row, x] = a, b
+            wanted[x] = after[a] <= b
+            new += wanted[x]
+        if 4 * new > wanted.size:  # one long row is read faster than many short ones
+            _mark(block, least.min(), most.max(), found, after)
+        elif new:
+            for x in range(wanted.size):
+                a, b = low[row, x], high[row, x]
+                if wanted[x] and after[a] <= b:
+                    _mark(block[:, x * SIDE : x * SIDE + SIDE], a, b, found, after)
+
+
+@compiled
+def _extremes(row: np.ndarray, least: np.ndarray, most: np.ndarray) -> None:
+    for x in range(row.size):
+        value = np.uint8(row[x] + 1)
+        least[x] = value if value < least[x] else least[x]
+        most[x] = value if value > most[x] else most[x]
+
+
+@compiled
+def _range(least: np.ndarray, most: np.ndarray) -> tuple[int, int]:
+    a, b = least[0], most[0]
+    for x in range(least.size):
+        a = least[x] if least[x] < a else a
+        b = most[x] if most[x] > b else b
+    return a, b
+
+
+@compiled
+def _bits(row: np.ndarray, group: int) -> int:
+    """Set bit k where label + 1 is 64 group + k."""
+    bits = np.uint64(0)
+    for x in range(row.size):
+        value = np.uint8(row[x] + 1)
+        bits |= np.uint64((value >> 6) == group) << np.uint64(value & 63)
+    return bits
+
+
+@compiled
+def _mark(block: np.ndarray, least: int, most: int, found: np.ndarray, after: np.ndarray) -> None:
+    """Set ``found`` and ``after`` by a block whose values go from ``least`` to ``most``."""
+    new = False
+    for group in range(least // 64, most // 64 + 1):
+        bits = np.uint64(0)
+        for y in range(block.shape[0]):
+            bits |= _bits(block[y], np.uint8(group))
+        for k in range(64):
+            label = (64 * group + k + 255) % 256
+            if bits >> np.uint64(k) & np.uint64(1) and not found[label]:
+                found[label] = new = True
+    if new:
+        for value in range(255, -1, -1):
+            after[value] = after[value + 1] if found[(value + 255) % 256] else value
+
+
+@compiled
+def bound_tiles(
+    labels: np.ndarray,
+    cls: int,
+    size: tuple[int, int],
+    low: np.ndarray,
+    high: np.ndarray,
+    bound: np.ndarray,
+) -> None:
+    """Bound the pixels of a class in every window that starts in a tile.
+
+    Args:
+        labels: (H, W) uint8.
+        cls: class, 0 to 254.
+        size: (h, w) of the window.
+        low, high: of ``summarise``.
+        bound: (ceil(P / SIDE), ceil(Q / SIDE)) int32 for P x Q positions, set.
+    """
+    rows, columns = bound.shape
+    height, width = low.shape
+    down, right = (size[0] + SIDE - 2) // SIDE + 1, (size[1] + SIDE - 2) // SIDE + 1
+    across = np.zeros((height, columns), np.int32)
+    counts = np.zeros(width, np.int32)
+    narrow = np.zeros(labels.shape[1], np.uint8)
+    total = np.zeros(columns, np.int32)
+    most = np.int32(size[0] * size[1])
+    for row in range(height + down - 1):
+        if row < height and _count_blocks(labels, row, cls, low[row], high[row], narrow, counts):
+            _run(counts, right, across[row])
+        if row < height:
+            _add(total, across[row], np.int32(1))
+        if row >= down:
+            _add(total, across[row - down], np.int32(-1))
+        if 0 <= row - down + 1 < rows:
+            _cut(total, most, bound[row - down + 1])
+
+
+@compiled
+def _run(counts: np.ndarray, width: int, sums: np.ndarray) -> None:
+    """Sum each element and those after it, ``width`` of them or to the end."""
+    running = 0
+    for x in range(min(width, counts.size)):
+        running += counts[x]
+    for x in range(sums.size):
+        sums[x] = running
+        running -= counts[x]
+        if x + width < counts.size:
+            running += counts[x + width]
+
+
+@compiled
+def _add(total: np.ndarray, part: np.ndarray, sign: int) -> None:
+    for x in range(total.size):
+        total[x] += part[x] * sign
+
+
+@compiled
+def _cut(total: np.ndarray, most: int, bound: np.ndarray) -> None:
+    for x in range(total.size):
+        bound[x] = total[x] if total[x] < most else most
+
+
+@compiled
+def _count_blocks(
+    labels: np.ndarray,
+    row: int,
+    cls: int,
+    low: np.ndarray,
+    high: np.ndarray,
+    narrow: np.ndarray,
+    counts: np.ndarray,
+) -> bool:
+    """Count the class in each block of a row of blocks; False where there is none.
+
+    Pixels are read only of blocks that may be mixed.
+    """
+    value, any_ = np.uint8(cls + 1), False
+    block = labels[row * SIDE : row * SIDE + SIDE]
+    first, last = -1, -1
+    for x in range(low.size + 1):
+        mixed = False
+        if x < low.size:
+            inside = low[x] <= value and high[x] >= value
+            any_ |= inside
+            mixed = inside and low[x] < high[x]
+            pixels = block.shape[0] * min(SIDE, block.shape[1] - x * SIDE)
+            counts[x] = pixels if inside and not mixed else 0
+        if first >= 0 and (x == low.size or (mixed and x - last > _NEAR)):
+            left, right = first * SIDE, min(block.shape[1], last * SIDE + SIDE)
+            part = narrow[: right - left]
+            part[:] = 0
+            _count_rows(block[:, left:right], np.uint8(cls), part)
+            _gather(part, counts[first : last + 1])
+            first = -1
+        if mixed:
+            first, last = (x if first < 0 else first), x
+    return any_
+
+
+@compiled
+def _gather(columns: np.ndarray, counts: np.ndarray) -> None:
+    for x in range(counts.size):
+        counts[x] = 0
+        for k in range(x * SIDE, min(columns.size, x * SIDE + SIDE)):
+            counts[x] += columns[k]
+
+
+@compiled
+def _count_rows(block: np.ndarray, cls: int, narrow: np.ndarray) -> None:
+    """Add the pixels of a class in each column, at most 255 rows."""
+    y = 0
+    while y + 4 <= block.shape[0]:
+        _add_four(block[y], block[y + 1], block[y + 2], block[y + 3], cls, narrow)
+        y += 4
+    while y < block.shape[0]:
+        row = block[y]
+        for x in range(narrow.size):
+            narrow[x] = np.uint8(narrow[x] + np.uint8(row[x] == cls))
+        y += 1
+
+
+@compiled
+def _add_four(
+    a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray, cls: int, narrow: np.ndarray
+) -> None:
+    for x in range(narrow.size):
+        ones = np.uint8(a[x] == cls) + np.uint8(b[x] == cls)
+        more = np.uint8(c[x] == cls) + np.uint8(d[x] == cls)
+        narrow[x] = np.uint8(narrow[x] + ones + more)
+
+
+@compiled
+def search(
+    labels: np.ndarray,
+    cls: int,
+    size: tuple[int, int],
+    blocked: np.ndarray,
+    bound: np.ndarray,
+    place: np.ndarray,
+    scratch: np.ndarray,
+) -> tuple[int, int, int]:
+    """Find the free window with the most pixels of a class, the first of equals in row-major order.
+
+    Args:
+        labels: (H, W) uint8.
+        cls: class, 0 to 254.
+        size: (h, w) of the window.
+        blocked: (P, Q) bool, positions that are not free.
+        bound: (R, C) int32 of ``bound_tiles``; tiles looked at get their best free count.
+        place: (R, C) int64, the first position with that count, y Q + x, -1 before any look.
+        scratch: (6, W) uint16, or uint32 for windows of more pixels.
+
+    Returns:
+        Pixels, row and column; 0 pixels where no free window holds any.
+    """
+    tops = np.empty(bound.shape[0], np.int64)
+    for row in range(tops.size):
+        tops[row] = bound[row].max()
+    best, where = 0, np.int64(-1)
+    while True:
+        row = tops.argmax()
+        here = where // blocked.shape[1] // SIDE
+        limit = max(best, 1) if best == 0 or row < here else best + 1
+        if tops[row] < limit:
+            return best, where // blocked.shape[1], where % blocked.shape[1]
+        _look(labels, cls, size, blocked, row, limit, bound[row], place[row], scratch)
+        tops[row] = -1
+        for x in range(bound.shape[1]):
+            value = bound[row, x]
+            if value > best or (value >= limit and value == best and place[row, x] < where):
+                best, where = value, place[row, x]
+
+
+@compiled
+def _look(
+    labels: np.ndarray,
+    cls: int,
+    size: tuple[int, int],
+    blocked: np.ndarray,
+    row: int,
+    limit: int,
+    bound: np.ndarray,
+    place: np.ndarray,
+    scratch: np.ndarray,
+) -> None:
+    """Make the bounds of a row of tiles exact where they reach ``limit``."""
+    first, last = -1, -1
+    for x in range(bound.size + 1):
+        wanted = False
+        if x < bound.size and bound[x] >= limit:
+            y = place[x] // blocked.shape[1]
+            wanted = place[x] < 0 or blocked[y, place[x] % blocked.shape[1]]
+        if first >= 0 and (x == bound.size or (wanted and x - last > _NEAR)):
+            _sweep(labels, cls, size, blocked, row, first, last + 1, bound, place, scratch)
+            first = -1
+        if wanted:
+            first, last = (x if first < 0 else first), x
+
+
+@compiled
+def _sweep(
+    labels: np.ndarray,
+    cls: int,
+    size: tuple[int, int],
+    blocked: np.ndarray,
+    row: int,
+    first: int,
+    stop: int,
+    bound: np.ndarray,
+    place: np.ndarray,
+    scratch: np.ndarray,
+) -> None:
+    """Count the class in every window that starts in neighbouring tiles of a row of tiles."""
+    height, width = size
+    left, right = first * SIDE, min(blocked.shape[1], stop * SIDE)
+    top, bottom = row * SIDE, min(blocked.shape[0], row * SIDE + SIDE)
+    n, end = right - left, right + width - 1
+    columns, sums = scratch[0, : end - left], scratch[1, :n]
+    best, rows = scratch[2, :n], scratch[3, :n]
+    best[:] = 0
+    _count_columns(labels[top : top + height, left:end], cls, columns)
+    for y in range(top, bottom):
+        if y > top:
+            _slide(columns, labels[y - 1, left:end], labels[y + height - 1, left:end], cls)
+        _sum_across(columns, width, scratch[4:], sums)
+        _keep(sums, blocked[y, left:right], np.uint8(y - top), best, rows)
+    for x in range(first, stop):
+        a, b = (x - first) * SIDE, min((x - first) * SIDE + SIDE, n)
+        k, most = a, best[a]
+        for j in range(a + 1, b):
+            if best[j] > most or (best[j] == most and rows[j] < rows[k]):
+                k, most = j, best[j]
+        bound[x] = most
+        place[x] = (top + np.int64(rows[k])) * blocked.shape[1] + left + k
+
+
+@compiled
+def _count_columns(block: np.ndarray, cls: int, columns: np.ndarray) -> None:
+    narrow = np.empty(columns.size, np.uint8)
+    columns[:] = 0
+    for top in range(0, block.shape[0], 252):
+        narrow[:] = 0
+        _count_rows(block[top : top + 252], np.uint8(cls), narrow)
+        for x in range(columns.size):
+            columns[x] += narrow[x]
+
+
+@compiled
+def _slide(columns: np.ndarray, old: np.ndarray, new: np.ndarray, cls: int) -> None:
+    value = np.uint8(cls)
+    for x in range(columns.size):
+        columns[x] += np.uint8(new[x] == value) - np.uint8(old[x] == value)
+
+
+@compiled
+def _sum_across(columns: np.ndarray, width: int, spare: np.ndarray, sums: np.ndarray) -> None:
+    """Sum ``width`` neighbours at each position, by the digits of ``width`` in base 4.
+
+    Sums over 4^k neighbours come from those over 4^(k - 1): a few vectorised passes, where running
+    sums would take a step after the other.
+    """
+    sums[:] = 0
+    source, step, done, side = columns, 1, 0, 0
+    n = sums.size
+    while True:
+        for _ in range(width // step % 4):
+            part = source[done : done + n]
+            for x in range(n):
+                sums[x] += part[x]
+            done += step
+        if 4 * step > width:
+            return
+        length = source.size - 3 * step
+        target = spare[side, :length]
+        _add_apart(source, step, target)
+        source, step, side = target, 4 * step, 1 - side
+
+
+@compiled
+def _add_apart(source: np.ndarray, step: int, target: np.ndarray) -> None:
+    n = target.size
+    a, b = source[:n], source[step : step + n]
+    c, d = source[2 * step : 2 * step + n], source[3 * step : 3 * step + n]
+    for x in range(n):
+        target[x] = (a[x] + b[x]) + (c[x] + d[x])
+
+
+@compiled
+def _keep(
+    sums: np.ndarray, blocked: np.ndarray, row: int, best: np.ndarray, rows: np.ndarray
+) -> None:
+    """Keep the highest free sum of each column and the first row that has it."""
+    for x in range(sums.size):
+        sums[x] *= np.uint8(not blocked[x])
+    for x in range(sums.size):
+        rows[x] = row if sums[x] > best[x] else rows[x]
+    for x in range(sums.size):
+        best[x] = sums[x] if sums[x] > best[x] else best[x]
