@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 
 from . import checks
 from .compiling import compiled
+from .k_centre import Farthest
 
 METHODS = ("cluster", "coreset", "badge", "badge_kmeans")
 _BADGE = ("badge", "badge_kmeans")
@@ -198,20 +199,16 @@ def _farthest(
     batch: _Batch, table: np.ndarray, centres: np.ndarray | None, rng: np.random.Generator
 ) -> None:
     """Take the row farthest from all chosen until no open one has any distance."""
-    nearest = np.full(len(table), np.inf)
-    for row in () if centres is None else centres:
-        _approach(table, row, nearest)
-    if centres is None or not len(centres):
-        first = int(rng.integers(len(table)))
-        batch.take(first)
-        _approach(table, _row(table, first), nearest)
+    fixed = np.empty((0, table.shape[1])) if centres is None else centres
+    far = Farthest(table, fixed, batch.open, batch.wanted)
+    index = None if len(fixed) else int(rng.integers(len(table)))
     while not batch.full:
-        nearest[~batch.open] = 0
-        index = int(nearest.argmax())
-        if nearest[index] == 0:
+        index = far.next() if index is None else index
+        if index is None:
             return
         batch.take(index)
-        _approach(table, _row(table, index), nearest)
+        far.add(index)
+        index = None
 
 
 def _seeds(
