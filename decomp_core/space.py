@@ -103,6 +103,10 @@ class Space:
         """Positions of a slice where the window would overlap: bool, ``positions``; not to edit."""
         return self._blocked.get(number, self._open)
 
+    def untouched(self, number: int) -> bool:
+        """Whether no position of a slice was ever blocked."""
+        return number not in self._blocked
+
     def changes(self, number: int) -> list[tuple[int, int]]:
         """Rows of positions (first, stop) that each region placed in a slice has changed."""
         return self._changes.get(number, [])

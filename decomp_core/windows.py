@@ -245,27 +245,40 @@ def _draw_free(
     chosen: list[Region] = []
     if n == 0:
         return chosen
-    counts = np.array([_feasible(space, s, centres).sum() for s in range(space.n_slices)])
+    rows = [_feasible_rows(space, number, centres) for number in range(space.n_slices)]
+    counts = np.array([row.sum() for row in rows])
     while len(chosen) < n:
         ends = np.where(space.closed, 0, counts).cumsum()
         if ends[-1] == 0:
             break
         pick = int(rng.integers(ends[-1]))
         number = int(np.searchsorted(ends, pick, side="right"))
-        place = np.flatnonzero(_feasible(space, number, centres))[pick - ends[number]]
-        y, x = divmod(int(place), space.positions[1])
-        region = space.region(number, y, x, None, None)
+        ends_of_rows = rows[number].cumsum()
+        pick -= int(ends[number]) - int(counts[number])
+        y = int(np.searchsorted(ends_of_rows, pick, side="right"))
+        places = np.flatnonzero(_feasible(space, number, centres, slice(y, y + 1)))
+        region = space.region(number, y, places[pick - int(ends_of_rows[y])], None, None)
         chosen.append(region)
         space.place(region)
-        counts[number] = _feasible(space, number, centres).sum()
+        changed = slice(*space.changes(number)[-1])
+        rows[number] = rows[number].copy()  # untouched slices share one
+        rows[number][changed] = _feasible(space, number, centres, changed).sum(axis=1)
+        counts[number] = rows[number].sum()
     return chosen
 
 
-def _feasible(space: Space, number: int, centres: np.ndarray | None) -> np.ndarray:
-    """Positions of a slice where the window can lie: bool, ``space.positions``."""
-    free = ~space.blocked(number)
+def _feasible_rows(space: Space, number: int, centres: np.ndarray | None) -> np.ndarray:
+    """In how many positions of each row of a slice the window can lie: (P,) int64."""
+    if centres is None and space.untouched(number):
+        return np.broadcast_to(np.int64(space.positions[1]), space.positions[:1])
+    return _feasible(space, number, centres, slice(None)).sum(axis=1)
+
+
+def _feasible(space: Space, number: int, centres: np.ndarray | None, rows: slice) -> np.ndarray:
+    """Positions in these rows of a slice where the window can lie: bool."""
+    free = ~space.blocked(number)[rows]
     if centres is None:
         return free
     plane = space.slice_of(centres, number)
-    (top, left), (rows, cols) = (k // 2 for k in space.size), space.positions
-    return free & plane[top : top + rows, left : left + cols]
+    (top, left), (height, width) = (k // 2 for k in space.size), space.positions
+    return free & plane[top : top + height, left : left + width][rows]
