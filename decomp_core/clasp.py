@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import checks
-from .patches import Stride, box, box_means, free_positions, overlapping, steps
+from .best_first import BestFirst
+from .fixed import chunks
+from .patches import Stride, box, free_positions, overlapping, steps, weighted_means
 from .region import Region
 
 K = TypeVar("K")
@@ -109,7 +111,8 @@ def clasp_candidates(
         patch: pixels (voxels) along each axis of S.
         n: size of the whole query, at least 0.
         classes: foreground classes, 0 to C - 1, each once; none: no strata.
-        rng: draws the noise and the order of the classes; the noise does not depend on the order.
+        rng: draws a seed per map and the order of the classes. A map's noise is a function of its
+            seed alone; it is drawn where it can decide, see ``best_first``.
         taken: regions nothing may overlap.
         stride: distance of positions, one integer or one per axis.
         beta: inverse scale of the noise; ``None`` is no noise.
@@ -136,9 +139,10 @@ def clasp_candidates(
     amount, seeds = _amount(probabilities, uncertainty), _seeds(caps, rng)
 
     def picks_of(cls: int | None) -> Iterator[Region]:
-        values = amount if cls is None else amount * probabilities[cls]
-        scores = _noisy(box_means(values, patch, strides), beta, seeds[cls])
-        return _picks(scores, free, patch, strides, cls)
+        weights = None if cls is None else probabilities[cls]
+        means = weighted_means(amount, weights, patch, strides, least=_FLOOR)
+        positions = BestFirst(means.reshape(-1), free.reshape(-1), beta, seeds[cls])
+        return _picks(positions, free, patch, strides, cls)
 
     return _stratified(picks_of, caps, rng.permutation(classes).astype(int).tolist(), n)
 
@@ -245,45 +249,32 @@ def _entropy(probabilities: np.ndarray) -> np.ndarray:
     """Entropy in nats, float64 from float64, else float32."""
     precision = np.float64 if probabilities.dtype == np.float64 else np.float32
     entropy = np.zeros(probabilities.shape[1:], precision)
-    logs = np.empty_like(entropy)
-    for part in probabilities:
-        part = np.maximum(part, _FLOOR, dtype=precision)
-        np.log(part, out=logs)
-        logs *= part
-        entropy -= logs
-    return np.maximum(entropy, 0, out=entropy)
-
-
-def _noisy(means: np.ndarray, beta: float | None, seed: int) -> np.ndarray:
-    """Logarithm of the means, in place, with noise unless beta is ``None``."""
-    np.maximum(means, _FLOOR, out=means)
-    np.log(means, out=means)
-    if beta is not None:
-        means += np.random.default_rng(seed).gumbel(0, 1 / beta, means.shape)
-    return means
+    for part in chunks(entropy.shape):  # temporaries of the volume's size would leave the cache
+        sums = entropy[part]
+        for of_class in probabilities:
+            values = np.maximum(of_class[part], _FLOOR, dtype=precision)
+            logs = np.log(values)
+            logs *= values
+            sums -= logs
+        np.maximum(sums, 0, out=sums)
+    return entropy
 
 
 def _picks(
-    scores: np.ndarray,
+    positions: BestFirst,
     free: np.ndarray,
     patch: tuple[int, ...],
     strides: tuple[int, ...],
     cls: int | None,
 ) -> Iterator[Region]:
-    """Yield the highest free patches one after the other; changes ``scores`` and ``free``."""
-    scores[~free] = -np.inf
-    # the maximum of every row spares a search of the whole image per pick
-    rows = scores.max(axis=-1, keepdims=True)
-    while True:
-        row = np.unravel_index(int(np.argmax(rows)), rows.shape)
-        score = float(rows[row])
-        if score == -np.inf:
-            return
-        place = (*row[:-1], np.argmax(scores[row[:-1]]))
-        start = tuple(int(p) * s for p, s in zip(place, strides, strict=True))
+    """Yield the highest free patches one after the other; changes ``free``."""
+    while (found := positions.best()) is not None:
+        score, place = found
+        start = tuple(
+            int(p) * s for p, s in zip(np.unravel_index(place, free.shape), strides, strict=True)
+        )
         region = Region(start, patch, cls, score)
         part = overlapping(region, patch, free.shape, strides)
         free[part] = False
-        scores[part] = -np.inf
-        rows[part[:-1]] = scores[part[:-1]].max(axis=-1, keepdims=True)
+        positions.blocked(part, free.shape)
         yield region

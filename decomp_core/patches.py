@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from . import checks
-from .fixed import fixed_point
+from .fixed import chunks, exponent_of, largest, refuse_infinite, to_fixed
 from .region import Region
+from .sliding import Load, all_means, all_sums
 
 Stride = int | Sequence[int]
 
@@ -46,6 +48,9 @@ def positions_of(
 def box_sums(values: np.ndarray, size: Sequence[int], stride: Stride = 1) -> np.ndarray:
     """Sum over the box at each of its positions, exactly.
 
+    Beside the result this holds the sums of as many slices as the box has, and one slice of the
+    image widened (an image of one axis is one slice).
+
     Args:
         values: integers or booleans, any number of axes.
         size: of the box, one integer per axis, not larger than the image.
@@ -57,14 +62,17 @@ def box_sums(values: np.ndarray, size: Sequence[int], stride: Stride = 1) -> np.
     Raises:
         ValueError: a wrong dtype, or a value out of range.
     """
-    sums = checks.array("values", values, "biu").astype(np.int64)
-    size, stride = box("size", size, sums.shape), steps(stride, sums.ndim)
-    for axis, (length, step) in enumerate(zip(size, stride, strict=True)):
-        ends = np.cumsum(np.moveaxis(sums, axis, 0), axis=0)
-        found = ends[length - 1 :].copy()
-        found[1:] -= ends[:-length]
-        sums = np.moveaxis(found[::step], 0, axis)
-    return np.ascontiguousarray(sums)
+    values = checks.array("values", values, "biu")
+    size, strides = box("size", size, values.shape), steps(stride, values.ndim)
+
+    return all_sums(values.shape, size, strides, _widening(values))
+
+
+def _widening(values: np.ndarray) -> Load:
+    def load(part: Any, fixed: np.ndarray) -> None:
+        np.copyto(fixed, values[part], casting="unsafe")
+
+    return load
 
 
 def box_means(values: np.ndarray, size: Sequence[int], stride: Stride = 1) -> np.ndarray:
@@ -82,12 +90,48 @@ def box_means(values: np.ndarray, size: Sequence[int], stride: Stride = 1) -> np
         ValueError: a wrong dtype, or a value out of range.
     """
     values = np.asarray(values)
-    if values.dtype != np.uint8:
-        values = checks.array("values (if not uint8)", values, "f")
-    size = box("size", size, values.shape)
-    pixels = math.prod(size)
-    fixed, exponent = fixed_point("values", values, pixels)
-    return np.ldexp(box_sums(fixed, size, stride) / pixels, -exponent)
+    if values.dtype == np.uint8:
+        size, strides = box("size", size, values.shape), steps(stride, values.ndim)
+        return all_means(values.shape, size, strides, _widening(values), 0)
+    return weighted_means(checks.array("values (if not uint8)", values, "f"), None, size, stride)
+
+
+def weighted_means(
+    values: np.ndarray,
+    weights: np.ndarray | None,
+    size: Sequence[int],
+    stride: Stride = 1,
+    *,
+    least: float = -math.inf,
+) -> np.ndarray:
+    """Return ``box_means`` of ``values * weights``, without that product as a whole.
+
+    Args:
+        values: float, any number of axes.
+        weights: float of the same shape; ``None`` is 1.
+        size, stride: see ``box_sums``.
+        least: means below are raised to it.
+
+    Returns:
+        float64, one entry per position.
+
+    Raises:
+        ValueError: a product that is not finite, or a value out of range.
+    """
+    size, strides = box("size", size, values.shape), steps(stride, values.ndim)
+
+    def read(part: Any) -> np.ndarray:
+        return values[part] if weights is None else values[part] * weights[part]
+
+    highest = float(np.max([largest(read(part)) for part in chunks(values.shape)]))
+    if not math.isfinite(highest):
+        refuse_infinite("values", read(...))
+    exponent = exponent_of(highest, math.prod(size))
+
+    def load(part: Any, fixed: np.ndarray) -> None:
+        to_fixed(read(part), exponent, fixed)
+
+    return all_means(values.shape, size, strides, load, exponent, least)
 
 
 def overlapping(

@@ -1,0 +1,161 @@
+"""Bounds and lazily drawn noise against drawing and ranking everything."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare, gumbel_r, kstest, pearsonr
+
+from decomp_core import Region, clasp_candidates
+from decomp_core.best_first import BestFirst, GumbelNoise
+from decomp_core.patches import box_means, free_positions, overlapping
+
+LEAST = 1e-4
+BLOCK = 256
+
+
+def all_noise(size, beta, seed):
+    """The noise of every position, block after block."""
+    n_blocks = -(-size // BLOCK)
+    noise = GumbelNoise(n_blocks, beta, seed)
+    return np.concatenate([noise.of_block(b) for b in range(n_blocks)])[:size]
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 30.0])
+def test_noise_is_gumbel_and_independent(beta):
+    found = all_noise(400 * BLOCK, beta, 7) * beta
+    assert kstest(found, gumbel_r.cdf).pvalue > LEAST
+    rows = found.reshape(-1, BLOCK)
+    assert kstest(rows.max(axis=1) - np.log(BLOCK), gumbel_r.cdf).pvalue > LEAST
+    assert chisquare(np.bincount(rows.argmax(axis=1) // 32, minlength=8)).pvalue > LEAST
+    for lag in (1, 2, BLOCK):
+        assert pearsonr(found[:-lag], found[lag:]).pvalue > LEAST
+    for column in (0, 100, 255):
+        assert kstest(rows[:, column], gumbel_r.cdf).pvalue > LEAST
+
+
+def test_noise_depends_on_the_seed_alone():
+    first, second = GumbelNoise(6, 2.0, 5), GumbelNoise(6, 2.0, 5)
+    forward = [first.of_block(b) for b in range(6)]
+    backward = [second.of_block(b) for b in reversed(range(6))][::-1]
+    assert np.array_equal(forward, backward)
+    assert np.array_equal(first.highest, [row.max() for row in forward])
+    assert np.allclose(all_noise(1000, 2.0, 5)[:1000] * 2, all_noise(1000, 1.0, 5))
+    assert not np.isclose(forward, GumbelNoise(6, 2.0, 6).of_block(0)).any()
+    seeds = [all_noise(BLOCK, 1.0, seed) for seed in range(200)]
+    assert kstest(np.array(seeds)[:, 3], gumbel_r.cdf).pvalue > LEAST
+
+
+def random_positions(rng):
+    ndim = int(rng.integers(1, 5))
+    shape = tuple(int(n) for n in rng.integers(1, [2000, 60, 16, 8][ndim - 1], ndim))
+    kind = int(rng.integers(3))
+    if kind == 0:
+        values = rng.random(shape)
+    elif kind == 1:
+        values = rng.integers(1, 4, shape) / 3.0
+    else:
+        values = np.full(shape, 1e-30)
+        values[tuple(slice(n // 3, n) for n in shape)] = 1.0
+    free = rng.random(shape) < rng.choice([0.0, 0.05, 0.7, 1.0], p=[0.1, 0.3, 0.3, 0.3])
+    return np.maximum(values, 1e-30), free
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_positions_come_as_from_a_full_ranking(noisy):
+    rng = np.random.default_rng(0)
+    for seed in range(150):
+        values, free = random_positions(rng)
+        beta = float(10.0 ** rng.integers(-9, 4)) if noisy else None
+        positions = BestFirst(values.ravel(), free.ravel(), beta, seed)
+        scores = np.log(values)
+        if beta is not None:
+            scores += all_noise(values.size, beta, seed).reshape(values.shape)
+        keys = np.where(free, scores if noisy else values, -np.inf)
+        for _ in range(40):
+            found = positions.best()
+            place = int(keys.argmax())
+            if keys.flat[place] == -np.inf:
+                assert found is None
+                break
+            score, where = found
+            assert where == place and score == pytest.approx(scores.flat[place], rel=1e-12)
+            start = np.unravel_index(place, values.shape)
+            reach = rng.integers(1, 5, values.ndim)
+            part = tuple(
+                slice(max(0, int(p) - int(r)), min(n, int(p) + int(r)))
+                for p, r, n in zip(start, reach, values.shape, strict=True)
+            )
+            free[part], keys[part] = False, -np.inf
+            positions.blocked(part, values.shape)
+
+
+def slow_candidates(softmax, patch, classes, taken, beta, per_class, per_all, seeds, order):
+    """Every map with its noise, the highest free position again and again."""
+    entropy = -(softmax * np.log(softmax)).sum(axis=0)
+    positions = tuple(n - k + 1 for n, k in zip(entropy.shape, patch, strict=True))
+    free = free_positions(entropy.shape, patch, taken)
+    chosen = []
+    for cls in [*order, None]:
+        means = box_means(entropy if cls is None else entropy * softmax[cls], patch)
+        scores = np.log(np.maximum(means, 1e-30))
+        if beta is not None:
+            scores += all_noise(scores.size, beta, seeds[cls]).reshape(positions)
+        for _ in range(per_all if cls is None else per_class):
+            scores[~free] = -np.inf
+            place = np.unravel_index(scores.argmax(), positions)
+            if scores[place] == -np.inf:
+                break
+            region = Region(tuple(int(i) for i in place), patch, cls, float(scores[place]))
+            free[overlapping(region, patch, positions)] = False
+            chosen.append(region)
+    return chosen
+
+
+@pytest.mark.parametrize("beta", [None, 0.3, 1.0, 40.0])
+def test_candidates_match_a_search_of_full_maps(beta):
+    for seed, shape in enumerate([(3000,), (70, 90), (24, 31, 28), (7, 9, 8, 10)]):
+        rng = np.random.default_rng(seed)
+        softmax = rng.dirichlet(np.ones(3) / 2, shape) + 1e-6
+        softmax = np.moveaxis(softmax / softmax.sum(axis=-1, keepdims=True), -1, 0)
+        patch = tuple(max(2, n // 5) for n in shape)
+        taken = [Region((0,) * len(shape), patch)]
+        rng = np.random.default_rng(9)
+        found, _ = clasp_candidates(
+            softmax, patch, 0, [1, 2], rng, taken=taken, beta=beta, per_image=18
+        )
+        again = np.random.default_rng(9)  # the seeds first, then the order
+        seeds = dict(zip([1, 2, None], again.integers(2**63, size=3).tolist(), strict=True))
+        order = again.permutation([1, 2]).tolist()
+        slow = slow_candidates(softmax, patch, [1, 2], taken, beta, 3, 6, seeds, order)
+        assert [(r.start, r.cls) for r in found] == [(r.start, r.cls) for r in slow]
+        assert [r.score for r in found] == pytest.approx([r.score for r in slow], rel=1e-9)
+
+
+def test_memory_is_one_map_beside_the_entropy():
+    rng = np.random.default_rng(3)
+    softmax = rng.random((4, 96, 64, 64), np.float32) / 4
+    entropy, means = softmax[0].nbytes, 8 * 89 * 57 * 57
+    arguments = (softmax, (8, 8, 8), 20, [1, 2, 3])
+    clasp_candidates(*arguments, rng)
+    tracemalloc.start()
+    clasp_candidates(*arguments, rng)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * (entropy + means)
+
+
+def test_layout_and_precision_do_not_matter():
+    rng = np.random.default_rng(4)
+    softmax = np.moveaxis(rng.dirichlet(np.ones(3), (14, 15, 13)), -1, 0)
+    for dtype in (np.float16, np.float32, np.float64):
+        plain = np.ascontiguousarray(softmax.astype(dtype))
+        fixed = plain.copy()
+        fixed.flags.writeable = False
+        found = [
+            clasp_candidates(values, (4, 3, 5), 12, [0, 2], np.random.default_rng(1))
+            for values in (plain, np.asfortranarray(plain), fixed, plain[:, ::-1][:, ::-1])
+        ]
+        assert found[0] == found[1] == found[2] == found[3]
