@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,33 @@ from torch import Tensor
 from decomp_core import Region
 from glue.records import Record
 
-from .base import UNCERTAINTIES, Request
+from .base import Request
+from .condense_cpu import Flat, How, condense_strips
+from .condense_gpu import by_triton
+from .condense_torch import (
+    Part,
+    Rule,
+    by_torch,
+    check_measure,
+    check_order,
+    decode_nested,
+    uncertainty_of,
+)
+
+__all__ = [
+    "Condensed",
+    "condense",
+    "condense_image",
+    "condense_nested",
+    "condense_rois",
+    "condense_slabs",
+    "decode_nested",
+    "digest",
+    "entropy_of",
+    "free_of",
+    "record_of",
+    "uncertainty_of",
+]
 
 CHUNK = 1 << 22  # positions at a time: bounds the temporaries on large volumes
 
@@ -50,38 +76,6 @@ def entropy_of(probabilities: Tensor) -> Tensor:
     return value.reshape(probabilities.shape[1:])
 
 
-def uncertainty_of(
-    probabilities: Tensor, measure: str, member_entropy: Tensor | None = None
-) -> Tensor:
-    """Return the uncertainty of (C, N) probabilities as (N,) float32 from 0 to 1.
-
-    ``entropy`` in units of log C; ``least_confidence`` 1 - max p in units of 1 - 1/C;
-    ``margin`` 1 - (largest p - second largest p); ``mutual_information``, of the mean
-    probabilities of an ensemble: their entropy less ``member_entropy``, the (N,) mean over the
-    members of the entropy in nats, in units of log C (BALD). One class is never uncertain.
-
-    Raises:
-        ValueError: for an unknown measure, or a ``member_entropy`` that it lacks.
-    """
-    classes = probabilities.shape[0]
-    if measure not in UNCERTAINTIES:
-        raise ValueError(f"measure is {measure!r}; allowed: {', '.join(UNCERTAINTIES)}")
-    if measure == "mutual_information" and member_entropy is None:
-        raise ValueError("member_entropy is None; mutual_information needs that of an ensemble")
-    if classes == 1:
-        return torch.zeros_like(probabilities[0])
-    if measure == "entropy":
-        value = torch.special.entr(probabilities).sum(0) / math.log(classes)
-    elif measure == "mutual_information":
-        value = (torch.special.entr(probabilities).sum(0) - member_entropy) / math.log(classes)
-    elif measure == "least_confidence":
-        value = (1 - probabilities.amax(0)) / (1 - 1 / classes)
-    else:
-        best = probabilities.topk(2, dim=0).values
-        value = 1 - (best[0] - best[1])
-    return value.clamp(0, 1)
-
-
 def condense(
     probabilities: Tensor,
     valid: Tensor | None,
@@ -105,10 +99,8 @@ def condense(
     flat = probabilities.reshape(classes, -1)
     spread = None if member_entropy is None else _flat("member_entropy", member_entropy, shape)
 
-    def decide(part: slice) -> tuple[Tensor, Tensor, Tensor]:
-        return _decide(flat[:, part], measure, None if spread is None else spread[part])
-
-    return _count(decide, shape, flat.device, classes, valid, thresholds)
+    rule = Rule(classes, thresholds, measure)
+    return _tally(_chunks(flat, spread), shape, flat.device, rule, valid)
 
 
 def _flat(name: str, values: Tensor, shape: torch.Size) -> Tensor:
@@ -117,80 +109,41 @@ def _flat(name: str, values: Tensor, shape: torch.Size) -> Tensor:
     return values.reshape(-1)
 
 
-def _count(
-    decide: Callable[[slice], tuple[Tensor, Tensor, Tensor]],
-    shape: torch.Size,
-    device: torch.device,
-    classes: int,
-    valid: Tensor | None,
-    thresholds: tuple[float, ...],
-) -> Condensed:
-    """Condense what ``decide`` says of a part of the positions: label, confidence, uncertainty."""
-    size = math.prod(shape)
-    parts = (slice(start, start + CHUNK) for start in range(0, size, CHUNK))
-    decided = ((part, decide(part)) for part in parts)
-    return _tally(decided, shape, device, classes, valid, thresholds)
+def _chunks(flat: Tensor, spread: Tensor | None) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
+    for start in range(0, flat.shape[1], CHUNK):
+        part = slice(start, start + CHUNK)
+        yield part, flat[:, part], None if spread is None else spread[part]
 
 
 def _tally(
-    decided: Iterable[tuple[slice, tuple[Tensor, Tensor, Tensor]]],
+    parts: Iterable[tuple[slice, Tensor, Tensor | None]],
     shape: torch.Size,
     device: torch.device,
-    classes: int,
+    rule: Rule,
     valid: Tensor | None,
-    thresholds: tuple[float, ...],
 ) -> Condensed:
-    """Condense parts of the flat positions: label, confidence and uncertainty of each."""
+    """Condense parts of the flat positions: probabilities and entropy of the members of each."""
     mask, size = None if valid is None else _flat("valid", valid, shape), math.prod(shape)
     labels = torch.empty(size, dtype=torch.uint8, device=device)
     uncertainty = torch.empty(size, dtype=torch.uint8, device=device)
-    counts = torch.zeros(1 + len(thresholds), classes, dtype=torch.int64, device=device)
-    total = torch.zeros((), dtype=torch.float64, device=device)
-    for part, (label, confidence, value) in decided:
-        labels[part] = label.to(torch.uint8)
-        uncertainty[part] = (value * 255).round().to(torch.uint8)
-        if mask is not None:
-            label, confidence, value = (v[mask[part]] for v in (label, confidence, value))
-        counts[0] += torch.bincount(label, minlength=classes)
-        for row, tau in enumerate(thresholds, start=1):
-            counts[row] += torch.bincount(label[confidence > tau], minlength=classes)
-        total += value.double().sum()
+    counts = torch.zeros(1 + len(rule.thresholds), rule.classes, dtype=torch.int64)
+    total = 0.0
+    for part, p, spread in parts:
+        inside = None if mask is None else mask[part].to(p.device)
+        found = digest(p, spread, inside, rule)
+        if len(found.labels) == size and found.labels.device == device:
+            labels, uncertainty = found.labels, found.uncertainty
+        else:
+            labels[part].copy_(found.labels)
+            uncertainty[part].copy_(found.uncertainty)
+        counts += found.counts.cpu()
+        total += found.total
     number = int(counts[0].sum())
-    mean = float(total) / number if number else 0.0
+    mean = total / number if number else 0.0
+    counts = counts.to(device)
     return Condensed(
         number, counts[0], counts[1:], mean, labels.reshape(shape), uncertainty.reshape(shape)
     )
-
-
-def decode_nested(probabilities: Tensor, order: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Return exclusive labels of nested classes, and the confidence in each.
-
-    From background (0), every region of probability above 0.5 in turn overwrites the label with
-    its class, as nnU-Net decodes ``regions_class_order``. The confidence (ours) is the smallest
-    max(p, 1 - p) of the region that decided and of those after it, which were declined; of all
-    regions where every one was declined.
-
-    Args:
-        probabilities: (K, *spatial) float32, one sigmoid output per region.
-        order: class that each region writes, K numbers from 0 to 254.
-
-    Returns:
-        Labels uint8 and confidences float32, both (*spatial).
-
-    Raises:
-        ValueError: for an ``order`` of another length or other numbers.
-    """
-    if len(order) != len(probabilities) or any(not 0 <= c < 255 for c in order):
-        raise ValueError(f"order is {order}; it must be {len(probabilities)} classes, 0 to 254")
-    shape, device = probabilities.shape[1:], probabilities.device
-    labels = torch.zeros(shape, dtype=torch.uint8, device=device)
-    confidence = torch.ones(shape, dtype=torch.float32, device=device)
-    for p, cls in zip(probabilities, order, strict=True):
-        chosen, certain = p > 0.5, torch.maximum(p, 1 - p)
-        labels[chosen] = cls
-        # A region that is chosen makes the decisions before it irrelevant.
-        confidence = torch.where(chosen, certain, torch.minimum(confidence, certain))
-    return labels, confidence
 
 
 def condense_nested(
@@ -218,24 +171,8 @@ def condense_nested(
     if max(order, default=0) >= n_classes:
         raise ValueError(f"order is {order}; there are {n_classes} classes")
     flat, shape = probabilities.reshape(len(probabilities), -1), probabilities.shape[1:]
-
-    def decide(part: slice) -> tuple[Tensor, Tensor, Tensor]:
-        return _decide_nested(flat[:, part], order)
-
-    return _count(decide, shape, flat.device, n_classes, valid, thresholds)
-
-
-def _decide(p: Tensor, measure: str, entropy: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Return label, confidence and uncertainty of (C, N) probabilities."""
-    confidence, label = p.max(0)
-    return label, confidence, uncertainty_of(p, measure, entropy)
-
-
-def _decide_nested(p: Tensor, order: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
-    """Return label, confidence and uncertainty of (K, N) sigmoid outputs."""
-    label, confidence = decode_nested(p, order)
-    value = 2 * torch.minimum(p, 1 - p).amax(0)
-    return label.to(torch.int64), confidence, value.clamp(0, 1)
+    rule = Rule(n_classes, thresholds, order=order)
+    return _tally(_chunks(flat, None), shape, flat.device, rule, valid)
 
 
 def condense_slabs(
@@ -259,19 +196,73 @@ def condense_slabs(
         request: thresholds and measure.
     """
     across = math.prod(shape[1:])
+    rule = Rule(n_classes, request.thresholds, request.uncertainty, order)
 
-    def decided() -> Iterator[tuple[slice, tuple[Tensor, Tensor, Tensor]]]:
+    def parts() -> Iterator[tuple[slice, Tensor, Tensor | None]]:
         for rows, maps, spread in slabs:
-            p = maps.reshape(len(maps), -1)
             part = slice(rows.start * across, rows.stop * across)
-            if order:
-                found = _decide_nested(p, order)
-            else:
-                entropy = None if spread is None else spread.reshape(-1)
-                found = _decide(p, request.uncertainty, entropy)
-            yield part, tuple(value.cpu() for value in found)
+            flat = maps.reshape(len(maps), -1)
+            yield part, flat, None if spread is None else spread.reshape(-1)
 
-    return _tally(decided(), shape, torch.device("cpu"), n_classes, valid, request.thresholds)
+    return _tally(parts(), shape, torch.device("cpu"), rule, valid)
+
+
+def digest(p: Tensor, spread: Tensor | None, valid: Tensor | None, rule: Rule) -> Part:
+    """Condense (C, N) probabilities by the fastest way there is for them.
+
+    float32 ones in the memory of the host are read once by compiled loops, those of a CUDA device
+    once by one kernel (where Triton is installed); all others by torch, operation by operation. So
+    are probabilities that are none: below 0, above 1 + 2**-10 or not a number.
+
+    Labels, confidences and counts are the same on all ways. The quantised uncertainty is exact on
+    the host; the others round a float32, and can differ by one level at a boundary.
+
+    Raises:
+        ValueError: for arguments that ``check_measure`` or ``check_order`` refuses, or more classes
+            than ``rule`` counts.
+    """
+    if rule.order:
+        check_order(rule.order, len(p))
+    else:
+        check_measure(rule.measure, spread)
+    if max(rule.order, default=len(p) - 1) >= rule.classes:
+        raise ValueError(f"{len(p)} outputs, order {rule.order}; there are {rule.classes} classes")
+    same = spread is None or spread.dtype == torch.float32
+    if p.dtype == torch.float32 and same and p.numel():
+        if p.device.type == "cpu":
+            return _by_strips(p, spread, valid, rule)
+        if p.device.type == "cuda":
+            found = by_triton(p, spread, valid, rule)
+            if found is not None:
+                return found
+    return by_torch(p, spread, valid, rule)
+
+
+def _by_strips(p: Tensor, spread: Tensor | None, valid: Tensor | None, rule: Rule) -> Part:
+    """Condense (C, N) float32 probabilities by ``condense_strips``."""
+    size = p.shape[1]
+    p = p.detach() if p.stride(1) == 1 else p.detach().contiguous()
+    stride = p.stride(0) if len(p) > 1 else size
+    flat = p.as_strided(((len(p) - 1) * stride + size,), (1,))
+    labels, uncertainty = torch.empty(2, size, dtype=torch.uint8)
+    measure = "nested" if rule.order else "none" if len(p) == 1 else rule.measure
+    found = condense_strips(
+        Flat(flat.numpy(), len(p), stride, size),
+        How(measure, np.array(rule.order, np.int64), rule.classes, rule.thresholds),
+        None if spread is None else spread.detach().contiguous().numpy(),
+        None if valid is None else valid.to(torch.bool).contiguous().numpy(),
+        labels.numpy(),
+        uncertainty.numpy(),
+    )
+    counts, total = torch.from_numpy(found.counts), found.total
+    for start, stop in found.skipped.tolist():
+        part = slice(start, stop)
+        inner = (None if v is None else v[part] for v in (spread, valid))
+        odd = by_torch(p[:, part], *inner, rule)
+        labels[part], uncertainty[part] = odd.labels, odd.uncertainty
+        counts += odd.counts
+        total += odd.total
+    return Part(labels, uncertainty, counts, total)
 
 
 def free_of(taken: Collection[Region], maps: Tensor) -> Tensor | None:
