@@ -26,10 +26,12 @@ def predict(
     shards: int,
     splits: Sequence[str],
     out: str,
+    threads: int = 1,
 ) -> None:
     """Write the records of every ``shards``-th image, from the ``shard``-th on (1-based).
 
-    ``splits``: those whose images are annotated.
+    ``splits``: those whose images are annotated. With more than one of ``threads`` records are
+    compressed beside the forward passes.
     """
     groups = by_image(read_pool(pool, *splits))
     mine = list(groups)[shard - 1 :: shards]
@@ -37,7 +39,7 @@ def predict(
     records = get_learner(learner).predict(
         Path(model), get_layout(**layout), rows, taken_of(read_regions(history)), request, settings
     )
-    write_shard(out, records)
+    write_shard(out, records, threads)
     print(f"{len(mine)} images predicted")
 
 
@@ -59,5 +61,6 @@ if __name__ == "__main__":
             p.shards,
             p.get("annotated", ["train"]),
             smk.output.predictions,
+            smk.threads,
         ),
     )

@@ -25,7 +25,12 @@ if __name__ == "__main__":
         smk,
         lambda: propose_regions(
             query_of(
-                dict(smk.input.items()), smk.params.science, w.budget, int(w.seed), int(w.cycle)
+                dict(smk.input.items()),
+                smk.params.science,
+                w.budget,
+                int(w.seed),
+                int(w.cycle),
+                smk.threads,
             ),
             smk.output.candidates,
         ),

@@ -44,7 +44,12 @@ if __name__ == "__main__":
         smk,
         lambda: select_regions(
             query_of(
-                dict(smk.input.items()), smk.params.science, w.budget, int(w.seed), int(w.cycle)
+                dict(smk.input.items()),
+                smk.params.science,
+                w.budget,
+                int(w.seed),
+                int(w.cycle),
+                smk.threads,
             ),
             smk.output.regions,
             smk.output.history,

@@ -1,18 +1,40 @@
-"""Prediction records and the shard files that hold them."""
+"""Prediction records and the shard files that hold them.
+
+A shard is a zip archive. Its member ``index.json`` has one entry per image; ``predicted`` and
+``confident`` hold these counts of all images; every other array is a member of its own, NUMBER/NAME
+for the NUMBER-th image. Arrays are stored as raw deflate streams of their bytes in C order, those
+of uncertainties as differences of neighbours, so that the archive's checksums run over what lies on
+disk: the maps themselves are much larger.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+import struct
 import zipfile
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from .errors import DataError
 from .files import atomic_path
+from .threads import in_order
 
-ARRAYS = ("predicted", "confident", "labels", "uncertainty", "probabilities")
+COUNTS = ("predicted", "confident")
+MAPS = ("labels", "uncertainty", "probabilities")
+FORMAT = 2  # 1 had .npy files in a compressed archive, and a list as its index
+_RAW = -zlib.MAX_WBITS  # no header and no checksum: the archive has its own
+_LEVEL = 3
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, LookupError, TypeError, ValueError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,48 +65,182 @@ class Record:
     rois: tuple[str, ...] = field(default=())
 
 
-def write_shard(path: str | Path, records: Iterable[Record]) -> None:
-    """Write records one after the other to one compressed file, by rename."""
+def write_shard(path: str | Path, records: Iterable[Record], threads: int = 1) -> None:
+    """Write records one after the other to one compressed file, by rename.
+
+    Args:
+        path: of the file.
+        records: taken in this thread, one at a time.
+        threads: with more than one, that many compress while the next records are made, and as
+            many records and one more are in memory beside the one that is made.
+
+    Raises:
+        ValueError: counts of two images have different shapes.
+    """
+    entries: list[dict[str, Any]] = []
+    counts: dict[str, list[np.ndarray]] = {name: [] for name in COUNTS}
     with (
         atomic_path(path) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as archive,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
     ):
-        index = []
-        for number, record in enumerate(records):
-            held = [name for name in ARRAYS if getattr(record, name) is not None]
-            for name in held:
-                with archive.open(f"{number}/{name}.npy", "w", force_zip64=True) as file:
-                    array = np.ascontiguousarray(getattr(record, name))
-                    np.lib.format.write_array(file, array, allow_pickle=False)
-            index.append(
-                {
-                    "image": record.image,
-                    "unlabelled": record.unlabelled,
-                    "mean_uncertainty": record.mean_uncertainty,
-                    "rois": list(record.rois),
-                    "arrays": held,
-                }
-            )
-        archive.writestr("index.json", json.dumps(index))
+        for number, (entry, own, packed) in enumerate(in_order(_packed, records, threads)):
+            entries.append(entry)
+            for name in COUNTS:
+                counts[name].append(own[name])
+            for name, data in packed.items():
+                archive.writestr(f"{number}/{name}", data)
+        kinds = {}
+        for name in (name for name in COUNTS if entries):
+            data, kinds[name] = _pack(name, np.stack(counts[name]))
+            archive.writestr(name, data)
+        archive.writestr(
+            "index.json",
+            json.dumps({"format": FORMAT, "counts": kinds, "images": entries}),
+            compress_type=zipfile.ZIP_DEFLATED,
+        )
 
 
 def read_records(
-    paths: Iterable[str | Path], images: set[str] | None = None, maps: bool = True
+    paths: Iterable[str | Path],
+    images: set[str] | None = None,
+    maps: bool = True,
+    threads: int = 1,
 ) -> Iterator[Record]:
     """Yield the records of shards, of all images or of some, one in memory at a time.
 
-    With ``maps=False`` the label and uncertainty maps stay on disk (they come as ``None``).
+    Nothing is read of other images. The arrays cannot be written to.
+
+    Args:
+        paths: shard files.
+        images: names of those wanted; ``None``: all.
+        maps: without, the arrays of pixels and of RoIs stay on disk (they come as ``None``).
+        threads: with more than one, that many decompress ahead, and as many records and one more
+            are in memory beside the one yielded.
+
+    Raises:
+        DataError: a file that is no shard, that is incomplete or damaged.
     """
     for path in paths:
-        with zipfile.ZipFile(path) as archive:
-            for number, entry in enumerate(json.loads(archive.read("index.json"))):
-                if images is not None and entry["image"] not in images:
-                    continue
-                arrays = {}
-                for name in entry.pop("arrays"):
-                    if not maps and name in ("labels", "uncertainty"):
-                        continue
-                    with archive.open(f"{number}/{name}.npy") as file:
-                        arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
-                entry["rois"] = tuple(entry["rois"])
-                yield Record(**entry, **arrays)
+        with _told(path):
+            archive = zipfile.ZipFile(path)
+        with archive:
+            with _told(path):
+                shard = _open(path, archive)
+            wanted = [
+                number
+                for number, entry in enumerate(shard.entries)
+                if images is None or entry["image"] in images
+            ]
+            yield from in_order(partial(shard.record, maps=maps), wanted, threads)
+
+
+@contextmanager
+def _told(path: str | Path) -> Iterator[None]:
+    """Name the file where what it holds cannot be read."""
+    try:
+        yield
+    except _BROKEN as error:
+        told = f"{path}: predictions cannot be read, incomplete or damaged: {error!r}"
+        raise DataError(told) from error
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """An open shard: its entries, and the counts of all images."""
+
+    path: str | Path
+    archive: zipfile.ZipFile
+    entries: list[dict[str, Any]]
+    counts: dict[str, np.ndarray]
+
+    def record(self, number: int, maps: bool) -> Record:
+        entry = self.entries[number]
+        with _told(self.path):
+            arrays = {
+                name: _get(self.archive, f"{number}/{name}", kind)
+                for name, kind in (entry["arrays"].items() if maps else ())
+            }
+            return Record(
+                entry["image"],
+                entry["unlabelled"],
+                *(self.counts[name][number] for name in COUNTS),
+                entry["mean_uncertainty"],
+                **arrays,
+                rois=tuple(entry["rois"]),
+            )
+
+
+class _Earlier(_Shard):
+    """A shard of format 1."""
+
+    def record(self, number: int, maps: bool) -> Record:
+        entry = dict(self.entries[number])
+        names = [name for name in entry.pop("arrays") if maps or name in COUNTS]
+        with _told(self.path):
+            arrays = {}
+            for name in names:
+                with self.archive.open(f"{number}/{name}.npy") as file:
+                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+            return Record(**{**entry, "rois": tuple(entry["rois"])}, **arrays)
+
+
+def _open(path: str | Path, archive: zipfile.ZipFile) -> _Shard:
+    index = json.loads(archive.read("index.json"))
+    if isinstance(index, list):
+        return _Earlier(path, archive, index, {})
+    if index["format"] != FORMAT:
+        raise ValueError(f"format {index['format']}, expected {FORMAT}")
+    counts = {name: _get(archive, name, kind) for name, kind in index["counts"].items()}
+    return _Shard(path, archive, index["images"], counts)
+
+
+def _packed(record: Record) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, bytes]]:
+    """Return a record's entry, its counts and its compressed arrays."""
+    entry = {
+        "image": record.image,
+        "unlabelled": record.unlabelled,
+        "mean_uncertainty": record.mean_uncertainty,
+        "rois": list(record.rois),
+        "arrays": {},
+    }
+    data = {}
+    for name in MAPS:
+        if (array := getattr(record, name)) is not None:
+            data[name], entry["arrays"][name] = _pack(name, array)
+    return entry, {name: getattr(record, name) for name in COUNTS}, data
+
+
+def _pack(name: str, array: np.ndarray) -> tuple[bytes, tuple[str, tuple[int, ...]]]:
+    """Return an array's compressed bytes, and its dtype and shape."""
+    if array.dtype.hasobject:
+        raise ValueError(f"{name} holds Python objects")
+    strategy = zlib.Z_DEFAULT_STRATEGY
+    values = np.ascontiguousarray(array)
+    if _differs(name, array.dtype):
+        from .differences import differences
+
+        values, strategy = differences(values), zlib.Z_RLE  # repeats longer than runs are rare
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW, zlib.DEF_MEM_LEVEL, strategy)
+    return packer.compress(values) + packer.flush(), (array.dtype.str, array.shape)
+
+
+def _get(archive: zipfile.ZipFile, member: str, kind: tuple[str, Sequence[int]]) -> np.ndarray:
+    """Return a stored array; its bytes are checked by the archive's checksum and their number."""
+    dtype, shape = np.dtype(kind[0]), tuple(kind[1])
+    size = math.prod(shape) * dtype.itemsize
+    data = zlib.decompress(archive.read(member), _RAW, bufsize=max(1, size))
+    if len(data) != size:
+        raise ValueError(f"{member} has {len(data)} bytes, expected {size}")
+    values = np.frombuffer(data, dtype).reshape(shape)
+    if _differs(member.split("/")[-1], dtype):
+        from .differences import add_up
+
+        values = values.copy()
+        add_up(values)
+        values.flags.writeable = False
+    return values
+
+
+def _differs(name: str, dtype: np.dtype) -> bool:
+    """Whether an array is stored as differences of neighbours: the maps of uncertainties."""
+    return name == "uncertainty" and dtype == np.uint8

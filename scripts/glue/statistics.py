@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from array import array
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -50,15 +52,23 @@ def read_statistics(path: str | Path, classes: Sequence[str], tau: float) -> Sta
     Raises:
         ValueError: predictions were not counted at ``tau``.
     """
-    out: Statistics = {}
     with Path(path).open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if f"confident>{tau}[{classes[0]}]" not in (reader.fieldnames or ()):
+        reader = csv.reader(file)
+        place = {name: i for i, name in enumerate(next(reader, []))}
+        if f"confident>{tau}[{classes[0]}]" not in place:
             raise ValueError(f"{path}: predictions were not counted at a confidence of {tau}")
-        for row in reader:
-            predicted = np.array([row[f"predicted[{c}]"] for c in classes], np.int64)
-            confident = np.array([row[f"confident>{tau}[{c}]"] for c in classes], np.int64)
-            out[row["image"]] = (
-                int(row["unlabelled"]), predicted, confident, float(row["uncertainty"]),
-            )  # fmt: skip
-    return out
+        kinds = ("predicted", f"confident>{tau}")
+        columns = [place[f"{kind}[{c}]"] for kind in kinds for c in classes]
+        counts, image, mean = itemgetter(place["unlabelled"], *columns), place["image"], []
+        names, held = [], array("q")
+        for row in filter(None, reader):
+            names.append(row[image])
+            mean.append(float(row[place["uncertainty"]]))
+            held.extend(map(int, counts(row)))
+    # one table for all images: arrays of text, made row by row, took half of the time
+    table = np.frombuffer(held, np.int64).reshape(len(names), 1 + len(columns))
+    split = 1 + len(classes)
+    return {
+        name: (int(row[0]), row[1:split], row[split:], uncertainty)
+        for name, row, uncertainty in zip(names, table, mean, strict=True)
+    }

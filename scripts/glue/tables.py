@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +107,11 @@ def _text(value: Any) -> str:
 
 def _write(path: str | Path, kind: type, rows: Iterable[Any]) -> None:
     names = ["class" if f.name == "cls" else f.name for f in fields(kind)]
+    values = attrgetter(*(f.name for f in fields(kind)))  # asdict would copy each value
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
-        writer.writerows([_text(v) for v in asdict(row).values()] for row in rows)
+        writer.writerows([_text(v) for v in values(row)] for row in rows)
 
 
 def _rows(path: str | Path, kind: type) -> Iterable[dict[str, str]]:

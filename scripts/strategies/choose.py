@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from decomp_core import Region, rotate_images, uncertain_regions, uncertain_rois
+from decomp_core import Region, rotate_images
 from glue.records import Record
 from glue.tables import RegionRow
+from glue.threads import in_order
 
 from .budget import kind_of
 from .definitions import needs_of
@@ -44,18 +46,41 @@ def propose(query: Query) -> Choice:
     if "pool" in query.definition:
         return propose_pool_wide(query)
     _, opened = _open_images(query)
-    held = {r.image: r for r in query.records(set(opened))}
-    rows: list[RegionRow] = []
-    reports: list[str] = []
-    for image in sorted(opened):
+
+    def propose_in(image: str, record: Record, reports: list[str]) -> list[RegionRow]:
         n = query.definition["candidates"] * opened[image]
-        rows += _most_uncertain(query, image, held[image], n, reports)
+        return _most_uncertain(query, image, record, n, reports)
+
+    made = _in_each(query, opened, propose_in)
+    rows = [row for image in sorted(opened) for row in made[image][0]]
+    reports = [line for image in sorted(opened) for line in made[image][1]]
     return Choice([replace(r, order=i) for i, r in enumerate(rows)], reports)
+
+
+def _in_each(
+    query: Query, opened: dict[str, int], work: Callable[[str, Record, list[str]], list[RegionRow]]
+) -> dict[str, tuple[list[RegionRow], list[str]]]:
+    """Return rows and reports of each opened image, whose predictions need not lie in order."""
+
+    def one(record: Record) -> tuple[str, tuple[list[RegionRow], list[str]]]:
+        reports: list[str] = []
+        try:
+            return record.image, (work(record.image, record, reports), reports)
+        except Exception as error:
+            error.add_note(f"while regions of {record.image} were chosen")
+            raise
+
+    made = dict(in_order(one, query.records(set(opened)), query.threads))
+    if missing := opened.keys() - made.keys():
+        raise ValueError(f"no prediction of {min(missing)!r}, which is opened in this cycle")
+    return made
 
 
 def _most_uncertain(
     query: Query, image: str, record: Record, n: int, reports: list[str]
 ) -> list[RegionRow]:
+    from decomp_core import uncertain_regions, uncertain_rois
+
     row, taken = query.groups[image][0], query.taken.get(image, ())
     if row.roi:
         rois = check_rois(record, query.groups[image])
@@ -101,13 +126,18 @@ def _choose_batch(query: Query, scores: np.ndarray, opened: dict[str, int]) -> C
 def _choose_per_image(query: Query, scores: np.ndarray, opened: dict[str, int]) -> Choice:
     needs = needs_of(query.definition)
     weights = class_weights(query.state, query.definition) if "statistics" in needs else None
-    held = {}
+
+    def choose_in(image: str, record: Record | None, reports: list[str]) -> list[RegionRow]:
+        return _choose_in(query, image, opened[image], record, weights, reports)
+
+    made = {}
     if needs & {"labels", "uncertainty"}:
-        held = {r.image: r for r in query.records(set(opened))}
+        made = _in_each(query, opened, choose_in)
     rows: list[RegionRow] = []
     reports: list[str] = []
     for image, n in opened.items():
-        found = _choose_in(query, image, n, held.get(image), weights, reports)
+        found, told = made[image] if made else (choose_in(image, None, reports), [])
+        reports += told
         if len(found) < n:
             reports.append(f"{image}: {len(found)} of {n} regions placed, no more are free")
         rows += found

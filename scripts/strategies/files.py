@@ -18,7 +18,12 @@ from .validation import with_validation
 
 
 def query_of(
-    files: Mapping[str, Any], science: Mapping[str, Any], budget: str, seed: int, cycle: int
+    files: Mapping[str, Any],
+    science: Mapping[str, Any],
+    budget: str,
+    seed: int,
+    cycle: int,
+    threads: int = 1,
 ) -> Query:
     """Read what a strategy declared a need of, and nothing else.
 
@@ -32,6 +37,7 @@ def query_of(
             ``validation_images``, their number.
         budget: such as ``5x15``.
         seed, cycle: of the job.
+        threads: that read and search several images at once.
     """
     definition, layout = science["definition"], science["layout"]
     needs = needs_of(definition)
@@ -40,7 +46,7 @@ def query_of(
         tau = definition.get("tau", science["thresholds"][-1])
         read["statistics"] = read_statistics(files["images"], layout["classes"], tau)
     if files.get("predictions"):
-        read["records"] = lambda images: read_records(files["predictions"], images)
+        read["records"] = lambda images: read_records(files["predictions"], images, threads=threads)
     if files.get("features"):
         rows = read_regions(files["candidates"])
         read["candidates"] = read_candidates(rows, files["features"], definition)
@@ -61,6 +67,7 @@ def query_of(
         seed=seed,
         cycle=cycle,
         centres=centres_from(layout, science["centres"]),
+        threads=threads,
         **read,
     )
     if images := science.get("validation_images"):

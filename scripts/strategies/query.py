@@ -48,6 +48,7 @@ class Query:
         stream: names the randomness of the whole pool; ``None``: the training pool's.
         weighted_by: query of the pool whose predictions give the classes' weights; ``None``: this.
         validation: the same question about the validation images, where these are annotated too.
+        threads: that work on several images at once; the answer does not depend on it.
     """
 
     rows: list[PoolRow]
@@ -68,6 +69,7 @@ class Query:
     stream: str | None = None
     weighted_by: Query | None = None
     validation: Query | None = None
+    threads: int = 1
 
     @cached_property
     def groups(self) -> dict[str, list[PoolRow]]:
