@@ -1,4 +1,4 @@
-# make demo | test | run ARGS="dataset=... seeds=3" | status RUN=demo | report RUN=demo | lint | format | check | clean
+# make demo | test | run ARGS="dataset=... seeds=3" | status RUN=demo | report RUN=demo | bench | lint | format | check | clean
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -18,7 +18,7 @@ PYTHON_FILES := config decomp_core docs scripts tests
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run check-cluster status report compare test test-slurm lint format check clean
+.PHONY: help venv demo run check-cluster status report compare test test-slurm bench lint format check clean
 
 help:
 	@echo 'make demo                   a whole active-learning run on generated street images'
@@ -29,6 +29,7 @@ help:
 	@echo 'make compare                every strategy on the three generated datasets'
 	@echo 'make test                   the test suite'
 	@echo 'make test-slurm             failures on a SLURM cluster of its own (root, Debian)'
+	@echo 'make bench                  the limits of selection, measured into docs/benchmarks; ARGS="--quick"'
 	@echo 'make lint | format          check, or mend, the style'
 	@echo 'make check                  what CI runs'
 	@echo 'make clean                  remove caches and build leftovers; results stay'
@@ -85,6 +86,10 @@ test-slurm: $(STAMP)
 	else \
 		echo 'no test on a cluster was run'; \
 	fi
+
+# Figures count on a machine that does nothing else.
+bench: $(STAMP)
+	@$(BIN)/python -m tests.benchmarks.limits $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check $(PYTHON_FILES)

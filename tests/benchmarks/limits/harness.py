@@ -1,0 +1,241 @@
+"""What every benchmark module shares: options, rows, clocks, and running alone.
+
+A module ``NAME.py`` defines ``rows(options) -> Iterator[Row]`` and ends with
+
+    if __name__ == "__main__":
+        stand_alone(rows)
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from . import ROOT
+
+
+class Skip(Exception):
+    """Raised by ``rows`` where something is absent; rows made before it count."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to measure.
+
+    Args:
+        repeats: counted calls, whose median is taken; at least 1.
+        quick: tiny sizes, for a test of the benchmark itself; figures mean nothing.
+    """
+
+    repeats: int = 9
+    quick: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table, or one point of a curve where ``x`` is given.
+
+    Args:
+        work: what was done, with its sizes.
+        ours: figure of this project, in ``unit``.
+        alternative: figure of the alternative in the same unit; ``None`` where there is none.
+        alternative_name: what the alternative is; empty where there is none.
+        unit: of both figures, as "ms", "s", "MB" or "bytes per pixel".
+        aim: in words; empty where there is none.
+        reached: whether the aim is; ``None`` without an aim.
+        note: what a reader must know, as an assumption or why an aim is missed.
+        peak_mb: memory beyond what was there before, in MB of 2^20 bytes, where measured.
+        ours_wall: the same by the clock, in ``unit``, where ``ours`` is processor time.
+        alternative_wall: as ``ours_wall``.
+        aim_factor: times faster than the alternative that the aim asks for, for the plot.
+        panel: small multiple of the plot of growth that this point belongs to, as "classes".
+        series: curve within the panel.
+        x: place on the panel's axis.
+    """
+
+    work: str
+    ours: float
+    alternative: float | None
+    alternative_name: str
+    unit: str
+    aim: str
+    reached: bool | None
+    note: str = ""
+    peak_mb: float | None = None
+    ours_wall: float | None = None
+    alternative_wall: float | None = None
+    aim_factor: float | None = None
+    panel: str = ""
+    series: str = ""
+    x: float | None = None
+
+    @property
+    def factor(self) -> float | None:
+        """How many times faster, or smaller, than the alternative."""
+        return self.alternative / self.ours if self.alternative is not None and self.ours else None
+
+
+@dataclass(frozen=True)
+class Times:
+    """Median seconds of a call, of this process's processors and by the clock."""
+
+    cpu: float
+    wall: float
+
+
+def both_clocks(call: Callable[[], object], repeats: int) -> Times:
+    """Return the median times of ``repeats`` calls after one that does not count."""
+    call()
+    found = []
+    for _ in range(repeats):
+        wall, cpu = time.perf_counter(), time.process_time()
+        call()
+        found.append((time.process_time() - cpu, time.perf_counter() - wall))
+    cpu, wall = (statistics.median(column) for column in zip(*found, strict=True))
+    return Times(cpu, wall)
+
+
+def timed(call: Callable[[], object], repeats: int, *, wall: bool = False) -> float:
+    """Return the median seconds of a call after one that does not count.
+
+    Processor time of all threads by default, which other programs on the core disturb least; take
+    ``wall`` where files are read, where a GPU works, or where several threads share the work.
+    """
+    found = both_clocks(call, repeats)
+    return found.wall if wall else found.cpu
+
+
+def compared(
+    work: str,
+    ours: Callable[[], object],
+    alternative: Callable[[], object],
+    alternative_name: str,
+    times: float | None,
+    options: Options,
+    **more: Any,
+) -> Row:
+    """Time two calls and return their row in ms, with the aim of being ``times`` times faster.
+
+    The caller has asserted that both give the same result.
+    """
+    found, other = both_clocks(ours, options.repeats), both_clocks(alternative, options.repeats)
+    row = Row(
+        work, 1e3 * found.cpu, 1e3 * other.cpu, alternative_name, "ms", "", None,
+        ours_wall=1e3 * found.wall, alternative_wall=1e3 * other.wall,
+    )  # fmt: skip
+    if times is not None:
+        reached = other.cpu >= times * found.cpu
+        row = replace(row, aim=f"{times:g} times faster", aim_factor=times, reached=reached)
+    return replace(row, **more)
+
+
+def memory_mb(kind: str) -> float:
+    """Resident memory of this process, now ("VmRSS") or at most ("VmHWM"), in MB of 2^20 bytes.
+
+    Without ``/proc`` both are the peak, that of the process that forked this one included.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(v for v in status.read_text().splitlines() if v.startswith(kind))
+        return int(line.split()[1]) / 2**10
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def peak_beyond_mb(call: Callable[[], object]) -> float:
+    """Memory that a call needs at most beyond what is resident, in MB; its result is part of it.
+
+    Ask in a process of ``in_fresh_process``: what was freed before may be used again unseen.
+    """
+    with contextlib.suppress(OSError):  # Linux: the peak begins anew
+        Path("/proc/self/clear_refs").write_text("5")
+    before = memory_mb("VmRSS")
+    call()
+    return max(0.0, memory_mb("VmHWM") - before)
+
+
+def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a module's function gives in a new process, for its peak memory.
+
+    Args:
+        function: at the top of an importable module; returns what JSON can hold.
+        arguments: numbers, strings, or lists of these.
+    """
+    module = function.__module__
+    if module == "__main__":
+        module = f"{__package__}.{Path(sys.argv[0]).stem}"
+    words = [sys.executable, "-m", __name__, module, function.__name__, json.dumps(arguments)]
+    made = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(made.stdout.splitlines()[-1])
+
+
+def shown(value: float | None) -> str:
+    """Return a figure with three digits, or a dash."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
+
+
+def markdown(rows: Iterable[Row]) -> Iterator[str]:
+    """Yield the lines of a table."""
+    yield "| work | ours | alternative | times | aim | reached | note |"
+    yield "|---|---:|---:|---:|---|---|---|"
+    for row in rows:
+        other = "–"
+        if row.alternative is not None:
+            other = f"{shown(row.alternative)} {row.unit}, {row.alternative_name}"
+        reached = {True: "yes", False: "no", None: ""}[row.reached]
+        note = row.note + (f" (peak {shown(row.peak_mb)} MB)" if row.peak_mb is not None else "")
+        figures = f"{shown(row.ours)} {row.unit} | {other} | {shown(row.factor)}"
+        yield f"| {row.work} | {figures} | {row.aim} | {reached} | {note.strip()} |"
+
+
+def as_json(rows: Iterable[Row], skipped: str = "") -> str:
+    """Return rows, and why a module stopped early, as JSON; numpy's numbers become Python's."""
+    held = {"rows": [asdict(row) for row in rows], "skipped": skipped}
+    return json.dumps(held, allow_nan=False, default=lambda value: value.item())
+
+
+def stand_alone(rows: Callable[[Options], Iterator[Row]]) -> None:
+    """Measure one module from the command line: print its table, or write its rows as JSON."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
+    parser.add_argument("--repeats", type=int, help="counted calls")
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    given = parser.parse_args()
+    options = Options(given.repeats or (1 if given.quick else Options.repeats), given.quick)
+    found: list[Row] = []
+    skipped = ""
+    for line in markdown(()):
+        print(line)
+    try:
+        for row in rows(options):
+            found.append(row)
+            print(list(markdown([row]))[-1], flush=True)
+    except Skip as reason:
+        skipped = str(reason)
+        print(f"skipped: {skipped}")
+    if given.json:
+        given.json.write_text(as_json(found, skipped))
+
+
+def _answer() -> None:
+    """Call what ``in_fresh_process`` names."""
+    from importlib import import_module
+
+    module, name, arguments = sys.argv[1:]
+    print(json.dumps(getattr(import_module(module), name)(*json.loads(arguments))))
+
+
+if __name__ == "__main__":
+    _answer()
