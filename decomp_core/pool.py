@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from . import checks
+from .compiling import compiled
+from .k_centre import squared_distance
 from .region import Region
-from .spatial import BLOCKED, free_sums, ranked_regions, strength
+from .spatial import extreme_means, ranked_regions, strength
 
 K = TypeVar("K")
 Image = tuple[K, np.ndarray, Sequence[int], Iterable[Region]]
@@ -134,20 +137,10 @@ def _spread(images: Images[K]) -> float:
     """Highest less lowest mean over all free boxes; 1 where they all agree or there are none."""
     low, high = np.inf, -np.inf
     for image in _each(images):
-        lowest, highest = _extremes(image)
+        lowest, highest = extreme_means(*image[1:])
         low, high = min(low, lowest), max(high, highest)
         del image
     return float(high - low) if high > low else 1.0
-
-
-def _extremes(image: Image[K]) -> tuple[float, float]:
-    """Lowest and highest mean over the free boxes of an image."""
-    free = free_sums(*image[1:])
-    highest = free.sums.max()
-    if highest == BLOCKED:
-        return np.inf, -np.inf
-    lowest = free.sums.min(where=free.sums != BLOCKED, initial=highest)
-    return free.mean(lowest), free.mean(highest)
 
 
 def spatially_diverse_features(
@@ -170,7 +163,7 @@ def spatially_diverse_features(
     Args:
         regions: R candidates; those of one image have one size.
         group: (R,) integers, the image of each.
-        features: (R, F) finite numbers.
+        features: (R, F) finite numbers; float32 and float64 are not copied if contiguous.
         n: how many, at least 0.
         weight: of the penalty, 0 to 1e100; 0 is k-centre greedy without overlap.
         sigma: width of the penalty in region sides, 1e-6 to 1e6.
@@ -183,48 +176,129 @@ def spatially_diverse_features(
     Raises:
         ValueError: a wrong dtype or shape, a value out of range, or unequal sizes in one image.
     """
-    starts, sizes, group = _candidates(regions, group)
-    features = checks.numbers("features", features, (len(regions), None))
+    number, images = _candidates(regions, group)
+    features = _table(features, len(regions))
     n = checks.integer("n", n, 0)
     weight, sigma = strength(weight, sigma)
     rng = checks.generator(rng)
-    nearest = np.full(len(regions), np.inf)
-    penalty = np.zeros(len(regions))
-    left = np.ones(len(regions), bool)
-    scale = 1.0
-    chosen: list[int] = []
-    while len(chosen) < n and left.any():
-        if chosen:
-            gains = np.where(left, nearest / scale - weight * penalty, -np.inf)
-            pick = int(gains.argmax())
+    nearest, penalty = np.full(len(regions), np.inf), np.zeros(len(regions))
+    left, met = np.ones(len(regions), bool), np.zeros(len(regions), np.int64)
+    chosen, count, scale = np.empty(min(n, len(regions)), np.int64), 0, 1.0
+    while count < len(chosen) and left.any():
+        if count:
+            known = features, chosen[:count], left, nearest, met
+            pick = int(_highest_gain(*known, scale, weight, penalty))
         else:
             pick = int(rng.integers(len(regions)))
-        chosen.append(pick)
-        left[pick] = False
-        nearest = np.minimum(nearest, np.linalg.norm(features - features[pick], axis=1))
-        if len(chosen) == 1:
-            scale = float(nearest.max()) or 1.0
-        same = np.flatnonzero(group == group[pick])
-        apart = np.array([starts[i] for i in same]) - starts[pick]
-        sides = np.array(sizes[pick])
-        left[same[(abs(apart) < sides).all(axis=1)]] = False
-        penalty[same] += np.exp(-0.5 * ((apart / sides / sigma) ** 2).sum(axis=1))
-    return chosen
+        chosen[count] = pick
+        count += 1
+        if count == 1:
+            _meet_first(features, pick, nearest, met)
+            scale = math.sqrt(nearest.max()) or 1.0
+        image = images[number[pick]]
+        apart = image.starts - image.starts[np.searchsorted(image.members, pick)]
+        left[image.members[(abs(apart) < image.side).all(axis=1)]] = False
+        crowded = np.exp(-0.5 * ((apart / image.side / sigma) ** 2).sum(axis=1))
+        penalty[image.members] += crowded
+    return chosen[:count].tolist()
 
 
-def _candidates(
-    regions: Sequence[Region], group: Any
-) -> tuple[list[np.ndarray], list[tuple[int, ...]], np.ndarray]:
-    """Starts and sizes of the candidates, and their images, if sizes agree within each image."""
+@compiled
+def _meet_first(features: np.ndarray, pick: int, nearest: np.ndarray, met: np.ndarray) -> None:
+    for i in range(nearest.size):
+        nearest[i] = squared_distance(features[i], features[pick])
+        met[i] = 1
+
+
+@compiled
+def _highest_gain(
+    features: np.ndarray,
+    chosen: np.ndarray,
+    left: np.ndarray,
+    nearest: np.ndarray,
+    met: np.ndarray,
+    scale: float,
+    weight: float,
+    penalty: np.ndarray,
+) -> int:
+    """Find the first candidate with the highest gain.
+
+    A distance to some of the chosen bounds that to the nearest from above: candidates are compared
+    with more of them only while their gain could still be the highest.
+
+    Args:
+        features: (R, F) float32 or float64.
+        chosen: (K,) int64.
+        left: (R,) bool, candidates to choose from; at least one.
+        nearest: (R,) float64, squared distance to the nearest of the chosen met; changed.
+        met: (R,) int64, how many of the chosen a candidate has met; changed.
+        scale, weight: of the gain.
+        penalty: (R,) float64.
+    """
+    bounds = np.full(nearest.size, -np.inf)
+    for i in range(nearest.size):
+        if left[i]:
+            bounds[i] = math.sqrt(nearest[i]) / scale - weight * penalty[i]
+    best, place = -np.inf, -1
+    top = np.argmax(bounds)  # first, as its gain is likely to rule out many
+    for turn in range(-1, nearest.size):
+        i = top if turn < 0 else turn
+        gain = bounds[i]
+        if not left[i] or i == place:
+            continue
+        while (gain > best or (gain == best and i < place)) and met[i] < chosen.size:
+            distance = squared_distance(features[i], features[chosen[met[i]]])
+            nearest[i] = min(nearest[i], distance)
+            met[i] += 1
+            gain = math.sqrt(nearest[i]) / scale - weight * penalty[i]
+        bounds[i] = gain
+        if gain > best or place < 0 or (gain == best and i < place):
+            best, place = gain, i
+    return place
+
+
+class _Candidates(NamedTuple):
+    """Candidates of one image.
+
+    Attributes:
+        members: (M,) int64, their indices, ascending.
+        starts: (M, axes) int64.
+        side: (axes,) int64, of each.
+    """
+
+    members: np.ndarray
+    starts: np.ndarray
+    side: np.ndarray
+
+
+def _candidates(regions: Sequence[Region], group: Any) -> tuple[np.ndarray, list[_Candidates]]:
+    """Number of each candidate's image, and the images, if sizes agree within each."""
     sizes: dict[int, tuple[int, ...]] = {}
+    members: dict[int, list[int]] = {}
     group = checks.array("group", group, "iu", (len(regions),))
-    for number, (region, image) in enumerate(zip(regions, group.tolist(), strict=True)):
+    for index, (region, image) in enumerate(zip(regions, group.tolist(), strict=True)):
         if not isinstance(region, Region):
-            raise ValueError(f"regions[{number}] is {region!r}; it must be a Region")
+            raise ValueError(f"regions[{index}] is {region!r}; it must be a Region")
         size = sizes.setdefault(image, region.size)
         if region.size != size:
             raise ValueError(
-                f"regions[{number}] has size {region.size}; it must be {size}, as the first of "
+                f"regions[{index}] has size {region.size}; it must be {size}, as the first of "
                 f"group {image}"
             )
-    return [np.array(r.start) for r in regions], [r.size for r in regions], group
+        members.setdefault(image, []).append(index)
+    number, images = np.empty(len(regions), np.int64), []
+    for image, found in members.items():
+        number[found] = len(images)
+        starts = np.array([regions[i].start for i in found])
+        images.append(_Candidates(np.array(found), starts, np.array(sizes[image])))
+    return number, images
+
+
+def _table(features: Any, rows: int) -> np.ndarray:
+    """Return features as contiguous float32 or float64 if they are finite numbers."""
+    found = checks.array("features", features, "iuf", (rows, None))
+    kind = found.dtype if found.dtype in (np.float32, np.float64) else np.float64
+    # the extremes alone spare a mask of the table's size; NaN passes through both
+    if found.size and not (np.isfinite(found.min()) and np.isfinite(found.max())):
+        checks.numbers("features", found, (rows, None))
+    return np.ascontiguousarray(found, kind)

@@ -4,59 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from itertools import product
 
 import numpy as np
 
 from . import checks
-from .compiling import compiled
-from .fixed import fixed_point
-from .patches import box, box_sums, overlapping
+from .fixed import fixed_exponent, powers
+from .patches import box
 from .region import Region
+from .spatial_sums import BLOCKED, DEAD, STALE, Blocks, Field, Penalty, Tiles, Work, gain_from, scan
+from .spatial_tiles import best_free, bound_gains, cut, grow, place
 
-BLOCKED = int(np.iinfo(np.int64).min)
 _WEIGHTS = (0.0, 1e100)
 _SIGMAS = (1e-6, 1e6)
-# Adding and taking away 2^12 rounds to multiples of 2^-40: sums of penalties below 2^13 are then
-# exact, so that boxes equally far from the same picks tie whatever the order of the picks.
-_ROUND = 2.0**12
-_NOTHING = 2.0**-41  # what is not larger rounds to 0
-
-
-class FreeSums(NamedTuple):
-    """Sums over the free boxes of one image.
-
-    Attributes:
-        sums: int64, one per position (stride 1), ``BLOCKED`` where the box is not free.
-        size: of the box.
-        exponent: a sum is in units of 2^-exponent.
-    """
-
-    sums: np.ndarray
-    size: tuple[int, ...]
-    exponent: int
-
-    def mean(self, total: int) -> float:
-        """Return the mean over a box whose sum is ``total``, in the units of the image."""
-        return math.ldexp(int(total) / math.prod(self.size), -self.exponent)
-
-
-def free_sums(
-    uncertainty: np.ndarray, size: Sequence[int], taken: Iterable[Region] = ()
-) -> FreeSums:
-    """Sum over the box at each position that overlaps nothing taken; see ``ranked_regions``."""
-    values = np.asarray(uncertainty)
-    if values.dtype != np.uint8:
-        values = checks.array("uncertainty (if not uint8)", values, "f")
-    if not values.ndim or not values.size:
-        raise ValueError(f"uncertainty has shape {values.shape}; it must have axes, none empty")
-    size = box("size", size, values.shape)
-    taken = checks.regions(taken, values.ndim)
-    fixed, exponent = fixed_point("uncertainty", values, math.prod(size))
-    sums = box_sums(fixed, size)
-    for region in taken:
-        sums[overlapping(region, size, sums.shape)] = BLOCKED
-    return FreeSums(sums, size, exponent)
+_TILE = 1024  # positions at least, so that what is kept of a tile is little next to its values
+_ROW = 32  # positions at least in a row of a tile, for loops over rows to be long
+_CACHE = 1 << 19  # bytes of sums over the box's first axis that stay in the cache
 
 
 def strength(weight: float, sigma: float) -> tuple[float, float]:
@@ -80,9 +43,11 @@ def ranked_regions(
     overlap nothing taken and nothing ranked before; taken regions add no penalty. With weight 0
     these are ``uncertain_regions``.
 
-    The next box is computed when it is asked for. Gains never rise from one box to the next, so
-    that the gain a row of positions had when last looked at is an upper bound: only rows whose
-    bound is the highest of all are looked at again.
+    The next box is computed when it is asked for; the image must stay as it is until then. Gains
+    never rise from one box to the next, so that the best gain of a tile of positions when last
+    looked at is an upper bound: only tiles whose bound is the highest of all are summed again, and
+    no sum is kept. Images that are not contiguous take longer; with more than three axes, or of
+    another float than 32 or 64 bit, they are copied.
 
     Args:
         uncertainty: uint8 (sums are exact) or finite float (summed in fixed point), any number of
@@ -105,48 +70,227 @@ def ranked_regions(
     (8.5, Region(start=(0, 1), size=(1, 2), cls=None, score=8.5))
     """
     weight, sigma = strength(weight, sigma)
-    return _greedy(free_sums(uncertainty, size, taken), weight, sigma)
+    return _Search(uncertainty, size, taken).ranked(weight, sigma)
 
 
-def _greedy(free: FreeSums, weight: float, sigma: float) -> Iterator[tuple[float, Region]]:
-    sums, size = free.sums, free.size
-    rows = sums.reshape(-1, sums.shape[-1])
-    # integers without a penalty: equal means of unequal sums are no tie then
-    kind, top = (np.float64, np.inf) if weight else (np.int64, np.iinfo(np.int64).max)
-    leaves = 1 << (len(rows) - 1).bit_length()
-    tree = np.full(2 * leaves, BLOCKED if kind is np.int64 else -np.inf, kind)
-    _fill(tree, len(rows), top)
-    where = np.zeros(len(rows), np.int64)
-    seen = np.full(len(rows), -1, np.int64)
-    penalty = np.zeros(rows.shape if weight else (0, 0))
-    tables = _gaussians(sums.shape, size, sigma)
-    half = free.exponent // 2  # two factors: one alone can leave the range of float64
-    units = math.ldexp(1.0, -half), math.ldexp(1.0, half - free.exponent)
-    shape = np.array(sums.shape, np.int64)
-    picks, count = np.zeros((16, sums.ndim), np.int64), 0
-    numbers = (weight, float(math.prod(size)), *units)
-    while True:
-        row = _next_row(tree, where, seen, rows, penalty, picks, count, shape, tables, numbers)
-        if row < 0:
+def extreme_means(
+    uncertainty: np.ndarray, size: Sequence[int], taken: Iterable[Region] = ()
+) -> tuple[float, float]:
+    """Return the lowest and highest mean over the free boxes; inf and -inf where none is free.
+
+    Args:
+        uncertainty, size, taken: see ``ranked_regions``.
+
+    Raises:
+        ValueError: a wrong dtype or number of axes, or a value out of range.
+
+    >>> extreme_means(np.uint8([[0, 8, 9], [0, 5, 0]]), (1, 2))
+    (2.5, 8.5)
+    """
+    search = _Search(uncertainty, size, taken)
+    lowest = np.array([np.iinfo(np.int64).max])
+    search.sum_all(lowest)
+    highest = search.tiles.bound.max()
+    if highest == BLOCKED:
+        return np.inf, -np.inf
+    return search.mean(lowest[0]), search.mean(highest)
+
+
+class _Search:
+    """One image and one box: what is known of its tiles, and which positions are blocked.
+
+    Args:
+        uncertainty, size, taken: see ``ranked_regions``.
+
+    Attributes:
+        tiles: with sums as bounds until a penalty is asked for.
+    """
+
+    def __init__(
+        self, uncertainty: np.ndarray, size: Sequence[int], taken: Iterable[Region]
+    ) -> None:
+        values = np.asarray(uncertainty)
+        if values.dtype != np.uint8:
+            values = checks.array("uncertainty (if not uint8)", values, "f")
+        if not values.ndim or not values.size:
+            raise ValueError(f"uncertainty has shape {values.shape}; it must have axes, none empty")
+        self._size = box("size", size, values.shape)
+        regions = checks.regions(taken, values.ndim)
+        self._shape = values.shape
+        self._pixels = math.prod(self._size)
+        whole = values.dtype == np.uint8
+        self._exponent = 0 if whole else fixed_exponent("uncertainty", values, self._pixels)
+        sides = zip(values.shape, self._size, strict=True)
+        self._positions = tuple(n - k + 1 for n, k in sides)
+        self._field = _field(values, self._size, powers(self._exponent))
+        self.tiles = _tiles(self._field)
+        self._work = _work(self._field, self.tiles, self._pixels)
+        self._blocks = Blocks(np.zeros((16, 6), np.int64), np.zeros((64, 2), np.int32))
+        self._boxes = self._entries = 0
+        self._block(regions)
+
+    def mean(self, total: int) -> float:
+        """Return the mean over a box whose sum is ``total``, in the units of the image."""
+        return math.ldexp(int(total) / self._pixels, -self._exponent)
+
+    def sum_all(self, lowest: np.ndarray | None = None) -> None:
+        """Find the best position of each tile; lower ``lowest``, (1,) int64, to the lowest sum."""
+        depth, height, width = self._field.positions
+        rows = _slab(self._field, self.tiles, self._work.sums.itemsize)
+        low = np.empty(0, np.int64) if lowest is None else lowest
+        near, free = np.empty(0, np.int64), self._penalty(0.0, 1.0)
+        for outer in range(len(self._field.outer)):
+            for y in range(0, height, rows):
+                stops = depth, min(y + rows, height), width
+                known = self._field, self.tiles, self._blocks, free, near, self._work
+                scan(*known, outer, (0, y, 0), stops, low)
+        seen = self.tiles.seen
+        seen[:] = np.where(self.tiles.bound == BLOCKED, DEAD, 0)
+
+    def ranked(self, weight: float, sigma: float) -> Iterator[tuple[float, Region]]:
+        """Yield what ``ranked_regions`` does."""
+        self.sum_all()
+        penalty = self._penalty(weight, sigma)
+        if weight:
+            bound_gains(self._field, self.tiles, penalty)
+        grow(self.tiles)
+        count = 0
+        while True:
+            known = self._field, self.tiles, self._blocks
+            tile = best_free(*known, penalty, count, self._work)
+            if tile < 0:
+                return
+            bound = int(self.tiles.bound[tile])
+            place = np.unravel_index(int(self.tiles.where[tile]), self._positions)
+            start = tuple(int(i) for i in place)
+            score = self._score(start) if weight else self.mean(bound)
+            gain = gain_from(bound) if weight else score
+            region = Region(start, self._size, None, score)
+            yield gain, region
+            self._block([region])
+            if count == len(penalty.picks):
+                penalty = penalty._replace(picks=_longer(penalty.picks, count + 1))
+            penalty.picks[count, -len(start) :] = start
+            count += 1
+
+    def _score(self, start: Sequence[int]) -> float:
+        """The mean over the box at a position."""
+        inside = tuple(slice(a, a + k) for a, k in zip(start, self._size, strict=True))
+        values = self._field.values.reshape(self._shape)[inside]
+        if not self._field.whole:
+            values = np.rint(np.ldexp(values.astype(np.float64), self._exponent))
+        return self.mean(values.astype(np.int64).sum())
+
+    def _penalty(self, weight: float, sigma: float) -> Penalty:
+        half = self._exponent // 2  # two factors: one alone can leave the range of float64
+        units = math.ldexp(1.0, -half), math.ldexp(1.0, half - self._exponent)
+        padding = (1,) * (3 - len(self._size))
+        tables = _gaussians(padding + self._positions, padding + self._size, sigma)
+        picks = np.zeros((16, len(tables)), np.int64)
+        return Penalty(weight, float(self._pixels), units, tables, picks)
+
+    def _block(self, regions: Sequence[Region]) -> None:
+        """Block the positions of boxes that overlap regions."""
+        if not regions:
             return
-        column = where[row]
-        start = np.unravel_index(int(row * rows.shape[1] + column), sums.shape)
-        score = free.mean(rows[row, column])
-        region = Region(tuple(int(i) for i in start), size, None, score)
-        yield (float(tree[1]) if weight else score), region
-        sums[overlapping(region, size, sums.shape)] = BLOCKED
-        if count == len(picks):
-            picks = np.concatenate([picks, np.zeros_like(picks)])
-        picks[count] = start
-        count += 1
+        low = _last_axes([r.start for r in regions], self._shape, 0)
+        high = _last_axes([r.stop for r in regions], self._shape, 1)
+        first, stop = self._boxes, self._boxes + len(regions)
+        boxes = _longer(self._blocks.boxes, stop)
+        field, tiles = self._field, self.tiles
+        room = cut(low, high, field.size, field.positions, tiles.sides, tiles.counts, boxes, first)
+        lead = len(self._shape) - 3
+        if lead <= 0:
+            where = [(0, first, stop)]
+        else:
+            where = [(o, k, k + 1) for k, r in enumerate(regions, first) for o in self._outer(r)]
+            room *= len(field.outer)
+        self._blocks = Blocks(boxes, _longer(self._blocks.entries, self._entries + int(room)))
+        for outer in where:
+            known = field, tiles, self._blocks
+            self._entries = place(*known, *outer, self._entries)
+        self._boxes = stop
+
+    def _outer(self, region: Region) -> Iterator[int]:
+        """Outer positions at which the box overlaps a region in the axes before the last three."""
+        sides = zip(region.start, region.stop, self._size, self._positions[:-3], strict=False)
+        ranges = [range(max(0, a - k + 1), min(b, p)) for a, b, k, p in sides]
+        for outer in product(*ranges):
+            yield int(np.ravel_multi_index(outer, self._positions[:-3]))
 
 
-def _fill(tree: np.ndarray, n_rows: int, value: float) -> None:
-    """Give ``n_rows`` leaves of a tree of maxima, and all nodes above them, one value."""
-    first, last = len(tree) // 2, len(tree) // 2 + n_rows - 1
-    while first:
-        tree[first : last + 1] = value
-        first, last = first // 2, last // 2
+def _field(values: np.ndarray, size: Sequence[int], scale: tuple[float, float]) -> Field:
+    """The image and the box as the compiled search sees them, without a copy where it can."""
+    kinds = {"u1": np.uint8, "f2": np.float32, "f4": np.float32}
+    values = values.astype(kinds.get(values.dtype.str[1:], np.float64), copy=False)
+    sides = (1,) * (3 - values.ndim) + values.shape
+    size = (1,) * (3 - len(size)) + tuple(size)
+    lead = sides[:-3]
+    positions = tuple(n - k + 1 for n, k in zip(sides, size, strict=True))
+    outer = _grid(positions[:-3])
+    under = _grid(size[:-3])
+    members = (
+        np.ravel_multi_index(np.moveaxis(outer[:, None] + under, -1, 0), lead)
+        if lead
+        else np.zeros((1, 1), np.int64)
+    )
+    volumes = values.reshape(-1, *sides[-3:])
+    volumes.flags.writeable = False  # one kind of argument, one compilation
+    whole = values.dtype == np.uint8
+    return Field(volumes, members, outer, positions[-3:], size[-3:], scale, whole)
+
+
+def _grid(sides: Sequence[int]) -> np.ndarray:
+    """All positions of a grid in row-major order, (positions, axes) int64."""
+    return np.array(list(np.ndindex(*sides)), np.int64).reshape(math.prod(sides), len(sides))
+
+
+def _tiles(field: Field) -> Tiles:
+    """Tiles of half the box, larger where that is small; nothing known of them."""
+    sides = [min(p, max(1, k // 2), 16) for p, k in zip(field.positions, field.size, strict=True)]
+    sides[2] = min(field.positions[2], _ROW)
+    for axis in (2, 1, 0):
+        rest = -(-_TILE // math.prod(sides))
+        sides[axis] = min(field.positions[axis], sides[axis] * rest)
+    counts = tuple(-(-p // t) for p, t in zip(field.positions, sides, strict=True))
+    total = math.prod(counts) * len(field.outer)
+    bound, where = np.full(total, BLOCKED), np.full(total, -1, np.int64)
+    seen, head = np.full(total, STALE, np.int32), np.full(total, -1, np.int32)
+    tree = np.zeros(max(2, 1 << (total - 1).bit_length()), np.int32)
+    return Tiles(tuple(sides), counts, bound, where, seen, head, tree)
+
+
+def _slab(field: Field, tiles: Tiles, itemsize: int) -> int:
+    """Rows of positions to sum at once: many, but so that sums over planes stay in the cache."""
+    height, width = field.size[1], field.values.shape[-1]
+    room = min(_CACHE, field.values.nbytes // 32)
+    rows = max(room // (itemsize * width) - height, height, tiles.sides[1])
+    return min(rows // tiles.sides[1] * tiles.sides[1], field.positions[1])
+
+
+def _work(field: Field, tiles: Tiles, pixels: int) -> Work:
+    kind = np.dtype(np.int32 if field.whole and 255 * pixels < 2**31 else np.int64)
+    width = field.values.shape[-1]
+    rows = _slab(field, tiles, kind.itemsize) + field.size[1] - 1
+    flat = field.size[0] == 1 and field.members.shape[1] == 1
+    sizes = 0 if flat else rows * width, width, field.positions[2]
+    return Work(*(np.zeros(n, kind) for n in sizes))
+
+
+def _last_axes(corners: Sequence[Sequence[int]], shape: Sequence[int], fill: int) -> np.ndarray:
+    """Corners along the last three axes, (R, 3) int64, none beyond the image."""
+    pad = (fill,) * (3 - len(shape))
+    found = [pad + tuple(map(min, c[-3:], shape[-3:])) for c in corners]
+    return np.array(found, np.int64)
+
+
+def _longer(table: np.ndarray, rows: int) -> np.ndarray:
+    """The table if it has so many rows, else a longer copy."""
+    if rows <= len(table):
+        return table
+    longer = np.zeros((max(rows, 2 * len(table)), table.shape[1]), table.dtype)
+    longer[: len(table)] = table
+    return longer
 
 
 def _gaussians(positions: Sequence[int], size: Sequence[int], sigma: float) -> np.ndarray:
@@ -154,99 +298,3 @@ def _gaussians(positions: Sequence[int], size: Sequence[int], sigma: float) -> n
     distance = np.arange(1 - max(positions), max(positions))
     sides = np.array(size, np.float64)[:, None]
     return np.exp(-0.5 * (distance / sides / sigma) ** 2)
-
-
-@compiled
-def _next_row(
-    tree: np.ndarray,
-    where: np.ndarray,
-    seen: np.ndarray,
-    rows: np.ndarray,
-    penalty: np.ndarray,
-    picks: np.ndarray,
-    count: int,
-    shape: np.ndarray,
-    tables: np.ndarray,
-    numbers: tuple[float, float, float, float],
-) -> int:
-    """Find the first row of positions that holds the highest gain; -1 where nothing is free.
-
-    Args:
-        tree: (2 L,) int64 or float64, maxima: node i above nodes 2i and 2i + 1, row r at L + r,
-            each an upper bound of the row's gains; changed in place.
-        where: (R,) int64, the column of each row's bound; changed in place.
-        seen: (R,) int64, how many picks a row's bound knows of, -1 never looked at; changed.
-        rows: (R, W) int64 sums, ``BLOCKED`` where not free.
-        penalty: (R, W) float64, of the picks seen; (0, 0) for none; changed in place.
-        picks: (at least count, axes) int64 positions.
-        count: how many picks there are.
-        shape: (axes,) int64, number of positions along each axis.
-        tables: (axes, 2 M + 1) float64, the penalty along each axis.
-        numbers: weight, pixels of the box, and two factors from sums to the units of the image.
-    """
-    leaves = tree.size // 2
-    lowest = tree.dtype.type(BLOCKED) if penalty.size == 0 else tree.dtype.type(-np.inf)
-    gains = np.empty(rows.shape[1], tree.dtype)
-    while tree[1] > lowest:
-        node = 1
-        while node < leaves:
-            node *= 2
-            if tree[node] < tree[node + 1]:
-                node += 1
-        row = node - leaves
-        known = seen[row] == count or (penalty.size == 0 and seen[row] >= 0)
-        if known and rows[row, where[row]] != BLOCKED:
-            return row
-        if penalty.size == 0:
-            gains[:] = rows[row]
-        else:
-            for k in range(max(seen[row], 0), count):
-                _add_penalty(penalty[row], row, picks[k], shape, tables)
-            _set_gains(gains, rows[row], penalty[row], numbers)
-        seen[row] = count
-        where[row] = _first_highest(gains)
-        tree[node] = gains[where[row]]
-        while node > 1:
-            node //= 2
-            tree[node] = max(tree[2 * node], tree[2 * node + 1])
-    return -1
-
-
-@compiled
-def _add_penalty(
-    penalty: np.ndarray, row: int, pick: np.ndarray, shape: np.ndarray, tables: np.ndarray
-) -> None:
-    middle, last = tables.shape[1] // 2, shape.size - 1
-    factor = 1.0
-    for axis in range(last - 1, -1, -1):
-        factor *= tables[axis, middle + row % shape[axis] - pick[axis]]
-        row //= shape[axis]
-    if factor <= _NOTHING:
-        return
-    table = tables[last, middle - pick[last] :]
-    for x in range(penalty.size):
-        penalty[x] += (factor * table[x] + _ROUND) - _ROUND
-
-
-@compiled
-def _set_gains(
-    gains: np.ndarray,
-    sums: np.ndarray,
-    penalty: np.ndarray,
-    numbers: tuple[float, float, float, float],
-) -> None:
-    weight, pixels, unit, rest = numbers
-    for x in range(gains.size):
-        gain = sums[x] / pixels * unit * rest - weight * penalty[x]
-        gains[x] = gain if sums[x] != BLOCKED else -np.inf
-
-
-@compiled
-def _first_highest(gains: np.ndarray) -> int:
-    highest = gains[0]
-    for x in range(gains.size):
-        highest = max(highest, gains[x])
-    for x in range(gains.size):
-        if gains[x] == highest:
-            return x
-    return 0

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from . import checks
 from .class_peaks import ClassPeaks
-from .draw import draw_class
+from .draw import ClassDraw
 from .fixed import fixed_point
 from .peaks import Peaks
 from .region import Region
@@ -100,15 +100,32 @@ def decomp_regions(
     if axis is None and min_slice_gap:
         raise ValueError(f"min_slice_gap is {min_slice_gap}; it must be 0 without axis")
     peaks = ClassPeaks(space, labels)
-    slices = _slices_of_classes(peaks.found, len(weights))
+    live = _Live(_slices_of_classes(peaks.found, len(weights)), weights)
     chosen: list[Region] = []
     while len(chosen) < n:
-        region = _draw_region(space, peaks, slices, weights, rng)
+        region = _draw_region(space, peaks, live, rng)
         if region is None:
             break
         chosen.append(region)
         space.place(region)
     return chosen + _draw_free(space, n - len(chosen), rng)
+
+
+class _Live:
+    """The classes that may still have a window, and the slices where."""
+
+    def __init__(self, slices: dict[int, list[int]], weights: np.ndarray) -> None:
+        self.slices, self._weights = slices, weights
+        self._draw: ClassDraw | None = None
+
+    def draw(self, rng: np.random.Generator) -> int:
+        if self._draw is None:
+            self._draw = ClassDraw(sorted(self.slices), self._weights)
+        return self._draw.draw(rng)
+
+    def drop(self, cls: int) -> None:
+        del self.slices[cls]
+        self._draw = None
 
 
 def _slices_of_classes(found: np.ndarray, n_classes: int) -> dict[int, list[int]]:
@@ -118,23 +135,19 @@ def _slices_of_classes(found: np.ndarray, n_classes: int) -> dict[int, list[int]
 
 
 def _draw_region(
-    space: Space,
-    peaks: ClassPeaks,
-    slices: dict[int, list[int]],
-    weights: np.ndarray,
-    rng: np.random.Generator,
+    space: Space, peaks: ClassPeaks, live: _Live, rng: np.random.Generator
 ) -> Region | None:
-    """Draw a class, then a slice; drop from ``slices`` what holds no free window of the class."""
-    while slices:
-        cls = draw_class(sorted(slices), weights, rng)
-        live = slices[cls]
-        while live:
-            place = int(rng.integers(len(live))) if space.axis is not None else 0
-            found = peaks.best(live[place], cls)
+    """Draw a class, then a slice; drop from ``live`` what holds no free window of the class."""
+    while live.slices:
+        cls = live.draw(rng)
+        numbers = live.slices[cls]
+        while numbers:
+            place = int(rng.integers(len(numbers))) if space.axis is not None else 0
+            found = peaks.best(numbers[place], cls)
             if found is not None:
-                return space.region(live[place], found[1], found[2], cls, found[0])
-            live.pop(place)
-        del slices[cls]
+                return space.region(numbers[place], found[1], found[2], cls, found[0])
+            numbers.pop(place)
+        live.drop(cls)
     return None
 
 

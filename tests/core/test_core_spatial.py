@@ -1,0 +1,229 @@
+"""Boxes of one image in the order of gain, against a walk over a dictionary of all positions."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+from fractions import Fraction
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from decomp_core import Region, ranked_regions, spatial
+from decomp_core.pool import spatially_diverse, spatially_diverse_features
+from tests.core import brute
+
+KINDS = ["uint8", "float16", "float32", "float64", ">f4"]
+
+
+def totals(values, size):
+    """The sum over the box at every position, an exact integer, and what 1 is in its units."""
+    exponent = 0
+    if values.dtype != np.uint8:
+        highest = float(max(abs(values).max(), 0))
+        exponent = 61 - math.prod(size).bit_length() - math.frexp(highest)[1]
+    whole = np.array(
+        [round(Fraction(float(v)) * Fraction(2) ** exponent) for v in values.flat], object
+    ).reshape(values.shape)
+    starts = np.ndindex(*(n - k + 1 for n, k in zip(values.shape, size, strict=True)))
+    found = {
+        start: whole[tuple(slice(a, a + k) for a, k in zip(start, size, strict=True))].sum()
+        for start in starts
+    }
+    return found, exponent
+
+
+def shares(start, size, other, other_size):
+    sides = zip(start, size, other, other_size, strict=True)
+    return all(a < b + m and b < a + k for a, k, b, m in sides)
+
+
+def repels(start, pick, size, sigma):
+    """The penalty of one pick in units of 2^-40: along the last axis but one first, last last."""
+    near = [
+        float(np.exp(-0.5 * np.array([(a - b) / k / sigma]) ** 2)[0])
+        for a, b, k in zip(start, pick, size, strict=True)
+    ]
+    return round(Fraction(math.prod(near[-2::-1]) * near[-1]) * 2**40)
+
+
+def plain_ranking(values, size, taken, weight, sigma):
+    """Gain, start and mean of each box in turn, every position looked at each time."""
+    sums, exponent = totals(values, size)
+    pixels = math.prod(size)
+    left = {
+        start: total
+        for start, total in sums.items()
+        if not any(shares(start, size, r.start, r.size) for r in taken)
+    }
+    loss = dict.fromkeys(left, 0)
+    half = exponent // 2
+    units = math.ldexp(1.0, -half), math.ldexp(1.0, half - exponent)
+    while left:
+        gains = left
+        if weight:
+            gains = {
+                s: float(t) / pixels * units[0] * units[1] - weight * (loss[s] / 2**40)
+                for s, t in left.items()
+            }
+        start = max(gains, key=gains.get)  # the first of equals; in row-major order
+        mean = math.ldexp(int(left[start]) / pixels, -exponent)
+        yield gains[start] if weight else mean, start, mean
+        left = {s: t for s, t in left.items() if not shares(s, size, start, size)}
+        if weight:
+            for s in left:
+                loss[s] += repels(s, start, size, sigma)
+
+
+def random_values(rng, kind):
+    """Of one to four axes; few values for ties, many, or normal ones; any layout in memory."""
+    ndim = int(rng.integers(1, 5))
+    shape = tuple(int(n) for n in rng.integers(1, {1: 60, 2: 14, 3: 8, 4: 5}[ndim], ndim))
+    if kind == "uint8" or rng.random() < 0.5:
+        values = rng.integers(0, int(rng.choice([1, 3, 256])), shape).astype(kind)
+    else:
+        values = rng.normal(size=shape).astype(kind)
+    layout = rng.integers(4)
+    if layout == 1:
+        values = np.asfortranarray(values)
+    elif layout == 2:
+        values = np.repeat(values, 2, axis=-1)[..., ::-2]
+    elif layout == 3:
+        values.flags.writeable = False
+    return values
+
+
+@pytest.fixture(params=[(1, 1, 1 << 19), (16, 4, 64), (1024, 32, 1 << 19)])
+def tiling(request, monkeypatch):
+    """Tiles of few positions, so that small images have many of them."""
+    tile, row, cache = request.param
+    monkeypatch.setattr(spatial, "_TILE", tile)
+    monkeypatch.setattr(spatial, "_ROW", row)
+    monkeypatch.setattr(spatial, "_CACHE", cache)
+
+
+@pytest.mark.usefixtures("tiling")
+@pytest.mark.parametrize("weight", [0, 0.7, 30])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_plain_ranking(kind, weight):
+    rng = np.random.default_rng(KINDS.index(kind))
+    for _ in range(12):
+        values = random_values(rng, kind)
+        size = tuple(brute.random_side(rng, n) for n in values.shape)
+        taken = brute.random_taken(rng, values.shape)
+        sigma = float(rng.choice([0.3, 1, 4]))
+        expected = islice(plain_ranking(values, size, taken, weight, sigma), 40)
+        ranked = islice(ranked_regions(values, size, taken, weight=weight, sigma=sigma), 40)
+        found = [(gain, region.start, region.score) for gain, region in ranked]
+        assert found == list(expected)
+
+
+@pytest.mark.usefixtures("tiling")
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_lowest_and_the_highest_mean(kind):
+    rng = np.random.default_rng(9)
+    none = 0
+    for _ in range(25):
+        values = random_values(rng, kind)
+        size = tuple(brute.random_side(rng, n) for n in values.shape)
+        taken = brute.random_taken(rng, values.shape)
+        means = [mean for _, _, mean in plain_free(values, size, taken)]
+        none += not means
+        expected = (min(means), max(means)) if means else (np.inf, -np.inf)
+        assert spatial.extreme_means(values, size, taken) == expected
+    assert none
+
+
+def plain_free(values, size, taken):
+    sums, exponent = totals(values, size)
+    for start, total in sums.items():
+        if not any(shares(start, size, r.start, r.size) for r in taken):
+            yield total, start, math.ldexp(int(total) / math.prod(size), -exponent)
+
+
+@pytest.mark.parametrize("weight", [0, 0.5])
+def test_thousands_of_taken_regions(weight):
+    rng = np.random.default_rng(10)
+    values = rng.integers(0, 200, (3, 120, 150)).astype(np.uint8)
+    corners = rng.integers(0, values.shape, (4000, 3))
+    taken = [Region(tuple(int(i) for i in c), (1, 2, 2)) for c in corners]
+    size = (1, 5, 6)
+    free = brute.free_pixels(values.shape, taken)
+    ranked = list(ranked_regions(values, size, taken, weight=weight))
+    assert len(ranked) > 30
+    for _, region in ranked:
+        assert free[region.slices].all()
+        free[region.slices] = False
+        assert region.score == values[region.slices].mean()
+    views = np.lib.stride_tricks.sliding_window_view(free, size)
+    assert not views.all(axis=(3, 4, 5)).any()
+
+
+def test_regions_that_reach_out_of_the_image_or_repeat():
+    values = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    far = [Region((2, 3), (10**30, 9)), Region((10**30, 0), (1, 1))] * 3
+    starts = [r.start for _, r in ranked_regions(values, (1, 2), far)]
+    assert starts == [(2, 1), (1, 2), (1, 0), (0, 2), (0, 0)]
+
+
+def test_the_next_box_is_computed_when_it_is_asked_for():
+    values = np.random.default_rng(11).random((40, 50))
+    whole = list(ranked_regions(values, (4, 5), weight=0.2))
+    ranked = ranked_regions(values, (4, 5), weight=0.2)
+    assert [next(ranked) for _ in range(5)] == whole[:5]
+    assert list(ranked) == whole[5:]
+
+
+def test_sums_that_need_64_bits():
+    values = np.full((4097, 2056), 255, np.uint8)
+    values[0] = 254
+    ((gain, region),) = islice(ranked_regions(values, (4096, 2056)), 2)
+    assert region.start == (1, 0) and gain == 255.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("uint8", (1, 24, 24)), ("uint8", (12, 12, 12)), ("float32", (12, 12, 12))]
+)
+@pytest.mark.parametrize("weight", [0, 0.5])
+def test_memory_is_a_tenth_of_the_map(kind, size, weight):
+    values = np.random.default_rng(12).integers(0, 256, (90, 200, 220)).astype(kind)
+
+    def choose():
+        return spatially_diverse(lambda: [("a", values, size, ())], 8, weight)
+
+    choose()  # compiles
+    tracemalloc.start()
+    try:
+        assert len(choose()) == 8
+        assert tracemalloc.get_traced_memory()[1] < 0.1 * values.nbytes
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int16])
+def test_features_far_apart_by_the_definition(kind):
+    """More candidates than a small test has, with repeated features and images of many."""
+    rng = np.random.default_rng(13)
+    for weight in (0.0, 0.4):
+        group = rng.integers(0, 20, 300) * 7
+        starts = rng.integers(0, 90, (300, 2))
+        regions = [Region((int(y), int(x)), (6, 9)) for y, x in starts]
+        features = rng.integers(-9, 10, (300, 4)).astype(kind)[rng.integers(0, 300, 300)]
+        given = spatially_diverse_features(
+            regions, group, features, 120, weight, 1.2, np.random.default_rng(14)
+        )
+        left, loss = np.ones(300, bool), np.zeros(300)
+        nearest, table = np.full(300, np.inf), features.astype(float)
+        for number, pick in enumerate(given):
+            if number == 0:
+                scale = np.sqrt(((table - table[pick]) ** 2).sum(1)).max()
+            else:
+                gains = np.where(left, np.sqrt(nearest) / scale - weight * loss, -np.inf)
+                assert pick == gains.argmax()
+            nearest = np.minimum(nearest, ((table - table[pick]) ** 2).sum(1))
+            apart = (starts - starts[pick]) / (6, 9)
+            same = group == group[pick]
+            left &= ~(same & (abs(apart) < 1).all(1))
+            loss += np.where(same, np.exp(-0.5 * ((apart / 1.2) ** 2).sum(1)), 0)
+        assert len(given) == 120 or not left.any()
