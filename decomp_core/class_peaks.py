@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .blocks import SIDE, summarise
 from .peaks import Peaks
 from .space import Space
-from .tiles import SIDE, bound_tiles, search, summarise
+from .tiles import bound_tiles, search
 
 _AT_ONCE = 16  # slices copied together where they do not lie together in memory
 
@@ -43,9 +44,10 @@ class ClassPeaks:
         blocks = tuple(-(-n // SIDE) for n in space.plane)
         self._low = np.empty((space.n_slices, *blocks), np.uint8)
         self._high = np.empty_like(self._low)
+        self._bits = np.empty(self._low.shape, np.uint64)
         self.found = np.zeros((space.n_slices, 256), bool)
         for number, plane in enumerate(self._planes()):
-            summarise(plane, self._low[number], self._high[number], self.found[number])
+            summarise(plane, *self._blocks(number), self.found[number])
         kind = np.uint16 if pixels < 2**16 else np.uint32
         self._scratch = np.empty((6, space.plane[1]), kind)
         self._tiles: dict[tuple[int, int], _Tiles] = {}
@@ -71,9 +73,11 @@ class ClassPeaks:
     def _bounded(self, plane: np.ndarray, number: int, cls: int) -> _Tiles:
         shape = tuple(-(-n // SIDE) for n in self._space.positions)
         tiles = _Tiles(np.empty(shape, np.int32), np.full(shape, -1, np.int64))
-        low, high = self._low[number], self._high[number]
-        bound_tiles(plane, cls, self._space.size, low, high, tiles.bound)
+        bound_tiles(plane, cls, self._space.size, *self._blocks(number), tiles.bound)
         return tiles
+
+    def _blocks(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self._low[number], self._high[number], self._bits[number]
 
     def _planes(self) -> Iterator[np.ndarray]:
         """Every slice, contiguous; a few are copied together, as they share cache lines."""

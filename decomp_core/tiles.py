@@ -9,90 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .blocks import SIDE
 from .compiling import compiled
 
-SIDE = 16
 _NEAR = 4  # tiles between two to look at that cost less than a second start
-
-
-@compiled
-def summarise(labels: np.ndarray, low: np.ndarray, high: np.ndarray, found: np.ndarray) -> None:
-    """Find the range of labels in each block, and which of the 256 labels there are.
-
-    Labels are taken one higher, 255 as 0, so that ranges do not stretch to "no class".
-
-    Args:
-        labels: (H, W) uint8.
-        low, high: (ceil(H / SIDE), ceil(W / SIDE)) uint8, set.
-        found: (256,) bool, by label; set where one is found.
-    """
-    width = labels.shape[1]
-    least, most = np.empty(width, np.uint8), np.empty(width, np.uint8)
-    wanted = np.empty(low.shape[1], np.bool_)
-    after = np.arange(257)  # the first value (label + 1) from here on that was not found
-    for row in range(low.shape[0]):
-        least[:] = 255
-        most[:] = 0
-        block = labels[row * SIDE : row * SIDE + SIDE]
-        for y in range(block.shape[0]):
-            _extremes(block[y], least, most)
-        new = 0
-        for x in range(low.shape[1]):
-            a, b = _range(least[x * SIDE : x * SIDE + SIDE], most[x * SIDE : x * SIDE + SIDE])
-            low[row, x], high[row, x] = a, b
-            wanted[x] = after[a] <= b
-            new += wanted[x]
-        if 4 * new > wanted.size:  # one long row is read faster than many short ones
-            _mark(block, least.min(), most.max(), found, after)
-        elif new:
-            for x in range(wanted.size):
-                a, b = low[row, x], high[row, x]
-                if wanted[x] and after[a] <= b:
-                    _mark(block[:, x * SIDE : x * SIDE + SIDE], a, b, found, after)
-
-
-@compiled
-def _extremes(row: np.ndarray, least: np.ndarray, most: np.ndarray) -> None:
-    for x in range(row.size):
-        value = np.uint8(row[x] + 1)
-        least[x] = value if value < least[x] else least[x]
-        most[x] = value if value > most[x] else most[x]
-
-
-@compiled
-def _range(least: np.ndarray, most: np.ndarray) -> tuple[int, int]:
-    a, b = least[0], most[0]
-    for x in range(least.size):
-        a = least[x] if least[x] < a else a
-        b = most[x] if most[x] > b else b
-    return a, b
-
-
-@compiled
-def _bits(row: np.ndarray, group: int) -> int:
-    """Set bit k where label + 1 is 64 group + k."""
-    bits = np.uint64(0)
-    for x in range(row.size):
-        value = np.uint8(row[x] + 1)
-        bits |= np.uint64((value >> 6) == group) << np.uint64(value & 63)
-    return bits
-
-
-@compiled
-def _mark(block: np.ndarray, least: int, most: int, found: np.ndarray, after: np.ndarray) -> None:
-    """Set ``found`` and ``after`` by a block whose values go from ``least`` to ``most``."""
-    new = False
-    for group in range(least // 64, most // 64 + 1):
-        bits = np.uint64(0)
-        for y in range(block.shape[0]):
-            bits |= _bits(block[y], np.uint8(group))
-        for k in range(64):
-            label = (64 * group + k + 255) % 256
-            if bits >> np.uint64(k) & np.uint64(1) and not found[label]:
-                found[label] = new = True
-    if new:
-        for value in range(255, -1, -1):
-            after[value] = after[value + 1] if found[(value + 255) % 256] else value
 
 
 @compiled
@@ -102,6 +22,7 @@ def bound_tiles(
     size: tuple[int, int],
     low: np.ndarray,
     high: np.ndarray,
+    bits: np.ndarray,
     bound: np.ndarray,
 ) -> None:
     """Bound the pixels of a class in every window that starts in a tile.
@@ -110,7 +31,7 @@ def bound_tiles(
         labels: (H, W) uint8.
         cls: class, 0 to 254.
         size: (h, w) of the window.
-        low, high: of ``summarise``.
+        low, high, bits: of ``summarise``.
         bound: (ceil(P / SIDE), ceil(Q / SIDE)) int32 for P x Q positions, set.
     """
     rows, columns = bound.shape
@@ -122,7 +43,9 @@ def bound_tiles(
     total = np.zeros(columns, np.int32)
     most = np.int32(size[0] * size[1])
     for row in range(height + down - 1):
-        if row < height and _count_blocks(labels, row, cls, low[row], high[row], narrow, counts):
+        if row < height and _count_blocks(
+            labels, row, cls, low[row], high[row], bits[row], narrow, counts
+        ):
             _run(counts, right, across[row])
         if row < height:
             _add(total, across[row], np.int32(1))
@@ -164,6 +87,7 @@ def _count_blocks(
     cls: int,
     low: np.ndarray,
     high: np.ndarray,
+    bits: np.ndarray,
     narrow: np.ndarray,
     counts: np.ndarray,
 ) -> bool:
@@ -171,13 +95,13 @@ def _count_blocks(
 
     Pixels are read only of blocks that may be mixed.
     """
-    value, any_ = np.uint8(cls + 1), False
+    value, bit, any_ = np.uint8(cls + 1), np.uint64(1) << np.uint64((cls + 1) & 63), False
     block = labels[row * SIDE : row * SIDE + SIDE]
     first, last = -1, -1
     for x in range(low.size + 1):
         mixed = False
         if x < low.size:
-            inside = low[x] <= value and high[x] >= value
+            inside = low[x] <= value and high[x] >= value and (bits[x] & bit) != 0
             any_ |= inside
             mixed = inside and low[x] < high[x]
             pixels = block.shape[0] * min(SIDE, block.shape[1] - x * SIDE)

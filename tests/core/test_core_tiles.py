@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from decomp_core import Region, best_region, decomp_regions
-from decomp_core.tiles import SIDE, bound_tiles, summarise
+from decomp_core.blocks import SIDE, summarise
+from decomp_core.tiles import bound_tiles
 from tests.core import brute
 
 
@@ -108,19 +109,31 @@ def test_slices_of_a_volume_in_any_memory_order(axis, order):
         before.append(expected)
 
 
+def summary(labels):
+    """Range and bits of each block, and the labels found."""
+    blocks = tuple(-(-n // SIDE) for n in labels.shape)
+    low, high = np.empty(blocks, np.uint8), np.empty(blocks, np.uint8)
+    bits, found = np.empty(blocks, np.uint64), np.zeros(256, bool)
+    summarise(labels, low, high, bits, found)
+    return low, high, bits, found
+
+
 def test_ranges_and_labels_of_blocks():
     rng = np.random.default_rng(1)
+    exact = unknown = 0
     for _ in range(100):
         labels, _ = large_map(rng)
-        rows, columns = (-(-n // SIDE) for n in labels.shape)
-        low, high = np.empty((rows, columns), np.uint8), np.empty((rows, columns), np.uint8)
-        found = np.zeros(256, bool)
-        summarise(labels, low, high, found)
+        low, high, bits, found = summary(labels)
         assert np.array_equal(np.flatnonzero(found), np.unique(labels))
         above = labels + np.uint8(1)
-        for y, x in np.ndindex(rows, columns):
+        for y, x in np.ndindex(*low.shape):
             block = above[y * SIDE : y * SIDE + SIDE, x * SIDE : x * SIDE + SIDE]
             assert (low[y, x], high[y, x]) == (block.min(), block.max())
+            held = sum(1 << k for k in {int(v) % 64 for v in np.unique(block)})
+            assert int(bits[y, x]) in (held, 2**64 - 1)
+            exact += int(bits[y, x]) == held
+            unknown += int(bits[y, x]) != held
+    assert exact > 1000 and unknown > 1000
 
 
 def test_bounds_hold_for_every_window_of_a_tile():
@@ -128,14 +141,12 @@ def test_bounds_hold_for_every_window_of_a_tile():
     for _ in range(60):
         labels, n_classes = large_map(rng)
         shape = tuple(brute.random_side(rng, n) for n in labels.shape)
-        blocks = tuple(-(-n // SIDE) for n in labels.shape)
-        low, high = np.empty(blocks, np.uint8), np.empty(blocks, np.uint8)
-        summarise(labels, low, high, np.zeros(256, bool))
+        low, high, bits, _ = summary(labels)
         cls = int(rng.integers(n_classes))
         sums = sums_everywhere(labels == cls, shape)
         tiles = tuple(-(-n // SIDE) for n in sums.shape)
         bound = np.empty(tiles, np.int32)
-        bound_tiles(labels, cls, shape, low, high, bound)
+        bound_tiles(labels, cls, shape, low, high, bits, bound)
         assert bound.max(initial=0) <= shape[0] * shape[1]
         for y, x in np.ndindex(*tiles):
             tile = sums[y * SIDE : y * SIDE + SIDE, x * SIDE : x * SIDE + SIDE]
