@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from . import checks
 from .class_peaks import ClassPeaks
 from .draw import ClassDraw
-from .fixed import fixed_point
+from .fixed import fixed_exponent, to_fixed
 from .peaks import Peaks
 from .region import Region
 from .space import Space
@@ -188,8 +189,9 @@ def uncertain_regions(
     n = checks.integer("n", n, 0)
     space = Space(values.shape, shape, taken, axis)
     pixels = sum(height * width for _, _, height, width in space.boxes)
-    fixed, exponent = fixed_point("uncertainty", values, pixels)
-    peaks = Peaks(space, lambda number, key: space.slice_of(fixed, number))
+    exponent = 0 if values.dtype == np.uint8 else fixed_exponent("uncertainty", values, pixels)
+
+    peaks = _peaks_of(space, values, exponent)
     best = {number: _peak_region(space, peaks, number) for number in range(space.n_slices)}
     chosen: list[Region] = []
     while len(chosen) < n:
@@ -202,6 +204,19 @@ def uncertain_regions(
         space.place(region)
         best[number] = _peak_region(space, peaks, number)
     return chosen
+
+
+def _peaks_of(space: Space, values: np.ndarray, exponent: int) -> Peaks:
+    if values.dtype == np.uint8:
+        return Peaks(space, lambda number, key: space.slice_of(values, number))
+
+    @lru_cache(maxsize=1)  # one slice at a time, so that a volume is never widened as a whole
+    def plane(number: int) -> np.ndarray:
+        fixed = np.empty(space.plane, np.int64)
+        to_fixed(space.slice_of(values, number), exponent, fixed)
+        return fixed
+
+    return Peaks(space, lambda number, key: plane(number))
 
 
 def _peak_region(space: Space, peaks: Peaks, number: int) -> tuple[int, Region] | None:
