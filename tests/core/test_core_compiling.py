@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from decomp_core import compiling
+from decomp_core import code_files, compiling
 
 ROOT = Path(__file__).resolve().parents[2]
 TWICE = "from decomp_core.compiling import compiled\n\n@compiled\ndef twice(x):\n    return 2 * x\n"
@@ -101,6 +101,53 @@ def test_code_that_was_cut_short_is_compiled_anew(package, tmp_path):
     assert run(package, "inner", "twice", "21", **kept) == ["42", "1", "0"]
 
 
+def test_a_damaged_index_does_no_harm(package, tmp_path):
+    kept = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    run(package, "inner", "twice", "21", **kept)
+    (file,) = (tmp_path / "kept").rglob("inner.twice*.nbi")
+    for content, argument in ((b"", "1.5"), (b"nothing of the kind", "2j")):
+        file.write_bytes(content)
+        assert run(package, "inner", "twice", "21", **kept) == ["42", "1", "0"]
+        assert run(package, "inner", "twice", argument, **kept)[1:] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "from .consts import K",
+        "from .consts import (\n    K,\n)",
+        "from . import (\n    consts,\n)\nK = consts.K",
+        "from pack.consts import K",
+        "import pack.consts as c\nK = c.K",
+    ],
+)
+def test_a_constant_from_another_file_is_noticed(package, tmp_path, words):
+    kept = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    body = "\n\n@compiled\ndef plus(x):\n    return x + K\n"
+    (package / "user.py").write_text(f"{TWICE.splitlines()[0]}\n{words}{body}")
+    for value in (1, 100):
+        (package / "consts.py").write_text(f"K = {value}\n")
+        assert run(package, "user", "plus", "1", **kept) == [str(1 + value), "0", "1"]
+        assert run(package, "user", "plus", "1", **kept) == [str(1 + value), "1", "0"]
+
+
+def test_code_of_long_ago_is_removed(package, tmp_path):
+    kept = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    run(package, "inner", "twice", "21", **kept)
+    (old,) = (tmp_path / "kept").rglob("inner.twice*.nbc")
+    os.utime(old, (0, 0))
+    run(package, "inner", "twice", "1.5", **kept)
+    assert not old.exists() and len(list((tmp_path / "kept").rglob("inner.twice*.nbc"))) == 1
+
+
+def test_with_a_numba_whose_cache_is_another(package, tmp_path):
+    kept = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    gone = "from numba.core import caching; del caching.UserWideCacheLocator; "
+    code = gone + "from pack.inner import twice as f; " + SHOW % "21"
+    for hits in ("0", "1"):
+        assert shown(start(package, code, **kept))[:2] == ["42", hits]
+
+
 def read_only(package, tmp_path):
     """An environment in which neither the source's folder nor the home can be written."""
     (tmp_path / "home").write_text("in the way")
@@ -113,6 +160,7 @@ def read_only(package, tmp_path):
     return {"HOME": home, "XDG_CACHE_HOME": home, "TMPDIR": str(temporary)}
 
 
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no user ids on this system")
 def test_a_home_that_cannot_be_written(package, tmp_path):
     environment = read_only(package, tmp_path)
     assert run(package, "inner", "twice", "21", **environment) == ["42", "0", "1"]
@@ -121,6 +169,7 @@ def test_a_home_that_cannot_be_written(package, tmp_path):
     assert run(package, "inner", "twice", "21", **environment) == ["42", "1", "0"]
 
 
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no user ids on this system")
 def test_a_temporary_folder_that_others_can_write_is_not_trusted(package, tmp_path):
     environment = read_only(package, tmp_path)
     own = tmp_path / "temporary" / f"decomp_core-{os.getuid()}"
@@ -139,7 +188,7 @@ def test_a_full_disk_costs_a_compilation_only(monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(compiling._Files, "_save_data", full)
+    monkeypatch.setattr(code_files._Files, "_save_data", full)
 
     @compiling.compiled
     def thrice(x):
