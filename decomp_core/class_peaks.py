@@ -12,7 +12,8 @@ from .peaks import Peaks
 from .space import Space
 from .tiles import bound_tiles, search
 
-_AT_ONCE = 16  # slices copied together where they do not lie together in memory
+_AT_ONCE = 16  # slices copied together where they do not lie together in memory, at most
+_PART = 32  # of all slices, at least, so that the copies stay small beside the volume
 
 
 class _Tiles(NamedTuple):
@@ -39,7 +40,8 @@ class ClassPeaks:
         self._space, self._labels = space, labels
         self._rows = None
         pixels = space.size[0] * space.size[1]
-        if space.boxes != [(0, 0, *space.size)] or pixels >= 2**31:
+        large = space.plane[0] * space.plane[1] >= 2**31  # sums of bounds would leave int32
+        if space.boxes != [(0, 0, *space.size)] or large:
             self._rows = Peaks(space, lambda number, cls: space.slice_of(labels, number) == cls)
         blocks = tuple(-(-n // SIDE) for n in space.plane)
         self._low = np.empty((space.n_slices, *blocks), np.uint8)
@@ -85,5 +87,6 @@ class ClassPeaks:
             yield np.ascontiguousarray(self._labels)
             return
         slices = np.moveaxis(self._labels, self._space.axis, 0)
-        for first in range(0, len(slices), _AT_ONCE):
-            yield from np.ascontiguousarray(slices[first : first + _AT_ONCE])
+        step = max(1, min(_AT_ONCE, len(slices) // _PART))
+        for first in range(0, len(slices), step):
+            yield from np.ascontiguousarray(slices[first : first + step])

@@ -88,7 +88,10 @@ class Space:
         self.positions = tuple(n - k + 1 for n, k in zip(self.plane, self.size, strict=True))
         self.closed = np.zeros(self.n_slices, bool)
         self._open = np.zeros(self.positions, bool)
-        self._blocked: dict[int, np.ndarray] = {}
+        self._invalid: dict[int, np.ndarray] = {}
+        self._placed: dict[int, list[tuple[list[int], list[int]]]] = {}
+        # a map of one slice at a time: of all that hold a region they would weigh as much as labels
+        self._painted, self._number, self._count = self._open, -1, 0
         self._changes: dict[int, list[tuple[int, int]]] = {}
         if valid is not None:
             self._block_invalid(checks.array("valid", valid, "b", self.image_shape))
@@ -97,15 +100,24 @@ class Space:
 
     def slice_of(self, array: np.ndarray, number: int) -> np.ndarray:
         """The (H, W) view of one slice; the image itself in 2-D."""
-        return array if self.axis is None else np.take(array, number, axis=self.axis)
+        return array if self.axis is None else array[(slice(None),) * self.axis + (number,)]
 
     def blocked(self, number: int) -> np.ndarray:
         """Positions of a slice where the window would overlap: bool, ``positions``; not to edit."""
-        return self._blocked.get(number, self._open)
+        placed = self._placed.get(number, [])
+        if not placed:
+            return self._invalid.get(number, self._open)
+        if number != self._number:
+            self._number, self._count = number, 0
+            self._painted = self._invalid.get(number, self._open).copy()
+        for start, stop in placed[self._count :]:
+            self._paint(self._painted, start, stop)
+        self._count = len(placed)
+        return self._painted
 
     def untouched(self, number: int) -> bool:
         """Whether no position of a slice was ever blocked."""
-        return number not in self._blocked
+        return number not in self._placed and number not in self._invalid
 
     def changes(self, number: int) -> list[tuple[int, int]]:
         """Rows of positions (first, stop) that each region placed in a slice has changed."""
@@ -127,26 +139,23 @@ class Space:
             first, last = start.pop(self.axis), stop.pop(self.axis)
             if self.gap:
                 self.closed[max(first - self.gap + 1, 0) : last + self.gap - 1] = True
+        changed = max(start[0] - self.size[0] + 1, 0), min(stop[0], self.positions[0])
         for number in range(first, min(last, self.n_slices)):
-            self._paint(number, start, stop)
+            self._placed.setdefault(number, []).append((start, stop))
+            if changed[0] < changed[1]:
+                self._changes.setdefault(number, []).append(changed)
 
-    def _paint(self, number: int, start: list[int], stop: list[int]) -> None:
-        if number not in self._blocked:
-            self._blocked[number] = np.zeros(self.positions, bool)
-        blocked = self._blocked[number]
+    def _paint(self, blocked: np.ndarray, start: list[int], stop: list[int]) -> None:
         for top, left, height, width in self.boxes:
             rows = slice(max(start[0] - top - height + 1, 0), max(stop[0] - top, 0))
             cols = slice(max(start[1] - left - width + 1, 0), max(stop[1] - left, 0))
             blocked[rows, cols] = True
-        first, last = max(start[0] - self.size[0] + 1, 0), min(stop[0], self.positions[0])
-        if first < last:
-            self._changes.setdefault(number, []).append((first, last))
 
     def _block_invalid(self, valid: np.ndarray) -> None:
         for number in range(self.n_slices):
             plane = self.slice_of(valid, number)
             if not plane.all():
-                self._blocked[number] = self._touched(~plane)
+                self._invalid[number] = self._touched(~plane)
 
     def _touched(self, pixels: np.ndarray) -> np.ndarray:
         """Positions where the window covers one of these pixels: bool, ``positions``."""
