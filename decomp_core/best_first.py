@@ -10,7 +10,7 @@ import numpy as np
 from .box_kernels import highest_again, highest_free
 
 _BLOCK = 256  # positions that share a bound
-_SLACK = 1e-9  # a bound stays one whatever the rounding of logarithms
+_SLACK = 1e-12  # of a logarithm or noise; each is rounded by a few times 1e-16 of itself
 _TINY = 1e-300
 
 
@@ -47,6 +47,14 @@ class GumbelNoise:
         return draws
 
 
+def _raised(numbers: np.ndarray) -> np.ndarray:
+    """Bounds of numbers not above these, however both are rounded.
+
+    Sums of two such bounds are bounds of the sums, as rounding keeps the order.
+    """
+    return numbers + _SLACK * np.abs(numbers)
+
+
 class BestFirst:
     """Finds the free position with the highest score: a logarithm, and noise if there is any.
 
@@ -76,7 +84,8 @@ class BestFirst:
         tops = self._tops[blocks]
         bounds = tops.view(np.float64)
         if self._noise is not None:
-            bounds = np.log(np.maximum(bounds, _TINY)) + self._noise.highest[blocks] + _SLACK
+            bounds = _raised(np.log(np.maximum(bounds, _TINY)))
+            bounds += _raised(self._noise.highest[blocks])
         self._bounds[blocks] = np.where(tops > 0, bounds, -np.inf)
         self._known[blocks] = -1
 

@@ -100,19 +100,18 @@ def clasp_candidates(
     """Choose the patches of one image that compete for a place in a query (ClaSP PE).
 
     A map per class, entropy times its probability, and one of the entropy alone, are averaged
-    over the patch. With a the mean (at least 1e-30), the score is log a + Gumbel(0, 1 / beta),
-    one draw per map and position. The classes in random order, then the entropy alone (its place
-    is ours), choose the highest free patches one after the other: at most
-    ``per_image * share / (classes + 1)`` per class and ``per_image * (1 - share)`` for the
-    entropy, rounded down, at least 1; without classes ``per_image`` by the entropy.
+    over the patch. With a the mean (at least 1e-30), the score is log a + Gumbel(0, 1 / beta), one
+    draw per map and position; without noise log a, ranked by a itself, the first of equals. Classes
+    in random order, then the entropy alone (its place is ours), choose the highest free patches one
+    after the other: at most ``per_image * share / (classes + 1)`` per class, for the entropy
+    ``per_image * (1 - share)``, rounded down, at least 1; without classes ``per_image`` by entropy.
 
     Args:
         probabilities: (C, *S) float, mean softmax; S of any number of axes.
         patch: pixels (voxels) along each axis of S.
         n: size of the whole query, at least 0.
         classes: foreground classes, 0 to C - 1, each once; none: no strata.
-        rng: draws a seed per map and the order of the classes. A map's noise is a function of its
-            seed alone; it is drawn where it can decide, see ``best_first``.
+        rng: draws a seed per map, of which its noise is a function, and the order of the classes.
         taken: regions nothing may overlap.
         stride: distance of positions, one integer or one per axis.
         beta: inverse scale of the noise; ``None`` is no noise.
@@ -122,16 +121,15 @@ def clasp_candidates(
 
     Returns:
         Candidates in the order of choice, and a reserve for quotas that cannot be met: the next
-        patches by entropy until both hold ``n``, or nothing is free (ours). No two overlap;
-        ``cls`` is the class, or ``None``, ``score`` the noisy score.
+        patches by entropy until both hold ``n``, or nothing is free (ours). No two overlap; ``cls``
+        is the class, or ``None``.
 
     Raises:
         ValueError: a wrong dtype or shape, or a value out of range.
     """
     probabilities = _softmax(probabilities)
-    shape = probabilities.shape[1:]
+    n, rng, shape = checks.integer("n", n, 0), checks.generator(rng), probabilities.shape[1:]
     patch, strides = box("patch", patch, shape), steps(stride, len(shape))
-    n, rng = checks.integer("n", n, 0), checks.generator(rng)
     classes = checks.class_list(classes, len(probabilities))
     beta = None if beta is None else checks.real("beta", beta, *_BETAS)
     caps = _caps(classes, checks.real("share", share, 0, 1), per_image)

@@ -12,7 +12,7 @@ from .peaks import Peaks
 from .space import Space
 from .tiles import bound_tiles, search
 
-_AT_ONCE = 16  # slices copied together where they do not lie together in memory, at most
+_AT_ONCE = 8  # slices copied together where they do not lie together in memory, at most
 _PART = 32  # of all slices, at least, so that the copies stay small beside the volume
 
 
@@ -43,13 +43,12 @@ class ClassPeaks:
         large = space.plane[0] * space.plane[1] >= 2**31  # sums of bounds would leave int32
         if space.boxes != [(0, 0, *space.size)] or large:
             self._rows = Peaks(space, lambda number, cls: space.slice_of(labels, number) == cls)
-        blocks = tuple(-(-n // SIDE) for n in space.plane)
-        self._low = np.empty((space.n_slices, *blocks), np.uint8)
-        self._high = np.empty_like(self._low)
-        self._bits = np.empty(self._low.shape, np.uint64)
         self.found = np.zeros((space.n_slices, 256), bool)
-        for number, plane in enumerate(self._planes()):
-            summarise(plane, *self._blocks(number), self.found[number])
+        blocks = self._empty_blocks()
+        for found, plane in zip(self.found, self._planes(), strict=True):
+            summarise(plane, *blocks, found)
+        # of volumes only the slices that are searched, a few, are summarised to stay
+        self._blocks = {0: blocks} if space.n_slices == 1 else {}
         kind = np.uint16 if pixels < 2**16 else np.uint32
         self._scratch = np.empty((6, space.plane[1]), kind)
         self._tiles: dict[tuple[int, int], _Tiles] = {}
@@ -75,11 +74,16 @@ class ClassPeaks:
     def _bounded(self, plane: np.ndarray, number: int, cls: int) -> _Tiles:
         shape = tuple(-(-n // SIDE) for n in self._space.positions)
         tiles = _Tiles(np.empty(shape, np.int32), np.full(shape, -1, np.int64))
-        bound_tiles(plane, cls, self._space.size, *self._blocks(number), tiles.bound)
+        if number not in self._blocks:
+            self._blocks[number] = self._empty_blocks()
+            summarise(plane, *self._blocks[number], self.found[number])
+        bound_tiles(plane, cls, self._space.size, *self._blocks[number], tiles.bound)
         return tiles
 
-    def _blocks(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self._low[number], self._high[number], self._bits[number]
+    def _empty_blocks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Arrays for the range and the bits of each block of a slice; see ``blocks.summarise``."""
+        shape = tuple(-(-n // SIDE) for n in self._space.plane)
+        return np.empty(shape, np.uint8), np.empty(shape, np.uint8), np.empty(shape, np.uint64)
 
     def _planes(self) -> Iterator[np.ndarray]:
         """Every slice, contiguous; a few are copied together, as they share cache lines."""
@@ -89,4 +93,6 @@ class ClassPeaks:
         slices = np.moveaxis(self._labels, self._space.axis, 0)
         step = max(1, min(_AT_ONCE, len(slices) // _PART))
         for first in range(0, len(slices), step):
-            yield from np.ascontiguousarray(slices[first : first + step])
+            planes = np.ascontiguousarray(slices[first : first + step])
+            yield from planes
+            del planes  # before the next are copied

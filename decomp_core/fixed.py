@@ -13,26 +13,11 @@ from .box_kernels import round_scaled
 _CHUNK = 1 << 15  # values; what a step reads and writes stays in the cache
 
 
-def fixed_point(name: str, values: np.ndarray, pixels: int) -> tuple[np.ndarray, int]:
-    """Return integers whose sums over ``pixels`` are exact, and the exponent e: 2^e make 1.
+def fixed_exponent(name: str, values: np.ndarray, pixels: int) -> int:
+    """Return the exponent e with which sums of floats over ``pixels`` are exact; 2^e make 1.
 
     Floats are rounded to multiples of 2^-e, e so large that no sum leaves int64: equal windows
-    then have equal sums, whatever the order of summation. uint8 comes back as it is, with e = 0.
-
-    Raises:
-        ValueError: a value that is not finite; ``name`` is the argument's.
-    """
-    if values.dtype == np.uint8:
-        return values, 0
-    exponent = fixed_exponent(name, values, pixels)
-    fixed = np.empty(values.shape, np.int64)
-    for part in chunks(values.shape):
-        to_fixed(values[part], exponent, fixed[part])
-    return fixed, exponent
-
-
-def fixed_exponent(name: str, values: np.ndarray, pixels: int) -> int:
-    """Return the exponent of ``fixed_point`` for floats.
+    then have equal sums, whatever the order of summation.
 
     Raises:
         ValueError: a value that is not finite; ``name`` is the argument's.

@@ -51,7 +51,7 @@ def scan_rows(
                 new = values[y + top + rows - 1, left : left + column.size]
                 _slide_row(column, old, new)
             if k == 0:
-                _set_sums(column, cols, sums)
+                set_sums(column, cols, sums)
             else:
                 _add_sums(column, cols, sums)
         free = blocked[y]
@@ -78,7 +78,8 @@ def _slide_row(column: np.ndarray, old: np.ndarray, new: np.ndarray) -> None:
 
 
 @compiled
-def _set_sums(column: np.ndarray, cols: int, sums: np.ndarray) -> None:
+def set_sums(column: np.ndarray, cols: int, sums: np.ndarray) -> None:
+    """Set ``sums`` to those of ``cols`` neighbours of ``column``, at every place."""
     running = 0
     for x in range(cols):
         running += column[x]

@@ -1,4 +1,4 @@
-"""Boxes of as many axes as the image: their sums at every position, which positions are free."""
+"""Boxes of as many axes as the image: their means at every position, which positions are free."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from . import checks
 from .fixed import chunks, exponent_of, largest, refuse_infinite, to_fixed
 from .region import Region
-from .sliding import Load, all_means, all_sums
+from .sliding import all_means
 
 Stride = int | Sequence[int]
 
@@ -45,57 +45,6 @@ def positions_of(
     return tuple((n - k) // s + 1 for n, k, s in sides)
 
 
-def box_sums(values: np.ndarray, size: Sequence[int], stride: Stride = 1) -> np.ndarray:
-    """Sum over the box at each of its positions, exactly.
-
-    Beside the result this holds the sums of as many slices as the box has, and one slice of the
-    image widened (an image of one axis is one slice).
-
-    Args:
-        values: integers or booleans, any number of axes.
-        size: of the box, one integer per axis, not larger than the image.
-        stride: distance of positions, one integer or one per axis.
-
-    Returns:
-        int64, one entry per position, position i starting at i * stride.
-
-    Raises:
-        ValueError: a wrong dtype, or a value out of range.
-    """
-    values = checks.array("values", values, "biu")
-    size, strides = box("size", size, values.shape), steps(stride, values.ndim)
-
-    return all_sums(values.shape, size, strides, _widening(values))
-
-
-def _widening(values: np.ndarray) -> Load:
-    def load(part: Any, fixed: np.ndarray) -> None:
-        np.copyto(fixed, values[part], casting="unsafe")
-
-    return load
-
-
-def box_means(values: np.ndarray, size: Sequence[int], stride: Stride = 1) -> np.ndarray:
-    """Mean over the box at each of its positions.
-
-    Args:
-        values: uint8 or finite float, any number of axes. Floats are summed in fixed point, so
-            that equal boxes have equal means whatever the order of summation.
-        size, stride: see ``box_sums``.
-
-    Returns:
-        float64, one entry per position.
-
-    Raises:
-        ValueError: a wrong dtype, or a value out of range.
-    """
-    values = np.asarray(values)
-    if values.dtype == np.uint8:
-        size, strides = box("size", size, values.shape), steps(stride, values.ndim)
-        return all_means(values.shape, size, strides, _widening(values), 0)
-    return weighted_means(checks.array("values (if not uint8)", values, "f"), None, size, stride)
-
-
 def weighted_means(
     values: np.ndarray,
     weights: np.ndarray | None,
@@ -104,16 +53,21 @@ def weighted_means(
     *,
     least: float = -math.inf,
 ) -> np.ndarray:
-    """Return ``box_means`` of ``values * weights``, without that product as a whole.
+    """Return the mean of ``values * weights`` over the box at each of its positions.
+
+    Products are summed in fixed point, so that equal boxes have equal means whatever the order of
+    summation. Neither they nor the sums are held as a whole up to three axes: beside the result
+    there are the sums of as many slices as the box has, and some slices of the image widened.
 
     Args:
         values: float, any number of axes.
         weights: float of the same shape; ``None`` is 1.
-        size, stride: see ``box_sums``.
+        size: of the box, one integer per axis, not larger than the image.
+        stride: distance of positions, one integer or one per axis.
         least: means below are raised to it.
 
     Returns:
-        float64, one entry per position.
+        float64, one entry per position, position i starting at i * stride.
 
     Raises:
         ValueError: a product that is not finite, or a value out of range.
@@ -156,7 +110,7 @@ def free_positions(
 
     Args:
         image_shape: in pixels (voxels), any number of axes.
-        size, stride: see ``box_sums``.
+        size, stride: see ``weighted_means``.
         taken: regions nothing may overlap, boxes of any size.
 
     Returns:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .compiling import compiled
+from .kernels import set_sums
 
 BLOCKED = int(np.iinfo(np.int64).min)
 STALE, DEAD = -1, -2
@@ -151,7 +152,7 @@ def scan(
                 gone = work.plane[max(old, 0) * cols : (max(old, 0) + 1) * cols]
                 _slide(column, new, gone, old >= 0, field.scale, True)
             if old >= -1:
-                _set_sums(column, width, sums)
+                set_sums(column, width, sums)
                 _keep_best(
                     sums, field, tiles, blocks, penalty, near, (outer, z, y + old + 1), x, low
                 )
@@ -211,17 +212,6 @@ def _slide(
 @compiled
 def _fixed(value: float, scale: tuple[float, float]) -> float:
     return np.rint(np.float64(value) * scale[0] * scale[1])
-
-
-@compiled
-def _set_sums(column: np.ndarray, width: int, sums: np.ndarray) -> None:
-    running = 0
-    for x in range(width):
-        running += column[x]
-    sums[0] = running
-    for x in range(sums.size - 1):
-        running += column[x + width] - column[x]
-        sums[x + 1] = running
 
 
 @compiled

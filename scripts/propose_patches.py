@@ -10,7 +10,7 @@ from layouts import get_layout
 from learners import get_learner
 from settings import job_settings
 from strategies.definitions import needs_of
-from strategies.files import query_of
+from strategies.files import query_of_job
 from strategies.pool_wide import find_patches
 from strategies.query import Query
 
@@ -42,16 +42,16 @@ def propose_patches(
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
     log_to(smk.log)
-    p, w = smk.params, smk.wildcards
+    p = smk.params
     once(
         smk,
         lambda: propose_patches(
-            query_of(dict(smk.input.items()), p.science, w.budget, int(w.seed), int(w.cycle)),
+            query_of_job(smk),
             smk.input.model,
             p.learner,
             p.science["layout"],
             job_settings(p.settings, smk.config),
-            int(w.shard),
+            int(smk.wildcards.shard),
             p.shards,
             smk.output.patches,
         ),

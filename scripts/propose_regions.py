@@ -4,7 +4,7 @@ from glue.kept import once
 from glue.logs import log_to
 from glue.tables import write_regions
 from strategies.choose import propose
-from strategies.files import query_of
+from strategies.files import query_of_job
 from strategies.query import Query
 from strategies.validation import in_parts
 
@@ -20,18 +20,4 @@ def propose_regions(query: Query, out: str) -> None:
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
     log_to(smk.log)
-    w = smk.wildcards
-    once(
-        smk,
-        lambda: propose_regions(
-            query_of(
-                dict(smk.input.items()),
-                smk.params.science,
-                w.budget,
-                int(w.seed),
-                int(w.cycle),
-                smk.threads,
-            ),
-            smk.output.candidates,
-        ),
-    )
+    once(smk, lambda: propose_regions(query_of_job(smk), smk.output.candidates))

@@ -7,7 +7,7 @@ from glue.kept import once
 from glue.logs import log_to
 from glue.tables import write_regions
 from strategies.choose import Choice, Query, choose
-from strategies.files import query_of
+from strategies.files import query_of_job
 from strategies.validation import in_parts
 
 
@@ -39,18 +39,10 @@ def _write_scores(path: str, choices: list[tuple[Query, Choice]]) -> None:
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821
     log_to(smk.log)
-    w = smk.wildcards
     once(
         smk,
         lambda: select_regions(
-            query_of(
-                dict(smk.input.items()),
-                smk.params.science,
-                w.budget,
-                int(w.seed),
-                int(w.cycle),
-                smk.threads,
-            ),
+            query_of_job(smk),
             smk.output.regions,
             smk.output.history,
             smk.output.scores,

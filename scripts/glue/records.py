@@ -9,7 +9,10 @@ disk: the maps themselves are much larger.
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import lzma
 import math
 import struct
 import zipfile
@@ -19,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -32,8 +35,11 @@ MAPS = ("labels", "uncertainty", "probabilities")
 FORMAT = 2  # 1 had .npy files in a compressed archive, and a list as its index
 _RAW = -zlib.MAX_WBITS  # no header and no checksum: the archive has its own
 _LEVEL = 3
+# What damaged bytes and an index that does not fit raise: RuntimeError holds encryption and, as
+# NotImplementedError, versions and methods of compression that zipfile does not know.
 _BROKEN = (
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError, LookupError, TypeError, ValueError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, LookupError, TypeError,
+    ValueError, AttributeError, OverflowError, RuntimeError,
 )  # fmt: skip
 
 
@@ -119,29 +125,45 @@ def read_records(
 
     Raises:
         DataError: a file that is no shard, that is incomplete or damaged.
+        OSError: a file that is not there, or a disk that cannot be read.
     """
     for path in paths:
-        with _told(path):
-            archive = zipfile.ZipFile(path)
-        with archive:
+        with open(path, "rb") as file:
             with _told(path):
-                shard = _open(path, archive)
-            wanted = [
-                number
-                for number, entry in enumerate(shard.entries)
-                if images is None or entry["image"] in images
-            ]
-            yield from in_order(partial(shard.record, maps=maps), wanted, threads)
+                archive = _archive(file)
+            with archive:
+                with _told(path):
+                    shard = _open(path, archive)
+                    wanted = [
+                        number
+                        for number, entry in enumerate(shard.entries)
+                        if images is None or entry["image"] in images
+                    ]
+                yield from in_order(partial(shard.record, maps=maps), wanted, threads)
 
 
 @contextmanager
 def _told(path: str | Path) -> Iterator[None]:
-    """Name the file where what it holds cannot be read."""
+    """Name the file where what it holds cannot be read; what the disk raises passes."""
     try:
         yield
-    except _BROKEN as error:
+    except (*_BROKEN, OSError) as error:
+        # A damaged offset cannot be sought (EINVAL); bz2 has no number for damaged data.
+        if isinstance(error, OSError) and error.errno not in (errno.EINVAL, None):
+            raise
         told = f"{path}: predictions cannot be read, incomplete or damaged: {error!r}"
         raise DataError(told) from error
+
+
+def _archive(file: BinaryIO) -> zipfile.ZipFile:
+    """Open a zip archive."""
+    try:
+        return zipfile.ZipFile(file)
+    except zipfile.BadZipFile:
+        # zipfile says so too where the disk cannot read the end of the file: then this raises
+        file.seek(-min(file.seek(0, io.SEEK_END), 1 << 17), io.SEEK_END)
+        file.read()
+        raise
 
 
 @dataclass(frozen=True)
@@ -154,8 +176,8 @@ class _Shard:
     counts: dict[str, np.ndarray]
 
     def record(self, number: int, maps: bool) -> Record:
-        entry = self.entries[number]
         with _told(self.path):
+            entry = self.entries[number]
             arrays = {
                 name: _get(self.archive, f"{number}/{name}", kind)
                 for name, kind in (entry["arrays"].items() if maps else ())
@@ -174,13 +196,14 @@ class _Earlier(_Shard):
     """A shard of format 1."""
 
     def record(self, number: int, maps: bool) -> Record:
-        entry = dict(self.entries[number])
-        names = [name for name in entry.pop("arrays") if maps or name in COUNTS]
         with _told(self.path):
+            entry = dict(self.entries[number])
+            names = [name for name in entry.pop("arrays") if maps or name in COUNTS]
             arrays = {}
-            for name in names:
-                with self.archive.open(f"{number}/{name}.npy") as file:
-                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+            for name in names:  # all bytes first, so that the checksum comes before their meaning
+                file = io.BytesIO(self.archive.read(f"{number}/{name}.npy"))
+                arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+                arrays[name].flags.writeable = False
             return Record(**{**entry, "rois": tuple(entry["rois"])}, **arrays)
 
 
@@ -198,8 +221,8 @@ def _packed(record: Record) -> tuple[dict[str, Any], dict[str, np.ndarray], dict
     """Return a record's entry, its counts and its compressed arrays."""
     entry = {
         "image": record.image,
-        "unlabelled": record.unlabelled,
-        "mean_uncertainty": record.mean_uncertainty,
+        "unlabelled": int(record.unlabelled),  # numpy's numbers are no JSON
+        "mean_uncertainty": float(record.mean_uncertainty),
         "rois": list(record.rois),
         "arrays": {},
     }

@@ -244,7 +244,8 @@ def _by_strips(p: Tensor, spread: Tensor | None, valid: Tensor | None, rule: Rul
     p = p.detach() if p.stride(1) == 1 else p.detach().contiguous()
     stride = p.stride(0) if len(p) > 1 else size
     flat = p.as_strided(((len(p) - 1) * stride + size,), (1,))
-    labels, uncertainty = torch.empty(2, size, dtype=torch.uint8)
+    labels = torch.empty(size, dtype=torch.uint8)  # apart: a record may keep only one
+    uncertainty = torch.empty_like(labels)
     measure = "nested" if rule.order else "none" if len(p) == 1 else rule.measure
     found = condense_strips(
         Flat(flat.numpy(), len(p), stride, size),

@@ -184,7 +184,9 @@ def by_triton(p: Tensor, spread: Tensor | None, valid: Tensor | None, rule: Rule
     kind = NESTED if rule.order else NONE if rows == 1 else KINDS[rule.measure]
     taus = tuple(sorted(rule.thresholds))
     programs = triton.cdiv(size, BLOCK)
-    labels, uncertainty = torch.empty(2, size, dtype=torch.uint8, device=p.device)
+    # Apart: a record may keep only one.
+    labels = torch.empty(size, dtype=torch.uint8, device=p.device)
+    uncertainty = torch.empty_like(labels)
     counts = torch.empty(programs, bins, dtype=torch.int32, device=p.device)
     sums = torch.empty(programs, 2, dtype=torch.int64, device=p.device)
     with _on(p):

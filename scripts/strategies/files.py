@@ -17,6 +17,12 @@ from .query import Query
 from .validation import with_validation
 
 
+def query_of_job(job: Any) -> Query:
+    """Read the query of a Snakemake script job; see ``query_of``."""
+    w, files = job.wildcards, dict(job.input.items())
+    return query_of(files, job.params.science, w.budget, int(w.seed), int(w.cycle), job.threads)
+
+
 def query_of(
     files: Mapping[str, Any],
     science: Mapping[str, Any],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from tests.benchmarks.limits.harness import (
     shown,
     timed,
 )
-from tests.benchmarks.limits.plots import aimed_at
+from tests.benchmarks.limits.plots import aimed_at, is_ratio
+from tests.benchmarks.limits.pool_of_shards import _two_cores
 from tests.benchmarks.limits.tables import page
 
 PNG = b"\x89PNG"
@@ -180,3 +182,33 @@ def test_shares_of_a_cycle(tmp_path: Path) -> None:
     assert "| forward passes | predict | 4 | 2.00 | 1.00 | – |" in lines
     assert lines[-1] == "neither training nor forward passes: 10.00 %"
     assert lines[-2].startswith("2 cycles, 10.00 s each: training 60.0 %")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"aim": "under 2 times"}, True),
+        ({"aim": "under 2 times a device copy"}, True),
+        ({"aim": "4 times faster", "aim_factor": 4}, False),
+        ({"aim": "under 0.8 s"}, False),
+        ({"aim": ""}, False),
+    ],
+)
+def test_aims_in_ratios_have_no_bar(changes: dict[str, Any], expected: bool) -> None:
+    assert is_ratio(row(**changes)) == expected
+
+
+def test_two_cores_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = [{1}]
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: pinned[-1], raising=False)
+    monkeypatch.setattr(
+        os, "sched_setaffinity", lambda _, cores: pinned.append(set(cores)), raising=False
+    )
+    with _two_cores():
+        assert pinned[-1] == {0, 1}
+    assert pinned[-1] == {1}
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    with pytest.raises(Skip, match="two cores"), _two_cores():
+        pass
+    assert pinned[-1] == {1}

@@ -10,7 +10,7 @@ from scipy.stats import chisquare, gumbel_r, kstest, pearsonr
 
 from decomp_core import Region, clasp_candidates
 from decomp_core.best_first import BestFirst, GumbelNoise
-from decomp_core.patches import box_means, free_positions, overlapping
+from decomp_core.patches import free_positions, overlapping, weighted_means
 
 LEAST = 1e-4
 BLOCK = 256
@@ -92,6 +92,44 @@ def test_positions_come_as_from_a_full_ranking(noisy):
             positions.blocked(part, values.shape)
 
 
+@pytest.mark.parametrize("beta", [1e-9, 1e9])
+def test_picks_at_extreme_noise_are_those_of_the_full_map(beta):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        values = np.maximum(rng.random(20_000) ** 9, 1e-30)
+        if seed % 2:
+            values[:] = values[0]
+        free = np.ones(values.size, bool)
+        scores = np.log(values) + all_noise(values.size, beta, seed)
+        positions = BestFirst(values, free, beta, seed)
+        for _ in range(30):
+            place = int(scores.argmax())
+            assert positions.best() == (scores[place], place)
+            part = slice(max(0, place - 100), min(place + 100, values.size))
+            free[part], scores[part] = False, -np.inf
+            positions.blocked((part,), values.shape)
+
+
+@pytest.mark.parametrize("beta", [1e-9, 1e-3, 1.0, 1e9])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_no_score_is_above_its_bound_however_logarithms_are_rounded(beta, sign, monkeypatch):
+    log, error = np.log, sign * 4 * np.finfo(float).eps
+
+    def rounded_log(x, out=None):
+        """Of 256 numbers, as a block has, off to one side, of more to the other."""
+        return np.multiply(log(x, out), 1 + (error if x.size == BLOCK else -error), out)
+
+    monkeypatch.setattr(np, "log", rounded_log)
+    rng = np.random.default_rng(1)
+    for values in (rng.random(300 * BLOCK), np.full(300 * BLOCK, 1e-30), np.full(300 * BLOCK, 7.0)):
+        positions = BestFirst(values, np.ones(values.size, bool), beta, 3)
+        noise = GumbelNoise(300, beta, 3)
+        bounds = positions._bounds.copy()
+        for block in range(300):
+            scores = np.log(values[block * BLOCK : (block + 1) * BLOCK]) + noise.of_block(block)
+            assert scores.max() <= bounds[block]
+
+
 def slow_candidates(softmax, patch, classes, taken, beta, per_class, per_all, seeds, order):
     """Every map with its noise, the highest free position again and again."""
     entropy = -(softmax * np.log(softmax)).sum(axis=0)
@@ -99,7 +137,8 @@ def slow_candidates(softmax, patch, classes, taken, beta, per_class, per_all, se
     free = free_positions(entropy.shape, patch, taken)
     chosen = []
     for cls in [*order, None]:
-        means = box_means(entropy if cls is None else entropy * softmax[cls], patch)
+        amount = entropy if cls is None else entropy * softmax[cls]
+        means = weighted_means(amount, None, patch)
         scores = np.log(np.maximum(means, 1e-30))
         if beta is not None:
             scores += all_noise(scores.size, beta, seeds[cls]).reshape(positions)

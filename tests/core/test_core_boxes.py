@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from decomp_core.fixed import fixed_point, powers
-from decomp_core.patches import box_means, box_sums, weighted_means
+from decomp_core.fixed import fixed_exponent, powers, to_fixed
+from decomp_core.patches import weighted_means
+from decomp_core.sliding import all_means, all_sums
 
 MOST = {1: 40, 2: 12, 3: 8, 4: 5}
 INTEGERS = [np.uint8, np.bool_, np.int8, np.uint16, np.int32, np.int64, np.uint64, ">i4"]
@@ -64,8 +65,29 @@ def random_floats(shape, dtype, rng):
     return np.where(np.isfinite(values), values, 0).astype(dtype)
 
 
+def widening(values):
+    """What fills parts of an image into int64."""
+
+    def load(part, fixed):
+        np.copyto(fixed, values[part], casting="unsafe")
+
+    return load
+
+
+def sums_of(values, size, stride):
+    return all_sums(values.shape, size, stride, widening(values))
+
+
+def as_integers(name, values, pixels):
+    """Floats in fixed point, and the exponent."""
+    exponent = fixed_exponent(name, values, pixels)
+    fixed = np.empty(values.shape, np.int64)
+    to_fixed(values, exponent, fixed)
+    return fixed, exponent
+
+
 def rounded(values, pixels):
-    """The integers of ``fixed_point`` as exact fractions say, and the exponent."""
+    """The integers of ``to_fixed`` as exact fractions say, and the exponent."""
     flat = [Fraction(float(v)) for v in values.ravel()]
     exponent = 61 - pixels.bit_length() - math.frexp(float(max(abs(v) for v in flat)))[1]
     unit = Fraction(2) ** exponent
@@ -79,7 +101,7 @@ def test_sums_of_integers_match_adding():
         dtype = np.dtype(INTEGERS[int(rng.integers(len(INTEGERS)))])
         low = 0 if dtype.kind in "bu" else -120
         values = disguised(rng.integers(low, 120, shape).astype(dtype), rng)
-        sums = box_sums(values, size, stride)
+        sums = sums_of(values, size, stride)
         boxes, positions = views(values.astype(object), size, stride)
         assert sums.dtype == np.int64 and sums.shape == positions and sums.flags.c_contiguous
         assert sums.ravel().tolist() == [sum(int(v) for v in row) for row in boxes]
@@ -87,8 +109,9 @@ def test_sums_of_integers_match_adding():
 
 def test_sums_of_large_integers_are_exact():
     values = np.array([2**61, -(2**61), 2**61, 3, -(2**62)])
-    assert box_sums(values, (2,)).tolist() == [0, 0, 2**61 + 3, 3 - 2**62]
-    assert box_sums(values[:, None, None], (2, 1, 1), (3, 1, 1)).ravel().tolist() == [0, 3 - 2**62]
+    assert sums_of(values, (2,), (1,)).tolist() == [0, 0, 2**61 + 3, 3 - 2**62]
+    upright = sums_of(values[:, None, None], (2, 1, 1), (3, 1, 1))
+    assert upright.ravel().tolist() == [0, 3 - 2**62]
 
 
 def test_floats_are_rounded_as_fractions_are_and_summed_exactly():
@@ -99,13 +122,13 @@ def test_floats_are_rounded_as_fractions_are_and_summed_exactly():
         values = disguised(random_floats(shape, dtype, rng), rng)
         pixels = math.prod(size)
         expected, exponent = rounded(values, pixels)
-        fixed, found = fixed_point("values", values, pixels)
-        assert found == exponent and fixed.dtype == np.int64
+        fixed, found = as_integers("values", values, pixels)
+        assert found == exponent
         assert fixed.tolist() == expected.tolist()
         boxes, positions = views(expected, size, stride)
         totals = [sum(row) for row in boxes]
-        assert box_sums(fixed, size, stride).ravel().tolist() == totals
-        means = box_means(values, size, stride)
+        assert sums_of(fixed, size, stride).ravel().tolist() == totals
+        means = weighted_means(values, None, size, stride)
         assert means.dtype == np.float64 and means.shape == positions
         assert means.ravel().tolist() == [math.ldexp(float(t) / pixels, -exponent) for t in totals]
 
@@ -116,9 +139,8 @@ def test_means_of_uint8_are_those_of_the_sums():
         shape, size, stride = random_box(rng)
         values = disguised(rng.integers(0, 256, shape, np.uint8), rng)
         boxes, _ = views(values.astype(int), size, stride)
-        assert box_means(values, size, stride).ravel().tolist() == boxes.mean(axis=1).tolist()
-        fixed, exponent = fixed_point("values", values, math.prod(size))
-        assert exponent == 0 and fixed is values
+        means = all_means(values.shape, size, stride, widening(values), 0)
+        assert means.ravel().tolist() == boxes.mean(axis=1).tolist()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -129,10 +151,12 @@ def test_means_of_products_are_those_of_the_product(dtype):
         values = disguised(rng.normal(size=shape).astype(dtype), rng)
         weights = disguised(rng.random(shape).astype(FLOATS[int(rng.integers(3))]), rng)
         means = weighted_means(values, weights, size, stride)
-        assert (means == box_means(values * weights, size, stride)).all()
+        assert (means == weighted_means(values * weights, None, size, stride)).all()
         raised = weighted_means(values, weights, size, stride, least=0.1)
         assert (raised == np.maximum(means, 0.1)).all()
-        assert (weighted_means(values, None, size, stride) == box_means(values, size, stride)).all()
+        ones = np.ones(shape, values.dtype)
+        plain = weighted_means(values, None, size, stride)
+        assert (plain == weighted_means(values, ones, size, stride)).all()
 
 
 def integral_sums(values, size, stride):
@@ -163,11 +187,11 @@ def integral_sums(values, size, stride):
 def test_large_images_match_an_integral_image(shape, size, stride):
     rng = np.random.default_rng(4)
     values = rng.integers(0, 256, shape, np.uint8)
-    assert np.array_equal(box_sums(values, size, stride), integral_sums(values, size, stride))
+    assert np.array_equal(sums_of(values, size, stride), integral_sums(values, size, stride))
     signed = rng.integers(-(2**40), 2**40, shape)
-    assert np.array_equal(box_sums(signed, size, stride), integral_sums(signed, size, stride))
+    assert np.array_equal(sums_of(signed, size, stride), integral_sums(signed, size, stride))
     floats, weights = rng.random(shape, np.float32), rng.random(shape, np.float32)
-    fixed, exponent = fixed_point("values", floats * weights, math.prod(size))
+    fixed, exponent = as_integers("values", floats * weights, math.prod(size))
     sums = integral_sums(fixed, size, stride)
     means = weighted_means(floats, weights, size, stride)
     assert np.array_equal(means, np.ldexp(sums / math.prod(size), -exponent))
@@ -176,15 +200,15 @@ def test_large_images_match_an_integral_image(shape, size, stride):
 def test_equal_boxes_have_equal_means():
     rng = np.random.default_rng(5)
     tile = rng.random((4, 5, 3))
-    means = box_means(np.tile(tile, (3, 3, 3)), (4, 5, 3))
+    means = weighted_means(np.tile(tile, (3, 3, 3)), None, (4, 5, 3))
     assert len(set(means[::4, ::5, ::3].ravel().tolist())) == 1
 
 
 def test_little_is_held_beside_the_result():
     values = np.random.default_rng(6).integers(0, 256, (160, 64, 64), np.uint8)
-    box_sums(values, (8, 8, 8), 8)
+    sums_of(values, (8, 8, 8), (8, 8, 8))
     tracemalloc.start()
-    box_sums(values, (8, 8, 8), 8)
+    sums_of(values, (8, 8, 8), (8, 8, 8))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < values.nbytes  # an int64 copy is 8 times as large
@@ -207,8 +231,8 @@ def test_what_is_not_finite_is_refused(wrong):
     values[1, 2] = wrong
     message = rf"\[1, 2\] is {wrong}; it must be finite"
     with pytest.raises(ValueError, match="values" + message):
-        box_means(values, (2, 2))
+        weighted_means(values, None, (2, 2))
     with pytest.raises(ValueError, match="map" + message):
-        fixed_point("map", values, 4)
+        fixed_exponent("map", values, 4)
     with pytest.raises(ValueError, match="values" + message):
         weighted_means(values, np.ones((3, 4)), (2, 2))

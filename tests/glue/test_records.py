@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -207,3 +210,85 @@ def test_what_cannot_be_stored_leaves_no_file(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="same shape|Python objects"):
             write_shard(tmp_path / "1.zip", [one, other])
     assert list(tmp_path.iterdir()) == []
+
+
+def earlier(path: Path, records: list[Record]) -> None:
+    """Write a shard of format 1."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        index = []
+        for number, r in enumerate(records):
+            held = [name for name in (*COUNTS, *MAPS) if getattr(r, name) is not None]
+            for name in held:
+                with archive.open(f"{number}/{name}.npy", "w") as file:
+                    np.lib.format.write_array(file, getattr(r, name))
+            entry = {k: getattr(r, k) for k in ("image", "unlabelled", "mean_uncertainty")}
+            index.append({**entry, "rois": [], "arrays": held})
+        archive.writestr("index.json", json.dumps(index))
+
+
+@pytest.mark.parametrize("flip", [1, 255])
+@pytest.mark.parametrize("write", [write_shard, earlier])
+def test_a_flipped_byte_is_told_or_changes_nothing(
+    tmp_path: Path, write: Callable[[Path, list[Record]], None], flip: int
+) -> None:
+    path, records = tmp_path / "1.zip", [record("a", (3, 4)), record("b", (2, 2, 2), 1)]
+    write(path, records)
+    whole, told = path.read_bytes(), 0
+    for k in range(len(whole)):
+        path.write_bytes(whole[:k] + bytes([whole[k] ^ flip]) + whole[k + 1 :])
+        try:
+            found = list(read_records([path]))
+        except DataError as error:
+            assert str(error).startswith(f"{path}: ")
+            told += 1
+            continue
+        for old, new in zip(records, found, strict=True):
+            same(old, new)
+    assert len(whole) / 3 < told < len(whole)  # dates, for one, mean nothing
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        [{"image": "a"}], [{"arrays": []}], ["a"], [1], [{"image": [], "arrays": []}], {}, 1, None,
+        {"format": 2, "counts": {}, "images": 1}, {"format": 2, "counts": {}, "images": [{}]},
+        {"format": 2, "counts": [], "images": []},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("images", [None, {"a"}])
+def test_an_index_of_another_kind_is_told(
+    tmp_path: Path, index: object, images: set | None
+) -> None:
+    with zipfile.ZipFile(tmp_path / "1.zip", "w") as archive:
+        archive.writestr("index.json", json.dumps(index))
+    with pytest.raises(DataError, match=r"1\.zip: predictions cannot be read"):
+        list(read_records([tmp_path / "1.zip"], images))
+
+
+@pytest.mark.parametrize("after", [0, 3, 12])
+def test_a_disk_error_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    write_shard(tmp_path / "1.zip", [record("a", (3, 4))])
+    left = [after]
+
+    class Failing(io.BufferedReader):
+        def read(self, *size: int) -> bytes:
+            left[0] -= 1
+            if left[0] < 0:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(*size)
+
+    made = lambda path, mode: Failing(io.FileIO(path, mode))  # noqa: E731
+    monkeypatch.setattr("glue.records.open", made, raising=False)
+    with pytest.raises(OSError, match="Input/output error"):
+        list(read_records([tmp_path / "1.zip"]))
+
+
+def test_numbers_of_numpy_are_stored(tmp_path: Path) -> None:
+    one = record("a", (2, 2))
+    mean = np.float32(0.1)
+    write_shard(tmp_path / "1.zip", [replace(one, unlabelled=np.int64(7), mean_uncertainty=mean)])
+    (found,) = read_records([tmp_path / "1.zip"])
+    assert (found.unlabelled, found.mean_uncertainty) == (7, float(mean))
+    assert type(found.unlabelled) is int and type(found.mean_uncertainty) is float

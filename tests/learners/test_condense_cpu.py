@@ -257,3 +257,11 @@ def test_more_classes_than_are_counted() -> None:
 def test_nothing_at_all() -> None:
     found = condense(torch.empty(3, 0, 5), None, (0.5,))
     assert (found.count, found.mean_uncertainty, found.labels.shape) == (0, 0.0, (0, 5))
+
+
+def test_the_maps_hold_no_memory_of_each_other() -> None:
+    """A record that keeps one of them lets go of the other."""
+    p = torch.from_numpy(softmax(np.random.default_rng(6), 3, 1000, 2.0))
+    for found in (condense(p, None, (0.5,)), condense_nested(p, (2, 1, 0), 3, None, (0.5,))):
+        for values in (found.labels, found.uncertainty):
+            assert values.untyped_storage().nbytes() == 1000

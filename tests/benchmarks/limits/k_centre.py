@@ -127,7 +127,8 @@ def rows(options: Options) -> Iterator[Row]:
         yield Row(
             f"memory of k-centre beyond {count} features of {width}", ours / 2**20, other / 2**20,
             SKLEARN, "MB", "linear in the candidates", each <= 1.1 * first,
-            f"{each:.0f} bytes a candidate; the features have {4 * width}",
+            f"{each:.0f} bytes a candidate; the features have {4 * width}; both as tracemalloc "
+            "counts in one process, the choices compared in the rows of the steps",
         )  # fmt: skip
 
 

@@ -43,6 +43,11 @@ STYLE = {
 }  # fmt: skip
 
 
+def is_ratio(row: Row) -> bool:
+    """Whether the aim is to cost no more than so many times the alternative: no bar shows that."""
+    return row.aim_factor is None and re.search(r"under [\d.]+ times", row.aim) is not None
+
+
 def aimed_at(row: Row) -> float | None:
     """Return the factor that an aim asks for, from its number or from its words."""
     if row.aim_factor is not None:
@@ -61,8 +66,9 @@ def aimed_at(row: Row) -> float | None:
 
 
 def plot_limits(rows: Sequence[Row], path: Path) -> None:
-    """Draw one bar per row with an alternative, the aim marked on it."""
+    """Draw one bar per row with an alternative, the aim marked on it; not of aims in ratios."""
     rows = [r for r in rows if not r.panel and r.factor is not None and r.factor > 0]
+    rows = [row for row in rows if not is_ratio(row)]
     labels = [_label(row) for row in rows]
     lines = [label.count("\n") + 1.8 for label in labels]
     ends = [sum(lines[: i + 1]) for i in range(len(lines))]

@@ -155,7 +155,8 @@ def device_row(options: Options) -> Row:
         f"{classes} x {height} x {width} probabilities to a record, on a GPU",
         ours_wall, copy_wall, "a device copy of the tensor", "ms", "under 2 times a device copy",
         ours_wall < 2 * copy_wall, f"{torch.cuda.get_device_name()}; levels off by at most one "
-        f"at {int((off > 0).sum())} pixels; calls and waiting included",
+        f"at {int((off > 0).sum())} pixels from those on the host; by the clock, calls and "
+        "waiting included",
     )  # fmt: skip
 
 

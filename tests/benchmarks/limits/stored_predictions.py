@@ -88,6 +88,10 @@ def _times(name: str, maps: Maps, options: Options) -> Iterator[Row]:
                 with np.load(file, allow_pickle=False) as held:
                     held["labels"], held["uncertainty"]
 
+        save()
+        for file, both in zip(files, maps, strict=True):
+            with np.load(file, allow_pickle=False) as held:
+                assert all(map(np.array_equal, (held["labels"], held["uncertainty"]), both)), file
         calls = {
             "write": (lambda: write_shard(path, _records(maps, True)), save),
             "read": (lambda: sum(1 for _ in read_records([path])), load),

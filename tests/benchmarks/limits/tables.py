@@ -10,9 +10,12 @@ INTRODUCTION = """\
 # The limits of selection
 
 Made by `make bench`; the figures are in `limits.json`. One core and one thread, medians of
-processor time after one call that does not count, unless a note says otherwise. Ours and the
-alternative are measured in the same process, and each work first asserts that both give the same
-result where both are exact."""
+processor time after one call that does not count, unless a note says otherwise. The times of ours
+and of the alternative are measured one after the other in the same process, peaks of memory in a
+new process each; where it is otherwise, the note of the row says so. Each work first asserts that
+both give the same result where both are exact, on the data that is then measured unless a note
+names another. The plot leaves out aims that are a ratio, as "under 2 times": these rows have their
+figures in the table alone."""
 
 
 def page(
