@@ -9,6 +9,7 @@ builds of torch; without it ``by_triton`` declines.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ else:
 BLOCK = 512  # positions of a program
 WARPS = 4
 MOST_BINS = 1024  # of the histogram of a program; more classes times thresholds are left to torch
+_REFUSED: list[Exception] = []  # why Triton did not run in this process
 FIXED = 1 << 30  # the mean is summed in units of 1 / FIXED
 ENTROPY, INFORMATION, LEAST, MARGIN, NESTED, NONE = range(6)
 KINDS = {
@@ -173,12 +175,22 @@ def by_triton(p: Tensor, spread: Tensor | None, valid: Tensor | None, rule: Rule
     boundary it can differ by one level from ``by_torch`` and from the host.
 
     Returns:
-        What the positions hold; ``None`` where Triton is not installed, there are too many classes
-        and thresholds for a histogram, or some number is below 0, above 1 + 2**-10 or not a number.
+        What the positions hold; ``None`` where Triton is not installed or does not run (then with a
+        warning), there are too many classes and thresholds for a histogram, or some number is below
+        0, above 1 + 2**-10 or not a number.
     """
-    used, bins = bins_of(rule)
-    if triton is None or bins > MOST_BINS:
+    if triton is None or _REFUSED or bins_of(rule)[1] > MOST_BINS:
         return None
+    try:
+        return _by_kernel(p, spread, valid, rule)
+    except Exception as error:  # Triton needs a C compiler on the node, and a driver of its time
+        _REFUSED.append(error)
+        warnings.warn(f"Triton does not run here, torch condenses: {error}", stacklevel=2)
+        return None
+
+
+def _by_kernel(p: Tensor, spread: Tensor | None, valid: Tensor | None, rule: Rule) -> Part | None:
+    used, bins = bins_of(rule)
     p = p.detach() if p.stride(1) == 1 else p.detach().contiguous()
     rows, size = p.shape
     kind = NESTED if rule.order else NONE if rows == 1 else KINDS[rule.measure]

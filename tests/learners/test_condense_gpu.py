@@ -10,6 +10,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,23 @@ def test_without_triton(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "triton", None)
     p, spread, valid, rule = case("entropy", (4, 50), True)
     assert by_triton(p, spread, valid, rule) is None
+
+
+def test_a_triton_that_does_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As without a C compiler on the node: told once, and torch does it from then on."""
+
+    def launch(*_: object) -> None:
+        raise RuntimeError("Failed to find C compiler")
+
+    monkeypatch.setattr(module, "triton", object())
+    monkeypatch.setattr(module, "_by_kernel", launch)
+    monkeypatch.setattr(module, "_REFUSED", [])
+    arguments = case("entropy", (4, 50), True)
+    with pytest.warns(UserWarning, match="C compiler"):
+        assert by_triton(*arguments) is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert by_triton(*arguments) is None
 
 
 @pytest.mark.gpu
