@@ -87,11 +87,11 @@ class Space:
         self.n_slices = 1 if self.axis is None else self.image_shape[self.axis]
         self.positions = tuple(n - k + 1 for n, k in zip(self.plane, self.size, strict=True))
         self.closed = np.zeros(self.n_slices, bool)
-        self._open = np.zeros(self.positions, bool)
         self._invalid: dict[int, np.ndarray] = {}
         self._placed: dict[int, list[tuple[list[int], list[int]]]] = {}
-        # a map of one slice at a time: of all that hold a region they would weigh as much as labels
-        self._painted, self._number, self._count = self._open, -1, 0
+        # the map of one slice at a time: those of all would weigh as much as the labels
+        self._painted, self._clean = np.zeros(self.positions, bool), True
+        self._number, self._count = -1, 0
         self._changes: dict[int, list[tuple[int, int]]] = {}
         if valid is not None:
             self._block_invalid(checks.array("valid", valid, "b", self.image_shape))
@@ -103,15 +103,20 @@ class Space:
         return array if self.axis is None else array[(slice(None),) * self.axis + (number,)]
 
     def blocked(self, number: int) -> np.ndarray:
-        """Positions of a slice where the window would overlap: bool, ``positions``; not to edit."""
+        """Positions of a slice where the window would overlap: bool, ``positions``.
+
+        Not to edit, and not to keep: asking for another slice changes the array.
+        """
         placed = self._placed.get(number, [])
-        if not placed:
-            return self._invalid.get(number, self._open)
         if number != self._number:
+            invalid = self._invalid.get(number)
+            if invalid is not None or not self._clean:
+                self._painted[...] = False if invalid is None else invalid
+            self._clean = invalid is None
             self._number, self._count = number, 0
-            self._painted = self._invalid.get(number, self._open).copy()
         for start, stop in placed[self._count :]:
             self._paint(self._painted, start, stop)
+            self._clean = False
         self._count = len(placed)
         return self._painted
 
