@@ -66,9 +66,9 @@ def aimed_at(row: Row) -> float | None:
 
 
 def plot_limits(rows: Sequence[Row], path: Path) -> None:
-    """Draw one bar per row with an alternative, the aim marked on it; not of aims in ratios."""
+    """Draw one bar per row with an alternative and an aim, marked on it; not of aims in ratios."""
     rows = [r for r in rows if not r.panel and r.factor is not None and r.factor > 0]
-    rows = [row for row in rows if not is_ratio(row)]
+    rows = [row for row in rows if aimed_at(row) is not None and not is_ratio(row)]
     labels = [_label(row) for row in rows]
     lines = [label.count("\n") + 1.8 for label in labels]
     ends = [sum(lines[: i + 1]) for i in range(len(lines))]

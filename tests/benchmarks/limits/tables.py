@@ -14,8 +14,8 @@ processor time after one call that does not count, unless a note says otherwise.
 and of the alternative are measured one after the other in the same process, peaks of memory in a
 new process each; where it is otherwise, the note of the row says so. Each work first asserts that
 both give the same result where both are exact, on the data that is then measured unless a note
-names another. The plot leaves out aims that are a ratio, as "under 2 times": these rows have their
-figures in the table alone."""
+names another. The plot shows the works that have an aim, but for aims that are a ratio, as "under 2
+times"."""
 
 
 def page(
