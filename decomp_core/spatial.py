@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from . import checks
-from .fixed import fixed_exponent, powers
+from .fixed import fixed_exponent, powers, to_fixed
 from .patches import box
 from .region import Region
 from .spatial_sums import BLOCKED, DEAD, STALE, Blocks, Field, Penalty, Tiles, Work, gain_from, scan
@@ -177,17 +177,17 @@ class _Search:
         """The mean over the box at a position."""
         inside = tuple(slice(a, a + k) for a, k in zip(start, self._size, strict=True))
         values = self._field.values.reshape(self._shape)[inside]
-        if not self._field.whole:
-            values = np.rint(np.ldexp(values.astype(np.float64), self._exponent))
-        return self.mean(values.astype(np.int64).sum())
+        if self._field.whole:
+            return self.mean(values.sum(dtype=np.int64))
+        fixed = np.empty(values.shape, np.int64)
+        to_fixed(values, self._exponent, fixed)
+        return self.mean(fixed.sum())
 
     def _penalty(self, weight: float, sigma: float) -> Penalty:
-        half = self._exponent // 2  # two factors: one alone can leave the range of float64
-        units = math.ldexp(1.0, -half), math.ldexp(1.0, half - self._exponent)
         padding = (1,) * (3 - len(self._size))
         tables = _gaussians(padding + self._positions, padding + self._size, sigma)
         picks = np.zeros((16, len(tables)), np.int64)
-        return Penalty(weight, float(self._pixels), units, tables, picks)
+        return Penalty(weight, float(self._pixels), powers(-self._exponent), tables, picks)
 
     def _block(self, regions: Sequence[Region]) -> None:
         """Block the positions of boxes that overlap regions."""

@@ -181,7 +181,7 @@ def search(
     while True:
         row = tops.argmax()
         here = where // blocked.shape[1] // SIDE
-        limit = max(best, 1) if best == 0 or row < here else best + 1
+        limit = best if row < here else best + 1  # an earlier equal one comes first
         if tops[row] < limit:
             return best, where // blocked.shape[1], where % blocked.shape[1]
         _look(labels, cls, size, blocked, row, limit, bound[row], place[row], scratch)

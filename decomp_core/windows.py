@@ -190,7 +190,6 @@ def uncertain_regions(
     space = Space(values.shape, shape, taken, axis)
     pixels = sum(height * width for _, _, height, width in space.boxes)
     exponent = 0 if values.dtype == np.uint8 else fixed_exponent("uncertainty", values, pixels)
-
     peaks = _peaks_of(space, values, exponent)
     best = {number: _peak_region(space, peaks, number) for number in range(space.n_slices)}
     chosen: list[Region] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import tracemalloc
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -12,7 +11,15 @@ import numpy as np
 
 from decomp_core import Region, clasp_candidates
 
-from .harness import Options, Row, both_clocks, in_fresh_process, peak_beyond_mb, stand_alone
+from .harness import (
+    Options,
+    Row,
+    both_clocks,
+    in_fresh_process,
+    most_beyond_mb,
+    peak_beyond_mb,
+    stand_alone,
+)
 
 NNACTIVE = "nnActive's way, convolution, sort and a record per position"
 CLASSES = [1, 2, 3]
@@ -133,12 +140,7 @@ def our_memory(shape: list[int], side: int, stride: int) -> float:
     """
     softmax = softmax_volume(shape)
     ours_once(softmax_volume([side + 2] * 3), side // 2, stride)
-    resident = peak_beyond_mb(lambda: ours_once(softmax, side, stride))
-    tracemalloc.start()
-    ours_once(softmax, side, stride)
-    traced = tracemalloc.get_traced_memory()[1] / 2**20
-    tracemalloc.stop()
-    return max(resident, traced)
+    return most_beyond_mb(lambda: ours_once(softmax, side, stride))
 
 
 def measured_alternative(shape: list[int], side: int, stride: int, repeats: int) -> list[float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from decomp_core import Region, decomp_regions, uncertain_regions
 
-from .harness import Options, Row, both_clocks, in_fresh_process, peak_beyond_mb, stand_alone
+from .harness import Options, Row, both_clocks, in_fresh_process, most_beyond_mb, stand_alone
 from .maps import cells
 from .windows_decomp import NUMPY, numpy_regions
 
@@ -122,13 +121,7 @@ def memory_of(kind: str, shape: list[int], side: int, case: str) -> float:
     used again that was freed before.
     """
     volume_call(kind, (40, 40, 40), side, case)()
-    call = volume_call(kind, tuple(shape), side, case)
-    resident = peak_beyond_mb(call)
-    tracemalloc.start()
-    call()
-    traced = tracemalloc.get_traced_memory()[1] / 2**20
-    tracemalloc.stop()
-    return max(resident, traced)
+    return most_beyond_mb(volume_call(kind, tuple(shape), side, case))
 
 
 def memory(kind: str, shape: tuple[int, ...], side: int) -> Row:

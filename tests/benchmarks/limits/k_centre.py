@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import time
-import tracemalloc
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.metrics import pairwise_distances
 
 from decomp_core import choose
 
-from .harness import Options, Row, stand_alone
+from .harness import Options, Row, stand_alone, traced_bytes
 
 SKLEARN = "scikit-learn, `pairwise_distances`, minimum and argmax"
 ROUNDING = 1e-4  # of a distance: where scikit-learn's own rounding may decide
@@ -83,16 +82,6 @@ def per_step(
     return cpu, wall
 
 
-def peak_bytes(call: Callable[[], object]) -> int:
-    """Return the bytes that a call allocates at most; its inputs are not among them."""
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 def step_row(name: str, features: np.ndarray, steps: int, repeats: int) -> Row:
     """Time one step of both over ``steps`` steps."""
     size, width = features.shape
@@ -120,8 +109,8 @@ def rows(options: Options) -> Iterator[Row]:
     for count in (100, 300) if options.quick else (10_000, 30_000, 100_000):
         features = gaussian(count, width)
         greedy(features[:100], 3)
-        ours = peak_bytes(lambda features=features: greedy(features, 5))
-        other = peak_bytes(lambda features=features: sklearn_steps(features, [1, 2]))
+        ours = traced_bytes(lambda features=features: greedy(features, 5))
+        other = traced_bytes(lambda features=features: sklearn_steps(features, [1, 2]))
         each = ours / count
         first = each if first is None else first
         yield Row(

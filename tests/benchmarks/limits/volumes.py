@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -18,7 +17,7 @@ from .harness import (
     both_clocks,
     compared,
     in_fresh_process,
-    peak_beyond_mb,
+    most_beyond_mb,
     stand_alone,
 )
 from .maps import borders
@@ -120,9 +119,7 @@ def peak_mb(who: str, kind: str, fields: list) -> float:
     small = task._replace(shape=tuple(3 * k for k in task.size))
     choose(volume(small.shape, dtype, kind), small)  # loads what is compiled
     values = volume(task.shape, dtype, kind)
-    tracemalloc.start()  # the resident peak misses what is put where memory was freed before
-    resident = peak_beyond_mb(lambda: choose(values, task))
-    return max(resident, tracemalloc.get_traced_memory()[1] / 2**20)
+    return most_beyond_mb(lambda: choose(values, task))
 
 
 def tasks(quick: bool) -> tuple[list[Task], list[Task]]:
