@@ -16,6 +16,7 @@ SLURM_TESTS ?= slurm
 PYTHON_FILES := config decomp_core docs scripts tests
 
 export OMP_NUM_THREADS ?= 1
+export PYTHONPATH := $(CURDIR)/scripts$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo run check-cluster status report compare test test-slurm bench lint format check clean
@@ -49,32 +50,32 @@ $(BIN)/python:
 
 demo: $(STAMP)
 	@$(MAKE) --no-print-directory run ARGS='$(DEMO_ARGS)'
-	@$(BIN)/python scripts/show_results.py demo
+	@$(BIN)/python -m al.cli.results demo
 
 # What SLURM would refuse is told first: Snakemake's own message of it gives no reason.
 run: $(STAMP)
 	@if grep -qs '^executor: slurm' profiles/$(PROFILE)/config.yaml; then \
-		$(BIN)/python scripts/check_cluster.py --profile profiles/$(PROFILE) -- $(ARGS) \
+		$(BIN)/python -m al.cli.check_cluster --profile profiles/$(PROFILE) -- $(ARGS) \
 			| grep '^does not fit'; \
 	fi; true
-	@$(BIN)/python scripts/launch.py --profile profiles/$(PROFILE) \
+	@$(BIN)/python -m al.cli.launch --profile profiles/$(PROFILE) \
 		$(if $(TAKEOVER),--takeover) -- $(ARGS)
 
 check-cluster: $(STAMP)
-	@$(BIN)/python scripts/check_cluster.py --profile profiles/$(PROFILE) -- $(ARGS)
+	@$(BIN)/python -m al.cli.check_cluster --profile profiles/$(PROFILE) -- $(ARGS)
 
 status: $(STAMP)
-	@$(BIN)/python scripts/show_status.py $(RUN)
+	@$(BIN)/python -m al.cli.status $(RUN)
 
 report: $(STAMP)
-	@$(BIN)/python scripts/report.py $(RUN) $(ARGS)
+	@$(BIN)/python -m al.cli.report $(RUN) $(ARGS)
 
 compare: $(STAMP)
 	@for task in 2d 3d roi; do \
 		$(MAKE) --no-print-directory run \
 			ARGS="--configfile config/benchmarks/compare_$$task.yaml" || exit 1; \
 	done
-	@for task in 2d 3d roi; do $(BIN)/python scripts/show_results.py compare-$$task; done
+	@for task in 2d 3d roi; do $(BIN)/python -m al.cli.results compare-$$task; done
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m 'not slurm' $(TEST_ARGS)

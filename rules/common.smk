@@ -4,15 +4,15 @@ In: config/config.yaml, config/datasets/{dataset}.yaml, config/strategies.yaml, 
 Out: results/{run}/config.yaml, the resolved configuration of the run.
 """
 
-from glue.steps import most_steps
-from launching.prepared import preparation
-from launching.submissions import job_minutes, submission_of
-from learners import describe_learner
-from reporting.catalogue import PRINTED, figures_of, pictures_of, tables_of
-from reporting.look import COUNTED, PICTURED, look_of
-from settings import guard_science, learner_science, load_settings, read_yaml
-from strategies import needs_of
-from strategies.budget import validation_images
+from al.learners.steps import most_steps
+from al.config.prepared import preparation
+from al.cluster.submissions import job_minutes, submission_of
+from al.learners import describe_learner
+from al.report.catalogue import PRINTED, figures_of, pictures_of, tables_of
+from al.report.look import COUNTED, PICTURED, look_of
+from al.config.settings import guard_science, learner_science, load_settings, read_yaml
+from al.strategies import needs_of
+from al.strategies.budget import validation_images
 
 try:
     S = load_settings(config, Path(workflow.basedir))
@@ -46,7 +46,7 @@ FIGURES, PICTURES, TABLES = figures_of(LOOK), pictures_of(LOOK), tables_of(LOOK)
 # What the learner makes once per dataset, for all runs; nothing of learners that do not.
 PREPARATION = preparation(S)
 PREPARED = PREPARATION and PREPARATION.folder
-# Finished trainings stay, whenever it was made; where it is gone, see launching/retrain.py.
+# Finished trainings stay, whenever it was made; where it is gone, see al/cluster/retrain.py.
 PLANS = ancient(f"{PREPARED}/plans.json") if PREPARED else []
 PLACES += [Path(PREPARED)] if PREPARED else []
 
@@ -106,7 +106,7 @@ def minutes(rule):
 
 def start_run():
     """Refuse what must not start before the first job, then write the run's configuration."""
-    from launching.start import StartRefused, begin_run
+    from al.config.start import StartRefused, begin_run
 
     try:
         begin_run(workflow, S, LAYOUT, PLACES, logger.warning)
@@ -116,7 +116,7 @@ def start_run():
 
 def tell_storage():
     """Say after a failure what is wrong with the disk: Snakemake's own errors do not."""
-    from glue.storage import StorageError, check_storage
+    from al.io.storage import StorageError, check_storage
 
     try:
         for warning in check_storage(PLACES):
@@ -130,8 +130,8 @@ def clean_work():
 
     What killed jobs had begun to write goes as well.
     """
-    from glue.files import sweep
-    from glue.kept import forget_finished
+    from al.io.files import sweep
+    from al.cluster.kept import forget_finished
 
     sweep(RUN)
     forget_finished(Path("work", S["run"]))

@@ -6,7 +6,7 @@ for folder in (workflow.basedir, f"{workflow.basedir}/scripts"):
     if folder not in sys.path:
         sys.path.append(folder)
 
-from glue.errors import ConfigError, DataError, nearest
+from al.io.errors import ConfigError, DataError, nearest
 
 _datasets = sorted(p.stem for p in Path(workflow.basedir, "config/datasets").glob("*.yaml"))
 if config["dataset"] not in _datasets:

@@ -5,7 +5,7 @@ Out: results/{run}/pool.csv, pools/seed-{seed}.csv (splits filled in), truth.jso
 for costs alone).
 """
 
-from generators import sizes_in
+from al.generators import sizes_in
 
 # Only where the configuration gives some: what was generated before keeps its parameters.
 SIZES = {"sizes": sizes_in(S["generate"])} if sizes_in(S["generate"] or {}) else {}

@@ -61,7 +61,7 @@ if PUBLISHED:
             out=f"{PUBLISHED}/dgl",
             given=[word for key, path in GIVEN.items() if path for word in (key, path)],
         shell:
-            f"python {SCRIPTS}/histocartography_graphs.py "
+            f"PYTHONPATH={SCRIPTS} python -m al.cli.histocartography_graphs "
             "--images {input:q} --out {params.out:q} {params.given:q} > {log:q} 2>&1"
 
     rule import_graphs:
@@ -84,6 +84,6 @@ if PUBLISHED:
             out=f"{PUBLISHED}/shards",
             shards=len(DGL_PARTS),
         shell:
-            f"PYTHONPATH={SCRIPTS}/.. python {SCRIPTS}/import_graphs.py "
+            f"PYTHONPATH={SCRIPTS}:{SCRIPTS}/.. python -m al.cli.import_graphs "
             "{params.folders:q} --out {params.out:q}"
             " --shards {params.shards} > {log:q} 2>&1"

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from glue.logs import log_to
-from learners import get_learner
+from al.cluster.job import log_to
+from al.learners import get_learner
 from prepare_learner import rows_of, settings_of
 
 

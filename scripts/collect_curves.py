@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from glue.logs import log_to
-from reporting.confidence import write_confidence
-from reporting.curves import collect_curves
-from reporting.gather import confidences
+from al.cluster.job import log_to
+from al.report.confidence import write_confidence
+from al.report.curves import collect_curves
+from al.report.gather import confidences
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from glue.costs import count_truth
-from glue.files import write_json
-from glue.logs import log_to
-from glue.tables import read_pool
-from layouts import get_layout
+from al.cluster.job import log_to
+from al.io.files import write_json
+from al.io.tables import read_pool
+from al.layouts import get_layout
+from al.scoring.costs import count_truth
 
 
 def count(pool: str, layout: dict[str, Any], splits: Sequence[str], out: str) -> None:

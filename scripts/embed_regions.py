@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from glue.kept import once
-from glue.logs import log_to
-from glue.tables import PoolRow, RegionRow, read_pool, read_regions
-from layouts import get_layout
-from learners import Learner, get_learner
-from settings import job_settings
-from strategies.batch import write_features
-from strategies.definitions import needs_of
+from al.cluster.job import log_to
+from al.cluster.kept import once
+from al.config.settings import job_settings
+from al.io.tables import PoolRow, RegionRow, read_pool, read_regions
+from al.layouts import get_layout
+from al.learners import Learner, get_learner
+from al.strategies.batch import write_features
+from al.strategies.definitions import needs_of
 
 
 class Embedder:

@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from glue.cases import write_metrics
-from glue.costs import annotation_costs
-from glue.files import read_json
-from glue.kept import once
-from glue.logs import log_to
-from glue.scores import groups_of, score_images, score_rois, score_volumes
-from glue.tables import PoolRow, RegionRow, read_labels, read_pool, read_regions
-from layouts import get_layout
-from learners import get_learner
-from settings import job_settings
+from al.cluster.job import log_to
+from al.cluster.kept import once
+from al.config.settings import job_settings
+from al.io.files import read_json
+from al.io.tables import PoolRow, RegionRow, read_labels, read_pool, read_regions
+from al.layouts import get_layout
+from al.learners import get_learner
+from al.scoring.cases import write_metrics
+from al.scoring.costs import annotation_costs
+from al.scoring.scores import groups_of, score_images, score_rois, score_volumes
 
 
 def score_model(

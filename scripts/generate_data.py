@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from generators import generate
-from glue.files import write_json
-from glue.logs import log_to
+from al.cluster.job import log_to
+from al.generators import generate
+from al.io.files import write_json
 
 
 def generate_data(

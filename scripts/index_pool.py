@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from glue.logs import log_to
-from glue.tables import write_pool
-from layouts import get_layout
+from al.cluster.job import log_to
+from al.io.tables import write_pool
+from al.layouts import get_layout
 
 
 def index_pool(root: str, layout: dict[str, Any], pool: str) -> None:

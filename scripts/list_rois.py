@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from glue.files import atomic_path
-from glue.logs import log_to
-from layouts import get_layout
+from al.cluster.job import log_to
+from al.io.files import atomic_path
+from al.layouts import get_layout
 
 
 def list_rois(root: str, layout: dict[str, Any], tables: Sequence[str]) -> None:

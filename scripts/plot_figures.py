@@ -1,10 +1,10 @@
-"""Draw the figures of a run from its numbers (see ``reporting.drawing``)."""
+"""Draw the figures of a run from its numbers (see ``al.report.drawing``)."""
 
 from pathlib import Path
 
-from glue.logs import log_to
-from reporting.drawing import save_figures
-from reporting.gather import view_from_tables
+from al.cluster.job import log_to
+from al.report.drawing import save_figures
+from al.report.gather import view_from_tables
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821

@@ -1,9 +1,9 @@
-"""Draw the figures of a run that show its images (see ``reporting.imaging``)."""
+"""Draw the figures of a run that show its images (see ``al.report.imaging``)."""
 
 from pathlib import Path
 
-from glue.logs import log_to
-from reporting.imaging import Images, save_pictures
+from al.cluster.job import log_to
+from al.report.imaging import Images, save_pictures
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821

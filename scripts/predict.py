@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from glue.kept import once
-from glue.logs import log_to
-from glue.pool import by_image, taken_of
-from glue.records import write_shard
-from glue.tables import read_pool, read_regions
-from layouts import get_layout
-from learners import Request, get_learner
-from settings import job_settings
+from al.cluster.job import log_to
+from al.cluster.kept import once
+from al.config.settings import job_settings
+from al.io.pool import by_image, taken_of
+from al.io.records import write_shard
+from al.io.tables import read_pool, read_regions
+from al.layouts import get_layout
+from al.learners import Request, get_learner
 
 
 def predict(

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from glue.logs import log_to
-from glue.tables import PoolRow
-from layouts import Layout, get_layout
-from learners import get_learner
-from settings import job_settings
+from al.cluster.job import log_to
+from al.config.settings import job_settings
+from al.io.tables import PoolRow
+from al.layouts import Layout, get_layout
+from al.learners import get_learner
 
 
 def rows_of(data_root: str, layout: dict[str, Any]) -> tuple[Layout, list[PoolRow]]:

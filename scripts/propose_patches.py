@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from glue.kept import once
-from glue.logs import log_to
-from glue.tables import write_regions
-from layouts import get_layout
-from learners import get_learner
-from settings import job_settings
-from strategies.definitions import needs_of
-from strategies.files import query_of_job
-from strategies.pool_wide import find_patches
-from strategies.query import Query
+from al.cluster.job import log_to
+from al.cluster.kept import once
+from al.config.settings import job_settings
+from al.io.tables import write_regions
+from al.layouts import get_layout
+from al.learners import get_learner
+from al.strategies.definitions import needs_of
+from al.strategies.files import query_of_job
+from al.strategies.pool_wide import find_patches
+from al.strategies.query import Query
 
 
 def propose_patches(

@@ -1,12 +1,12 @@
 """Propose the candidates of a strategy that chooses by features."""
 
-from glue.kept import once
-from glue.logs import log_to
-from glue.tables import write_regions
-from strategies.choose import propose
-from strategies.files import query_of_job
-from strategies.query import Query
-from strategies.validation import in_parts
+from al.cluster.job import log_to
+from al.cluster.kept import once
+from al.io.tables import write_regions
+from al.strategies.choose import propose
+from al.strategies.files import query_of_job
+from al.strategies.query import Query
+from al.strategies.validation import in_parts
 
 
 def propose_regions(query: Query, out: str) -> None:

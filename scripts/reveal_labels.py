@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from glue.logs import log_to
-from glue.tables import read_labels, read_pool, read_regions, write_labels
-from layouts import get_layout
-from oracles.simulated import reveal, reveal_all
+from al.annotators.simulated import reveal, reveal_all
+from al.cluster.job import log_to
+from al.io.tables import read_labels, read_pool, read_regions, write_labels
+from al.layouts import get_layout
 
 
 def reveal_labels(

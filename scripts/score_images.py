@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from glue.logs import log_to
-from glue.records import read_records
-from glue.statistics import write_statistics
+from al.cluster.job import log_to
+from al.io.image_statistics import write_statistics
+from al.io.records import read_records
 
 
 def score_images(

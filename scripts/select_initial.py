@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from glue.logs import log_to
-from glue.tables import read_pool, write_regions
-from layouts import get_layout
-from strategies.budget import Budget
-from strategies.centres import centres_from
-from strategies.choose import Query, choose
-from strategies.validation import in_parts, with_validation
+from al.cluster.job import log_to
+from al.io.tables import read_pool, write_regions
+from al.layouts import get_layout
+from al.strategies.budget import Budget
+from al.strategies.centres import centres_from
+from al.strategies.choose import Query, choose
+from al.strategies.validation import in_parts, with_validation
 
 STARTS = {
     "random": {"images": "random", "regions": "random", "spread": 1},

@@ -2,13 +2,13 @@
 
 import csv
 
-from glue.files import atomic_path
-from glue.kept import once
-from glue.logs import log_to
-from glue.tables import write_regions
-from strategies.choose import Choice, Query, choose
-from strategies.files import query_of_job
-from strategies.validation import in_parts
+from al.cluster.job import log_to
+from al.cluster.kept import once
+from al.io.files import atomic_path
+from al.io.tables import write_regions
+from al.strategies.choose import Choice, Query, choose
+from al.strategies.files import query_of_job
+from al.strategies.validation import in_parts
 
 
 def select_regions(query: Query, regions: str, history: str, scores: str) -> None:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from glue.logs import log_to
-from glue.pool import assign_splits
-from glue.tables import read_pool, write_pool
+from al.cluster.job import log_to
+from al.io.pool import assign_splits
+from al.io.tables import read_pool, write_pool
 
 
 def split_pool(pool: str, split: dict[str, Any] | None, seed: int, out: str) -> None:

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from al.cluster.job import log_to
+from al.cluster.kept import forget_earlier
+from al.cluster.submissions import cycles_per_submission
+from al.config.settings import job_settings
+from al.io.files import read_json, write_json
+from al.io.labels import UNKNOWN, read_label
+from al.io.tables import LabelRow, PoolRow, RegionRow, read_labels, read_pool, read_regions
+from al.layouts import Layout, get_layout
+from al.learners import FitJob, Scorer, describe_learner, get_learner
+from al.learners.holdout import hold_out
+from al.learners.steps import steps_for
+from al.scoring.scores import score_images
 from decomp_core import Region
-from glue.files import read_json, write_json
-from glue.holdout import hold_out
-from glue.kept import forget_earlier
-from glue.labels import UNKNOWN, read_label
-from glue.logs import log_to
-from glue.scores import score_images
-from glue.steps import steps_for
-from glue.tables import LabelRow, PoolRow, RegionRow, read_labels, read_pool, read_regions
-from launching.submissions import cycles_per_submission
-from layouts import Layout, get_layout
-from learners import FitJob, Scorer, describe_learner, get_learner
-from settings import job_settings
 
 
 def scorer(layout: Layout, rows: Sequence[PoolRow], classes: Sequence[str]) -> Scorer:

@@ -1,12 +1,12 @@
-"""Write the tables and the page of a run (see ``reporting.assembly``)."""
+"""Write the tables and the page of a run (see ``al.report.assembly``)."""
 
 from pathlib import Path
 
-from glue.logs import log_to
-from reporting.assembly import write_page
-from reporting.gather import view_from_tables
-from reporting.imaging import Images
-from reporting.tabulation import Source, read_last_metrics, save_tables
+from al.cluster.job import log_to
+from al.report.assembly import write_page
+from al.report.gather import view_from_tables
+from al.report.imaging import Images
+from al.report.tabulation import Source, read_last_metrics, save_tables
 
 if __name__ == "__main__":
     smk = snakemake  # noqa: F821

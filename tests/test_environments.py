@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from learners import LEARNERS
+from al.learners import LEARNERS
 
 ROOT = Path(__file__).parents[1]
 LEARNER_EXTRAS = {"convnet": [], "mmseg": ["mmseg"], "nnunet": ["nnunet"], "hact": ["hact"]}

@@ -23,12 +23,12 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
+from al.io.labels import UNKNOWN, write_label
+from al.io.tables import LabelRow, PoolRow
+from al.layouts import get_layout
+from al.learners import FitJob, get_learner
+from al.learners.convnet.images import Cache
 from decomp_core import random_regions
-from glue.labels import UNKNOWN, write_label
-from glue.tables import LabelRow, PoolRow
-from layouts import get_layout
-from learners import FitJob, get_learner
-from learners.convnet.images import Cache
 from tests.benchmarks.machine import cpu_name
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -24,10 +24,10 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from generators.tissue import CODES, draw_roi
-from learners.hact.building import build_graph
-from learners.hact.graph_settings import GraphSettings
-from learners.hact.node_features import Cnn, Handcrafted
+from al.generators.tissue import CODES, draw_roi
+from al.learners.hact.building import build_graph
+from al.learners.hact.graph_settings import GraphSettings
+from al.learners.hact.node_features import Cnn, Handcrafted
 from tests.benchmarks.machine import cpu_name
 
 ENLARGED = 6
@@ -52,7 +52,7 @@ def random_resnet(path: Path) -> None:
     """Write a ResNet-18 of random weights."""
     import torch
 
-    from learners.torchvision_cpu import import_torchvision
+    from al.learners.torchvision_cpu import import_torchvision
 
     import_torchvision()
     from torchvision.models import resnet18

@@ -23,8 +23,8 @@ from torch.profiler import ProfilerActivity, profile
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from learners.hact.graph_file import Graph, RoiGraph
-from learners.hact_net import HACT, collate
+from al.learners.hact.graph_file import Graph, RoiGraph
+from al.learners.hact.network import HACT, collate
 from tests.benchmarks.machine import cpu_name
 
 FEATURES, CLASSES, NEIGHBOURS = 514, 7, 5

@@ -29,8 +29,8 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from learners import internimage
-from learners.internimage import InternImage
+from al.learners.mmseg import internimage
+from al.learners.mmseg.internimage import InternImage
 from tests.benchmarks.machine import cpu_name
 from tests.learners.brute_dcnv3 import grid_dcnv3
 

@@ -25,10 +25,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from glue.labels import UNKNOWN, write_label
-from glue.tables import LabelRow
-from layouts import get_layout
-from learners import FitJob, Request, get_learner
+from al.io.labels import UNKNOWN, write_label
+from al.io.tables import LabelRow
+from al.layouts import get_layout
+from al.learners import FitJob, Request, get_learner
 from tests.benchmarks.machine import cpu_name
 
 CLASSES = ["background", "kidney", "tumour", "cyst"]

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import evaluate
-from generators import generate
-from glue.cases import Cases, cases_of, write_metrics
-from glue.errors import DataError
-from glue.files import read_json
-from glue.labels import UNKNOWN
-from glue.scores import score_images, score_rois, score_volumes
-from layouts import get_layout
+from al.generators import generate
+from al.io.errors import DataError
+from al.io.files import read_json
+from al.io.labels import UNKNOWN
+from al.layouts import get_layout
+from al.scoring.cases import Cases, cases_of, write_metrics
+from al.scoring.scores import score_images, score_rois, score_volumes
 from tests.workflow.test_settings import load
 
 CLASSES = ["a", "b", "c", "d"]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glue.checks import check_data
-from glue.errors import DataError
+from al.io.errors import DataError
+from al.layouts.checks import check_data
 
 UNSPLIT = {"unsplit": {"images": "images", "labels": "labels"}}
 FIXED = {

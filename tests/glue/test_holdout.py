@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from al.io.tables import LabelRow, PoolRow, RegionRow
+from al.learners.holdout import hold_out
 from decomp_core import Region
-from glue.holdout import hold_out
-from glue.tables import LabelRow, PoolRow, RegionRow
 
 ROWS = {f"i{n}": PoolRow(f"i{n}", "", "train", "", "", (64, 64)) for n in range(40)}
 PLACES = st.tuples(st.integers(0, 39), st.integers(0, 7), st.integers(0, 7))

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glue.kept import (
+from al.cluster.kept import (
     Kept,
     content_hash,
     forget_earlier,
     forget_finished,
     forget_job,
 )
-from launching.submissions import block_of
+from al.cluster.submissions import block_of
 
 CYCLE = "run/2x3/decomp/seed-0/cycle-002"
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glue.body import body_mask
-from glue.costs import annotation_costs, count_truth
-from glue.files import write_json
-from glue.labels import UNKNOWN, write_label
-from glue.pool import assign_splits, openings
-from glue.rng import generator
-from glue.scores import confusion, dice, score_images, score_rois, score_volumes
-from glue.tables import LabelRow, PoolRow, RegionRow
-from oracles.simulated import reveal
+from al.annotators.simulated import reveal
+from al.io.files import write_json
+from al.io.labels import UNKNOWN, write_label
+from al.io.pool import assign_splits, openings
+from al.io.rng import generator
+from al.io.tables import LabelRow, PoolRow, RegionRow
+from al.scoring.costs import annotation_costs, count_truth
+from al.scoring.scores import confusion, dice, score_images, score_rois, score_volumes
+from al.strategies.body import body_mask
 
 
 def rois(n: int, split: str = "") -> list[PoolRow]:
@@ -133,7 +133,7 @@ def test_reveal_and_costs(tmp_path: Path) -> None:
     labels = reveal(Truth(truth), pool, [row], [], tmp_path / "labels")
     assert [(r.image, r.path) for r in labels] == [("a", "labels/a.png")]
     absolute = [LabelRow("a", "", str(tmp_path / "labels/a.png"), None)]
-    from glue.labels import read_label
+    from al.io.labels import read_label
 
     shown = read_label(absolute[0].path)
     known = np.zeros((10, 12), bool)
@@ -169,7 +169,7 @@ def test_second_reveal_adds_to_the_first_and_leaves_it_alone(tmp_path: Path) -> 
     known = [LabelRow("a", "", str(tmp_path / "1" / first[0].path), None)]
     before = (tmp_path / "1/labels/a.png").read_bytes()
     second = reveal(Truth(truth), pool, rows[1:], known, tmp_path / "2/labels")
-    from glue.labels import read_label
+    from al.io.labels import read_label
 
     shown = read_label(tmp_path / "2" / second[0].path)
     assert (shown != UNKNOWN).sum() == 8
@@ -180,8 +180,8 @@ def test_second_reveal_adds_to_the_first_and_leaves_it_alone(tmp_path: Path) -> 
 def test_a_disc_is_revealed_and_paid_for_as_a_disc(
     kind: str, axis: int | None, tmp_path: Path
 ) -> None:
+    from al.io.labels import read_label
     from decomp_core import Region, disc
-    from glue.labels import read_label
 
     shape, size = (12, 12), (7, 7)
     if axis is not None:

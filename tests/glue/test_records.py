@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glue.differences import add_up, differences
-from glue.errors import DataError
-from glue.records import COUNTS, MAPS, Record, read_records, write_shard
+from al.io.differences import add_up, differences
+from al.io.errors import DataError
+from al.io.records import COUNTS, MAPS, Record, read_records, write_shard
 
 SHAPES = [(1, 1), (5, 7), (1, 9), (9, 1), (3, 4, 5), (1, 6, 2), (40, 33)]
 
@@ -280,7 +280,7 @@ def test_a_disk_error_is_no_damage(
             return super().read(*size)
 
     made = lambda path, mode: Failing(io.FileIO(path, mode))  # noqa: E731
-    monkeypatch.setattr("glue.records.open", made, raising=False)
+    monkeypatch.setattr("al.io.records.open", made, raising=False)
     with pytest.raises(OSError, match="Input/output error"):
         list(read_records([tmp_path / "1.zip"]))
 

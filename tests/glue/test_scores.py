@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 import evaluate
-from generators import generate
-from glue.errors import ConfigError
-from glue.labels import UNKNOWN
-from glue.scores import dice, groups_of, score_volumes
-from glue.surface import surface_dice
-from glue.tables import PoolRow
-from layouts import get_layout
-from settings import guard_science, load_settings, save_settings
+from al.config.settings import guard_science, load_settings, save_settings
+from al.generators import generate
+from al.io.errors import ConfigError
+from al.io.labels import UNKNOWN
+from al.io.tables import PoolRow
+from al.layouts import get_layout
+from al.scoring.scores import dice, groups_of, score_volumes
+from al.scoring.surface import surface_dice
 from tests.workflow.test_settings import ROOT, config, load
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from glue.surface import CORNERS, areas_of_codes, bounding_box, surface_dice, surface_elements
+from al.scoring.surface import CORNERS, areas_of_codes, bounding_box, surface_dice, surface_elements
 
 ANISOTROPIC = (3.0, 0.7, 1.3)
 Point = tuple[float, float, float]

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from glue.files import atomic_path, sweep, write_text
-from glue.storage import AGAIN, FAILURES, StorageError, check_storage, explain
-from learners.running import save_tensors
+from al.io.files import atomic_path, sweep, write_text
+from al.io.storage import AGAIN, FAILURES, StorageError, check_storage, explain
+from al.learners.running import save_tensors
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 NOBODY = 65534
@@ -27,8 +27,8 @@ JOB = """
 import os, sys
 os.chdir(sys.argv[1])
 sys.path.insert(0, sys.argv[2])
-from glue.files import write_text
-from glue.logs import log_to
+from al.io.files import write_text
+from al.cluster.job import log_to
 user = int(sys.argv[3])
 if user:
     os.setgid(user)
@@ -163,7 +163,7 @@ def test_stale_handle_of_a_rename_is_told(mount: Mount, tmp_path: Path) -> None:
     options = f"lowerdir={disk}/lower,upperdir={disk}/upper,workdir={disk}/work"
     merged = mount(options, tmp_path / "merged", "overlay")
     program = JOB + (
-        "from glue.files import atomic_path\n"
+        "from al.io.files import atomic_path\n"
         "with atomic_path('results/other.csv') as temporary:\n"
         "    temporary.write_text('whole')\n"
         "    from pathlib import Path\n"
@@ -255,7 +255,7 @@ def test_check_storage_names_what_is_no_folder(tmp_path: Path) -> None:
 def test_sweep_removes_what_the_killed_left_and_nothing_else(tmp_path: Path) -> None:
     program = (
         "import os, signal, sys\nsys.path.insert(0, sys.argv[2])\n"
-        "from glue.files import atomic_path\n"
+        "from al.io.files import atomic_path\n"
         "with atomic_path(sys.argv[1] + '/labels/a.png') as temporary:\n"
         "    temporary.write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from decomp_core import Region
-from glue.files import atomic_path, write_text
-from glue.labels import read_label, write_label
-from glue.records import Record, read_records, write_shard
-from glue.statistics import read_statistics, write_statistics
-from glue.tables import (
+from al.io.files import atomic_path, write_text
+from al.io.image_statistics import read_statistics, write_statistics
+from al.io.labels import read_label, write_label
+from al.io.records import Record, read_records, write_shard
+from al.io.tables import (
     LabelRow,
     PoolRow,
     RegionRow,
@@ -24,6 +23,7 @@ from glue.tables import (
     write_pool,
     write_regions,
 )
+from decomp_core import Region
 
 
 def test_pool_round_trip(tmp_path: Path) -> None:

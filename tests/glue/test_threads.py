@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from glue.threads import in_order
+from al.io.threads import in_order
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 
-from glue.usage import journal_of, rule_of
-from reporting.journals import ALIVE, read_journal
+from al.cluster.usage import journal_of, rule_of
+from al.report.journals import ALIVE, read_journal
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 LOG = "logs/toy/2x3/decomp/seed-0/cycle-002/predict-2.log"
 JOURNAL = LOG.replace("logs/", "benchmarks/").replace(".log", ".jsonl")
 HEAD = """
 import os, signal, sys, time
-import glue.usage
-glue.usage.FIRST_BEAT, glue.usage.LONGEST_BEAT = {beat}, {beat}
-from glue.logs import log_to
+import al.cluster.usage
+al.cluster.usage.FIRST_BEAT, al.cluster.usage.LONGEST_BEAT = {beat}, {beat}
+from al.cluster.job import log_to
 log_to([{log!r}])
 """
 FOREVER = "print('at work', flush=True)\nwhile True:\n    time.sleep(0.05)"

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glue.errors import ConfigError, DataError
-from glue.tables import PoolRow, read_pool, write_pool
-from layouts import Layout, get_layout
+from al.io.errors import ConfigError, DataError
+from al.io.tables import PoolRow, read_pool, write_pool
+from al.layouts import Layout, get_layout
 
 
 def cut_in_half(path: str | Path) -> None:

@@ -9,9 +9,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from glue.errors import ConfigError, DataError
-from layouts import Layout, get_layout
-from layouts.nifti import faults_of_image, read_label_volume
+from al.io.errors import ConfigError, DataError
+from al.layouts import Layout, get_layout
+from al.layouts.nifti import faults_of_image, read_label_volume
 
 AFFINE = np.diag([1.0, 1, 2, 1])
 CLASSES = ["background", "left", "right"]

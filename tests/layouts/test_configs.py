@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from generators import GENERATORS
-from layouts import get_layout
+from al.generators import GENERATORS
+from al.layouts import get_layout
 
 CONFIGS = sorted((Path(__file__).parents[2] / "config" / "datasets").glob("*.yaml"))
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from glue.errors import ConfigError
-from layouts.dataset_json import complete, read_dataset_json
+from al.io.errors import ConfigError
+from al.layouts.dataset_json import complete, read_dataset_json
 
 HIPPOCAMPUS = {
     "channel_names": {"0": "MRI"},

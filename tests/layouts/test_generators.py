@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from al.generators import GENERATORS, generate
+from al.io.errors import ConfigError, DataError
+from al.layouts import get_layout
 from generate_data import generate_data
-from generators import GENERATORS, generate
-from glue.errors import ConfigError, DataError
-from layouts import get_layout
 
 SMALL = {
     "cityscapes_mini": {"train": 4, "val": 2},

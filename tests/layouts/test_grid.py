@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from al.io.errors import ConfigError
+from al.layouts import get_layout
+from al.layouts.grid import Grid
 from decomp_core import Region
-from glue.errors import ConfigError
-from layouts import get_layout
-from layouts.grid import Grid
 
 SHAPES = st.tuples(*[st.integers(1, 13)] * 3)
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
-from generators import generate
-from glue.tables import read_regions
+from al.generators import generate
+from al.io.tables import read_regions
 from tests.workflow.conftest import Run
 
 LABELS = {"background": 0, "kidney": [1, 2, 3], "masses": [2, 3], "tumour": 2}

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from layouts import get_layout
-from layouts.dataset_json import complete
+from al.layouts import get_layout
+from al.layouts.dataset_json import complete
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"

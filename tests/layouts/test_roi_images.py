@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glue.errors import DataError
-from layouts import get_layout, images
+from al.io.errors import DataError
+from al.layouts import get_layout, images
 from tests.layouts.test_roi_layouts import CODES
 
 

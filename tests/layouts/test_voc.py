@@ -9,8 +9,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from glue.errors import ConfigError, DataError
-from layouts import get_layout
+from al.io.errors import ConfigError, DataError
+from al.layouts import get_layout
 from tests.layouts.contract import PairContract
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config/datasets/voc.yaml").read_text())
@@ -177,7 +177,7 @@ def test_colours_are_the_official_palette() -> None:
 
 
 def test_background_is_scored_though_no_foreground() -> None:
-    from glue.scores import score_images
+    from al.scoring.scores import score_images
 
     truth = np.array([[0, 0, 1, 1]], np.uint8)
     predicted = np.array([[0, 1, 1, 1]], np.uint8)

@@ -9,9 +9,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from generators import generate
-from glue.errors import ConfigError, DataError
-from layouts import get_layout
+from al.generators import generate
+from al.io.errors import ConfigError, DataError
+from al.layouts import get_layout
 from tests.layouts.contract import PairContract
 
 

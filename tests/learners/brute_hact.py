@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from learners.hact.graph_file import Graph, RoiGraph
+from al.learners.hact.graph_file import Graph, RoiGraph
 
 State = Mapping[str, np.ndarray]
 

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from al.io.errors import ConfigError, DataError
+from al.learners import Request, describe_learner, get_learner
+from al.learners.locking import LockedError, locked
 from decomp_core import Region
-from glue.errors import ConfigError, DataError
-from learners import Request, describe_learner, get_learner
-from learners.locking import LockedError, locked
 from tests.learners.fakes import CLASSES, Toy
 
 REQUEST = Request(frozenset({"labels", "uncertainty"}), (0.3, 0.7))

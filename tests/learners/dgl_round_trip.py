@@ -14,10 +14,10 @@ import dgl  # noqa: E402
 import h5py  # noqa: E402
 import torch  # noqa: E402
 
-import import_graphs  # noqa: E402
-from glue.errors import DataError  # noqa: E402
-from learners.hact.graph_file import Graphs  # noqa: E402
-from learners.hact.published import read_assignment, read_bin  # noqa: E402
+from al.cli import import_graphs  # noqa: E402
+from al.io.errors import DataError  # noqa: E402
+from al.learners.hact.graph_file import Graphs  # noqa: E402
+from al.learners.hact.published import read_assignment, read_bin  # noqa: E402
 
 KINDS = {"cells": ".bin", "tissue": ".bin", "assignments": ".h5"}
 SHAPES = [(120, 30), (30, 120), (1, 1), (8, 8), (0, 4)]

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from glue.labels import UNKNOWN, write_label
-from glue.tables import LabelRow, PoolRow
-from layouts.grid import Grid
-from learners import FitJob
+from al.io.labels import UNKNOWN, write_label
+from al.io.tables import LabelRow, PoolRow
+from al.layouts.grid import Grid
+from al.learners import FitJob
 
 CLASSES = ["ground", "bright", "dark"]
 

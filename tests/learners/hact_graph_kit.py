@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from glue.tables import PoolRow
-from layouts.images import read_rgb
+from al.io.tables import PoolRow
+from al.layouts.images import read_rgb
 
 PINK, BLUE, PALE = (228, 170, 200), (75, 45, 125), (245, 240, 244)
 
@@ -54,7 +54,7 @@ def resnet(path: Path, name: str = "resnet18", **changes: Any) -> Path:
     """Write random weights of a network of torchvision."""
     import torch
 
-    from learners.torchvision_cpu import import_torchvision
+    from al.learners.torchvision_cpu import import_torchvision
 
     import_torchvision()
     from torchvision import models

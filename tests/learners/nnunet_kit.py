@@ -9,11 +9,11 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from al.io.labels import UNKNOWN, write_label
+from al.io.tables import LabelRow, PoolRow
+from al.layouts import Layout, get_layout
+from al.learners import get_learner
 from decomp_core import Region
-from glue.labels import UNKNOWN, write_label
-from glue.tables import LabelRow, PoolRow
-from layouts import Layout, get_layout
-from learners import get_learner
 from tests.learners.fakes import CLASSES, FakeLayout, Toy
 
 TINY: dict[str, Any] = {

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from glue.records import read_records, write_shard
-from learners import Request
-from learners import condense as module
-from learners.condense import (
+from al.io.records import read_records, write_shard
+from al.learners import Request
+from al.learners import condense as module
+from al.learners.condense import (
     condense,
     condense_nested,
     condense_rois,

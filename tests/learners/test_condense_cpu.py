@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learners import Request
-from learners import condense_cpu as module
-from learners.condense import condense, condense_nested, condense_slabs
-from learners.condense_torch import Rule, by_torch
+from al.learners import Request
+from al.learners import condense_cpu as module
+from al.learners.condense import condense, condense_nested, condense_slabs
+from al.learners.condense_torch import Rule, by_torch
 
 MEASURES = ("entropy", "least_confidence", "margin", "mutual_information")
 SIZES = (1, 2, 7, module.STRIP - 1, module.STRIP, module.STRIP + 1, 3 * module.STRIP + 5)

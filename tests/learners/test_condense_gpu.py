@@ -16,15 +16,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from learners import condense_gpu as module
-from learners.condense import condense, condense_nested, condense_slabs, digest
-from learners.condense_gpu import bins_of, by_triton
-from learners.condense_torch import Part, Rule
+from al.learners import condense_gpu as module
+from al.learners.condense import condense, condense_nested, condense_slabs, digest
+from al.learners.condense_gpu import bins_of, by_triton
+from al.learners.condense_torch import Part, Rule
 
 MEASURES = ("entropy", "least_confidence", "margin", "mutual_information", "nested")
 SHAPES = ((1, 50), (2, 7), (4, 1030), (19, 513), (40, 520))
 TAUS = (0.7, 0.1, 0.7, 0.95)
-SCRIPTS = Path(module.__file__).parents[1]
+SCRIPTS = Path(module.__file__).parents[2]
 triton = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="Triton is not installed"
 )
@@ -165,7 +165,7 @@ def test_on_a_device() -> None:
         (condense_nested(p.cuda(), (1, 2, 3, 4), 5, valid.cuda(), TAUS),
          condense_nested(p, (1, 2, 3, 4), 5, valid, TAUS)),
     ]  # fmt: skip
-    from learners import Request
+    from al.learners import Request
 
     slabs = [(slice(a, a + 2), p[:, a : a + 2].cuda(), None) for a in (0, 2, 4)]
     request = Request(frozenset(), rule.thresholds, rule.measure)

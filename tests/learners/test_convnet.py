@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glue.errors import ConfigError, DataError
-from glue.labels import UNKNOWN, read_label, write_label
-from glue.tables import LabelRow, PoolRow
-from learners import FitJob, get_learner
-from learners.convnet.images import with_position
-from learners.convnet.settings import ConvnetSettings
+from al.io.errors import ConfigError, DataError
+from al.io.labels import UNKNOWN, read_label, write_label
+from al.io.tables import LabelRow, PoolRow
+from al.learners import FitJob, get_learner
+from al.learners.convnet.images import with_position
+from al.learners.convnet.settings import ConvnetSettings
 from tests.learners.contract import LearnerContract, files_of
 from tests.learners.fakes import FakeLayout, Toy
 
@@ -77,8 +77,8 @@ def test_revealed_pixels_do_teach(tmp_path: Path) -> None:
 CHILD = """
 import sys
 from pathlib import Path
-from glue.tables import LabelRow, PoolRow
-from learners import FitJob, get_learner
+from al.io.tables import LabelRow, PoolRow
+from al.learners import FitJob, get_learner
 from tests.learners.fakes import Toy
 from tests.learners.test_convnet import SMALL
 task, folder, steps = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
@@ -237,7 +237,7 @@ def test_cuda_is_refused_where_there_is_none() -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
-    from learners.running import choose_device
+    from al.learners.running import choose_device
 
     with pytest.raises(ConfigError, match="no CUDA device"):
         choose_device("cuda", "convnet")

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from learners import dcnv3 as module
-from learners.dcnv3 import ByGrid, ByTable, dcnv3, point_softmax
+from al.learners.mmseg import dcnv3 as module
+from al.learners.mmseg.dcnv3 import ByGrid, ByTable, dcnv3, point_softmax
 from tests.learners.brute_dcnv3 import grid_dcnv3, loop_dcnv3
 
 BOTH = pytest.mark.parametrize("function", [ByTable, ByGrid])

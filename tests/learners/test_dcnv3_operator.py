@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from learners import dcnv3_operator
-from learners.dcnv3 import dcnv3
-from learners.dcnv3_operator import choose_operator
+from al.learners.mmseg import dcnv3_operator
+from al.learners.mmseg.dcnv3 import dcnv3
+from al.learners.mmseg.dcnv3_operator import choose_operator
 from tests.learners.brute_dcnv3 import grid_dcnv3
 
 CPU = torch.device("cpu")

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from al.io.errors import ConfigError
+from al.io.labels import UNKNOWN
+from al.io.tables import LabelRow
+from al.learners import Request, describe_learner, get_learner
+from al.learners.convnet.settings import ConvnetSettings
+from al.learners.convnet.training import _Run
+from al.learners.ensemble import leave_out, member_seed
 from decomp_core import Region
-from glue.errors import ConfigError
-from glue.labels import UNKNOWN
-from glue.tables import LabelRow
-from learners import Request, describe_learner, get_learner
-from learners.convnet.settings import ConvnetSettings
-from learners.convnet.training import _Run
-from learners.ensemble import leave_out, member_seed
 from tests.learners.contract import files_of
 from tests.learners.fakes import Toy
 from tests.learners.test_convnet import ROOT, SMALL
@@ -274,7 +274,7 @@ def test_members_and_uncertainties_are_known_without_torch() -> None:
     assert "mutual_information" not in CONVNET.uncertainties_of({"members": 1})
     assert "mutual_information" in CONVNET.uncertainties_of({"members": 5})
     code = (
-        "import sys; from learners import describe_learner as d; c = d('convnet');"
+        "import sys; from al.learners import describe_learner as d; c = d('convnet');"
         "s = {'members': 5}; c.check(s, '3d', 4); c.uncertainties_of(s);"
         "sys.exit(c.members_of(s) != 5 or 'torch' in sys.modules)"
     )

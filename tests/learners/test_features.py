@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from al.learners import get_learner
+from al.learners.convnet.images import load_image, scale
+from al.learners.convnet.inference import open_image
+from al.learners.convnet.model import Loaded, load
+from al.learners.convnet.network import GAIN
+from al.learners.regions import unit_length
 from decomp_core import Region
-from learners import get_learner
-from learners.convnet.images import load_image, scale
-from learners.convnet.inference import open_image
-from learners.convnet.model import Loaded, load
-from learners.convnet.network import GAIN
-from learners.regions import unit_length
 from tests.learners.fakes import Toy
 from tests.learners.test_convnet import SMALL
 

@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from glue.errors import ConfigError, DataError
-from glue.tables import LabelRow, PoolRow
-from learners import describe_learner, get_learner
+from al.io.errors import ConfigError, DataError
+from al.io.tables import LabelRow, PoolRow
+from al.learners import describe_learner, get_learner
 from tests.learners.contract import BALD, LearnerContract, files_of
 from tests.learners.fakes import FakeLayout, Toy
 
@@ -22,10 +22,10 @@ pytest.importorskip("skimage", reason="the extra `hact` is not installed")
 
 import torch
 
-from learners.hact import batches, building, model, training
-from learners.hact.graph_file import Graph, Graphs, RoiGraph, write_shard
-from learners.hact.graph_settings import GraphSettings
-from learners.hact.settings import HactSettings
+from al.learners.hact import batches, building, model, training
+from al.learners.hact.graph_file import Graph, Graphs, RoiGraph, write_shard
+from al.learners.hact.graph_settings import GraphSettings
+from al.learners.hact.settings import HactSettings
 
 SMALL: dict[str, Any] = {
     "width": 8,

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glue.errors import ConfigError, DataError
+from al.io.errors import ConfigError, DataError
 from tests.learners.hact_graph_kit import BLUE, PALE, PINK, Folder, resnet, section
 
 pytest.importorskip("skimage", reason="the extra `hact` is not installed")
 
-from learners.hact.building import both_ways, build_graph, build_part, nearest_edges
-from learners.hact.graph_file import PIECES, Shard
-from learners.hact.graph_settings import GraphSettings
-from learners.hact.node_features import Cnn, Handcrafted, cut, patch_places
-from learners.hact.nuclei import find_nuclei
-from learners.hact.overlay import draw
-from learners.hact.tissue import centroids, find_superpixels, merge, neighbours
+from al.learners.hact.building import both_ways, build_graph, build_part, nearest_edges
+from al.learners.hact.graph_file import PIECES, Shard
+from al.learners.hact.graph_settings import GraphSettings
+from al.learners.hact.node_features import Cnn, Handcrafted, cut, patch_places
+from al.learners.hact.nuclei import find_nuclei
+from al.learners.hact.overlay import draw
+from al.learners.hact.tissue import centroids, find_superpixels, merge, neighbours
 
 SETTINGS = GraphSettings()
 
@@ -135,7 +135,7 @@ def test_borders_are_those_of_all_pairs_of_pixels(monkeypatch: pytest.MonkeyPatc
                 expected |= {tuple(sorted((int(labels[y, x]), int(v)))) for v in b}
     expected = sorted(pair for pair in expected if pair[0] != pair[1])
     for strip in (1, 1 << 20):
-        monkeypatch.setattr("learners.hact.tissue.STRIP", strip)
+        monkeypatch.setattr("al.learners.hact.tissue.STRIP", strip)
         assert list(map(tuple, neighbours(labels).tolist())) == expected
     edges = set(map(tuple, both_ways(neighbours(labels)).T.tolist()))
     assert edges == {*expected, *((b, a) for a, b in expected)}
@@ -185,7 +185,7 @@ def by_label(image: np.ndarray, labels: np.ndarray, names: list[str]) -> np.ndar
 
 @pytest.mark.parametrize("strip", [1, 5000, 1 << 20])
 def test_handcrafted_features_by_loops(strip: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("learners.hact.tissue.STRIP", strip)
+    monkeypatch.setattr("al.learners.hact.tissue.STRIP", strip)
     image, _ = section(150, 210, 4)
     labels = find_nuclei(image, SETTINGS)
     found = Handcrafted().cells(image, labels)
@@ -202,7 +202,7 @@ def test_handcrafted_features_by_loops(strip: int, monkeypatch: pytest.MonkeyPat
 
 
 def test_texture_by_pairs_of_pixels() -> None:
-    from learners.hact.nuclei import stain
+    from al.learners.hact.nuclei import stain
 
     image = np.random.default_rng(7).integers(0, 256, (9, 8, 3), dtype=np.uint8)
     labels = np.ones((9, 8), np.int32)

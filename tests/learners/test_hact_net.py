@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from learners.hact.graph_file import Graph, RoiGraph
-from learners.hact_net import HACT, GraphBatch, collate
-from learners.hact_operators import HUB, Aggregate, Messages, aggregate, scattered
+from al.learners.hact.graph_file import Graph, RoiGraph
+from al.learners.hact.network import HACT, GraphBatch, collate
+from al.learners.hact.operators import HUB, Aggregate, Messages, aggregate, scattered
 from tests.learners.brute_hact import loop_hact
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "data" / "reference"

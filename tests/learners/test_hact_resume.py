@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glue.errors import ConfigError, DataError
-from glue.files import read_json
-from learners import describe_learner, get_learner
-from learners.locking import LockedError, locked
+from al.io.errors import ConfigError, DataError
+from al.io.files import read_json
+from al.learners import describe_learner, get_learner
+from al.learners.locking import LockedError, locked
 from tests.learners.contract import files_of
 from tests.learners.fakes import CLASSES, Toy
 from tests.learners.test_convnet import _wait_for_checkpoint
@@ -28,9 +28,9 @@ pytest.importorskip("skimage", reason="the extra `hact` is not installed")
 
 import torch
 
-from learners.hact import preparing, training
-from learners.hact.graph_file import Graphs, RoiGraph, write_shard
-from learners.hact.settings import HactSettings
+from al.learners.hact import preparing, training
+from al.learners.hact.graph_file import Graphs, RoiGraph, write_shard
+from al.learners.hact.settings import HactSettings
 from tests.learners.test_hact import SMALL, Blind, fit, graph, graph_of, splits, with_graphs
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,12 +20,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import histocartography_graphs
-import import_graphs
-from glue.errors import ConfigError, DataError
-from import_graphs import Sizes, find_sources
-from learners.hact.graph_file import Graphs, Shard
-from learners.hact.published import RawGraph, assignment_of, convert, node_features
+from al.cli import histocartography_graphs, import_graphs
+from al.cli.import_graphs import Sizes, find_sources
+from al.io.errors import ConfigError, DataError
+from al.learners.hact.graph_file import Graphs, Shard
+from al.learners.hact.published import RawGraph, assignment_of, convert, node_features
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("cells", "tissue", "assignments")
@@ -299,7 +298,7 @@ def test_sizes_from_headers_and_tables(tmp_path: Path) -> None:
 
 
 def test_missing_dgl_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from learners.hact.published import read_bin
+    from al.learners.hact.published import read_bin
 
     for name in ("dgl", "dgl.data", "dgl.data.utils"):
         monkeypatch.setitem(sys.modules, name, None)
@@ -366,7 +365,7 @@ def test_original_pipeline_with_stand_in_weights(tmp_path: Path) -> None:
     python = interpreter("DECOMP_HISTOCARTOGRAPHY_PYTHON")
     done = run(python, ROOT / "tests" / "learners" / "histocartography_kit.py", tmp_path)
     assert done.returncode == 0, done.stderr
-    command = [ROOT / "scripts" / "histocartography_graphs.py", "--images", tmp_path / "list.csv"]
+    command = ["-m", "al.cli.histocartography_graphs", "--images", tmp_path / "list.csv"]
     command += ["--out", tmp_path / "out", "--nuclei-model", tmp_path / "nuclei.pt"]
     done = run(python, *command, TORCH_HOME=str(tmp_path / "torch"))
     assert done.returncode == 0, done.stderr
@@ -380,7 +379,7 @@ def test_original_pipeline_with_stand_in_weights(tmp_path: Path) -> None:
     folders = {kind: tmp_path / "out" / name for kind, name in names.items()}
     dgl_python = interpreter("DECOMP_DGL_PYTHON")
     call = words(folders, tmp_path / "graphs", "--shards", "1")
-    done = run(dgl_python, ROOT / "scripts" / "import_graphs.py", *call)
+    done = run(dgl_python, "-m", "al.cli.import_graphs", *call)
     assert done.returncode == 0, done.stderr
     held = Graphs.of(tmp_path / "graphs")
     expected = json.loads((tmp_path / "expected.json").read_text())

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from learners import internimage as module
-from learners.dcnv3 import dcnv3
-from learners.internimage import DropPath, InternImage
+from al.learners.mmseg import internimage as module
+from al.learners.mmseg.dcnv3 import dcnv3
+from al.learners.mmseg.internimage import DropPath, InternImage
 from tests.learners.brute_dcnv3 import grid_dcnv3
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "data" / "reference"

@@ -11,9 +11,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from glue.errors import ConfigError
-from learners import LEARNERS, Request, describe_learner, get_learner
-from learners.base import UNCERTAINTIES
+from al.io.errors import ConfigError
+from al.learners import LEARNERS, Request, describe_learner, get_learner
+from al.learners.base import UNCERTAINTIES
 from tests.learners.fakes import Toy
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from learners.locking import BEAT, STALE, LockedError, locked
+from al.learners.locking import BEAT, STALE, LockedError, locked
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 HOLDER = """
 import errno, fcntl, socket, sys, time
 from pathlib import Path
-import learners.locking as locking
+import al.learners.locking as locking
 
 host, kind, folder, seconds = sys.argv[1:]
 locking.BEAT, locking.STALE, locking.POLL, locking.SETTLE = 0.2, 3.0, 0.1, 0.3

@@ -16,11 +16,11 @@ pytest.importorskip("mmseg", reason="the extra mmseg is not installed")
 
 import torch
 
+from al.io.errors import ConfigError, DataError
+from al.io.labels import UNKNOWN, read_label, write_label
+from al.learners import describe_learner, get_learner
+from al.learners.mmseg.model import load
 from decomp_core import Region
-from glue.errors import ConfigError, DataError
-from glue.labels import UNKNOWN, read_label, write_label
-from learners import describe_learner, get_learner
-from learners.mmseg.model import load
 from tests.learners.contract import LearnerContract, files_of
 from tests.learners.fakes import CLASSES, FakeLayout, Toy
 from tests.learners.test_convnet import _wait_for_checkpoint

@@ -13,12 +13,12 @@ pytest.importorskip("mmseg", reason="the extra mmseg is not installed")
 
 import torch
 
-from glue.errors import ConfigError
-from learners.mmseg.configs import check_weights, make_plan
-from learners.mmseg.files import find_config
-from learners.mmseg.model import Loaded, build, load_pretrained, tag, untag
-from learners.mmseg.preflight import check_all
-from learners.mmseg.settings import MmsegSettings
+from al.io.errors import ConfigError
+from al.learners.mmseg.configs import check_weights, make_plan
+from al.learners.mmseg.files import find_config
+from al.learners.mmseg.model import Loaded, build, load_pretrained, tag, untag
+from al.learners.mmseg.preflight import check_all
+from al.learners.mmseg.settings import MmsegSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = str(Path(__file__).parent / "configs/unet_tiny.py")

@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("mmseg", reason="the extra mmseg is not installed")
 
-from glue.errors import ConfigError
-from glue.tables import PoolRow
-from learners import describe_learner
+from al.io.errors import ConfigError
+from al.io.tables import PoolRow
+from al.learners import describe_learner
 from tests.learners.fakes import CLASSES, FakeLayout, Toy
 from tests.learners.test_mmseg import SMALL, fit
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("mmseg", reason="the extra mmseg is not installed")
 
-from glue.labels import UNKNOWN
-from learners.mmseg.transforms import CropAroundLabels, ScaleImage
+from al.io.labels import UNKNOWN
+from al.learners.mmseg.transforms import CropAroundLabels, ScaleImage
 
 
 @settings(max_examples=60, deadline=None)

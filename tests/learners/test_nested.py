@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from al.io.errors import ConfigError
+from al.io.labels import UNKNOWN
+from al.learners import Request, describe_learner, get_learner
+from al.learners.convnet.model import load
+from al.learners.convnet.settings import ConvnetSettings
+from al.learners.convnet.training import nested_loss
+from al.learners.nested import nested_targets
 from decomp_core import Region
-from glue.errors import ConfigError
-from glue.labels import UNKNOWN
-from learners import Request, describe_learner, get_learner
-from learners.convnet.model import load
-from learners.convnet.settings import ConvnetSettings
-from learners.convnet.training import nested_loss
-from learners.nested import nested_targets
 from tests.learners.fakes import Toy
 from tests.learners.test_convnet import SMALL
 

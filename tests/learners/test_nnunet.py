@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from al.io.errors import ConfigError
+from al.io.labels import write_label
+from al.io.tables import LabelRow
+from al.learners import Request, describe_learner, get_learner
+from al.learners.condense import decode_nested
 from decomp_core import Region
-from glue.errors import ConfigError
-from glue.labels import write_label
-from glue.tables import LabelRow
-from learners import Request, describe_learner, get_learner
-from learners.condense import decode_nested
 from tests.learners.contract import LearnerContract
 from tests.learners.fakes import CLASSES, Toy
 from tests.learners.nnunet_kit import FAST, NESTED, TINY, fit, open_dataset, write_dataset
@@ -22,7 +22,7 @@ pytest.importorskip("nnunetv2", reason="the extra `nnunet` is not installed")
 
 import torch
 
-from learners.nnunet import training
+from al.learners.nnunet import training
 
 LEAST = Request(frozenset({"labels", "uncertainty"}), (0.3, 0.7), "least_confidence")
 

@@ -12,16 +12,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glue.labels import UNKNOWN
-from layouts.grid import Grid
+from al.io.labels import UNKNOWN
+from al.layouts.grid import Grid
 
 pytest.importorskip("nnunetv2", reason="the extra `nnunet` is not installed")
 
-from learners.nnunet.geometry import Placement, Target, canonical_axes, oriented, sample
-from learners.nnunet.packages import determine_do_sep_z_and_axis
-from learners.nnunet.planning import PLAIN, CaseShape, make_plans
-from learners.nnunet.settings import NnunetSettings
-from learners.nnunet.store import preprocess
+from al.learners.nnunet.geometry import Placement, Target, canonical_axes, oriented, sample
+from al.learners.nnunet.packages import determine_do_sep_z_and_axis
+from al.learners.nnunet.planning import PLAIN, CaseShape, make_plans
+from al.learners.nnunet.settings import NnunetSettings
+from al.learners.nnunet.store import preprocess
 
 SIZES = st.tuples(*[st.integers(1, 7)] * 3)
 

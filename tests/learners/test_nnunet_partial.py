@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from al.io.errors import ConfigError, DataError
+from al.learners import get_learner
 from decomp_core import Region
-from glue.errors import ConfigError, DataError
-from learners import get_learner
 from tests.learners.contract import files_of
 from tests.learners.fakes import Toy
 from tests.learners.nnunet_kit import FAST, NESTED, corners, fit, reveal
@@ -19,11 +19,11 @@ pytest.importorskip("nnunetv2", reason="the extra `nnunet` is not installed")
 
 import torch
 
-from learners.nnunet import training
-from learners.nnunet.cases import Batches, Cases, HiddenPadding, locate, stream
-from learners.nnunet.packages import ComposeTransforms, RemoveLabelTransform
-from learners.nnunet.planning import PLAIN, CaseShape, Plans, make_plans
-from learners.nnunet.settings import NnunetSettings
+from al.learners.nnunet import training
+from al.learners.nnunet.cases import Batches, Cases, HiddenPadding, locate, stream
+from al.learners.nnunet.packages import ComposeTransforms, RemoveLabelTransform
+from al.learners.nnunet.planning import PLAIN, CaseShape, Plans, make_plans
+from al.learners.nnunet.settings import NnunetSettings
 
 CONFIGURATIONS = {
     "3d": FAST,

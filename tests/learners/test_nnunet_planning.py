@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glue.errors import ConfigError
-from glue.tables import PoolRow
-from learners import describe_learner, get_learner
+from al.io.errors import ConfigError
+from al.io.tables import PoolRow
+from al.learners import describe_learner, get_learner
 from tests.learners.fakes import CLASSES, FakeLayout, Toy
 from tests.learners.nnunet_kit import FAST, Blind, fit, open_dataset, write_dataset
 
 pytest.importorskip("nnunetv2", reason="the extra `nnunet` is not installed")
 
-from learners.nnunet.packages import ExperimentPlanner, residual_planners, temporary_folders
-from learners.nnunet.planning import NAME, CaseShape, Plans, describe_labels, make_plans
-from learners.nnunet.settings import NnunetSettings
-from learners.nnunet.store import open_store, preprocess
+from al.learners.nnunet.packages import ExperimentPlanner, residual_planners, temporary_folders
+from al.learners.nnunet.planning import NAME, CaseShape, Plans, describe_labels, make_plans
+from al.learners.nnunet.settings import NnunetSettings
+from al.learners.nnunet.store import open_store, preprocess
 
 CT = {"modality": "CT", "foreground": [-100, 250]}
 SEEN = {

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from glue.errors import ConfigError
+from al.io.errors import ConfigError
 from tests.learners.contract import files_of
 from tests.learners.fakes import Toy
 from tests.learners.nnunet_kit import NESTED, fit
@@ -24,7 +24,7 @@ pytest.importorskip("nnunetv2", reason="the extra `nnunet` is not installed")
 
 import torch
 
-from learners.nnunet import training
+from al.learners.nnunet import training
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 14  # in epochs of 4

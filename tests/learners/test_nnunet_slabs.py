@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learners import Request
-from learners.condense import (
+from al.learners import Request
+from al.learners.condense import (
     Condensed,
     condense,
     condense_nested,

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glue.errors import ConfigError, DataError
-from glue.tables import PoolRow
-from learners import get_learner
+from al.io.errors import ConfigError, DataError
+from al.io.tables import PoolRow
+from al.learners import get_learner
 from tests.learners.contract import files_of
 from tests.learners.fakes import CLASSES, Toy
 from tests.learners.nnunet_kit import FAST, count_calls, fit, open_dataset, write_dataset
 
 pytest.importorskip("nnunetv2", reason="the extra `nnunet` is not installed")
 
-from learners.nnunet import model as model_module
-from learners.nnunet import store as store_module
-from learners.nnunet.store import open_store
+from al.learners.nnunet import model as model_module
+from al.learners.nnunet import store as store_module
+from al.learners.nnunet.store import open_store
 
 
 def prepare(toy: Toy, folder: Path, **changes: Any) -> None:

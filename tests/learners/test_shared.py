@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from al.io.errors import ConfigError
+from al.learners.absent import WithoutFeatures, WithoutRois
+from al.learners.base import Learner
+from al.learners.ensemble import members_in
+from al.learners.model_cache import LastLoaded
+from al.learners.nested import check_nested, check_sets
 from decomp_core import Region
-from glue.errors import ConfigError
-from learners.absent import WithoutFeatures, WithoutRois
-from learners.base import Learner
-from learners.ensemble import members_in
-from learners.model_cache import LastLoaded
-from learners.nested import check_nested, check_sets
 from tests.learners.fakes import Toy
 
 

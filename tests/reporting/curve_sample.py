@@ -6,8 +6,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from reporting.curves import Point
-from reporting.view import View
+from al.report.curves import Point
+from al.report.view import View
 
 COLOURS = {"random": "#0072B2", "decomp": "#D55E00", "full": "#000000"}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from al.io.tables import PoolRow, RegionRow
 from decomp_core import Region
-from glue.tables import PoolRow, RegionRow
 
 
 class Drawn:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reporting.curves import FULL, FULL_SAME_STEPS, Point
-from reporting.pictures import Box, Picture
-from reporting.view import View
+from al.report.curves import FULL, FULL_SAME_STEPS, Point
+from al.report.pictures import Box, Picture
+from al.report.view import View
 
 STRATEGIES = ("random", "uncertainty", "decomp")
 CLASSES = ("road", "car", "pole")

@@ -16,25 +16,25 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-import report
+from al.cli import report
+from al.config.settings import load_settings, save_settings
+from al.generators import generate
+from al.io.files import write_json
+from al.io.image_statistics import write_statistics
+from al.io.pool import assign_splits, by_image
+from al.io.records import Record
+from al.io.tables import PoolRow, RegionRow, write_pool, write_regions
+from al.layouts import get_layout
+from al.report.assembly import write_page
+from al.report.drawing import save_figures
+from al.report.gather import metrics_of, read_run
+from al.report.tabulation import Source, read_last_metrics, save_tables
+from al.scoring.cases import DICE, F1, IOU, Cases, write_metrics
+from al.scoring.costs import count_truth
+from al.scoring.scores import groups_of
+from al.strategies import needs_of
+from al.strategies.budget import validation_images
 from decomp_core import Region
-from generators import generate
-from glue.cases import DICE, F1, IOU, Cases, write_metrics
-from glue.costs import count_truth
-from glue.files import write_json
-from glue.pool import assign_splits, by_image
-from glue.records import Record
-from glue.scores import groups_of
-from glue.statistics import write_statistics
-from glue.tables import PoolRow, RegionRow, write_pool, write_regions
-from layouts import get_layout
-from reporting.assembly import write_page
-from reporting.drawing import save_figures
-from reporting.gather import metrics_of, read_run
-from reporting.tabulation import Source, read_last_metrics, save_tables
-from settings import load_settings, save_settings
-from strategies import needs_of
-from strategies.budget import validation_images
 
 from .journal_files import add_attempt
 
@@ -375,7 +375,7 @@ def words_of(figure: Any) -> str:
 
 
 def call(folder: Path, *words: str) -> int:
-    """Run ``scripts/report.py`` in a folder and return its exit status."""
+    """Run ``scripts/al/cli/report.py`` in a folder and return its exit status."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(sys, "argv", ["report.py", *words])

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap, chisquare
 
-from glue.cases import Cases
-from glue.errors import DataError
-from glue.labels import UNKNOWN
-from glue.scores import score_images, score_rois, score_volumes
-from reporting.bootstrap import (
+from al.io.errors import DataError
+from al.io.labels import UNKNOWN
+from al.report.bootstrap import (
     case_rows,
     difference_over_cases,
     draw_weights,
     interval_over_cases,
     resampled_scores,
 )
+from al.scoring.cases import Cases
+from al.scoring.scores import score_images, score_rois, score_volumes
 
 CLASSES = ["a", "b", "c"]
 NAMES = [f"case {i}" for i in range(12)]
@@ -288,7 +288,7 @@ def test_the_same_generator_gives_the_same_interval() -> None:
 
 def test_draws_in_parts_are_the_draws_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     cases = {0: by_dice(rng(1).random(8)), 1: by_dice(rng(2).random(8))}
-    monkeypatch.setattr("reporting.bootstrap._CHUNK", 8 * 30)
+    monkeypatch.setattr("al.report.bootstrap._CHUNK", 8 * 30)
     found = resampled_scores(cases, rng(), 100)
     random, start = rng(), 0
     for size in (30, 30, 30, 10):

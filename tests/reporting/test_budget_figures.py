@@ -11,14 +11,14 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from glue.errors import DataError
-from reporting.budget_figures import draw_budgets
-from reporting.curves import Point
-from reporting.pair_figures import draw_ablations, draw_dense_sparse, draw_thresholds
-from reporting.style import sequential_colours
-from reporting.view import View
-from settings import read_yaml
-from strategies import resolve
+from al.config.settings import read_yaml
+from al.io.errors import DataError
+from al.report.budget_figures import draw_budgets
+from al.report.curves import Point
+from al.report.pair_figures import draw_ablations, draw_dense_sparse, draw_thresholds
+from al.report.style import sequential_colours
+from al.report.view import View
+from al.strategies import resolve
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 SETTINGS, ENTRIES = (read_yaml(CONFIG / f"{name}.yaml") for name in ("config", "strategies"))

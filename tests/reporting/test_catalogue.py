@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from reporting.assembly import CATEGORY_OF_TABLE
-from reporting.catalogue import (
+from al.config.settings import read_yaml
+from al.report.assembly import CATEGORY_OF_TABLE
+from al.report.catalogue import (
     CAPTIONS,
     CATEGORIES,
     FIGURES,
@@ -23,11 +24,10 @@ from reporting.catalogue import (
     pictures_of,
     tables_of,
 )
-from reporting.drawing import WHERE
-from reporting.look import look_of
-from reporting.page import CATEGORIES as OF_PAGE
-from reporting.tabulation import MAKERS
-from settings import read_yaml
+from al.report.drawing import WHERE
+from al.report.look import look_of
+from al.report.page import CATEGORIES as OF_PAGE
+from al.report.tabulation import MAKERS
 
 from .run_files import ROOT, make_data, resolved
 
@@ -51,7 +51,7 @@ def test_every_figure_has_a_function_and_a_caption() -> None:
     assert WHERE.keys() == {entry.name for entry in FIGURES}
     for where in WHERE.values():
         module, function = where.split(":")
-        parameters = inspect.signature(getattr(import_module(f"reporting.{module}"), function))
+        parameters = inspect.signature(getattr(import_module(f"al.report.{module}"), function))
         assert list(parameters.parameters)[0] == "view"
     names = [entry.name for entry in FIGURES + PICTURES]
     assert len(names) == len(set(names)) and not set(names) & TABLES.keys(), "files would clash"

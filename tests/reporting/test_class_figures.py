@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from reporting.class_figures import draw_imbalance, draw_share_curves, draw_shares
-from reporting.class_panels import confident_strategy, share_cycles, shown_cycles
-from reporting.confidence_figures import draw_confidence, draw_confidence_scatter
-from reporting.curves import Point
-from reporting.point_names import name_points
-from reporting.style import new_figure
-from reporting.view import Confidence, View
+from al.report.class_figures import draw_imbalance, draw_share_curves, draw_shares
+from al.report.class_panels import confident_strategy, share_cycles, shown_cycles
+from al.report.confidence_figures import draw_confidence, draw_confidence_scatter
+from al.report.curves import Point
+from al.report.point_names import name_points
+from al.report.style import new_figure
+from al.report.view import Confidence, View
 
 CLASSES = ["road", "pole", "sky", "bus"]
 COLOURS = {"random": "#7f7f7f", "uncertainty": "#0072B2", "decomp": "#D55E00", "full": "#000000"}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from glue.errors import DataError
-from reporting.curves import budgets, collect_curves, curves_of, of_class, read_curves, reference
+from al.io.errors import DataError
+from al.report.curves import budgets, collect_curves, curves_of, of_class, read_curves, reference
 
 from .conftest import WriteMetrics
 

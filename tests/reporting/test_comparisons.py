@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reporting.comparisons import (
+from al.report.comparisons import (
     FEWEST,
     FEWEST_FOLDS,
     FLIPPED,
@@ -29,7 +29,7 @@ from reporting.comparisons import (
     signed_rank,
     smallest_possible,
 )
-from reporting.summaries import Summary
+from al.report.summaries import Summary
 
 from .test_summaries import make_view
 

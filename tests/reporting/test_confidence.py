@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glue.errors import DataError
-from glue.records import Record
-from glue.statistics import write_statistics
-from glue.tables import PoolRow, write_pool
-from reporting.confidence import (
+from al.io.errors import DataError
+from al.io.image_statistics import write_statistics
+from al.io.records import Record
+from al.io.tables import PoolRow, write_pool
+from al.report.confidence import (
     rank_correlations,
     read_confidence,
     read_confidence_csv,
@@ -24,8 +24,8 @@ from reporting.confidence import (
     untested,
     write_confidence,
 )
-from reporting.curves import Point
-from reporting.view import Confidence, View
+from al.report.curves import Point
+from al.report.view import Confidence, View
 
 CLASSES = ["road", "pole, thin", "a>b [c]"]
 THRESHOLDS = [0.3, 0.5, 0.7]

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reporting.curves import Point
-from reporting.efficiency import (
+from al.report.curves import Point
+from al.report.efficiency import (
     efficiency_by_seed,
     efficiency_by_strategy,
     efficiency_rows,
     fit_efficiency,
 )
-from reporting.view import View
+from al.report.view import View
 
 
 def _curve(x: np.ndarray, b: float, a: float = 0.5, c: float = 0.8) -> np.ndarray:

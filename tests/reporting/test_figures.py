@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from PIL import Image
 
-from glue.errors import DataError
-from reporting.curves import collect_curves, read_curves
-from reporting.figures import draw_classes, draw_costs, draw_curves
-from reporting.panels import frame
-from reporting.style import save
-from reporting.view import View
+from al.io.errors import DataError
+from al.report.curves import collect_curves, read_curves
+from al.report.figures import draw_classes, draw_costs, draw_curves
+from al.report.panels import frame
+from al.report.style import save
+from al.report.view import View
 
 from .conftest import WriteMetrics
 from .curve_sample import grid as _grid

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from decomp_core import Region, footprint
-from glue.errors import DataError
-from glue.tables import RegionRow
-from reporting.filling import (
+from al.io.errors import DataError
+from al.io.tables import RegionRow
+from al.report.filling import (
     columns_of,
     draw_filling,
     fills,
@@ -24,6 +23,7 @@ from reporting.filling import (
     plot_filling,
     revealed,
 )
+from decomp_core import Region, footprint
 
 from .drawing_sample import Drawn, colour_of, pool_of, roi, window
 

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 from PIL import Image
 
-from glue.errors import DataError
-from reporting import interactive
-from reporting.figures import draw_curves
-from reporting.interactive import main_curve, region_browser
-from reporting.pictures import Box, Picture
-from reporting.style import LINES, MARKERS, Style, cost_label
-from reporting.traces import SYMBOLS, broken, dash
+from al.io.errors import DataError
+from al.report import interactive
+from al.report.figures import draw_curves
+from al.report.interactive import main_curve, region_browser
+from al.report.pictures import Box, Picture
+from al.report.style import LINES, MARKERS, Style, cost_label
+from al.report.traces import SYMBOLS, broken, dash
 
 from . import page_sample as sample
 

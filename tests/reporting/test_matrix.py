@@ -12,9 +12,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
-from reporting.matrix import BETTER, NEITHER, PALE, WORSE, draw_comparisons
-from reporting.seeds import draw_seeds
-from reporting.style import save
+from al.report.matrix import BETTER, NEITHER, PALE, WORSE, draw_comparisons
+from al.report.seeds import draw_seeds
+from al.report.style import save
 
 from .test_summaries import make_view
 

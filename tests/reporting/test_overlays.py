@@ -11,11 +11,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Rectangle
 
+from al.io.errors import DataError
+from al.io.tables import RegionRow
+from al.report.boxes import blank, draw_box, place_names, save_pictures
+from al.report.overlays import choose_images, draw_regions, plot_overlays
 from decomp_core import Region
-from glue.errors import DataError
-from glue.tables import RegionRow
-from reporting.boxes import blank, draw_box, place_names, save_pictures
-from reporting.overlays import choose_images, draw_regions, plot_overlays
 
 from .drawing_sample import Drawn, pool_of, roi, window
 

@@ -12,10 +12,10 @@ from urllib.parse import unquote
 import pytest
 from markupsafe import Markup
 
-from glue.errors import DataError
-from reporting.interactive import main_curve, region_browser
-from reporting.page import CATEGORIES, Section, render_page
-from reporting.style import new_figure, save
+from al.io.errors import DataError
+from al.report.interactive import main_curve, region_browser
+from al.report.page import CATEGORIES, Section, render_page
+from al.report.style import new_figure, save
 
 from . import page_sample as sample
 

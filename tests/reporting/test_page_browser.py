@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from reporting.interactive import main_curve, region_browser
-from reporting.page import Section, render_page
-from reporting.style import cost_label, new_figure, save
+from al.report.interactive import main_curve, region_browser
+from al.report.page import Section, render_page
+from al.report.style import cost_label, new_figure, save
 
 from . import page_sample as sample
 from .browser import Page, browser, unavailable

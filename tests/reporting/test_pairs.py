@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glue.errors import DataError
-from reporting.pairs import (
+from al.config.settings import read_yaml
+from al.io.errors import DataError
+from al.report.pairs import (
     Group,
     ablation_groups,
     ablation_pairs,
@@ -20,8 +21,7 @@ from reporting.pairs import (
     spread_pairs,
     threshold_series,
 )
-from settings import read_yaml
-from strategies import resolve
+from al.strategies import resolve
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 Definitions = dict[str, dict[str, Any]]

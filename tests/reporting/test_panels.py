@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reporting.figures import draw_classes, draw_costs, draw_curves
-from reporting.style import save
+from al.report.figures import draw_classes, draw_costs, draw_curves
+from al.report.style import save
 
 from .curve_sample import COLOURS
 from .curve_sample import grid as _grid

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from al.io.errors import DataError
+from al.io.tables import RegionRow
+from al.report.pictures import MOST_ROIS, Box, Picture, fitted, pictures_of, sheet_of, slices_of
 from decomp_core import Region
-from glue.errors import DataError
-from glue.tables import RegionRow
-from reporting.pictures import MOST_ROIS, Box, Picture, fitted, pictures_of, sheet_of, slices_of
 
 from .drawing_sample import Drawn, colour_of, pool_of, roi, window
 

@@ -15,10 +15,10 @@ from matplotlib import colormaps
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 
-from glue.errors import DataError
-from glue.tables import PoolRow, RegionRow
-from reporting.filling import draw_filling, plot_filling
-from reporting.pool_filling import (
+from al.io.errors import DataError
+from al.io.tables import PoolRow, RegionRow
+from al.report.filling import draw_filling, plot_filling
+from al.report.pool_filling import (
     LARGEST_CELL,
     NEVER,
     first_cycles,

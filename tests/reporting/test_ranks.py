@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reporting.ranks import ONE_RUN, block_values, blocks_of, draw_ranks, mean_ranks, rank
-from reporting.style import save, strategy_styles
-from reporting.summaries import Summary
-from reporting.tabulation import rank_rows
+from al.report.ranks import ONE_RUN, block_values, blocks_of, draw_ranks, mean_ranks, rank
+from al.report.style import save, strategy_styles
+from al.report.summaries import Summary
+from al.report.tabulation import rank_rows
 
 
 def _blocks(rows: list[list[float]], names: str = "abc") -> dict[str, dict[str, float]]:

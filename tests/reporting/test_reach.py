@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glue.errors import DataError
-from reporting.markdown import marks
-from reporting.reach import (
+from al.io.errors import DataError
+from al.report.markdown import marks
+from al.report.reach import (
     NO_STRATEGY,
     Cost,
     Reach,
@@ -24,9 +24,9 @@ from reporting.reach import (
     reach_rows,
     table_row,
 )
-from reporting.summaries import Summary, summaries
-from reporting.tables import write_table
-from reporting.view import View
+from al.report.summaries import Summary, summaries
+from al.report.tables import write_table
+from al.report.view import View
 
 from .test_summaries import Scores, make_view
 

@@ -1,4 +1,4 @@
-"""``scripts/report.py`` on whole runs: figures, tables, pages, pictures, and what it refuses."""
+"""``al.cli.report`` on whole runs: figures, tables, pages, pictures, and what it refuses."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glue.pool import by_image
-from reporting.catalogue import PRINTED, figures_of, pictures_of, tables_of
-from reporting.curves import read_points
-from reporting.drawing import draw
-from reporting.gather import metrics_of, read_run
-from reporting.running import cut_pictures
+from al.io.pool import by_image
+from al.report.catalogue import PRINTED, figures_of, pictures_of, tables_of
+from al.report.curves import read_points
+from al.report.drawing import draw
+from al.report.gather import metrics_of, read_run
+from al.report.running import cut_pictures
 
 from .run_files import (
     RunFiles,

@@ -1,4 +1,4 @@
-"""``scripts/report.py`` where there are no pictures, or nothing at all."""
+"""``scripts/al/cli/report.py`` where there are no pictures, or nothing at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reporting.running import cut_pictures
+from al.report.running import cut_pictures
 
 from .run_files import RunFiles, call, look_at, make_data, resolved, section
 

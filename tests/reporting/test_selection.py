@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glue.errors import DataError
-from reporting.selection import Selection, read_benchmark, selection_markdown, selection_rows
+from al.io.errors import DataError
+from al.report.selection import Selection, read_benchmark, selection_markdown, selection_rows
 
 Write = Callable[..., Path]
 COLUMNS = ("s", "h:m:s", "max_rss", "max_vms", "max_uss", "max_pss", "io_in", "io_out")

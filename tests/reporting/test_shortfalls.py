@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reporting.curves import Curve
-from reporting.shortfalls import shortfalls
+from al.report.curves import Curve
+from al.report.shortfalls import shortfalls
 
 
 def _curve(seed: int, cycles: list[int]) -> Curve:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from show_results import show_results
+from al.cli.results import show_results
 
 
 def test_prints_the_table_and_the_figures(

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from reporting.curves import Curve
-from reporting.statistics import (
+from al.report.curves import Curve
+from al.report.statistics import (
     band,
     common_range,
     cost_to_reach,

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from glue.errors import DataError
-from reporting.journals import ALIVE
-from reporting.status import Standing, read_status
-from reporting.status_text import status_text
-from show_status import show_status
+from al.cli.status import show_status
+from al.io.errors import DataError
+from al.report.journals import ALIVE
+from al.report.status import Standing, read_status
+from al.report.status_text import status_text
 
 from .journal_files import add_attempt
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from reporting.style import (
+from al.config.settings import read_yaml
+from al.report.style import (
     PALETTE,
     cost_label,
     cost_order,
@@ -18,8 +19,7 @@ from reporting.style import (
     sequential_colours,
     strategy_styles,
 )
-from reporting.view import View
-from settings import read_yaml
+from al.report.view import View
 
 COLOURS = {"random": "#0072B2", "decomp": "#D55E00", "full": "#000000"}
 CONFIG = Path(__file__).resolve().parents[2] / "config"

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from glue.errors import DataError
-from reporting.curves import Point
-from reporting.summaries import (
+from al.io.errors import DataError
+from al.report.curves import Point
+from al.report.summaries import (
     MEASURES,
     Summary,
     area_range,
@@ -19,7 +19,7 @@ from reporting.summaries import (
     reach_name,
     summaries,
 )
-from reporting.view import View
+from al.report.view import View
 
 Scores = Mapping[tuple[str, int], Sequence[float | None]]
 

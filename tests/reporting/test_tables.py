@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glue.errors import DataError
-from reporting.tables import escaped, write_table
+from al.io.errors import DataError
+from al.report.tables import escaped, write_table
 
 COLUMNS = {"name": "strategy", "cost": "area_%", "seeds": "seeds", "done": "done"}
 ROWS = [

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from reporting.catalogue import tables_of
-from reporting.curves import read_points
-from reporting.drawing import draw
-from reporting.gather import metrics_of, read_run
-from reporting.ranks import ONE_RUN
-from reporting.reach import NO_STRATEGY
-from reporting.tabulation import Source, make_table, read_last_metrics
+from al.report.catalogue import tables_of
+from al.report.curves import read_points
+from al.report.drawing import draw
+from al.report.gather import metrics_of, read_run
+from al.report.ranks import ONE_RUN
+from al.report.reach import NO_STRATEGY
+from al.report.tabulation import Source, make_table, read_last_metrics
 
 from .run_files import (
     RunFiles,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reporting.usage import (
+from al.report.usage import (
     per_rule,
     per_strategy,
     summed,

@@ -14,13 +14,12 @@ from typing import Any
 import pytest
 import yaml
 
-from launching.cluster import UNLIMITED, gpus_of, minutes_of, seconds_of
-from launching.plan import LEVELS, LOCAL, make_plan
+from al.cluster.cluster import UNLIMITED, gpus_of, minutes_of, seconds_of
+from al.cluster.plan import LEVELS, LOCAL, make_plan
 
 from .cluster import Cluster
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "scripts/check_cluster.py"
 GOOD: dict[str, Any] = {
     "executor": "slurm",
     "jobs": 4,
@@ -54,8 +53,8 @@ def check(cluster: Cluster, place: Path, *words: str, path: str = "") -> tuple[i
     """Exit code and output of the check."""
     environment = {**cluster.environment, **({"PATH": path} if path else {})}
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--profile", str(place), "--", "dataset=cityscapes_mini"]
-        + list(words),
+        [sys.executable, "-m", "al.cli.check_cluster", "--profile", str(place)]
+        + ["--", "dataset=cityscapes_mini", *words],
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -17,10 +17,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from launch import clear, has_locks
-from launching.jobs import ClusterSilent, end_jobs, job_prefix, living_jobs
-from launching.processes import LAUNCH_VARIABLE
-from launching.state import LaunchRefused, Record, now, read_record, write_record
+from al.cli.launch import clear, has_locks
+from al.cluster.jobs import ClusterSilent, end_jobs, job_prefix, living_jobs
+from al.cluster.processes import LAUNCH_VARIABLE
+from al.cluster.state import LaunchRefused, Record, now, read_record, write_record
 
 from .cluster import Cluster
 
@@ -33,8 +33,8 @@ WAIT = 60.0
 SNAKEFILE = f"""
 import sys
 sys.path.insert(0, {str(SCRIPTS)!r})
-from launching.guard import guard_start
-from launching.state import LaunchRefused
+from al.cluster.guard import guard_start
+from al.cluster.state import LaunchRefused
 
 onstart:
     with open("hooks", "a") as file:
@@ -89,7 +89,7 @@ class Folder:
 
     def launch(self, *words: str, own: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         place = ("--", "--profile", "profile")
-        return self.start(str(SCRIPTS / "launch.py"), "--grace", "1", *own, *place, *words)
+        return self.start("-m", "al.cli.launch", "--grace", "1", *own, *place, *words)
 
     def plain(self, *words: str) -> subprocess.Popen[str]:
         return self.start("-m", "snakemake", "--profile", "profile", *words)
@@ -303,7 +303,7 @@ def test_without_an_answer_nothing_is_unlocked(
 
     with monkeypatch.context() as broken:
         broken.setenv("SLURM_CONF", str(folder.path / "none.conf"))
-        broken.setattr("launching.jobs.ANSWER", 1.0)
+        broken.setattr("al.cluster.jobs.ANSWER", 1.0)
         with pytest.raises(ClusterSilent, match="squeue (failed|did not answer)"):
             end_jobs(folder.path, said.append, patience=2)
     assert "asking again" in said[-1]

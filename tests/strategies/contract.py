@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import yaml
 
+from al.io.pool import by_image, openings, taken_of
+from al.io.records import Record
+from al.io.tables import PoolRow, RegionRow
+from al.strategies import needs_of, resolve
+from al.strategies.batch import Candidates
+from al.strategies.budget import Budget
+from al.strategies.choose import Choice, Query, choose, propose
+from al.strategies.definitions import parts_of
+from al.strategies.pool_wide import find_patches
 from decomp_core import Region
-from glue.pool import by_image, openings, taken_of
-from glue.records import Record
-from glue.tables import PoolRow, RegionRow
-from strategies import needs_of, resolve
-from strategies.batch import Candidates
-from strategies.budget import Budget
-from strategies.choose import Choice, Query, choose, propose
-from strategies.definitions import parts_of
-from strategies.pool_wide import find_patches
 
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())

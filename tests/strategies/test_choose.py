@@ -10,17 +10,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from al.io.errors import ConfigError
+from al.io.tables import PoolRow
+from al.learners import LEARNERS
+from al.strategies import REGION_SELECTORS, check_definition, needs_of, note_of, resolve
+from al.strategies.budget import Budget
+from al.strategies.choose import choose
+from al.strategies.registry import register_images, register_regions
+from al.strategies.selectors.images import decomp_images
+from al.strategies.state import PoolState
+from al.strategies.weights import class_weights
 from decomp_core import footprint
-from glue.errors import ConfigError
-from glue.tables import PoolRow
-from learners import LEARNERS
-from strategies import REGION_SELECTORS, check_definition, needs_of, note_of, resolve
-from strategies.budget import Budget
-from strategies.choose import choose
-from strategies.registry import register_images, register_regions
-from strategies.selectors.images import decomp_images
-from strategies.state import PoolState
-from strategies.weights import class_weights
 
 from .contract import CONFIG, ENTRIES, ROOT, World, definition
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from al.io.pool import by_image, openings
+from al.io.tables import RegionRow
+from al.strategies import needs_of
+from al.strategies.budget import Budget
+from al.strategies.definitions import parts_of
 from decomp_core import Region
-from glue.pool import by_image, openings
-from glue.tables import RegionRow
-from strategies import needs_of
-from strategies.budget import Budget
-from strategies.definitions import parts_of
 
 from .contract import (
     CLASSES,

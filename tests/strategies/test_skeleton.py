@@ -16,7 +16,7 @@ def test_the_skeleton_passes_the_contract_by_itself(tmp_path: Path) -> None:
     for folder in ("scripts", "config", "tests"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignore)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    selectors = tmp_path / "scripts/strategies/selectors"
+    selectors = tmp_path / "scripts/al/strategies/selectors"
     shutil.copy(ROOT / "docs/skeleton_strategy.py", selectors / "mine.py")
     page = (ROOT / "docs/add-a-strategy.md").read_text()
     (entry,) = re.findall(r"```yaml\n(mine:.+?)```", page, re.DOTALL)
@@ -31,7 +31,7 @@ def test_the_skeleton_passes_the_contract_by_itself(tmp_path: Path) -> None:
 
 
 def test_every_selector_named_on_the_page_exists() -> None:
-    from strategies import IMAGE_SELECTORS, REGION_SELECTORS
+    from al.strategies import IMAGE_SELECTORS, REGION_SELECTORS
 
     page = (ROOT / "docs/add-a-strategy.md").read_text()
     for key, known in (("images", IMAGE_SELECTORS), ("regions", REGION_SELECTORS)):

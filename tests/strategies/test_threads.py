@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from glue.records import Record, read_records, write_shard
+from al.io.records import Record, read_records, write_shard
+from al.strategies.budget import Budget
+from al.strategies.choose import choose, propose
+from al.strategies.query import Query
+from al.strategies.registry import REGION_SELECTORS, register_regions
 from select_regions import select_regions
-from strategies.budget import Budget
-from strategies.choose import choose, propose
-from strategies.query import Query
-from strategies.registry import REGION_SELECTORS, register_regions
 
 from .contract import World, definition
 

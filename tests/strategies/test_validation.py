@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glue.tables import PoolRow, RegionRow
-from strategies import needs_of
-from strategies.batch import Candidates
-from strategies.budget import Budget, validation_images
-from strategies.choose import Query, choose, propose
-from strategies.validation import in_parts, with_validation
-from strategies.weights import class_weights
+from al.io.tables import PoolRow, RegionRow
+from al.strategies import needs_of
+from al.strategies.batch import Candidates
+from al.strategies.budget import Budget, validation_images
+from al.strategies.choose import Query, choose, propose
+from al.strategies.validation import in_parts, with_validation
+from al.strategies.weights import class_weights
 
 from .contract import CLASSES, RANDOM, World, check_valid, definition, supported
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from generators import generate
+from al.generators import generate
 
 ROOT = Path(__file__).parents[2]
 TINY = {
@@ -50,7 +50,7 @@ class Run:
             str(ROOT / "profiles/local"),
         ]
         if program == "launch":
-            head = [sys.executable, str(ROOT / "scripts/launch.py"), "--grace", "5", "--"]
+            head = [sys.executable, "-m", "al.cli.launch", "--grace", "5", "--"]
             return [*head, *place, *pairs, *words]
         return [sys.executable, "-m", "snakemake", *place, *words, "--config", *pairs]
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glue.tables import read_pool, read_regions
+from al.io.tables import read_pool, read_regions
 
-from .conftest import ROOT, TINY, Run
+from .conftest import TINY, Run
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ def test_predictions_are_deleted_except_the_first(undisturbed: Run) -> None:
 
 
 def test_labels_are_ground_truth_under_the_regions(undisturbed: Run, street: Path) -> None:
-    from glue.labels import UNKNOWN, read_label
-    from glue.tables import read_labels
-    from layouts import get_layout
+    from al.io.labels import UNKNOWN, read_label
+    from al.io.tables import read_labels
+    from al.layouts import get_layout
 
     folder = undisturbed.folder / "results/tiny"
     config = __import__("yaml").safe_load((folder / "config.yaml").read_text())
@@ -160,7 +160,7 @@ def test_a_report_beside_it_is_of_the_same_files(copy: Run) -> None:
     """
     report = copy.folder / "results/tiny/report"
     before = {p.name: p.read_bytes() for p in report.iterdir()}
-    words = [sys.executable, ROOT / "scripts/report.py", "tiny"]
+    words = [sys.executable, "-m", "al.cli.report", "tiny"]
     subprocess.run(words, cwd=copy.folder, check=True, capture_output=True)
     assert {p.name for p in report.iterdir()} == before.keys()
     changed = [name for name, held in before.items() if (report / name).read_bytes() != held]

@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from glue.storage import AGAIN
-from launch import REFUSED
-from launching.processes import LAUNCH_VARIABLE
+from al.cli.launch import REFUSED
+from al.cluster.processes import LAUNCH_VARIABLE
+from al.io.storage import AGAIN
 
 from ..glue.test_storage import Mount, fill, mount  # noqa: F401 - a fixture
 from .conftest import Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from glue.tables import read_pool
+from al.io.tables import read_pool
 
 from .conftest import TINY, Run
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 pytest.importorskip("skimage", reason="the extra `hact` is not installed")
 
-from generators import generate
-from glue.tables import read_labels, read_pool, read_regions
+from al.generators import generate
+from al.io.tables import read_labels, read_pool, read_regions
 
 from .conftest import TINY, Run
 from .test_killed import Killed, check_killed_training

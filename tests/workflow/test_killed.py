@@ -21,14 +21,14 @@ import psutil
 import pytest
 from PIL import Image
 
-from glue.tables import read_labels, read_pool
-from launch import has_locks
-from launching.processes import LAUNCH_VARIABLE
-from launching.state import read_record
-from layouts import get_layout
-from learners import FitJob, get_learner
-from learners.running import load_tensors
-from settings import read_yaml
+from al.cli.launch import has_locks
+from al.cluster.processes import LAUNCH_VARIABLE
+from al.cluster.state import read_record
+from al.config.settings import read_yaml
+from al.io.tables import read_labels, read_pool
+from al.layouts import get_layout
+from al.learners import FitJob, get_learner
+from al.learners.running import load_tensors
 
 from .conftest import TINY, Run
 

@@ -15,14 +15,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from launch import has_locks
-from launching.processes import LAUNCH_VARIABLE, survivors
-from launching.state import LaunchRefused, Record, folder_lock, read_record, record_path
-from launching.words import parse_words
+from al.cli.launch import has_locks
+from al.cluster.processes import LAUNCH_VARIABLE, survivors
+from al.cluster.state import LaunchRefused, Record, folder_lock, read_record, record_path
+from al.cluster.words import parse_words
 
 from .conftest import TINY, Run
 
-LAUNCH = Path(__file__).parents[2] / "scripts" / "launch.py"
+LAUNCH = "al.cli.launch"
 WAIT = 30.0  # seconds for anything that should take two or three
 
 # Each start of the job leaves its process id in `events`; it ends when `release` appears, and a
@@ -54,7 +54,7 @@ class Launches:
 
     def command(self, *words: str) -> list[str]:
         place = ["--snakefile", str(self.folder / "Toy"), "--directory", str(self.folder)]
-        own = [sys.executable, str(LAUNCH), "--grace", "1", "--"]
+        own = [sys.executable, "-m", LAUNCH, "--grace", "1", "--"]
         return [*own, *place, "--cores", "1", "word=hello", *words]
 
     def start(self, *words: str) -> subprocess.Popen[str]:

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("mmseg", reason="the extra mmseg is not installed")
 
-from learners.mmseg.settings import MmsegSettings
+from al.learners.mmseg.settings import MmsegSettings
 
 from .conftest import ROOT, TINY, Run
 from .test_killed import Killed, check_killed_training
@@ -141,7 +141,7 @@ def test_settings_of_the_machine_may_change_in_the_middle_of_a_run(whole: Killed
 
 @pytest.mark.parametrize("dataset", ["cityscapes", "voc", "camvid", "cityscapes_mini"])
 def test_sections_of_the_datasets_hold(dataset: str) -> None:
-    from settings import read_yaml
+    from al.config.settings import read_yaml
 
     section = read_yaml(ROOT / f"config/datasets/{dataset}.yaml")["mmseg"]
     MmsegSettings.of(section)

@@ -12,9 +12,9 @@ import pytest
 
 pytest.importorskip("nnunetv2", reason="the extra `nnunet` is not installed")
 
-from generators import generate
-from glue.labels import UNKNOWN, read_label
-from glue.tables import read_regions
+from al.generators import generate
+from al.io.labels import UNKNOWN, read_label
+from al.io.tables import read_regions
 
 from .conftest import ROOT, TINY, Run
 from .test_killed import Killed, check_killed_training
@@ -73,9 +73,9 @@ def test_a_whole_run_with_nested_classes(whole: Killed) -> None:
 
 def test_what_is_revealed_is_ground_truth_and_nothing_else(whole: Killed, kidneys: Path) -> None:
     """Voxel by voxel, on the annotator's grid and on nnU-Net's."""
-    from layouts import get_layout
-    from learners.nnunet.cases import training_labels
-    from learners.nnunet.store import open_store
+    from al.layouts import get_layout
+    from al.learners.nnunet.cases import training_labels
+    from al.learners.nnunet.store import open_store
 
     (prepared,) = (whole.folder / "data/prepared").iterdir()
     store = open_store(prepared)

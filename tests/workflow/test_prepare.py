@@ -11,20 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-import learners
 import prepare_learner
+from al import learners
+from al.cluster.plan import make_plan
+from al.cluster.retrain import RetrainRefused, refuse_retraining
+from al.config import start
+from al.config.prepared import preparation
+from al.config.settings import read_yaml
+from al.generators import generate
+from al.io.errors import ConfigError
+from al.io.files import read_json, write_json
+from al.io.tables import PoolRow
+from al.layouts import get_layout
+from al.learners import Description, Preparing, describe_learner
 from evaluate import score_model
-from generators import generate
-from glue.errors import ConfigError
-from glue.files import read_json, write_json
-from glue.tables import PoolRow
-from launching import start
-from launching.plan import make_plan
-from launching.prepared import preparation
-from launching.retrain import RetrainRefused, refuse_retraining
-from layouts import get_layout
-from learners import Description, Preparing, describe_learner
-from settings import read_yaml
 
 from .conftest import ROOT, TINY, Run
 from .test_settings import load

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from glue.errors import ConfigError
-from reporting.look import look_of
+from al.io.errors import ConfigError
+from al.report.look import look_of
 
 from .test_settings import load
 

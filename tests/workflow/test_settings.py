@@ -1,4 +1,4 @@
-"""``scripts/settings.py`` without Snakemake: forms of values, refusals, and the guard of a run."""
+"""``al.config.settings`` without Snakemake: forms of values, refusals, and the guard of a run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from generators import GENERATORS, sizes_in
-from glue.errors import ConfigError
-from settings import guard_science, load_settings, normalise, read_yaml, save_settings
+from al.config.settings import guard_science, load_settings, normalise, read_yaml, save_settings
+from al.generators import GENERATORS, sizes_in
+from al.io.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 
@@ -217,7 +217,7 @@ def test_generated_data_of_other_sizes_lie_in_a_folder_of_their_own() -> None:
 def test_the_schema_knows_every_size_of_a_generator(name: str) -> None:
     schema = yaml.safe_load((ROOT / "config/schemas/config.schema.yaml").read_text())
     known = schema["properties"]["generate"]["properties"]
-    sizes = inspect.signature(import_module(f"generators.{name}").write).parameters.keys()
+    sizes = inspect.signature(import_module(f"al.generators.{name}").write).parameters.keys()
     sizes -= {"root", "seed"}
     assert sizes <= known.keys()
     settings = load(name, generate=dict.fromkeys(sizes, 16))

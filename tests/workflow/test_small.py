@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from al.generators import generate
+from al.io.labels import UNKNOWN, read_label
+from al.io.tables import read_labels, read_pool, read_regions
+from al.layouts import get_layout
 from decomp_core import disc
-from generators import generate
-from glue.labels import UNKNOWN, read_label
-from glue.tables import read_labels, read_pool, read_regions
-from layouts import get_layout
 
 from .conftest import TINY, Run
 

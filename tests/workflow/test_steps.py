@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from glue.errors import ConfigError
-from glue.steps import most_steps, normal_steps, steps_for
-from settings import guard_science, normalise, save_settings
+from al.config.settings import guard_science, normalise, save_settings
+from al.io.errors import ConfigError
+from al.learners.steps import most_steps, normal_steps, steps_for
 
 from .conftest import TINY, Run
 from .test_settings import config, load

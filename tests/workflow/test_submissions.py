@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glue.errors import ConfigError
-from launching.submissions import (
+from al.cluster.submissions import (
     KINDS,
     cycle_minutes,
     group_minutes,
@@ -19,7 +18,8 @@ from launching.submissions import (
     longest_chain,
     submission_of,
 )
-from setting_checks import check_submissions
+from al.config.checks import check_submissions
+from al.io.errors import ConfigError
 
 from .conftest import ROOT, Run
 from .test_killed import train_afresh

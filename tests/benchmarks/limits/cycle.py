@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reporting.journals import place_of, read_journal
+from al.report.journals import place_of, read_journal
 
 from . import ROOT
 

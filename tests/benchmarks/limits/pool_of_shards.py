@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import zoom
 
+from al.io.records import Record, read_records, write_shard
 from decomp_core import Region, decomp_regions, pool_uncertain
-from glue.records import Record, read_records, write_shard
 
 from .harness import Options, Row, Skip, Times, both_clocks, stand_alone, timed
 from .maps import borders, cells, redrawn

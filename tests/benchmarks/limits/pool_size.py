@@ -8,6 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from al.io.image_statistics import read_statistics, write_statistics
+from al.io.records import Record
+from al.io.tables import PoolRow, RegionRow, read_pool, write_pool
+from al.strategies.budget import Budget
+from al.strategies.state import pool_state
 from decomp_core import (
     class_confidence,
     decomp_image_scores,
@@ -15,11 +20,6 @@ from decomp_core import (
     sampling_weights,
     select_images,
 )
-from glue.records import Record
-from glue.statistics import read_statistics, write_statistics
-from glue.tables import PoolRow, RegionRow, read_pool, write_pool
-from strategies.budget import Budget
-from strategies.state import pool_state
 
 from .harness import Options, Row, both_clocks, stand_alone
 

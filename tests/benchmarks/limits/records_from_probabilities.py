@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from learners import Request
-from learners.condense import Condensed, condense, condense_slabs
+from al.learners import Request
+from al.learners.condense import Condensed, condense, condense_slabs
 
 from .harness import Options, Row, Skip, both_clocks, compared, stand_alone
 

@@ -18,10 +18,10 @@ import numpy as np
 import yaml
 from scipy.ndimage import gaussian_filter
 
-from glue.labels import write_label
-from glue.records import Record, read_records, write_shard
-from glue.tables import LabelRow
-from layouts import get_layout
+from al.io.labels import write_label
+from al.io.records import Record, read_records, write_shard
+from al.io.tables import LabelRow
+from al.layouts import get_layout
 
 from . import ROOT
 from .harness import Options, Row, Skip, both_clocks, stand_alone
@@ -107,7 +107,7 @@ def _times(name: str, maps: Maps, options: Options) -> Iterator[Row]:
 
 def _trained(folder: Path, quick: bool) -> Maps:
     """Train on whole label maps of some images, predict others."""
-    from learners import FitJob, Request, get_learner
+    from al.learners import FitJob, Request, get_learner
 
     config = yaml.safe_load((ROOT / "config/datasets/camvid.yaml").read_text())
     options: dict[str, Any] = dict(config["layout_options"])

@@ -1,0 +1,249 @@
+"""Start Snakemake in this folder, after whatever an earlier one left behind has been ended.
+
+    python -m al.cli.launch --profile profiles/local -- dataset=camvid seeds=3 --cores 1
+
+Words after ``--`` of the form ``key=value`` become ``--config key=value``; targets and flags are
+handed to Snakemake as they are. One launcher works in a folder at a time. When an earlier
+Snakemake was killed, its jobs still run, here or on SLURM: they are ended before the folder is
+unlocked, so that two jobs never write the same files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+from al.cluster.jobs import ClusterSilent, end_jobs, job_prefix
+from al.cluster.processes import LAUNCH_VARIABLE, end_survivors, plain_snakemake
+from al.cluster.state import (
+    BEAT,
+    LaunchRefused,
+    Record,
+    folder_lock,
+    no_other_host,
+    now,
+    read_record,
+    record_path,
+    write_record,
+)
+from al.cluster.words import Request, parse_words
+from al.io.heartbeat import Heartbeat
+from al.io.storage import StorageError, check_storage, explain
+
+REFUSED = 3  # exit code; Snakemake itself uses 0, 1 and 2
+SNAKEMAKE = (sys.executable, "-m", "snakemake")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the launcher; returns Snakemake's exit code, or ``REFUSED``."""
+    own, words = _split(arguments)
+    parser = argparse.ArgumentParser(
+        prog="launch.py", usage="%(prog)s [options] -- [key=value ...] [snakemake's words ...]"
+    )
+    parser.add_argument("--profile", help="profile used unless the words name one")
+    parser.add_argument(
+        "--grace", type=float, default=30.0, help="seconds that surviving jobs get to save"
+    )
+    parser.add_argument(
+        "--takeover",
+        action="store_true",
+        help="a Snakemake of another machine without a recorded end is known to be gone",
+    )
+    options = parser.parse_args(own)
+    request = parse_words(words, options.profile)
+    if request.reads_only:
+        code = subprocess.call([*SNAKEMAKE, *request.command()], stdin=subprocess.DEVNULL)
+        if request.plans_only and not code:
+            say("planned alone: data, weights and network are checked when the run is started")
+        return code
+    slurm = request.uses_slurm()
+    if slurm:
+        request = request.with_job_prefix(job_prefix(request.directory))
+    try:
+        check_storage([record_path(request.directory).parent])
+        with folder_lock(request.directory, request.command()):
+            return launch(request, options.grace, slurm, options.takeover)
+    except (LaunchRefused, StorageError) as refusal:
+        print(f"launch refused: {refusal}", file=sys.stderr)
+        return REFUSED
+    except OSError as error:
+        if (told := explain(error)) is None:
+            raise
+        print(f"launcher: {told}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT  # before Snakemake was started; nothing of it is left to end
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    if "--" not in arguments:
+        return arguments, []
+    place = arguments.index("--")
+    return arguments[:place], arguments[place + 1 :]
+
+
+def launch(request: Request, grace: float, slurm: bool, takeover: bool = False) -> int:
+    """Clear what an earlier run left, then run Snakemake to its end; the folder lock is held.
+
+    Raises:
+        LaunchRefused: something that this launcher may not or cannot end still works here.
+    """
+    directory = request.directory
+    clear(directory, grace, slurm, takeover)
+    if has_locks(directory):
+        refuse_beside_plain_snakemake(directory)
+        say("unlocking the folder that a killed Snakemake left locked")
+        code = subprocess.call([*SNAKEMAKE, *request.command("--unlock")], stdin=subprocess.DEVNULL)
+        if code:
+            return code
+    return run(directory, request.command("--rerun-incomplete"), grace, slurm)
+
+
+def clear(directory: Path, grace: float, slurm: bool, takeover: bool) -> None:
+    """End the jobs that an earlier Snakemake left on this machine and on SLURM.
+
+    Args:
+        directory: the folder it worked in.
+        grace: seconds that processes get to save.
+        slurm: whether the start that follows goes to SLURM.
+        takeover: whether a Snakemake of another machine is known to be gone.
+
+    Raises:
+        LaunchRefused: something that may not or cannot be ended still works here, or might.
+    """
+    record = read_record(directory)
+    open_record = record is not None and record.ended is None
+    if open_record:
+        if not takeover:
+            no_other_host(directory, record)
+        if record.plain and record.alive and record.host == socket.gethostname():
+            refuse_beside_plain_snakemake(directory)
+        count = end_survivors(record, grace, say)
+        if count:
+            say(f"{count} processes of an earlier run ended")
+    # A launcher records an end when no job is left; plain Snakemake also when it breaks down.
+    if slurm or (record is not None and record.slurm and (open_record or record.plain)):
+        try:
+            count = end_jobs(directory, say)
+        except ClusterSilent as silence:
+            if slurm or open_record:
+                raise LaunchRefused(
+                    f"{silence}; whether SLURM jobs of an earlier Snakemake still write in "
+                    f"{directory} is not known. Start again when SLURM answers"
+                ) from None
+            count = 0  # they had ended, and the folder may have moved to a machine without SLURM
+        if count:
+            say(f"{count} SLURM jobs of an earlier run ended")
+    if open_record:
+        end_survivors(record, grace, say, slurm=True)
+        write_record(directory, replace(record, ended=now()))
+
+
+def has_locks(directory: Path) -> bool:
+    """Whether Snakemake's own locks lie in the folder."""
+    locks = directory / ".snakemake" / "locks"
+    return locks.is_dir() and any(locks.iterdir())
+
+
+def refuse_beside_plain_snakemake(directory: Path) -> None:
+    """Raise LaunchRefused when a Snakemake without the launcher works in the folder."""
+    other = plain_snakemake(directory)
+    if other is not None:
+        raise LaunchRefused(
+            f"the folder {directory} is locked, and process {other.pid} "
+            f"({' '.join(other.cmdline()[:6])}) works in it; wait for it, or stop it first"
+        )
+
+
+def run(directory: Path, command: list[str], grace: float, slurm: bool) -> int:
+    """Run Snakemake in a session of its own, forward signals to it, and record its end.
+
+    The record is written before the start: a launcher killed in between leaves its id behind,
+    by which the next one finds every child.
+    """
+    record = Record(str(uuid.uuid4()), socket.gethostname(), now(), command, slurm=slurm)
+    write_record(directory, record)
+    with Forwarder(slurm) as forwarder, Heartbeat(record_path(directory), BEAT):
+        process = subprocess.Popen(
+            [*SNAKEMAKE, *command],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, LAUNCH_VARIABLE: record.launch_id},
+        )
+        record = replace(record, pid=process.pid, created=psutil.Process(process.pid).create_time())
+        write_record(directory, record)
+        forwarder.attach(process.pid)
+        code = process.wait()
+        end_survivors(record, grace, say)
+        if slurm:
+            try:
+                end_jobs(directory, say)
+            except LaunchRefused as left:
+                say(f"{left}. The next start looks for them again")
+                return code or 1
+    write_record(directory, replace(record, ended=now()))
+    return code if code >= 0 else 128 - code
+
+
+class Forwarder:
+    """Hands SIGINT, SIGTERM and SIGHUP on to a process group, as a terminal would.
+
+    With SLURM every one of them becomes SIGINT: Snakemake then cancels its jobs, while after
+    SIGTERM it would wait for them to end by themselves.
+    """
+
+    def __init__(self, slurm: bool) -> None:
+        self._slurm = slurm
+        self._group: int | None = None
+        self._early: list[int] = []
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Forwarder:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks for
+                self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def attach(self, group: int) -> None:
+        """Name the group; signals that came before are handed on now."""
+        self._group = group
+        for number in self._early:
+            self._send(number)
+
+    def _receive(self, number: int, _: FrameType | None) -> None:
+        if self._group is None:
+            self._early.append(number)
+        else:
+            self._send(number)
+
+    def _send(self, number: int) -> None:
+        # A lost terminal is a request to stop; Snakemake knows SIGTERM for that.
+        wanted = signal.SIGTERM if number == signal.SIGHUP else number
+        wanted = signal.SIGINT if self._slurm else wanted
+        try:
+            os.killpg(self._group or 0, wanted)
+        except ProcessLookupError:
+            return  # it has just ended by itself
+
+
+def say(message: str) -> None:
+    """Print one line of the launcher's own."""
+    print(f"launcher: {message}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,57 @@
+"""Print how far a run is, also while it goes on: ``python -m al.cli.status RUN``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from al.io.errors import DataError, nearest
+from al.report.status import read_plan, read_status
+from al.report.status_text import plan_text, status_text
+
+
+def runs_in(results: Path) -> list[str]:
+    """Names of the runs there are."""
+    return sorted(path.parent.name for path in results.glob("*/config.yaml"))
+
+
+def list_runs(results: Path) -> int:
+    """Print every run in a line."""
+    runs = runs_in(results)
+    width = max(map(len, runs), default=0)
+    for run in runs:
+        try:
+            print(f"{run:{width}}  {plan_text(read_plan(results / run / 'config.yaml'))}")
+        except DataError as error:
+            print(f"{run:{width}}  {error}")
+    print("How far one is: make status RUN=NAME" if runs else f"{results}: no runs yet")
+    return 0
+
+
+def show_status(run: str | None, results: Path) -> int:
+    """Print the status of a run, or without one the runs there are; 1 if it is unknown."""
+    if not run:
+        return list_runs(results)
+    if not (results / run / "config.yaml").is_file():
+        print(f"{results}: no run {run!r}; {nearest(run, runs_in(results))}", file=sys.stderr)
+        return 1
+    try:
+        print(status_text(read_status(run, results)), end="")
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def main() -> int:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Print how far a run is, from its files alone.")
+    parser.add_argument("run", nargs="?", help="name of the run; without it all are listed")
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    arguments = parser.parse_args()
+    return show_status(arguments.run, arguments.results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

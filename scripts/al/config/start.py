@@ -1,0 +1,141 @@
+"""What is looked at before the first job of a run, in Snakemake's main process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from al.cluster.guard import guard_start
+from al.cluster.kept import TRAININGS
+from al.cluster.retrain import RetrainRefused, forget_forced, refuse_retraining
+from al.cluster.state import LaunchRefused
+from al.config.settings import differences, save_settings
+from al.io.errors import ConfigError, DataError
+from al.io.files import read_json, sweep, write_json
+from al.io.storage import StorageError, check_storage, explain
+from al.io.tables import PoolRow, read_pool
+from al.layouts import get_layout
+from al.layouts.checks import check_data
+from al.learners import describe_learner
+
+from .prepared import preparation
+
+# What the files that the configuration names held when the run was first started.
+LEARNER = "learner.json"
+
+
+PLANS = "plans.json"
+
+
+class StartRefused(RuntimeError):
+    """A run that must not start; the message says why and what to do."""
+
+
+def begin_run(
+    workflow: Any,
+    settings: dict[str, Any],
+    layout: dict[str, Any],
+    places: Sequence[Path],
+    warn: Callable[[str], None],
+) -> None:
+    """Refuse what must not start, then write the run's configuration.
+
+    Refused are a second Snakemake, trainings that nobody asked for, and storage or data that cannot
+    be used.
+
+    Args:
+        workflow: Snakemake's workflow, its jobs planned.
+        settings: the resolved configuration.
+        layout: name, options and classes of the layout.
+        places: folders that the run writes; results and work first.
+        warn: takes a line about storage that is nearly full.
+
+    Raises:
+        StartRefused: for any of these.
+    """
+    try:
+        guard_start(Path.cwd(), workflow.executor_plugin.name == "slurm")
+        if not workflow.touch:
+            refuse_retraining(workflow.dag)
+            forget_forced(workflow.dag, workflow.dag_settings.forcerun)
+        for folder in places[:2]:
+            sweep(folder)
+        for line in check_storage(places):
+            warn(line)
+        rows = _rows(settings, layout, places[0] / "pool.csv")
+        identity = _check_learner(workflow, settings, layout, rows, places[0] / LEARNER)
+        save_settings(settings, places[0] / "config.yaml")
+        if identity:
+            write_json(places[0] / LEARNER, identity)
+    except (LaunchRefused, RetrainRefused, StorageError, DataError, ConfigError) as refusal:
+        raise StartRefused(str(refusal)) from None
+    except OSError as error:
+        if (told := explain(error)) is None:
+            raise
+        raise StartRefused(told) from None
+
+
+def _rows(settings: dict[str, Any], layout: dict[str, Any], pool: Path) -> list[PoolRow]:
+    """Check the data the first time, and return the pool; nothing where it is still generated."""
+    if pool.exists():
+        return read_pool(pool)
+    if settings["generate"] is not None:
+        root = Path(settings["data_root"])
+        return get_layout(**layout).index(root) if (root / ".complete").exists() else []
+    needed = ("train", "val", "test") if settings["validation_images"] else ("train", "test")
+    return check_data(settings["data_root"], layout, settings["split"], settings["seeds"], needed)
+
+
+def _check_learner(
+    workflow: Any,
+    settings: dict[str, Any],
+    layout: dict[str, Any],
+    rows: Sequence[PoolRow],
+    file: Path,
+) -> dict[str, Any] | None:
+    """Refuse what the learner could not train, or what has become another training.
+
+    Nothing is looked at where no training runs, or where it runs in another environment. What was
+    not known at an earlier start, such as of data that were still to be generated, is not compared.
+
+    Returns:
+        What to remember of the files that the configuration names.
+    """
+    planned = any(job.rule.name in TRAININGS for job in workflow.dag.needrun_jobs())
+    if not planned or workflow.deployment_settings.deployment_method:
+        return None
+    learner, section = describe_learner(settings["learner"]), settings[settings["learner"]]
+    here = workflow.executor_plugin.name != "slurm"
+    opened, classes = get_layout(**layout), settings["classes"]
+    made = preparation(settings)
+    prepared = None if made is None else Path(made.folder)
+    learner.check_start(section, classes, rows, here, opened, prepared)
+    if prepared is not None:
+        _refuse_other_plans(prepared / PLANS, file.parent)
+    identity = learner.identity_of(section, classes, rows, opened)
+    before = read_json(file) if file.exists() else {}
+    shared = before.keys() & identity.keys()
+    lines = differences(*({key: side[key] for key in shared} for side in (before, identity)))
+    if lines:
+        raise ConfigError(
+            f"{file}: files that the configuration names have changed since the run was started; "
+            "results would mix:\n"
+            + "\n".join(f"  {line}" for line in lines)
+            + "\nChoose another name (run=...) or put the files back."
+        )
+    return {**before, **identity}
+
+
+def _refuse_other_plans(plans: Path, run: Path) -> None:
+    """Refuse to go on with what was prepared anew, from other data, since a run was trained."""
+    if not plans.exists():
+        return
+    key = read_json(plans)["key"]
+    trained = [*run.glob("*/initial/seed-*/cycle-001"), *run.glob("references/*/seed-*")]
+    for file in (folder / "training.json" for folder in trained):
+        if file.exists() and read_json(file).get("plans", key) != key:
+            raise ConfigError(
+                f"{plans.parent} was made anew, from other data, since {file} was trained; results "
+                "would mix. Start a new run (run=...)"
+            )

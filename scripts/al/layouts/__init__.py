@@ -1,0 +1,39 @@
+"""Layouts: a dataset on disk becomes the rows of the pool, and its files become arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from al.io.errors import ConfigError
+
+from .base import Layout, nearest
+
+__all__ = ["LAYOUTS", "Layout", "get_layout"]
+
+LAYOUTS = {
+    "bracs": "Bracs",
+    "cityscapes": "Cityscapes",
+    "folders": "Folders",
+    "kits23": "Kits23",
+    "nnunet_raw": "NnunetRaw",
+    "table": "Table",
+    "voc": "Voc",
+}
+
+
+def get_layout(name: str, options: Mapping[str, Any] | None, classes: Sequence[str]) -> Layout:
+    """Return the layout called ``name`` (a key of ``LAYOUTS``; a module of this package).
+
+    Args:
+        name: name of the layout.
+        options: ``layout_options`` of the dataset; what is missing has a default.
+        classes: class names; a class index is a position in this list.
+
+    Raises:
+        ConfigError: unknown layout, unknown option, or classes the layout cannot have.
+    """
+    if name not in LAYOUTS:
+        raise ConfigError(f"layout: {nearest(name, LAYOUTS)}")
+    return getattr(import_module(f"{__name__}.{name}"), LAYOUTS[name])(options, classes)

@@ -1,0 +1,196 @@
+"""What all layouts share: options, the collection of problems, and the checks of a pool."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from al.io import errors
+from al.io.errors import ConfigError, DataError
+from al.io.tables import PoolRow
+
+SHOWN = 10
+IN = TypeVar("IN")
+OUT = TypeVar("OUT")
+
+
+def nearest(name: object, allowed: Iterable[str]) -> str:
+    """Say that ``name`` is not allowed, offer the nearest valid name and list all of them."""
+    return f"unknown '{name}'; {errors.nearest(name, allowed)}"
+
+
+def parallel(function: Callable[[IN], OUT], items: Sequence[IN], threads: int = 16) -> list[OUT]:
+    """Map over items in threads (decoding and reading release the interpreter), in order."""
+    if threads < 2 or len(items) < 2:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, items))
+
+
+class Problems:
+    """Collects what is wrong with a dataset, so that one message tells of up to ten files."""
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        self.found: list[str] = []
+
+    def add(self, *problems: str) -> None:
+        """Note problems."""
+        self.found += problems
+
+    def stop(self) -> None:
+        """Raise DataError with the first problems, if there is any."""
+        if not self.found:
+            return
+        lines = [f"{self.subject}: {len(self.found)} problem(s) in the data"]
+        lines += [f"  - {problem}" for problem in self.found[:SHOWN]]
+        if len(self.found) > SHOWN:
+            lines.append(f"  ... and {len(self.found) - SHOWN} more")
+        raise DataError("\n".join(lines))
+
+
+class Layout(ABC):
+    """A dataset on disk: ``index`` lists it, ``open_image`` and ``open_label`` read it.
+
+    Attributes:
+        name: name in the configuration.
+        task: ``2d``, ``3d`` or ``roi``.
+        options: the options with defaults filled in.
+        classes: class names; a class index is a position in this list.
+    """
+
+    name: ClassVar[str]
+    task: ClassVar[str]
+    DEFAULTS: ClassVar[dict[str, Any]] = {}
+    THREADS: ClassVar[int] = 16
+
+    def __init__(self, options: Mapping[str, Any] | None, classes: Sequence[str]) -> None:
+        given = dict(options or {})
+        for key in given:
+            if key not in self.DEFAULTS:
+                raise ConfigError(f"layout_options of {self.name}: {nearest(key, self.DEFAULTS)}")
+        if not 1 <= len(classes) < 255 or len(set(classes)) != len(classes):
+            raise ConfigError(f"classes: need 1 to 254 names, each once, not {list(classes)}")
+        self.options = deepcopy(self.DEFAULTS) | given
+        self.classes = [str(name) for name in classes]
+        self.configure()
+
+    def configure(self) -> None:
+        """Validate the options; a subclass raises ConfigError here."""
+        return None
+
+    def index(self, root: str | Path) -> list[PoolRow]:
+        """List the dataset, sorted by image and RoI; reads names and file headers only.
+
+        Args:
+            root: the dataset's folder (``data_root``).
+
+        Raises:
+            DataError: the folder is missing or empty, files do not pair, shapes differ; the
+                message lists up to ten problems.
+        """
+        root = Path(root)
+        if not root.is_dir():
+            raise DataError(f"data_root: {root} is not a folder; expected {self.expects()}")
+        rows = self.list_rows(root)
+        if not rows:
+            raise DataError(f"data_root: nothing found in {root}; expected {self.expects()}")
+        problems = Problems(f"{self.name} in {root}")
+        for key, count in Counter(row.key for row in rows).items():
+            if count > 1:
+                problems.add(f"{key}: {count} files carry this name; allowed: one")
+        problems.stop()
+        return sorted(rows, key=lambda row: (row.image, row.roi))
+
+    def check(self, rows: Sequence[PoolRow]) -> None:
+        """Open and decode every image and label of the rows, in threads.
+
+        Raises:
+            DataError: unreadable files, shapes that differ, label values outside the classes,
+                NaN or infinity; the message lists up to ten with what was found and allowed.
+        """
+        problems = Problems(self.name)
+        for found in parallel(self._check_row, rows, self.threads()):
+            problems.add(*found)
+        problems.stop()
+
+    def threads(self) -> int:
+        """Return how many files are decoded at a time."""
+        return min(self.THREADS, 2 * (os.cpu_count() or 1))
+
+    def _check_row(self, row: PoolRow) -> list[str]:
+        found: list[str] = []
+        try:
+            image = self.open_image(row)
+            if image.shape[: len(row.shape)] != row.shape:
+                found.append(f"{row.path}: shape {image.shape}, in the pool {row.shape}")
+            if image.dtype.kind == "f" and not np.isfinite(image).all():
+                found.append(f"{row.path}: NaN or infinite values; allowed: finite ones")
+        except DataError as error:
+            found.append(str(error))
+        try:
+            label = self.open_label(row)
+            if isinstance(label, np.ndarray) and label.shape != row.shape:
+                found.append(
+                    f"{row.label_path}: shape {label.shape}; allowed: the image's, {row.shape}"
+                )
+        except DataError as error:
+            found.append(str(error))
+        return found
+
+    @abstractmethod
+    def expects(self) -> str:
+        """Say in a few words which folders and files the layout reads."""
+
+    @abstractmethod
+    def list_rows(self, root: Path) -> list[PoolRow]:
+        """List the rows of an existing folder, in any order; raises as ``index`` does."""
+
+    @abstractmethod
+    def open_image(self, row: PoolRow) -> np.ndarray:
+        """Read an image: (H, W, 3) uint8, or a volume as float32 in the file's array order.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+
+    @abstractmethod
+    def open_label(self, row: PoolRow) -> np.ndarray | int:
+        """Read ground truth: uint8 class indices, 255 void, or the class index of a RoI.
+
+        Raises:
+            DataError: the file cannot be read, or holds values outside the classes.
+        """
+
+
+def choice(layout: Layout, key: str, allowed: Sequence[Any]) -> Any:
+    """Return an option that must be one of ``allowed``; raises ConfigError."""
+    value = layout.options[key]
+    if value not in allowed:
+        names = ", ".join(str(v) for v in allowed)
+        raise ConfigError(f"layout_options.{key} of {layout.name}: {value!r}; allowed: {names}")
+    return value
+
+
+def names_option(layout: Layout, key: str) -> list[str]:
+    """Return an option that must be a list of names, as strings; raises ConfigError."""
+    value = layout.options[key]
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError(f"layout_options.{key} of {layout.name}: {value!r}; allowed: a list")
+    return [str(name) for name in value]
+
+
+def text_option(layout: Layout, key: str) -> str:
+    """Return an option that must be text; raises ConfigError."""
+    value = layout.options[key]
+    if not isinstance(value, str):
+        raise ConfigError(f"layout_options.{key} of {layout.name}: {value!r}; allowed: text")
+    return value

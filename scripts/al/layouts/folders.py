@@ -1,0 +1,98 @@
+"""Layout ``folders``: images and label images side by side, paired by name (CamVid)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from al.io.errors import ConfigError
+from al.io.tables import PoolRow
+
+from .base import Problems, nearest, text_option
+from .images import SUFFIXES, ImageLayout, Pair, id_table
+
+SPLITS = {"train": "train", "val": "val", "test": "test", "unsplit": ""}
+
+
+def files_by_name(folder: Path, tail: str) -> dict[str, Path]:
+    """Return the image files of a folder by stem without ``tail``; files without it are left."""
+    return {
+        path.stem.removesuffix(tail): path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in SUFFIXES and path.stem.endswith(tail)
+    }
+
+
+class Folders(ImageLayout):
+    """A folder of images and one of label images per split.
+
+    Options:
+        splits: {split: {images: folder, labels: folder}}, split being ``train``, ``val``,
+            ``test`` or ``unsplit``.
+        image_tail, label_tail: text at the end of the names that is not part of the identifier.
+        void: ids that are no class; they become 255. The classes take the other ids from 0 upwards.
+        downsample: see ``ImageLayout``.
+    """
+
+    name = "folders"
+    DEFAULTS: ClassVar[dict[str, Any]] = {
+        "splits": {
+            "train": {"images": "train", "labels": "trainannot"},
+            "test": {"images": "val", "labels": "valannot"},
+        },
+        "image_tail": "",
+        "label_tail": "",
+        "void": [255],
+        **ImageLayout.DEFAULTS,
+    }
+
+    def configure(self) -> None:
+        """Validate the options and prepare the table of ids."""
+        super().configure()
+        splits = self.options["splits"]
+        if not isinstance(splits, dict) or not splits:
+            raise ConfigError(f"layout_options.splits of folders: {splits!r}; allowed: a mapping")
+        for split, folders in splits.items():
+            if split not in SPLITS:
+                raise ConfigError(f"layout_options.splits of folders: {nearest(split, SPLITS)}")
+            if not isinstance(folders, dict) or set(folders) != {"images", "labels"}:
+                raise ConfigError(
+                    f"layout_options.splits.{split} of folders: {folders!r}; "
+                    "allowed: images and labels, a folder each"
+                )
+        void = self.options["void"]
+        if not isinstance(void, list) or not all(type(v) is int and 0 <= v <= 255 for v in void):
+            raise ConfigError(
+                f"layout_options.void of folders: {void!r}; allowed: a list of 0 to 255"
+            )
+        ids = [value for value in range(256) if value not in void][: len(self.classes)]
+        self.table = id_table({value: index for index, value in enumerate(ids)}, [*void, 255])
+
+    def expects(self) -> str:
+        """Say what is read."""
+        folders = [f"{s['images']}/ with {s['labels']}/" for s in self.options["splits"].values()]
+        return ", ".join(folders)
+
+    def list_rows(self, root: Path) -> list[PoolRow]:
+        """Pair images and labels by name."""
+        problems = Problems(f"folders in {root}")
+        image_tail = text_option(self, "image_tail")
+        label_tail = text_option(self, "label_tail")
+        pairs: list[Pair] = []
+        for split, names in self.options["splits"].items():
+            folders = root / names["images"], root / names["labels"]
+            missing = [folder for folder in folders if not folder.is_dir()]
+            problems.add(*[f"{folder}: no such folder (split {split})" for folder in missing])
+            if missing:
+                continue
+            images = files_by_name(folders[0], image_tail)
+            labels = files_by_name(folders[1], label_tail)
+            for name in sorted(images.keys() ^ labels.keys()):
+                if name in images:
+                    problems.add(f"{images[name]}: image without label in {folders[1]}")
+                else:
+                    problems.add(f"{labels[name]}: label without image in {folders[0]}")
+            both = sorted(images.keys() & labels.keys())
+            pairs += [Pair(name, SPLITS[split], images[name], labels[name]) for name in both]
+        problems.stop()
+        return self.rows_of(pairs, root)

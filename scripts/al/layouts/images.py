@@ -1,0 +1,163 @@
+"""Reading image files, and the base of all layouts of 2-D segmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from al.io.errors import ConfigError, DataError
+from al.io.labels import UNKNOWN
+from al.io.tables import PoolRow
+
+from .base import Layout, Problems, parallel
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+COLOUR_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+OUTSIDE = 254
+# 22 000 x 22 000: a large RoI of a slide. Pillow's own limit, against files that fill the memory,
+# is below that.
+MOST_PIXELS = 22_000**2
+Image.MAX_IMAGE_PIXELS = None
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[Image.Image]:
+    """Open an image file; whatever goes wrong in reading it becomes a DataError."""
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise DataError(
+                    f"{path}: {image.width} x {image.height} pixels; allowed: up to "
+                    f"{MOST_PIXELS} in all"
+                )
+            yield image
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: unreadable or truncated image ({error})") from error
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Return (height, width) in pixels from the header alone."""
+    with opened(path) as image:
+        return image.height, image.width
+
+
+def read_rgb(path: str | Path, downsample: int = 1, on_white: bool = False) -> np.ndarray:
+    """Read an image of 8 bits a channel as (H, W, 3) uint8, area-averaged by ``downsample``.
+
+    ``on_white``: what is transparent becomes white; otherwise transparency is ignored.
+    """
+    with opened(path) as image:
+        if image.mode not in COLOUR_MODES:
+            raise DataError(
+                f"{path}: image mode {image.mode}; allowed: {', '.join(sorted(COLOUR_MODES))}"
+            )
+        if on_white and image.has_transparency_data:
+            image = _on_white(image)
+        colours = image.convert("RGB")
+        return np.asarray(colours.reduce(downsample) if downsample > 1 else colours)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    layer = image.convert("RGBA")
+    if layer.getextrema()[3][0] == 255:  # opaque, as most are: a large RoI would be there thrice
+        return layer
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), layer)
+
+
+def read_ids(path: str | Path) -> np.ndarray:
+    """Read a label image of one channel, (H, W), ids as they are in the file."""
+    with opened(path) as image:
+        ids = np.asarray(image)
+    if ids.ndim != 2:
+        raise DataError(f"{path}: shape {ids.shape}; allowed: one channel of class ids")
+    return ids.astype(np.uint8) if ids.dtype == bool else ids
+
+
+def remap(ids: np.ndarray, table: np.ndarray, path: str | Path) -> np.ndarray:
+    """Turn ids into class indices by a table (256,) uint8 in which ``OUTSIDE`` is refused."""
+    if ids.dtype != np.uint8 and ids.size and (ids.min() < 0 or ids.max() > 255):
+        raise DataError(f"{path}: label values {ids.min()} to {ids.max()}; allowed: 0 to 255")
+    ids = ids.astype(np.uint8, copy=False)
+    labels = table[ids]
+    if (labels == OUTSIDE).any():
+        wrong = np.unique(ids[labels == OUTSIDE])[:8].tolist()
+        allowed = np.flatnonzero(table != OUTSIDE).tolist()
+        raise DataError(f"{path}: label values {wrong} outside the classes; allowed: {allowed}")
+    return labels
+
+
+class Pair(NamedTuple):
+    """An image file and its label file."""
+
+    image: str
+    split: str
+    path: Path
+    label_path: Path
+
+
+class ImageLayout(Layout):
+    """2-D segmentation: an image file and a label file of ids per image.
+
+    Common option ``downsample: k``: images are averaged over k x k pixels, labels take every
+    k-th pixel; shapes in the pool are those that result, rounded up.
+    """
+
+    task = "2d"
+    DEFAULTS: ClassVar[dict[str, Any]] = {"downsample": 1}
+    table: np.ndarray
+
+    def configure(self) -> None:
+        """Validate ``downsample``."""
+        step = self.options["downsample"]
+        if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step <= 64:
+            raise ConfigError(
+                f"layout_options.downsample of {self.name}: {step!r}; allowed: a whole number "
+                "from 1 to 64"
+            )
+
+    def rows_of(self, pairs: list[Pair], root: Path) -> list[PoolRow]:
+        """Read the headers of all pairs; raises DataError where shapes differ."""
+        problems = Problems(f"{self.name} in {root}")
+
+        def row_of(pair: Pair) -> PoolRow | str:
+            try:
+                shape, label_shape = image_size(pair.path), image_size(pair.label_path)
+            except DataError as error:
+                return str(error)
+            if shape != label_shape:
+                return f"{pair.label_path}: shape {label_shape}; allowed: the image's, {shape}"
+            step = self.options["downsample"]
+            small = tuple(-(-side // step) for side in shape)
+            return PoolRow(pair.image, "", pair.split, str(pair.path), str(pair.label_path), small)
+
+        rows = parallel(row_of, pairs)
+        problems.add(*[row for row in rows if isinstance(row, str)])
+        problems.stop()
+        return [row for row in rows if isinstance(row, PoolRow)]
+
+    def open_image(self, row: PoolRow) -> np.ndarray:
+        """Read an image: (H, W, 3) uint8."""
+        return read_rgb(row.path, self.options["downsample"])
+
+    def open_label(self, row: PoolRow) -> np.ndarray:
+        """Read a label map: (H, W) uint8, class indices, 255 void."""
+        step = self.options["downsample"]
+        labels = remap(read_ids(row.label_path), self.table, row.label_path)
+        return np.ascontiguousarray(labels[::step, ::step])
+
+
+def id_table(classes: dict[int, int], void: list[int]) -> np.ndarray:
+    """Return the (256,) uint8 table from file ids to class indices; void ids become 255."""
+    table = np.full(256, OUTSIDE, np.uint8)
+    for value in void:
+        table[value] = UNKNOWN
+    for value, index in classes.items():
+        table[value] = index
+    return table

@@ -1,0 +1,154 @@
+"""NIfTI files: headers, voxels, labels, and what can be wrong with each."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.openers import ImageOpener
+from nibabel.spatialimages import HeaderDataError
+
+from al.io.errors import DataError
+from al.io.labels import UNKNOWN
+
+TOLERANCE = 1e-3
+UNREADABLE = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError)
+
+
+class Header(NamedTuple):
+    """Shape (voxels, array axes) and affine (4, 4) of a volume in mm.
+
+    ``written`` is the voxel size of the header: the affine need not come from it.
+    """
+
+    shape: tuple[int, ...]
+    affine: np.ndarray
+    written: tuple[float, ...]
+
+
+def read_header(path: str | Path) -> Header:
+    """Read shape, affine and voxel size without the voxels; raises DataError."""
+    try:
+        volume = nib.load(path)
+        with ImageOpener(str(path)) as stream:  # nibabel repairs sizes of zero and below silently
+            raw = type(volume.header).from_fileobj(stream, check=False)
+    except UNREADABLE as error:
+        raise DataError(f"{path}: unreadable volume ({error})") from error
+    written = tuple(float(v) for v in raw["pixdim"][1:4])
+    shape = tuple(int(v) for v in volume.shape)
+    return Header(shape, np.asarray(volume.affine, float), written)
+
+
+def read_volume(path: str | Path) -> np.ndarray:
+    """Read a volume as float32 in the array order of the file, scaled as its header says."""
+    try:
+        return nib.load(path).get_fdata(dtype=np.float32, caching="unchanged")
+    except UNREADABLE as error:
+        raise DataError(f"{path}: unreadable or truncated volume ({error})") from error
+
+
+def read_label_volume(
+    path: str | Path, classes: Sequence[str], void: int | None = None
+) -> np.ndarray:
+    """Read a label volume as uint8 class indices, 255 where the file has ``void``.
+
+    Raises:
+        DataError: the file cannot be read, or holds any other value.
+    """
+    try:
+        values = np.asanyarray(nib.load(path).dataobj)
+    except UNREADABLE as error:
+        raise DataError(f"{path}: unreadable or truncated volume ({error})") from error
+    _refuse_type(path, values.dtype)
+    with np.errstate(invalid="ignore"):
+        labels = values.astype(np.uint8)
+    wrong = (labels != values) | (labels >= len(classes))
+    if void is not None:
+        ignored = values == void
+        wrong &= ~ignored
+        labels[ignored] = UNKNOWN
+    if wrong.any():
+        found = np.unique(values[wrong])[:8].tolist()
+        allowed = ", ".join(f"{value} {name}" for value, name in enumerate(classes))
+        allowed += "" if void is None else f", {void} for no label"
+        raise DataError(f"{path}: label values {found} outside the classes; allowed: {allowed}")
+    return labels
+
+
+def _refuse_type(path: str | Path, kind: np.dtype[Any]) -> None:
+    if kind.kind not in "biuf":
+        raise DataError(f"{path}: voxels of type {kind}; allowed: whole or real numbers")
+
+
+def faults_of_image(path: str | Path, shape: tuple[int, ...]) -> list[str]:
+    """Say what is wrong with the voxels of an image of the pool.
+
+    Reads them once and as stored, so that a large CT takes no more memory than its file's type.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        stored = nib.load(path).dataobj
+        values = stored.get_unscaled()
+    except UNREADABLE as error:
+        raise DataError(f"{path}: unreadable or truncated volume ({error})") from error
+    _refuse_type(path, values.dtype)
+    if values.shape != shape:
+        return [f"{path}: shape {values.shape}, in the pool {shape}"]
+    with np.errstate(over="ignore", invalid="ignore"):
+        ends = np.array([values.min(), values.max()], float) * stored.slope + stored.inter
+        ends = ends.astype(np.float32)
+    if not np.isfinite(ends).all():
+        wrong = sum(_not_finite(values[..., k]) for k in range(shape[-1]))
+        count = f"{wrong} of {values.size}" if wrong else "after scaling"
+        return [f"{path}: NaN or infinite values ({count}); allowed: finite ones"]
+    if ends[0] == ends[1]:
+        return [f"{path}: {ends[0]:g} in every voxel; allowed: an image of something"]
+    return []
+
+
+def _not_finite(values: np.ndarray) -> int:
+    return values.size - int(np.count_nonzero(np.isfinite(values)))
+
+
+def has_foreground(labels: np.ndarray) -> bool:
+    """Whether (D, H, W) class indices hold any class but 0, the background of all such layouts."""
+    return any(bool(((part > 0) & (part != UNKNOWN)).any()) for part in np.moveaxis(labels, -1, 0))
+
+
+def slice_axis(affine: np.ndarray) -> int:
+    """Return the array axis that runs closest to superior-inferior."""
+    codes = nib.aff2axcodes(affine)
+    return next(axis for axis, code in enumerate(codes) if code in ("S", "I"))
+
+
+def fault_of_header(path: Path, header: Header) -> str | None:
+    """Say what keeps a volume from being read as one, from its header alone."""
+    if len(header.shape) != 3 or min(header.shape) < 1:
+        return f"{path}: shape {header.shape}; allowed: three axes, one volume per file"
+    if not all(0 < size < np.inf for size in header.written):
+        return f"{path}: voxel size {header.written} mm; allowed: above 0 along every axis"
+    affine = header.affine
+    if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine[:3, :3]) < 3:
+        return f"{path}: affine {affine.tolist()}; allowed: finite, axes in three directions"
+    return None
+
+
+def difference(path: Path, image: Header, label: Header) -> str | None:
+    """Say how the grid of a label differs from its image's: size, orientation or place."""
+    if np.allclose(image.affine, label.affine, rtol=0, atol=TOLERANCE):
+        return None
+    for name, of in (
+        ("voxel size in mm", lambda affine: nib.affines.voxel_sizes(affine).round(4).tolist()),
+        ("orientation", lambda affine: "".join(nib.aff2axcodes(affine))),
+    ):
+        found, allowed = of(label.affine), of(image.affine)
+        if found != allowed:
+            return f"{path}: {name} {found}; allowed: the image's, {allowed}"
+    return f"{path}: affine {label.affine.tolist()}; allowed: the image's, {image.affine.tolist()}"

@@ -1,0 +1,108 @@
+"""Layout ``nnunet_raw``: ``imagesTr/CASE_0000.nii.gz`` with ``labelsTr/CASE.nii.gz``.
+
+``dataset_json.py`` reads the dataset's ``dataset.json`` when the configuration is resolved.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from al.io.errors import ConfigError
+from al.io.tables import PoolRow
+
+from .base import Problems
+from .volumes import Case, VolumeLayout
+
+KEY = TypeVar("KEY")
+IMAGE = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})\.nii(\.gz)?")
+LABEL = re.compile(r"(?P<case>.+)\.nii(\.gz)?")
+
+
+class NnunetRaw(VolumeLayout):
+    """A dataset folder of nnU-Net's raw format, its training cases.
+
+    Options:
+        channel: which channel to read where there are several; ``null``: there must be one.
+        void: value of voxels without a label; ``null``: what ``dataset.json`` calls ``ignore``.
+        exclude, on_mismatch: see ``VolumeLayout``.
+    """
+
+    name = "nnunet_raw"
+    DEFAULTS: ClassVar[dict[str, Any]] = {"channel": None, "void": None, **VolumeLayout.DEFAULTS}
+
+    def configure(self) -> None:
+        """Validate the options."""
+        super().configure()
+        channel = self.options["channel"]
+        if channel is not None and (type(channel) is not int or channel < 0):
+            raise ConfigError(
+                f"layout_options.channel of nnunet_raw: {channel!r}; allowed: null, 0, 1, ..."
+            )
+        self.void = self.options["void"]
+        n = len(self.classes)
+        if self.void is not None and (type(self.void) is not int or self.void < n):
+            raise ConfigError(
+                f"layout_options.void of nnunet_raw: {self.void!r}; allowed: null, or from {n}"
+            )
+
+    def expects(self) -> str:
+        """Say what is read."""
+        return "imagesTr/CASE_0000.nii.gz and labelsTr/CASE.nii.gz (or .nii)"
+
+    def list_rows(self, root: Path) -> list[PoolRow]:
+        """Pair volumes and labels by case."""
+        problems = Problems(f"nnunet_raw in {root}")
+        for folder in (root / "imagesTr", root / "labelsTr"):
+            if not folder.is_dir():
+                problems.add(f"{folder}: no such folder")
+        problems.stop()
+        images = self._images(root / "imagesTr", problems)
+        labels: dict[str, Path] = {}
+        for path in sorted((root / "labelsTr").iterdir()):
+            match = LABEL.fullmatch(path.name)
+            if match and not path.name.startswith("."):
+                _note(labels, match["case"], path, problems)
+        if labels and not images:
+            problems.add(
+                f"{root / 'imagesTr'}: no file is called CASE_0000.nii.gz or CASE_0000.nii "
+                "(nnUNetv2_convert_MSD_dataset renames those of the Decathlon)"
+            )
+            problems.stop()
+        for case in sorted((images.keys() ^ labels.keys()) - self.excluded):
+            if case in images:
+                problems.add(f"{images[case]}: image without label in {root / 'labelsTr'}")
+            else:
+                problems.add(f"{labels[case]}: label without image in {root / 'imagesTr'}")
+        cases = [Case(c, images[c], labels[c]) for c in sorted(images.keys() & labels.keys())]
+        return self.rows_of(cases, images.keys() | labels.keys(), problems)
+
+    def _images(self, folder: Path, problems: Problems) -> dict[str, Path]:
+        channels: dict[str, dict[int, Path]] = {}
+        for path in sorted(folder.iterdir()):
+            match = IMAGE.fullmatch(path.name)
+            if match and not path.name.startswith("."):
+                held = channels.setdefault(match["case"], {})
+                _note(held, int(match["channel"]), path, problems)
+        chosen: dict[str, Path] = {}
+        wanted = self.options["channel"]
+        for case, paths in channels.items():
+            if case in self.excluded:
+                chosen[case] = paths[min(paths)]
+            elif wanted is None and len(paths) > 1:
+                problems.add(
+                    f"{case}: channels {sorted(paths)}; allowed: one, or name it in "
+                    "layout_options.channel"
+                )
+            elif wanted is not None and wanted not in paths:
+                problems.add(f"{case}: channels {sorted(paths)}; layout_options.channel: {wanted}")
+            else:
+                chosen[case] = paths[min(paths) if wanted is None else wanted]
+        return chosen
+
+
+def _note(held: dict[KEY, Path], key: KEY, path: Path, problems: Problems) -> None:
+    """Note a file, unless there is one: ``CASE.nii`` beside ``CASE.nii.gz``."""
+    if held.setdefault(key, path) != path:
+        problems.add(f"{path}: {held[key].name} lies beside it; allowed: one of them")

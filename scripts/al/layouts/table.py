@@ -1,0 +1,118 @@
+"""Layout ``table``: RoIs listed in a CSV with their image (or patient) and class."""
+
+from __future__ import annotations
+
+import csv
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+from al.io.errors import DataError
+from al.io.tables import SPLITS, PoolRow
+
+from .base import Problems, nearest, parallel, text_option
+from .rois import RoiLayout, roi_row
+
+COLUMNS = ("image_column", "roi_column", "file_column", "label_column")
+
+
+def read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Read a CSV with a header: column names and rows; raises DataError."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            return list(reader.fieldnames or ()), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: unreadable table ({error})") from error
+
+
+class Table(RoiLayout):
+    """RoIs of a CSV.
+
+    Options:
+        table: the CSV, relative to the root.
+        folder: folder of the RoI files, relative to the root; file names are relative to it.
+        image_column, roi_column, file_column, label_column: columns that hold the image (what an
+            annotator opens), the RoI's identifier, its file and its class (a class name).
+        split_column: column with ``train``, ``val`` or ``test``; empty: no fixed split.
+    """
+
+    name = "table"
+    DEFAULTS: ClassVar[dict[str, Any]] = {
+        "table": "data_labels.csv",
+        "folder": ".",
+        "image_column": "image",
+        "roi_column": "roi",
+        "file_column": "file",
+        "label_column": "label",
+        "split_column": "",
+    }
+
+    def configure(self) -> None:
+        """Validate that all options are text."""
+        for key in self.DEFAULTS:
+            text_option(self, key)
+
+    def expects(self) -> str:
+        """Say what is read."""
+        return f"{self.options['table']} and the files it lists in {self.options['folder']}"
+
+    def list_rows(self, root: Path) -> list[PoolRow]:
+        """Read the table and the headers of its files."""
+        table = root / self.options["table"]
+        problems = Problems(str(table))
+        names, entries = read_rows(table)
+        keys = [*COLUMNS, *(["split_column"] if self.options["split_column"] else [])]
+        for key in keys:
+            if self.options[key] not in names:
+                problems.add(f"layout_options.{key}: {nearest(self.options[key], names)}")
+        problems.stop()
+        columns = {key: self.options[key] for key in keys}
+
+        def row_of(numbered: tuple[int, dict[str, str]]) -> PoolRow | str:
+            line, entry = numbered
+            values = {key: (entry[column] or "").strip() for key, column in columns.items()}
+            empty = [columns[key] for key, value in values.items() if not value]
+            if empty:
+                return f"line {line}: nothing in column {', '.join(empty)}"
+            if values["label_column"] not in self.classes:
+                return f"line {line}: class {nearest(values['label_column'], self.classes)}"
+            split = values.get("split_column", "")
+            if split and split not in SPLITS:
+                return f"line {line}: split {nearest(split, SPLITS)}"
+            path = root / self.options["folder"] / values["file_column"]
+            try:
+                return roi_row(values["image_column"], values["roi_column"], split, path, table)
+            except DataError as error:
+                return f"line {line}: {error}"
+
+        rows = parallel(row_of, list(enumerate(entries, start=2)))
+        problems.add(*[row for row in rows if isinstance(row, str)])
+        problems.stop()
+        return [row for row in rows if isinstance(row, PoolRow)]
+
+    def open_label(self, row: PoolRow) -> int:
+        """Return the class index of a RoI, from the table."""
+        table = Path(row.label_path)
+        try:
+            changed = table.stat().st_mtime_ns
+        except OSError as error:
+            raise DataError(f"{table}: unreadable table ({error})") from error
+        columns = tuple(self.options[key] for key in ("image_column", "roi_column", "label_column"))
+        label = _labels(table, changed, columns).get((row.image, row.roi), "")
+        if label not in self.classes:
+            raise DataError(f"{table}: class of {row.key}: {nearest(label, self.classes)}")
+        return self.classes.index(label)
+
+
+@lru_cache(maxsize=8)
+def _labels(table: Path, changed: int, columns: tuple[str, str, str]) -> dict[tuple[str, str], str]:
+    names, entries = read_rows(table)
+    missing = [column for column in columns if column not in names]
+    if missing:
+        raise DataError(f"{table}: column {nearest(missing[0], names)}")
+    image, roi, label = columns
+    return {
+        ((e[image] or "").strip(), (e[roi] or "").strip()): (e[label] or "").strip()
+        for e in entries
+    }

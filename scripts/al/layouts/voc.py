@@ -1,0 +1,146 @@
+"""Layout ``voc``: PASCAL VOC 2012 segmentation, 20 classes and background, images of many sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from al.io.errors import ConfigError, DataError
+from al.io.tables import PoolRow
+
+from .base import Problems, choice, text_option
+from .images import ImageLayout, Pair, id_table, opened
+
+N_CLASSES = 21
+VOID = 255
+VAL_LIST, LABELS = "val", "SegmentationClass"
+PLACES = ("", "VOC2012", "VOCdevkit/VOC2012")
+INDEX_MODES = ("P", "L")
+
+
+class Voc(ImageLayout):
+    """The official folders of VOC 2012, read by the lists in ``ImageSets/Segmentation``.
+
+    Labels are class indices, 0 background, 255 void: the official palette PNGs are, and so are the
+    8-bit PNGs of the SBD-augmented training set (``train_list: train_aug`` and ``train_labels:
+    SegmentationClassAug``). Images that no list names are left alone.
+
+    Options:
+        train_list: list of the training images, without ``.txt``.
+        train_labels: folder of their labels. Those of the validation images are always in
+            ``SegmentationClass``.
+        val_as: split that the official validation images go to, ``test`` or ``val``.
+        downsample: see ``ImageLayout``.
+    """
+
+    name = "voc"
+    DEFAULTS: ClassVar[dict[str, Any]] = {
+        "train_list": "train",
+        "train_labels": LABELS,
+        "val_as": "test",
+        **ImageLayout.DEFAULTS,
+    }
+
+    def configure(self) -> None:
+        """Validate the options."""
+        super().configure()
+        choice(self, "val_as", ("test", "val"))
+        for key in ("train_list", "train_labels"):
+            text_option(self, key)
+        if len(self.classes) != N_CLASSES:
+            raise ConfigError(
+                f"classes of layout voc: {len(self.classes)} names; allowed: {N_CLASSES}, "
+                "background first"
+            )
+        self.table = id_table({n: n for n in range(N_CLASSES)}, [VOID])
+
+    def expects(self) -> str:
+        """Say what is read."""
+        lists = f"{{{self.options['train_list']},{VAL_LIST}}}.txt"
+        labels = sorted({self.options["train_labels"], LABELS})
+        folders = " and ".join(f"{folder}/*.png" for folder in labels)
+        return f"VOC2012 with JPEGImages/*.jpg, {folders}, ImageSets/Segmentation/{lists}"
+
+    def list_rows(self, root: Path) -> list[PoolRow]:
+        """Pair the images and labels of both lists."""
+        base = self._locate(root)
+        problems = Problems(f"voc in {base}")
+        parts = (
+            (self.options["train_list"], self.options["train_labels"], "train"),
+            (VAL_LIST, LABELS, self.options["val_as"]),
+        )
+        names = {split: _listed(base, file, problems) for file, _, split in parts}
+        train, val = (set(found) for found in names.values())
+        problems.add(
+            *[
+                f"{name}: in {self.options['train_list']}.txt and in {VAL_LIST}.txt; "
+                "allowed: one of them"
+                for name in sorted(train & val)
+            ]
+        )
+        pairs = [
+            pair
+            for _, folder, split in parts
+            for name in names[split]
+            if (pair := _pair(base, folder, name, split, problems)) is not None
+        ]
+        problems.stop()
+        return self.rows_of(pairs, root)
+
+    def open_label(self, row: PoolRow) -> np.ndarray:
+        """Read a label map: (H, W) uint8, class indices, 255 void.
+
+        Raises:
+            DataError: also where colours stand instead of indices: how they were made is not known.
+        """
+        with opened(row.label_path) as image:
+            mode = image.mode
+        if mode not in INDEX_MODES:
+            raise DataError(
+                f"{row.label_path}: image mode {mode}; allowed: class indices, in a palette image "
+                "(P) as the official ones or an 8-bit image (L); colours are not turned into them"
+            )
+        return super().open_label(row)
+
+    def _locate(self, root: Path) -> Path:
+        """Return the folder that holds ``JPEGImages``: ``root`` or VOC2012 below it."""
+        places = [root / place for place in PLACES]
+        for place in places:
+            if (place / "JPEGImages").is_dir():
+                return place
+        raise DataError(f"data_root: no folder JPEGImages in {root}; expected {self.expects()}")
+
+
+def _listed(base: Path, name: str, problems: Problems) -> list[str]:
+    """Return the identifiers of a list; lines of paths, as in some copies, count by their stem."""
+    file = base / "ImageSets" / "Segmentation" / f"{name}.txt"
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        there = ", ".join(sorted(p.name for p in file.parent.glob("*.txt"))) or "none"
+        problems.add(f"{file}: no such list; found: {there}")
+        return []
+    except (OSError, ValueError) as error:
+        problems.add(f"{file}: unreadable list ({error})")
+        return []
+    found = [Path(line.split()[0]).stem for line in lines if line.strip()]
+    if not found:
+        problems.add(f"{file}: no image in this list; allowed: one or more")
+    return found
+
+
+def _pair(base: Path, folder: str, name: str, split: str, problems: Problems) -> Pair | None:
+    """Return the files of an identifier, if both are there."""
+    image, label = base / "JPEGImages" / f"{name}.jpg", base / folder / f"{name}.png"
+    there = image.is_file(), label.is_file()
+    if there == (True, True):
+        return Pair(name, split, image, label)
+    if there == (True, False):
+        problems.add(f"{image}: image without its label {label}")
+    elif there == (False, True):
+        problems.add(f"{label}: label without its image {image}")
+    else:
+        problems.add(f"{image}: no such image, and no {label}; a list names them")
+    return None

@@ -1,0 +1,221 @@
+"""The base of all layouts of 3-D segmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import nibabel as nib
+import numpy as np
+
+from al.io.errors import ConfigError, DataError
+from al.io.tables import PoolRow
+
+from .base import Layout, Problems, choice, names_option, parallel
+from .grid import Grid
+from .nifti import (
+    Header,
+    difference,
+    fault_of_header,
+    faults_of_image,
+    has_foreground,
+    read_header,
+    read_label_volume,
+    read_volume,
+    slice_axis,
+)
+
+GridOption = tuple[float | None, float | None] | None
+
+
+class Case(NamedTuple):
+    """A volume file and its label file."""
+
+    image: str
+    path: Path
+    label_path: Path
+
+
+class Mismatch(str):
+    """Says how an image and its label differ."""
+
+
+def _row_of(case: Case, wanted: GridOption) -> PoolRow | str:
+    try:
+        image, label = read_header(case.path), read_header(case.label_path)
+    except DataError as error:
+        return str(error)
+    if fault := fault_of_header(case.path, image):
+        return fault
+    if image.shape != label.shape:
+        return Mismatch(
+            f"{case.label_path}: shape {label.shape}; allowed: the image's, {image.shape}"
+        )
+    if fault := fault_of_header(case.label_path, label):
+        return fault
+    if differs := difference(case.label_path, image, label):
+        return Mismatch(differs)
+    axis = slice_axis(image.affine)
+    shape = _grid(image, axis, wanted).shape
+    return PoolRow(case.image, "", "", str(case.path), str(case.label_path), shape, axis)
+
+
+def _grid(header: Header, axis: int, wanted: GridOption) -> Grid:
+    """Return the annotator's grid of a volume with that slice axis."""
+    if wanted is None:
+        return Grid(header.shape, header.shape)
+    spacing = nib.affines.voxel_sizes(header.affine)
+    sizes = [wanted[0] if a == axis else wanted[1] for a in range(len(header.shape))]
+    return Grid.of(header.shape, spacing, sizes)
+
+
+def _grid_option(value: Any, name: str) -> GridOption:
+    """Return the wanted voxel size along the slice axis and within slices; raises ConfigError."""
+    sizes = value if isinstance(value, list | tuple) else [value, value]
+
+    def fits(size: Any) -> bool:
+        number = isinstance(size, int | float) and not isinstance(size, bool)
+        return size is None or (number and 0 < size < np.inf)
+
+    if len(sizes) != 2 or not all(map(fits, sizes)):
+        raise ConfigError(
+            f"layout_options.grid of {name}: {value!r}; allowed: null, a voxel size in mm, or two "
+            "of these, along the slice axis and within slices"
+        )
+    return None if sizes[0] is None and sizes[1] is None else (sizes[0], sizes[1])
+
+
+class VolumeLayout(Layout):
+    """3-D segmentation: a volume and a label volume of the same grid per case, no fixed split.
+
+    Options:
+        exclude: cases to leave out; what is not there is reported, so that parts of a dataset work.
+        on_mismatch: ``refuse``, or ``skip`` cases whose shape or affine differs from the label's.
+        grid: voxel size in mm that annotators see and regions are defined on: a number, or one
+            along the slice axis and one within slices, ``null`` for the file's own. Scores are
+            computed on the file's grid.
+    """
+
+    task = "3d"
+    THREADS = 2  # a decoded CT takes half a gigabyte
+    excluded: frozenset[str]
+    void: int | None = None  # value of voxels without a label
+    wanted: GridOption
+    DEFAULTS: ClassVar[dict[str, Any]] = {
+        "exclude": [],
+        "on_mismatch": "refuse",
+        "grid": None,
+    }
+
+    def configure(self) -> None:
+        """Validate the options."""
+        self.excluded = frozenset(names_option(self, "exclude"))
+        choice(self, "on_mismatch", ("refuse", "skip"))
+        self.wanted = _grid_option(self.options["grid"], self.name)
+
+    def rows_of(self, cases: list[Case], seen: set[str], problems: Problems) -> list[PoolRow]:
+        """Read the headers of all pairs; leaves out what the options say, else raises.
+
+        ``seen`` are the names of all cases on disk, paired or not.
+        """
+        unknown = self.excluded - seen
+        if unknown:
+            print(f"{self.name}: to be excluded but not there: {sorted(unknown)}", flush=True)
+        kept = [case for case in cases if case.image not in self.excluded]
+        rows: list[PoolRow] = []
+        found_rows = parallel(lambda case: _row_of(case, self.wanted), kept)
+        for case, found in zip(kept, found_rows, strict=True):
+            if isinstance(found, PoolRow):
+                rows.append(found)
+            elif isinstance(found, Mismatch) and self.options["on_mismatch"] == "skip":
+                print(f"{self.name}: skipped {case.image}: {found}", flush=True)
+            else:
+                problems.add(str(found))
+        problems.stop()
+        return rows
+
+    def check(self, rows: Sequence[PoolRow]) -> None:
+        """Open every image and label, a case at a time in each of ``THREADS`` threads.
+
+        A case of background alone is reported: healthy ones exist. A dataset of them is refused.
+
+        Raises:
+            DataError: unreadable files, shapes that differ, NaN or infinity, one value in all of
+                an image, label values outside the classes, or no foreground in any case.
+        """
+        problems = Problems(self.name)
+        empty = []
+        for row, (found, foreground) in zip(
+            rows, parallel(self._look, rows, self.threads()), strict=True
+        ):
+            problems.add(*found)
+            if not found and not foreground:
+                empty.append(row.image)
+        problems.stop()
+        if rows and len(empty) == len(rows):
+            problems.add(f"all {len(rows)} cases hold background (0) alone; allowed: some do not")
+            problems.stop()
+        if empty:
+            shown = ", ".join(empty[:10]) + (", ..." if len(empty) > 10 else "")
+            count = f"{len(empty)} of {len(rows)}"
+            print(f"{self.name}: {count} cases have no foreground: {shown}", flush=True)
+
+    def _look(self, row: PoolRow) -> tuple[list[str], bool]:
+        """Return what is wrong with a case, and whether its label has foreground."""
+        found: list[str] = []
+        foreground = False
+        full = row.shape
+        try:
+            grid = self.grid_of(row)
+            full = grid.full
+            if grid.shape != row.shape:
+                found.append(f"{row.path}: shape {grid.shape}, in the pool {row.shape}")
+            found += faults_of_image(row.path, full)
+        except DataError as error:
+            found.append(str(error))
+        try:
+            label = self.open_scored_label(row)
+            foreground = has_foreground(label)
+            if label.shape != full:
+                found.append(f"{row.label_path}: shape {label.shape}; allowed: the image's, {full}")
+        except DataError as error:
+            found.append(str(error))
+        return found, foreground
+
+    def open_image(self, row: PoolRow) -> np.ndarray:
+        """Read a volume: (D, H, W) float32 on the annotator's grid, in the file's array order."""
+        volume = self.open_full(row)
+        return volume if self.wanted is None else self.grid_of(row).image_seen(volume)
+
+    def open_full(self, row: PoolRow) -> np.ndarray:
+        """Read a volume: (D, H, W) float32 on the file's grid; raises DataError."""
+        return read_volume(row.path)
+
+    def open_label(self, row: PoolRow) -> np.ndarray:
+        """Read a label volume: (D, H, W) uint8 class indices on the annotator's grid."""
+        labels = self.open_scored_label(row)
+        return labels if self.wanted is None else self.grid_of(row).labels_seen(labels)
+
+    def open_scored_label(self, row: PoolRow) -> np.ndarray:
+        """Read a label volume as scores are computed: uint8 class indices on the file's grid."""
+        return read_label_volume(row.label_path, self.classes, self.void)
+
+    def to_scored(self, row: PoolRow, labels: np.ndarray) -> np.ndarray:
+        """Bring labels from the annotator's grid to the file's."""
+        return self.grid_of(row).labels_in_full(labels)
+
+    def grid_of(self, row: PoolRow) -> Grid:
+        """Return the annotator's grid of a volume; reads its header where there is one."""
+        if self.wanted is None:
+            return Grid(row.shape, row.shape)
+        header = read_header(row.path)
+        return _grid(header, slice_axis(header.affine), self.wanted)
+
+    def affine(self, row: PoolRow) -> np.ndarray:
+        """Return the file's affine from array axes to mm, (4, 4) float64; raises DataError."""
+        return read_header(row.path).affine
+
+    def spacing(self, row: PoolRow) -> tuple[float, ...]:
+        """Return the voxel size of the file in millimetres, in array axes."""
+        return tuple(float(v) for v in nib.affines.voxel_sizes(self.affine(row)))

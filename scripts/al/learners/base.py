@@ -1,0 +1,287 @@
+"""What every learner offers. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from al.io.errors import ConfigError
+from al.io.records import Record
+from al.io.tables import LabelRow, PoolRow
+from decomp_core import Region
+
+if TYPE_CHECKING:
+    from al.layouts.grid import Grid
+
+UNCERTAINTIES = ("entropy", "least_confidence", "margin", "mutual_information")
+POOLINGS = ("mean", "max")
+NEEDS = ("labels", "uncertainty")
+# What steers early stopping: nothing, revealed regions held out, or the images that are scored.
+VALIDATIONS = ("none", "clean", "paper")
+
+# Scores a function that predicts the classes of an image, higher is better.
+Scorer = Callable[[Callable[[PoolRow], np.ndarray]], float]
+
+
+class ImageSource(Protocol):
+    """The part of a layout that a learner uses: images, never ground truth."""
+
+    def open_image(self, row: PoolRow) -> np.ndarray:
+        """Return (H, W, 3) uint8, or (D, H, W) float32 for a volume."""
+        ...
+
+
+class VolumeSource(ImageSource, Protocol):
+    """What a layout of volumes offers beside: the file's own grid, and where it lies."""
+
+    def open_full(self, row: PoolRow) -> np.ndarray:
+        """Return a volume on the file's grid, (D, H, W) float32."""
+        ...
+
+    def affine(self, row: PoolRow) -> np.ndarray:
+        """Return the file's affine from array axes to mm, (4, 4) float64."""
+        ...
+
+    def grid_of(self, row: PoolRow) -> Grid:
+        """Return the file's grid and the annotator's, which ``open_image`` answers on."""
+        ...
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """One training.
+
+    Attributes:
+        layout: opens images; a learner never asks it for labels.
+        rows: pool rows by key (image, or image/roi).
+        labels: where the revealed labels are; the only source of labels.
+        out: folder of the finished model, filled elsewhere and renamed.
+        work: folder of the lock and the resume checkpoints.
+        seed: decides initial weights and every batch.
+        steps: number of optimiser steps.
+        settings: the learner's section of the configuration.
+        classes: class names, in index order.
+        task: ``2d``, ``3d`` or ``roi``.
+        previous: finished model of the cycle before, if there is one.
+        held_out: revealed regions by image that a training may be validated on and does not learn
+            from; only of learners whose settings ask for it.
+        score: scores the images that the run is scored on, without showing their labels; only of
+            learners whose settings ask for it.
+        prepared: folder that ``Preparing.prepare`` filled; only of learners that have it.
+        before: statistics of the training of the cycle before, if there is one.
+        validation: revealed labels of validation images, whose rows are among ``rows``: a training
+            may be steered by them and does not learn from them.
+    """
+
+    layout: ImageSource
+    rows: Mapping[str, PoolRow]
+    labels: Sequence[LabelRow]
+    out: Path
+    work: Path
+    seed: int
+    steps: int
+    settings: Mapping[str, Any]
+    classes: Sequence[str]
+    task: str
+    previous: Path | None = None
+    held_out: Mapping[str, Sequence[Region]] = field(default_factory=dict)
+    score: Scorer | None = None
+    prepared: Path | None = None
+    before: Mapping[str, Any] | None = None
+    validation: Sequence[LabelRow] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a prediction record must hold.
+
+    Attributes:
+        needs: of ``labels`` and ``uncertainty``: the maps wanted beside the statistics.
+        thresholds: confidences; ``confident`` counts run once for each.
+        uncertainty: measure of the map and of its mean; ``mutual_information`` needs an ensemble.
+    """
+
+    needs: frozenset[str]
+    thresholds: tuple[float, ...]
+    uncertainty: str = "entropy"
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.needs) - set(NEEDS))
+        if unknown:
+            raise ConfigError(f"needs: unknown {unknown}; allowed: {', '.join(NEEDS)}")
+        if self.uncertainty not in UNCERTAINTIES:
+            raise ConfigError(
+                f"uncertainty: {self.uncertainty!r}; allowed: {', '.join(UNCERTAINTIES)}"
+            )
+        wrong = [t for t in self.thresholds if not 0 <= t <= 1]
+        if wrong:
+            raise ConfigError(f"thresholds: {wrong}; allowed: 0 to 1")
+
+
+class Learner(Protocol):
+    """Trains, predicts and embeds; see ``FitJob`` and ``Request``.
+
+    A model may be an ensemble: probabilities are then the mean over its members; features and
+    residuals, which are one network's own, come from the first.
+
+    Attributes:
+        name: as the configuration has it.
+        tasks: what it does, of ``2d``, ``3d``, ``roi``.
+        has_features: whether regions have features.
+        segments_full: whether ``segment`` takes ``full=True`` and then answers on the file's grid
+            of a volume.
+    """
+
+    name: str
+    tasks: frozenset[str]
+    has_features: bool
+    segments_full: bool
+
+    def fit(self, job: FitJob) -> dict[str, Any]:
+        """Train, or resume; return statistics. Raises ConfigError, DataError, LockedError."""
+        ...
+
+    def predict(
+        self,
+        model: Path,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        taken: Mapping[str, list[Region]] | Mapping[str, set[str]],
+        request: Request,
+        settings: Mapping[str, Any],
+    ) -> Iterator[Record]:
+        """Yield one record per image; counts leave out what is ``taken``.
+
+        Raises:
+            ConfigError: for an uncertainty that the model does not have.
+        """
+        ...
+
+    def probabilities(
+        self,
+        model: Path,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        settings: Mapping[str, Any],
+        disagreement: bool = False,
+    ) -> Iterator[tuple[PoolRow, np.ndarray, np.ndarray | None]]:
+        """Yield each row with its class probabilities, (C, *spatial) float32; not for RoIs.
+
+        With ``disagreement`` also the mutual information between class and member, (*spatial)
+        float32 in nats, from 0; otherwise ``None``.
+
+        Raises:
+            ConfigError: for RoIs, for classes without softmax, for ``disagreement`` without an
+                ensemble.
+        """
+        ...
+
+    def segment(
+        self,
+        model: Path,
+        layout: ImageSource,
+        row: PoolRow,
+        settings: Mapping[str, Any],
+        **answer: bool,
+    ) -> np.ndarray:
+        """Return the predicted classes of one image, uint8, (H, W) or (D, H, W).
+
+        ``answer`` is empty, or ``full=True`` where the learner has ``segments_full``.
+        """
+        ...
+
+    def classify(
+        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Return class probabilities of RoIs, (M, C) float32."""
+        ...
+
+    def embed(
+        self,
+        model: Path,
+        layout: ImageSource,
+        row: PoolRow,
+        regions: Sequence[Region],
+        settings: Mapping[str, Any],
+        pooling: str = "mean",
+    ) -> np.ndarray:
+        """Return features of regions of one image, (R, F) float32, of the first member.
+
+        ``mean``: averaged over the region, of length 1. ``max``: the largest that touches the
+        region, as it is (BADGE).
+
+        Raises:
+            ValueError: for another ``pooling`` or a region that leaves the image.
+        """
+        ...
+
+    def embed_rois(
+        self,
+        model: Path,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        settings: Mapping[str, Any],
+        unit: bool = True,
+    ) -> np.ndarray:
+        """Return features of RoIs, (M, F) float32, of the first member.
+
+        Of length 1, or with ``unit=False`` as the last linear layer sees them (BADGE).
+        """
+        ...
+
+    def residuals_rois(
+        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Return p - onehot(argmax p) of RoIs, (M, C) float32, of the first member (BADGE)."""
+        ...
+
+    def residuals(
+        self,
+        model: Path,
+        layout: ImageSource,
+        row: PoolRow,
+        regions: Sequence[Region],
+        settings: Mapping[str, Any],
+    ) -> np.ndarray:
+        """Return p - onehot(argmax p) averaged over each region, (R, C) float32 (BADGE).
+
+        Of the first member, so that they match its features.
+
+        Raises:
+            ValueError: for a region that leaves the image.
+        """
+        ...
+
+
+class Preparing(Protocol):
+    """A learner that prepares data once per dataset, for all runs that prepare them alike."""
+
+    def prepare(
+        self,
+        layout: VolumeSource,
+        rows: Sequence[PoolRow],
+        folder: Path,
+        settings: Mapping[str, Any],
+        classes: Sequence[str],
+    ) -> None:
+        """Fill ``folder``; ``plans.json`` is written last.
+
+        Its ``key`` changes with all that decides trainings, whose statistics hold it as ``plans``.
+
+        What is there already is kept, so that one that was killed goes on.
+
+        Args:
+            layout: opens volumes; never asked for labels, unless settings of a control want them.
+            rows: of all images, with shapes on the file's grid.
+            folder: where to write; it may not be there yet.
+            settings: the learner's section of the configuration.
+            classes: class names, in index order.
+
+        Raises:
+            ConfigError, DataError: what cannot be prepared.
+        """
+        ...

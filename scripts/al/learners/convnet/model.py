@@ -1,0 +1,169 @@
+"""A network with what is needed to use it again, on disk and on a device."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from al.io.errors import ConfigError
+from al.io.files import read_json, write_json
+
+from ..ensemble import members_in
+from ..running import choose_device, load_tensors, save_tensors
+from .network import Classifier, Encoder, Segmenter
+from .settings import ConvnetSettings
+
+WEIGHTS, DESCRIPTION = "weights.pt", "model.json"
+
+
+def memory_format(task: str) -> torch.memory_format:
+    """Return the layout of tensors that convolutions are fastest with."""
+    return torch.contiguous_format if task == "3d" else torch.channels_last
+
+
+def describe(settings: ConvnetSettings, task: str, classes: list[str]) -> dict[str, Any]:
+    """Return what ``build`` needs."""
+    nested = {}
+    if settings.nested is not None:
+        nested = {"nested": settings.nested, "nested_order": settings.nested_order}
+    return {
+        "task": task,
+        "classes": list(classes),
+        "width": settings.width,
+        "depth": settings.depth,
+        "stem": settings.stem,
+        "position": settings.position,
+        "clip": settings.clip,
+        "input_size": settings.input_size,
+        **nested,
+    }
+
+
+def build(description: Mapping[str, Any]) -> nn.Module:
+    """Return the network of a description, with random weights."""
+    task = description["task"]
+    kind = Classifier if task == "roi" else Segmenter
+    dim, channels = (3, 1) if task == "3d" else (2, 3)
+    channels += dim if description["position"] else 0
+    sizes = (description["width"], description["depth"], description["stem"])
+    outputs = len(description.get("nested") or description["classes"])
+    return kind(dim, channels, outputs, *sizes)
+
+
+def save_model(folder: Path, description: Mapping[str, Any], weights: dict[str, Tensor]) -> None:
+    """Write a model into an existing folder."""
+    write_json(folder / DESCRIPTION, dict(description))
+    save_tensors(folder / WEIGHTS, weights)
+
+
+def load_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the weights of a model that has this description.
+
+    Raises:
+        ConfigError: when the model was built otherwise, naming what differs.
+    """
+    weights = first_weights(folder)
+    found = read_json(folder / DESCRIPTION)
+    for key in ("task", "classes", "width", "depth", "stem", "position", "nested", "nested_order"):
+        ours, theirs = json.loads(json.dumps(description.get(key))), found.get(key)
+        if theirs != ours:
+            raise ConfigError(f"convnet.start: {folder} has {key} {theirs!r}, not {ours!r}")
+    return load_tensors(weights)
+
+
+def first_weights(folder: Path) -> Path:
+    """Return the file of the weights that a training starts from.
+
+    Raises:
+        ConfigError: where there is none: the model before has another number of members.
+    """
+    if not (folder / WEIGHTS).exists():
+        raise ConfigError(
+            f"convnet.members: {folder} has no weights to start from; "
+            "allowed: as many members as in the cycle before"
+        )
+    return folder / WEIGHTS
+
+
+@dataclass
+class Loaded:
+    """A model ready to predict: one network, or the members of an ensemble.
+
+    ``nested`` (of which ``order`` is the order of decoding) are the classes behind each sigmoid
+    output; ``None``: the outputs are one softmax over the classes.
+    """
+
+    nets: list[nn.Module]
+    device: torch.device
+    task: str
+    classes: int
+    position: bool
+    clip: tuple[float, float] | None
+    input_size: tuple[int, int] | None
+    nested: tuple[tuple[int, ...], ...] | None
+    order: tuple[int, ...]
+    settings: ConvnetSettings
+
+    @property
+    def members(self) -> int:
+        """Number of networks."""
+        return len(self.nets)
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs of a network: classes, or nested sets of them."""
+        return self.classes if self.nested is None else len(self.nested)
+
+    @property
+    def encoder(self) -> Encoder:
+        """Encoder of the first member; its shape is that of all."""
+        return self.nets[0].encoder
+
+    def run(self, method: str, batch: Tensor, member: int = 0) -> Tensor:
+        """Call ``forward`` or ``features`` on (N, channels, *spatial); float32 on the device."""
+        batch = batch.to(self.device, memory_format=memory_format(self.task))
+        # Not in bfloat16, also on a GPU: what selection counts are small differences.
+        with torch.inference_mode():
+            return getattr(self.nets[member], method)(batch)
+
+    def activate(self, logits: Tensor, axis: int) -> Tensor:
+        """Turn logits into probabilities: softmax over ``axis``, or (nested classes) sigmoids."""
+        return logits.softmax(axis) if self.nested is None else logits.sigmoid()
+
+
+def load(folder: Path, section: Mapping[str, Any]) -> Loaded:
+    """Load a finished model for prediction, with the settings of the machine in ``section``."""
+    members = members_in(folder, WEIGHTS)
+    if not members:
+        raise FileNotFoundError(
+            f"{folder} holds no model: neither {WEIGHTS} nor member-0/{WEIGHTS}"
+        )
+    found = read_json(members[0] / DESCRIPTION)
+    settings = ConvnetSettings.of(section, found["task"])
+    torch.set_num_threads(settings.threads)
+    device = choose_device(settings.device, "convnet")
+    nets = []
+    for member in members:
+        net = build(found)
+        net.load_state_dict(load_tensors(member / WEIGHTS))
+        nets.append(net.to(device, memory_format=memory_format(found["task"])).eval())
+    clip, size = (tuple(v) if v else None for v in (found["clip"], found["input_size"]))
+    nested = found.get("nested")
+    return Loaded(
+        nets=nets,
+        device=device,
+        task=found["task"],
+        classes=len(found["classes"]),
+        position=found["position"],
+        clip=clip,
+        input_size=size,
+        nested=tuple(map(tuple, nested)) if nested else None,
+        order=tuple(found.get("nested_order") or ()),
+        settings=settings,
+    )

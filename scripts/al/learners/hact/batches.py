@@ -1,0 +1,169 @@
+"""Annotated RoIs and their graphs; batch number k depends on the seed and k alone, so a resumed
+training sees what an undisturbed one would have seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from al.io.errors import DataError
+from al.io.labels import UNKNOWN
+from al.io.tables import LabelRow, PoolRow
+
+from ..base import FitJob
+from .graph_file import RoiGraph
+
+Load = Callable[[PoolRow], RoiGraph]
+T = TypeVar("T")
+
+
+def known_labels(job: FitJob, labels: Iterable[LabelRow], what: str) -> list[LabelRow]:
+    """Return the RoIs whose class is known, by key.
+
+    Args:
+        job: the training, which has their rows.
+        labels: in any order.
+        what: how to call them in a message.
+
+    Raises:
+        DataError: for a class or a RoI that there is not.
+    """
+    known = [row for row in labels if row.label is not None and row.label != UNKNOWN]
+    for row in known:
+        if not 0 <= row.label < len(job.classes):
+            raise DataError(
+                f"{what}: class {row.label} of {key_of(row)}; allowed: 0 to {len(job.classes) - 1}"
+            )
+        if key_of(row) not in job.rows:
+            raise DataError(f"{what}: {key_of(row)} is not in the pool")
+    return sorted(known, key=key_of)
+
+
+def key_of(row: LabelRow) -> str:
+    """Return the name of a RoI in the pool."""
+    return f"{row.image}/{row.roi}"
+
+
+def validation_labels(job: FitJob, taught: Sequence[LabelRow]) -> list[LabelRow]:
+    """Return the RoIs that choose the weights.
+
+    Raises:
+        DataError: for one that teaches, or is of the test split.
+    """
+    found = known_labels(job, job.validation, "validation")
+    own = {key_of(row) for row in taught}
+    for row in found:
+        if key_of(row) in own:
+            raise DataError(f"validation: {key_of(row)} is a training RoI too; allowed: others")
+        if job.rows[key_of(row)].split == "test":
+            raise DataError(f"validation: {key_of(row)} is a test RoI; allowed: train, val")
+    return found
+
+
+class Kept:
+    """Loads graphs, and keeps those that memory allows for.
+
+    The first are kept, not the last: who goes through all again and again would find none of those
+    that were used last.
+    """
+
+    def __init__(self, load: Load, limit: float) -> None:
+        """Take what loads a RoI's graphs, and a number of bytes."""
+        self.load, self.limit = load, limit
+        self.size = 0
+        self.held: dict[str, RoiGraph] = {}
+        self.lock = Lock()
+
+    def get(self, row: PoolRow) -> RoiGraph:
+        """Return the graphs of a RoI."""
+        if row.key in self.held:
+            return self.held[row.key]
+        graph = self.load(row)
+        size = _bytes(graph)
+        with self.lock:  # threads read ahead, of a batch and of what is validated
+            if self.size + size <= self.limit and row.key not in self.held:
+                self.held[row.key] = graph
+                self.size += size
+        return graph
+
+
+def _bytes(graph: RoiGraph) -> int:
+    pieces = (graph.cells, graph.tissue)
+    return graph.assignment.nbytes + sum(p.features.nbytes + p.edges.nbytes for p in pieces)
+
+
+def epoch_steps(count: int, batch: int) -> int:
+    """Return the number of steps in which each of ``count`` RoIs is seen once."""
+    return math.ceil(count / batch)
+
+
+def batch_numbers(count: int, batch: int, seed: int, step: int) -> np.ndarray:
+    """Return which RoIs step ``step`` learns from, (B,) int64.
+
+    Every epoch goes through all of them in a new order; its last batch may be smaller.
+    """
+    epoch, place = divmod(step, epoch_steps(count, batch))
+    order = np.random.default_rng([seed, epoch]).permutation(count)
+    return order[place * batch : (place + 1) * batch]
+
+
+def seen_rois(count: int, batch: int, steps: int) -> int:
+    """Return how many RoIs the batches of so many steps hold."""
+    epochs, rest = divmod(steps, epoch_steps(count, batch))
+    return epochs * count + min(rest * batch, count)
+
+
+def by_nodes(
+    rows: Sequence[PoolRow], load: Load, most: int, count: int = 256
+) -> Iterator[tuple[slice, list[RoiGraph]]]:
+    """Yield RoIs in order, as many as have ``most`` nodes together, and at most ``count``.
+
+    A RoI that has more is alone. The next ones are read meanwhile, by a thread.
+    """
+    first, held, nodes = 0, [], 0
+    for number, graph in enumerate(_loaded(rows, load)):
+        size = len(graph.cells) + len(graph.tissue)
+        if held and (nodes + size > most or len(held) == count):
+            yield slice(first, number), held
+            first, held, nodes = number, [], 0
+        held.append(graph)
+        nodes += size
+    if held:
+        yield slice(first, len(rows)), held
+
+
+def _loaded(rows: Sequence[PoolRow], load: Load) -> Iterator[RoiGraph]:
+    with ThreadPoolExecutor(1) as pool:
+        waiting: list[Future[RoiGraph]] = []
+        for row in rows:
+            waiting.append(pool.submit(load, row))
+            if len(waiting) > 2:
+                yield waiting.pop(0).result()
+        for future in waiting:
+            yield future.result()
+
+
+class Ahead(Generic[T]):
+    """Makes batch ``step + 1`` by a thread while ``step`` is used."""
+
+    def __init__(self, make: Callable[[int], T], last: int) -> None:
+        """Take what makes the batch of a step, and the number of steps."""
+        self.make, self.last = make, last
+        self.pool = ThreadPoolExecutor(1)
+        self.waiting: dict[int, Future[T]] = {}
+
+    def get(self, step: int) -> T:
+        """Return the batch of a step."""
+        future = self.waiting.pop(step, None) or self.pool.submit(self.make, step)
+        if step + 1 < self.last:
+            self.waiting[step + 1] = self.pool.submit(self.make, step + 1)
+        return future.result()
+
+    def close(self) -> None:
+        """End the thread."""
+        self.pool.shutdown(cancel_futures=True)

@@ -1,0 +1,168 @@
+"""Graphs of RoIs in shards: ``{part}-of-{parts}.safetensors``, read one RoI at a time.
+
+A RoI's tensors are named ``{key}|cells.features`` and so on; what was done to make them stands in
+the header. Nothing in such a file is code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from al.io.errors import DataError
+from al.io.files import atomic_path
+
+VERSION = 1
+NAME = "{part:03d}-of-{parts:03d}.safetensors"
+PIECES = ("cells.features", "cells.edges", "tissue.features", "tissue.edges", "assignment")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One graph.
+
+    Attributes:
+        features: (N, F) float32.
+        edges: (2, E) int64, source and destination.
+    """
+
+    features: np.ndarray
+    edges: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+@dataclass(frozen=True)
+class RoiGraph:
+    """The cells and the tissue of a RoI.
+
+    Attributes:
+        cells: graph of N nuclei; N may be 0.
+        tissue: graph of M superpixels, at least one.
+        assignment: (N,) int64, the superpixel in which each nucleus lies.
+    """
+
+    cells: Graph
+    tissue: Graph
+    assignment: np.ndarray
+
+    def check(self, name: str) -> None:
+        """Raise DataError for shapes, indices or values that are no such graph."""
+        for kind, graph in (("cells", self.cells), ("tissue", self.tissue)):
+            if graph.features.ndim != 2 or not np.isfinite(graph.features).all():
+                raise DataError(f"{name}: {kind}: features must be (N, F) finite numbers")
+            wrong = graph.edges.shape[:1] != (2,) or graph.edges.ndim != 2
+            if wrong or _outside(graph.edges, len(graph)):
+                raise DataError(f"{name}: {kind}: edges must be (2, E), from 0 to {len(graph) - 1}")
+        if not len(self.tissue):
+            raise DataError(f"{name}: tissue: no superpixel; allowed: at least 1")
+        if self.assignment.shape != (len(self.cells),) or _outside(
+            self.assignment, len(self.tissue)
+        ):
+            raise DataError(
+                f"{name}: assignment must be ({len(self.cells)},), from 0 to {len(self.tissue) - 1}"
+            )
+
+
+def _outside(indices: np.ndarray, n: int) -> bool:
+    return bool(indices.size) and (indices.min() < 0 or indices.max() >= n)
+
+
+def write_shard(
+    path: str | Path, graphs: Mapping[str, RoiGraph], facts: Mapping[str, Any] | None = None
+) -> None:
+    """Write the graphs of a shard, by rename. ``facts``: what JSON can hold, for the header.
+
+    Raises:
+        DataError: naming the RoI whose graphs are none.
+    """
+    tensors: dict[str, np.ndarray] = {}
+    for key, graph in graphs.items():
+        graph.check(key)
+        arrays = (
+            graph.cells.features.astype(np.float32),
+            graph.cells.edges.astype(np.int32),
+            graph.tissue.features.astype(np.float32),
+            graph.tissue.edges.astype(np.int32),
+            graph.assignment.astype(np.int32),
+        )
+        for piece, array in zip(PIECES, arrays, strict=True):
+            tensors[f"{key}|{piece}"] = np.ascontiguousarray(array)
+    header = {"version": str(VERSION), "rois": json.dumps(list(graphs))}
+    header["facts"] = json.dumps(dict(facts or {}), sort_keys=True)
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, header)
+
+
+class Shard:
+    """One file of graphs, mapped into memory; a RoI is read when it is asked for.
+
+    Raises:
+        DataError: for a file of another kind or version, or that is cut off.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self.file = safe_open(self.path, framework="numpy")
+            header = self.file.metadata() or {}
+        except (OSError, SafetensorError) as error:
+            raise DataError(f"{path}: no shard of graphs: {error}") from error
+        if header.get("version") != str(VERSION):
+            raise DataError(
+                f"{path}: graphs of version {header.get('version')}; this project reads {VERSION}"
+            )
+        self.keys: list[str] = json.loads(header["rois"])
+        self.facts: dict[str, Any] = json.loads(header["facts"])
+
+    def load(self, key: str) -> RoiGraph:
+        """Read the graphs of one RoI."""
+        held = [self.file.get_tensor(f"{key}|{piece}") for piece in PIECES]
+        return RoiGraph(
+            Graph(held[0], held[1].astype(np.int64)),
+            Graph(held[2], held[3].astype(np.int64)),
+            held[4].astype(np.int64),
+        )
+
+
+class Graphs:
+    """The graphs of a dataset, in all shards of a folder.
+
+    Raises:
+        DataError: a shard is missing, or a RoI is in two.
+    """
+
+    def __init__(self, paths: Iterable[str | Path]) -> None:
+        self.shards = [Shard(path) for path in paths]
+        self.place: dict[str, Shard] = {}
+        for shard in self.shards:
+            for key in shard.keys:
+                if key in self.place:
+                    raise DataError(f"{key}: in {self.place[key].path} and in {shard.path}")
+                self.place[key] = shard
+
+    @classmethod
+    def of(cls, folder: str | Path) -> Graphs:
+        """Open the shards of a folder, all of them."""
+        paths = sorted(Path(folder).glob("*-of-*.safetensors"))
+        counts = {path.stem.partition("-of-")[2] for path in paths}
+        if len(counts) != 1 or len(paths) != int(counts.pop()):
+            raise DataError(f"{folder}: {len(paths)} shards of graphs, some missing or left over")
+        return cls(paths)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.place
+
+    def load(self, key: str) -> RoiGraph:
+        """Read the graphs of one RoI. Raises DataError where there are none."""
+        if key not in self.place:
+            raise DataError(f"no graphs of RoI {key}")
+        return self.place[key].load(key)

@@ -1,0 +1,258 @@
+"""A trained network with what is needed to use it again, on disk and on a device."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from al.io.errors import ConfigError, DataError
+from al.io.files import read_json, write_json
+from al.io.tables import PoolRow
+
+from ..base import FitJob, ImageSource
+from ..condense import entropy_of
+from ..ensemble import members_in
+from ..running import choose_device, load_tensors, save_tensors
+from .batches import by_nodes
+from .graph_file import RoiGraph
+from .network import HACT, GraphBatch, collate
+from .preparing import PLANS, Store, build_now, open_store
+from .settings import HactSettings
+
+WEIGHTS, DESCRIPTION = "weights.pt", "model.json"
+NETWORK = ("width", "layers", "hidden", "average_degree", "dropout", "readout")
+Batch = tuple[GraphBatch, GraphBatch, Tensor]
+
+
+class Network(nn.Module):
+    """HACT-Net behind a shift and a scale of the node features, which are saved with it."""
+
+    def __init__(self, description: Mapping[str, Any]) -> None:
+        """Build the network of a ``Description.network``, with random weights and no shift."""
+        super().__init__()
+        dims = description["dims"]
+        settings = {key: description[key] for key in NETWORK}
+        self.net = HACT(dims["cells"], dims["tissue"], description["classes"], **settings)
+        for kind, dim in dims.items():
+            self.register_buffer(f"{kind}_mean", torch.zeros(dim))
+            self.register_buffer(f"{kind}_deviation", torch.ones(dim))
+
+    def standardise(self, moments: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+        """Take mean and deviation of the node features from ``plans.json``."""
+        for kind, held in moments.items():
+            for name, values in held.items():
+                if values:  # none where there is not one node
+                    getattr(self, f"{kind}_{name}").copy_(torch.tensor(values))
+
+    def forward(self, cells: GraphBatch, tissue: GraphBatch, assignment: Tensor) -> Tensor:
+        """Return logits, (B, C) float32."""
+        return self.net(self._scaled(cells, "cells"), self._scaled(tissue, "tissue"), assignment)
+
+    def embed(self, cells: GraphBatch, tissue: GraphBatch, assignment: Tensor) -> Tensor:
+        """Return what the last linear layer sees, (B, hidden) float32."""
+        cells, tissue = self._scaled(cells, "cells"), self._scaled(tissue, "tissue")
+        return self.net.embed(cells, tissue, assignment)
+
+    def _scaled(self, batch: GraphBatch, kind: str) -> GraphBatch:
+        mean, deviation = getattr(self, f"{kind}_mean"), getattr(self, f"{kind}_deviation")
+        return GraphBatch((batch.features - mean) / deviation, batch.edges, batch.sizes)
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Move what ``collate`` made."""
+    cells, tissue, assignment = batch
+    return cells.to(device), tissue.to(device), assignment.to(device)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a model was made with.
+
+    Attributes:
+        network: what ``Network`` takes.
+        classes: class names.
+        plans: key of the prepared graphs.
+        graphs: settings that decided them.
+        prepared: their folder; ``None``: none were prepared for the workflow, and graphs are built
+            when they are asked for.
+    """
+
+    network: Mapping[str, Any]
+    classes: tuple[str, ...]
+    plans: str
+    graphs: Mapping[str, Any]
+    prepared: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``read`` reads."""
+        return {
+            "network": dict(self.network),
+            "classes": list(self.classes),
+            "plans": self.plans,
+            "graphs": dict(self.graphs),
+            "prepared": self.prepared,
+        }
+
+    @classmethod
+    def read(cls, model: Path) -> Description:
+        """Read the description of a finished network."""
+        held = read_json(model / DESCRIPTION)
+        return cls(**{**held, "classes": tuple(held["classes"])})
+
+    def refuse_other(self, model: Path) -> None:
+        """Refuse to start from a model of other graphs, sizes or classes. Raises ConfigError."""
+        other = Description.read(model)
+        for name in ("network", "classes", "plans"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if ours != theirs:
+                raise ConfigError(f"hact.start: {model} has {name} {theirs!r}, not {ours!r}")
+
+
+def describe(store: Store, settings: HactSettings, job: FitJob) -> Description:
+    """Return the description of what is trained now."""
+    network: dict[str, Any] = {key: getattr(settings, key) for key in NETWORK}
+    network |= {"dims": dict(store.plans["dims"]), "classes": len(job.classes)}
+    prepared = None if job.prepared is None else str(job.prepared)
+    graphs = store.plans["settings"]
+    return Description(network, tuple(job.classes), store.key, graphs, prepared)
+
+
+def save_model(folder: Path, description: Description, weights: Mapping[str, Tensor]) -> None:
+    """Write a model into an existing folder."""
+    write_json(folder / DESCRIPTION, description.as_json())
+    save_tensors(folder / WEIGHTS, {k: v.detach().cpu().contiguous() for k, v in weights.items()})
+
+
+def run_rois(
+    calls: Sequence[Callable[..., Tensor]],
+    rows: Sequence[PoolRow],
+    load: Callable[[PoolRow], RoiGraph],
+    width: int,
+    most: int,
+    device: torch.device,
+) -> np.ndarray:
+    """Call networks on RoIs, as many at a time as have ``most`` nodes together.
+
+    Returns:
+        (calls, M, width) float32.
+    """
+    found = np.empty((len(calls), len(rows), width), np.float32)
+    with torch.inference_mode():
+        for part, graphs in by_nodes(rows, load, most):
+            batch = to_device(collate(graphs), device)
+            for number, call in enumerate(calls):
+                found[number, part] = call(*batch).float().cpu().numpy()
+    return found
+
+
+@dataclass
+class Loaded:
+    """A model ready to predict: one network, or the members of an ensemble."""
+
+    nets: list[Network]
+    device: torch.device
+    description: Description
+    settings: HactSettings
+    store: Store | None = field(default=None)
+
+    @property
+    def members(self) -> int:
+        """Number of networks."""
+        return len(self.nets)
+
+    def outputs(
+        self,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        method: str,
+        members: Sequence[int] = (0,),
+    ) -> np.ndarray:
+        """Call ``forward`` or ``embed`` of members on RoIs.
+
+        Returns:
+            (members, M, C) logits or (members, M, hidden), float32.
+
+        Raises:
+            DataError: where graphs are missing, or were made from other files.
+        """
+        about = self.description.network
+        width = about["classes"] if method == "forward" else about["hidden"]
+        calls = [getattr(self.nets[member], method) for member in members]
+        most = self.settings.max_nodes
+        if not rows:
+            return np.zeros((len(calls), 0, width), np.float32)
+        if self.description.prepared is not None:
+            load = self._prepared(self.description.prepared).load
+            return run_rois(calls, rows, load, width, most, self.device)
+        with tempfile.TemporaryDirectory(prefix="hact-") as folder:
+            graphs = build_now(layout, rows, Path(folder) / "graphs.safetensors", self._building())
+            return run_rois(calls, rows, lambda row: graphs.load(row.key), width, most, self.device)
+
+    def probabilities(
+        self, layout: ImageSource, rows: Sequence[PoolRow]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean over the members of the probabilities of RoIs, and of their entropy.
+
+        Returns:
+            (M, C) float32, and (M,) float32 in nats.
+        """
+        logits = self.outputs(layout, rows, "forward", range(self.members))
+        p = torch.from_numpy(logits).softmax(2)
+        return p.mean(0).numpy(), entropy_of(p.movedim(2, 0)).mean(0).numpy()
+
+    def _building(self) -> HactSettings:
+        """The settings the model's graphs were made with, and where and how fast to make others."""
+        machine = {key: getattr(self.settings, key) for key in ("device", "workers")}
+        return HactSettings.of({**self.description.graphs, **machine})
+
+    def _prepared(self, folder: str) -> Store:
+        if self.store is None:
+            self.store = open_prepared(Path(folder), self.description.plans)
+        return self.store
+
+
+def open_prepared(folder: Path, key: str) -> Store:
+    """Open the graphs that a model was trained on.
+
+    Raises:
+        DataError: where they are gone, or were made anew from other data.
+    """
+    store = open_store(folder)
+    if store is None:
+        raise DataError(
+            f"{folder / PLANS}: the graphs that the model was trained on are not there. Work in "
+            "the folder that the run was started in, or bring theirs along, or make them again: "
+            "start the target prepare_learner"
+        )
+    if store.key != key:
+        raise DataError(
+            f"{folder}: its graphs are not those that the model was trained on: it was made anew "
+            "since. Start a new run (run=...); results would mix"
+        )
+    return store
+
+
+def load(folder: Path, section: Mapping[str, Any]) -> Loaded:
+    """Load a finished model for prediction, with the settings of the machine in ``section``."""
+    members = members_in(folder, WEIGHTS)
+    if not members:
+        raise FileNotFoundError(
+            f"{folder} holds no model: neither {WEIGHTS} nor member-0/{WEIGHTS}"
+        )
+    settings = HactSettings.of(section)
+    torch.set_num_threads(settings.threads)
+    device = choose_device(settings.device, "hact")
+    description = Description.read(members[0])
+    nets = []
+    for member in members:
+        net = Network(description.network)
+        net.load_state_dict(load_tensors(member / WEIGHTS))
+        nets.append(net.to(device).eval())
+    return Loaded(nets, device, description, settings)

@@ -1,0 +1,259 @@
+"""The training loop on mmsegmentation's models, optimisers and schedulers; resumable.
+
+Not mmengine's Runner: its checkpoints need pickle, are not written by rename and hold no place in
+the data, so that a killed training could neither be trusted nor continued as if undisturbed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS
+from torch import Tensor
+
+from al.io.errors import ConfigError, DataError
+from al.io.labels import read_label
+from al.io.tables import PoolRow
+from al.scoring.scores import confusion, iou
+
+from ..base import FitJob
+from ..locking import locked
+from ..resumable import Training, already_trained
+from ..running import available_cpus, choose_device, hash_training, is_done, load_tensors
+from ..sampling import Stream
+from .configs import Plan, check_weights, make_plan
+from .data import Samples, batches, only
+from .model import (
+    WEIGHTS,
+    Loaded,
+    build,
+    load_pretrained,
+    load_strictly,
+    same_model,
+    save_model,
+)
+from .settings import SCRATCH, MmsegSettings
+
+MOST_WORKERS = 8
+
+
+def fit(job: FitJob) -> dict[str, Any]:
+    """Train ``job`` and return its statistics; at once where ``job.out`` holds this very training.
+
+    ``steps`` are those that were made, ``validation`` the scores that decided when to stop.
+
+    Raises:
+        ConfigError: for settings, weights or a configuration that cannot be used.
+        DataError: for labels that nothing can be learnt from.
+        LockedError: while another process trains it.
+    """
+    settings = MmsegSettings.of(job.settings)
+    if job.steps < 1:
+        raise ConfigError(f"steps: {job.steps}; allowed: a whole number from 1")
+    device = choose_device(settings.device, "mmseg")
+    torch.set_num_threads(settings.threads)
+    plan = make_plan(settings, job.classes, job.steps)
+    if settings.validation != "clean":
+        job = replace(job, held_out={})
+    elif not job.held_out:
+        raise ConfigError(
+            "mmseg.validation: 'clean', but no revealed region is held out; it takes two or more"
+        )
+    if settings.validation == "paper" and job.score is None:
+        raise ConfigError("mmseg.validation: 'paper' needs scored images; none were given")
+    with locked(job.work):
+        key = training_key(job, settings, plan, device)
+        if is_done(job.out, key):
+            return already_trained(job.out)
+        return _Run(job, settings, plan, device, key).train()
+
+
+def training_key(job: FitJob, settings: MmsegSettings, plan: Plan, device: torch.device) -> str:
+    """Return a hash of what decides the result: labels, configuration, seed, first weights."""
+    start = _first_weights(job, settings)
+    held = {k: [(r.start, r.size) for r in v] for k, v in sorted(job.held_out.items())}
+    made = asdict(plan)
+    if settings.validation == "none":  # how images are predicted then decides nothing
+        made["model"] = {k: v for k, v in made["model"].items() if k != "test_cfg"}
+        made["model"]["data_preprocessor"] = dict(made["model"].get("data_preprocessor") or {})
+        made["model"]["data_preprocessor"].pop("test_cfg", None)
+    facts = [
+        settings.science(),
+        made,
+        job.seed,
+        job.steps,
+        list(job.classes),
+        start and sha256(start.read_bytes()).hexdigest(),
+        held,
+        device.type,
+    ]
+    return hash_training(facts, job.labels)
+
+
+def _first_weights(job: FitJob, settings: MmsegSettings) -> Path | None:
+    if settings.start == "previous" and job.previous is not None:
+        return job.previous / WEIGHTS
+    if settings.pretrained in (None, SCRATCH) or not Path(settings.pretrained).is_file():
+        return None
+    return Path(settings.pretrained)
+
+
+class _Run(Training):
+    def __init__(
+        self, job: FitJob, settings: MmsegSettings, plan: Plan, device: torch.device, key: str
+    ) -> None:
+        super().__init__(job, device, key, settings.checkpoint_every)
+        self.settings, self.plan = settings, plan
+        self.samples = Samples(job, plan, settings.pad)
+        self.amp = settings.amp and device.type == "cuda"
+        self.model = Loaded(self._network().to(device), device)
+        self.optimizer = build_optim_wrapper(self.model.network, plan.optim_wrapper)
+        self.schedulers = [
+            PARAM_SCHEDULERS.build(dict(s), default_args={"optimizer": self.optimizer})
+            for s in plan.schedule
+        ]
+        self.data: Stream | None = None
+        self.scores: list[list[float]] = []  # step and score of every validation
+        self.best: dict[str, Tensor] = {}
+
+    def _network(self) -> torch.nn.Module:
+        job, settings = self.job, self.settings
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(job.seed)
+            network = build(self.plan.model, settings.config)
+        if settings.start == "previous" and job.previous is not None:
+            same_model(job.previous, self.plan.model, job.classes)
+            load_strictly(network, load_tensors(job.previous / WEIGHTS), str(job.previous))
+            print(f"starts from {job.previous}", flush=True)
+            return network
+        check_weights(settings, self.plan)
+        if settings.pretrained not in (None, SCRATCH):
+            print(load_pretrained(network, settings.pretrained), flush=True)
+        return network
+
+    def is_over(self) -> bool:
+        """Whether all steps are made, or ``patience`` validations brought nothing better."""
+        values = [s for _, s in self.scores]
+        best = values.index(max(values)) if values else 0
+        return self.step >= self.job.steps or len(values) - 1 - best >= self.settings.patience
+
+    def begin(self) -> None:
+        """Start to read from the sample that comes next."""
+        workers = self.settings.workers
+        if workers is None:
+            workers = min(MOST_WORKERS, available_cpus()) if self.device.type == "cuda" else 0
+        parts = self.settings.accumulate
+        size = self.plan.batch // parts
+        first, last = self.step * parts, self.job.steps * parts
+        self.data = batches(self.samples, first, last, size, workers)
+
+    def end(self) -> None:
+        """End the processes that make batches."""
+        if self.data is not None:
+            self.data.close()
+
+    def advance(self) -> None:
+        """One batch."""
+        # Dropout and the like depend on the step alone, so that a resumed training goes on as an
+        # undisturbed one.
+        seed = np.random.SeedSequence([self.job.seed, self.step]).generate_state(1, np.uint64)
+        torch.manual_seed(int(seed[0]))
+        network, parts = self.model.network, self.settings.accumulate
+        network.train()
+        total = torch.zeros((), device=self.device)
+        for _ in range(parts):
+            with torch.autocast(self.device.type, torch.bfloat16, self.amp):
+                batch = network.data_preprocessor(next(self.data), True)
+                loss, _ = network.parse_losses(network(**batch, mode="loss"))
+            self.optimizer.backward(loss / parts)
+            total += loss.detach() / parts
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        for scheduler in self.schedulers:
+            scheduler.step()
+        self.loss = total
+        self.step += 1
+
+    def is_review_due(self) -> bool:
+        """Whether this step is to be validated, and has not been."""
+        if self.settings.validation == "none" or not self.step:
+            return False
+        due = self.step % self.settings.validate_every == 0 or self.step == self.job.steps
+        return due and not (self.scores and self.scores[-1][0] == self.step)
+
+    def review(self) -> None:
+        """Validate; keep the weights that a clean validation finds best."""
+        settings = self.settings
+        self.model.network.eval()
+        score = self._score()
+        if not np.isfinite(score):
+            raise DataError("labels: what the training is validated on has no labelled pixel")
+        better = not self.scores or score > max(s for _, s in self.scores)
+        if better and settings.validation == "clean":
+            state = self.model.network.state_dict()
+            self.best = {k: v.detach().cpu().clone() for k, v in state.items()}
+        self.scores.append([self.step, score])
+        print(f"step {self.step}  validation ({settings.validation}) {score:.4f}", flush=True)
+
+    def _score(self) -> float:
+        """Mean IoU of what steers the training."""
+        if self.job.score is not None and self.settings.validation == "paper":
+            return self.job.score(self._segment)
+        matrix = np.zeros((len(self.job.classes),) * 2, np.int64)
+        for row in sorted(self.job.labels, key=lambda r: r.image):
+            held = self.job.held_out.get(row.image, ())
+            if held:
+                truth = only(read_label(row.path), held)
+                matrix += confusion(
+                    truth, self._segment(self.job.rows[row.image]), len(self.job.classes)
+                )
+        return float(np.nanmean(iou(matrix))) if matrix.any() else np.nan
+
+    def _segment(self, row: PoolRow) -> np.ndarray:
+        found = self.model.probabilities(self.job.layout.open_image(row))
+        return found.argmax(0).to(torch.uint8).cpu().numpy()
+
+    def _final_weights(self) -> dict[str, Tensor]:
+        if self.settings.validation == "clean" and self.best:
+            state: dict[str, Tensor] = self.best
+        else:
+            state = self.model.network.state_dict()
+        return {k: v.detach().cpu().contiguous() for k, v in state.items()}
+
+    def pixels(self) -> int:
+        """Pixels of all crops."""
+        return self.step * self.plan.batch * math.prod(self.plan.crop)
+
+    def more_stats(self) -> dict[str, Any]:
+        """What steered the training, with the step and score of every validation."""
+        return {"validation": {"by": self.settings.validation, "scores": self.scores}}
+
+    def save_model(self, folder: Path) -> None:
+        """Write the final weights."""
+        save_model(folder, self.plan.model, self.job.classes, self._final_weights())
+
+    def state(self) -> dict[str, Any]:
+        """Weights, the memory of optimiser and schedulers, and the scores so far."""
+        return {
+            "network": self.model.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedulers": [s.state_dict() for s in self.schedulers],
+            "scores": self.scores,
+            "best": self.best,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Undo ``state``."""
+        self.model.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for scheduler, held in zip(self.schedulers, state["schedulers"], strict=True):
+            scheduler.load_state_dict(held)
+        self.scores, self.best = state["scores"], state["best"]

@@ -1,0 +1,262 @@
+"""A training of nnU-Net's own network, loss, augmentation and schedule; resumable.
+
+Not nnU-Net's loop: its checkpoints need pickle, come every 50 epochs and hold no place in the data,
+so that a killed training could neither be trusted nor continued as if undisturbed.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from al.io.errors import ConfigError
+
+from ..base import FitJob
+from ..ensemble import drop_members, member_jobs, train_members
+from ..locking import locked
+from ..nested import check_nested
+from ..resumable import Training, already_trained
+from ..running import available_cpus, choose_device, hash_training, is_done, load_tensors
+from ..sampling import Stream
+from .cases import Batches, Cases, HiddenPadding, stream
+from .model import WEIGHTS, Description, describe, save_model
+from .packages import (
+    determine_num_input_channels,
+    nnUNetDataLoader,
+    nnUNetTrainer,
+    temporary_folders,
+)
+from .planning import Plans
+from .settings import NnunetSettings
+from .store import Store, open_store, prepare, settings_of
+
+MOST_WORKERS = 12
+
+
+class Trainer(nnUNetTrainer):
+    """nnU-Net's trainer with the parts that a loop of ours uses; it reads and writes no file."""
+
+    def print_to_log_file(self, *args: Any, **kwargs: Any) -> None:
+        """Say nothing: the loop does."""
+
+    def _do_i_compile(self) -> bool:
+        return False
+
+    def initialize(self) -> None:
+        """Build network, optimiser and loss, without a folder of preprocessed files."""
+        self._set_batch_size_and_oversample()
+        self.num_input_channels = determine_num_input_channels(
+            self.plans_manager, self.configuration_manager, self.dataset_json
+        )
+        self.network = self.build_network_architecture(
+            self.plans_manager,
+            self.configuration_manager,
+            self.num_input_channels,
+            self.label_manager.num_segmentation_heads,
+            self.enable_deep_supervision,
+        ).to(self.device)
+        self.optimizer, self.lr_scheduler = self.configure_optimizers()
+        self.loss = self._build_loss()
+        self.was_initialized = True
+
+    def loader(self, cases: Cases) -> nnUNetDataLoader:
+        """Return nnU-Net's loader of augmented patches."""
+        turn, flat, start, mirror = (
+            self.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        )
+        config, labels = self.configuration_manager, self.label_manager
+        transforms = self.get_training_transforms(
+            config.patch_size,
+            turn,
+            self._get_deep_supervision_scales(),
+            mirror,
+            flat,
+            use_mask_for_norm=config.use_mask_for_norm,
+            is_cascaded=False,
+            foreground_labels=labels.foreground_labels,
+            regions=labels.foreground_regions if labels.has_regions else None,
+            ignore_label=labels.ignore_label,
+        )
+        loader = nnUNetDataLoader(
+            cases,
+            self.batch_size,
+            start,
+            config.patch_size,
+            labels,
+            oversample_foreground_percent=self.oversample_foreground_percent,
+            transforms=HiddenPadding(transforms, labels.ignore_label),
+        )
+        # Where all is revealed, patches that need no foreground lie anywhere, as nnU-Net has it.
+        loader.has_ignore = cases.are_partial
+        return loader
+
+
+def make_trainer(
+    plans: Plans, settings: NnunetSettings, epochs: int, device: torch.device
+) -> Trainer:
+    """Return a trainer of the plans, not initialised yet."""
+    held = {**copy.deepcopy(plans.plans), "continue_training": False}
+    with temporary_folders():
+        trainer = Trainer(held, plans.configuration, 0, plans.dataset_json, device)
+    trainer.initial_lr, trainer.weight_decay = settings.learning_rate, settings.weight_decay
+    trainer.oversample_foreground_percent = settings.oversample
+    trainer.num_iterations_per_epoch, trainer.num_epochs = settings.iterations, epochs
+    return trainer
+
+
+def fit(job: FitJob) -> dict[str, Any]:
+    """Train ``job`` and return its statistics; at once where ``job.out`` holds this very training.
+
+    Where nothing was prepared for the dataset, that is done for the volumes of the job.
+
+    Raises:
+        ConfigError: for settings or steps that cannot be used.
+        DataError: for labels that nothing can be learnt from, and prepared volumes of other data.
+        LockedError: while another process trains it.
+    """
+    settings = NnunetSettings.of(job.settings)
+    check_nested("nnunet", settings.nested, settings.nested_order, len(job.classes))
+    if job.steps < 1:
+        raise ConfigError(f"steps: {job.steps}; allowed: a whole number from 1")
+    device = choose_device(settings.device, "nnunet")
+    torch.set_num_threads(settings.threads)
+    if device.type == "cuda":  # as nnU-Net does
+        torch.backends.cudnn.benchmark = True
+    with locked(job.work):
+        store = _store(job, settings)
+        _refuse_other_plans(job, store)
+        one = replace(settings, members=1, member_labels="all")
+
+        def train_one(member: FitJob) -> dict[str, Any]:
+            key = training_key(member, one, store, device)
+            if is_done(member.out, key):
+                return already_trained(member.out)
+            return _Run(member, one, store, device, key).train()
+
+        if settings.members == 1:
+            drop_members(job, 0)
+            return train_one(job)
+        jobs = member_jobs(job, settings.members, settings.member_labels == "folds")
+        keys = [training_key(member, one, store, device) for member in jobs]
+        return {**train_members(job, jobs, keys, train_one), "plans": store.plans.key}
+
+
+def _store(job: FitJob, settings: NnunetSettings) -> Store:
+    folder = job.prepared or job.work / "prepared"
+    store = open_store(folder)
+    if store is not None and store.settings == settings_of(settings):
+        return store
+    if job.prepared is not None:
+        found = "nothing is" if store is None else "with other settings something else is"
+        raise ConfigError(f"{folder}: {found} prepared there")
+    prepare(job.layout, list(job.rows.values()), folder, settings, job.classes)
+    return open_store(folder)
+
+
+def _refuse_other_plans(job: FitJob, store: Store) -> None:
+    """Refuse to go on from a cycle that was trained by other plans. Raises ConfigError."""
+    before = (job.before or {}).get("plans", store.plans.key)
+    if before != store.plans.key:
+        raise ConfigError(
+            f"{store.folder}: its plans are not those of the cycle before: it was made anew since, "
+            "from other volumes. Start a new run (run=...); results would mix"
+        )
+
+
+def training_key(job: FitJob, settings: NnunetSettings, store: Store, device: torch.device) -> str:
+    """Return a hash of what decides the result: labels, plans, seed, first weights."""
+    start = None
+    if settings.start == "previous" and job.previous is not None:
+        start = sha256((job.previous / WEIGHTS).read_bytes()).hexdigest()
+    head = [settings.science(), store.plans.key, job.seed, job.steps, list(job.classes), start]
+    return hash_training([*head, device.type], job.labels)
+
+
+class _Run(Training):
+    def __init__(
+        self, job: FitJob, settings: NnunetSettings, store: Store, device: torch.device, key: str
+    ) -> None:
+        super().__init__(job, device, key, settings.checkpoint_every)
+        self.settings, self.store = settings, store
+        began = time.monotonic()
+        self.cases = Cases(job, store)
+        self.labels_seconds = time.monotonic() - began
+        self.description: Description = describe(store, settings, job)
+        epochs = math.ceil(job.steps / settings.iterations)
+        self.trainer = make_trainer(store.plans, settings, epochs, device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(job.seed)
+            self.trainer.initialize()
+        if settings.start == "previous" and job.previous is not None:
+            self.description.refuse_other(job.previous)
+            self.trainer.network.load_state_dict(load_tensors(job.previous / WEIGHTS))
+            print(f"starts from {job.previous}", flush=True)
+        self.loader = self.trainer.loader(self.cases)
+        self.data: Stream | None = None
+
+    def begin(self) -> None:
+        """Start to make the batch that comes next."""
+        workers = self.settings.workers
+        if workers is None:
+            workers = min(MOST_WORKERS, available_cpus()) if self.device.type == "cuda" else 0
+        batches = Batches(self.loader, self.store.plans, self.job.seed)
+        self.data = stream(batches, self.step, self.job.steps, workers)
+
+    def end(self) -> None:
+        """End the processes that make batches."""
+        if self.data is not None:
+            self.data.close()
+
+    def advance(self) -> None:
+        """One batch."""
+        trainer = self.trainer
+        trainer.network.train()
+        trainer.lr_scheduler.step(self.step // self.settings.iterations)
+        found = trainer.train_step(next(self.data))
+        self.loss = torch.as_tensor(float(found["loss"]), device=self.device)
+        self.step += 1
+
+    def state(self) -> dict[str, Any]:
+        """Weights, momentum, and on a GPU the scale of the loss."""
+        trainer = self.trainer
+        scaler = trainer.grad_scaler
+        return {
+            "net": trainer.network.state_dict(),
+            "optimizer": trainer.optimizer.state_dict(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Undo ``state``."""
+        trainer = self.trainer
+        trainer.network.load_state_dict(state["net"])
+        trainer.optimizer.load_state_dict(state["optimizer"])
+        if trainer.grad_scaler is not None and state["scaler"] is not None:
+            trainer.grad_scaler.load_state_dict(state["scaler"])
+
+    def pixels(self) -> int:
+        """Voxels of all patches."""
+        plan = self.store.plans.chosen
+        return self.step * plan.batch_size * math.prod(plan.patch_size)
+
+    def more_stats(self) -> dict[str, Any]:
+        """Volumes that taught something, epochs, and the time to bring labels to their grid."""
+        return {
+            "volumes": len(self.cases.cases),
+            "epochs": self.trainer.num_epochs,
+            "plans": self.store.plans.key,
+            "revealed_kept": round(self.cases.kept, 4),
+            "labels_seconds": round(self.labels_seconds, 3),
+        }
+
+    def save_model(self, folder: Path) -> None:
+        """Write the last weights."""
+        save_model(folder, self.description, self.trainer.network.state_dict())

@@ -1,0 +1,7 @@
+"""Where things lie: the checkout, and the files of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]

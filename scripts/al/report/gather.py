@@ -1,0 +1,164 @@
+"""From a run's configuration and files to the views that its report is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from al.io.files import read_json
+from al.io.tables import read_pool
+
+from .confidence import read_confidence, read_confidence_csv, taus_of
+from .curves import INITIAL, Point, read_curves, read_points
+from .view import Confidence, View
+
+
+def view_of(
+    look: Mapping[str, Any],
+    points: Sequence[Point],
+    confidence: Sequence[Confidence] = (),
+    truth: Mapping[str, int] | None = None,
+    budget: str = "",
+) -> View:
+    """Return the view of a run; with an empty ``budget`` that of the whole run."""
+    title = f"{look['dataset']}, {look['learner']}"
+    return View(
+        points=points,
+        budget=budget,
+        x=look["x"],
+        strategies=look["strategies"],
+        definitions=look["definitions"],
+        classes=look["classes"],
+        colours=look["colours"],
+        known=look["known"],
+        share=look["share"],
+        notes=look["notes"],
+        title="\n".join(line for line in (title, look["remark"]) if line),
+        background=look["background"],
+        confidence=confidence,
+        truth=truth or {},
+        given_colours=[tuple(v / 255 for v in rgb) for rgb in look["class_colours"] or ()],
+        folds=look["folds"],
+        seeds=look["seeds"],
+        cycles=look["cycles"],
+    )
+
+
+def confidences(folder: Path, look: Mapping[str, Any]) -> list[Confidence]:
+    """What the models of a run (``results/{run}``) said of each class, as far as it is there."""
+    taus = taus_of(look["definitions"])
+    names, budgets = look["strategies"], look["budgets"]
+    return read_confidence(folder, budgets, names, look["seeds"], look["classes"], taus)
+
+
+def truth_counts(folder: Path, look: Mapping[str, Any]) -> dict[str, int]:
+    """Pixels (voxels, RoIs) of each class in the training pool of the first seed.
+
+    Empty where ground truth was not counted yet.
+    """
+    pool, truth = folder / "pools" / f"seed-{look['seeds'][0]}.csv", folder / "truth.json"
+    if not (pool.is_file() and truth.is_file()):
+        return {}
+    counts = read_json(truth)
+    images = sorted({row.image for row in read_pool(pool) if row.split in look["splits"]})
+    total = np.sum([counts[image] for image in images], axis=0)
+    return {name: int(n) for name, n in zip(look["classes"], total, strict=False)}
+
+
+def metrics_of(folder: Path, look: Mapping[str, Any]) -> list[Path]:
+    """Metrics of the planned cycles and references that are there."""
+    found = [
+        folder / budget / (INITIAL if cycle == 1 else name) / f"seed-{seed}" / f"cycle-{cycle:03d}"
+        for budget in look["budgets"]
+        for name in look["strategies"]
+        for seed in look["seeds"]
+        for cycle in range(1, look["cycles"] + 1)
+    ]
+    found += [
+        folder / "references" / name / f"seed-{seed}"
+        for name in look["references"]
+        for seed in look["seeds"]
+    ]
+    files = dict.fromkeys(place / "metrics.json" for place in found)
+    return [file for file in files if file.is_file()]
+
+
+def histories_of(folder: Path, look: Mapping[str, Any], budget: str) -> dict[str, Path]:
+    """What each strategy annotated so far with the first seed: the latest ``history.csv``."""
+    found = {}
+    for name in look["strategies"]:
+        for cycle in range(look["cycles"], 0, -1):
+            owner = INITIAL if cycle == 1 else name
+            place = folder / budget / owner / f"seed-{look['seeds'][0]}" / f"cycle-{cycle:03d}"
+            if (place / "history.csv").is_file():
+                found[name] = place / "history.csv"
+                break
+    return found
+
+
+def missing_of(look: Mapping[str, Any], points: Iterable[Point]) -> tuple[list[str], int, int]:
+    """What a run in progress lacks, a line per strategy and reference; how many, and of how many.
+
+    The shared first cycle counts for each strategy: all start from it.
+    """
+    held = {(p.budget, p.strategy, p.seed, p.cycle) for p in points}
+    held |= {(b, n, s, 1) for b, _, s, c in held if c == 1 for n in look["strategies"]}
+    references = {(name, seed) for _, name, seed, cycle in held if not cycle}
+    lines, lacking = [], 0
+    for budget in look["budgets"]:
+        for name in look["strategies"]:
+            gaps: dict[tuple[int, ...], list[int]] = {}
+            for seed in look["seeds"]:
+                cycles = range(1, look["cycles"] + 1)
+                gone = tuple(c for c in cycles if (budget, name, seed, c) not in held)
+                gaps.setdefault(gone, []).append(seed)
+            for gone, seeds in gaps.items():
+                lacking += len(gone) * len(seeds)
+                if gone:
+                    what = f"{_numbers('cycle', gone)} of {_numbers('seed', seeds)}"
+                    lines.append(f"{name}, budget {budget}: {what}")
+    for name in look["references"]:
+        gone = tuple(s for s in look["seeds"] if (name, s) not in references)
+        lacking += len(gone)
+        if gone:
+            lines.append(f"reference {name}: {_numbers('seed', gone)}")
+    per_seed = len(look["budgets"]) * len(look["strategies"]) * look["cycles"]
+    return lines, lacking, len(look["seeds"]) * (per_seed + len(look["references"]))
+
+
+def _numbers(what: str, numbers: Sequence[int]) -> str:
+    return f"{what}{'s' * (len(numbers) > 1)} {ranges(numbers)}"
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers as text: ``1-3, 5``."""
+    parts: list[list[int]] = []
+    for n in numbers:
+        if parts and n == parts[-1][1] + 1:
+            parts[-1][1] = n
+        else:
+            parts.append([n, n])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+
+
+def read_run(folder: Path, look: Mapping[str, Any]) -> View:
+    """The view of a run from its own files alone, finished or not.
+
+    Raises:
+        DataError: no result is there yet.
+    """
+    points = read_points(metrics_of(folder, look))
+    return view_of(look, points, confidences(folder, look), truth_counts(folder, look))
+
+
+def view_from_tables(curves: Path, confidence: Path, look: Mapping[str, Any]) -> View:
+    """The view of a finished run from its tables; ``curves`` lies in ``results/{run}``."""
+    return view_of(
+        look,
+        read_curves(curves),
+        read_confidence_csv(confidence),
+        truth_counts(curves.parent, look),
+    )

@@ -1,0 +1,90 @@
+"""What annotation cost so far, in every unit the report can use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from al.io.files import read_json
+from al.io.labels import UNKNOWN, read_label
+from al.io.pool import by_image, size_of
+from al.io.shapes import pixels_of
+from al.io.tables import LabelRow, PoolRow, RegionRow
+
+
+def count_truth(layout: Any, rows: list[PoolRow], n_classes: int) -> dict[str, list[int]]:
+    """Count ground truth per image: C classes, then void. For costs in the report alone."""
+    counts: dict[str, np.ndarray] = {}
+    for row in rows:
+        label = layout.open_label(row)
+        values = np.bincount(np.ravel(label), minlength=256)
+        counts.setdefault(row.image, np.zeros(n_classes + 1, np.int64))
+        counts[row.image] += np.append(values[:n_classes], values[UNKNOWN])
+    return {image: c.tolist() for image, c in counts.items()}
+
+
+def annotation_costs(
+    pool: list[PoolRow],
+    history: list[RegionRow],
+    labels: list[LabelRow],
+    truth: str | Path,
+    classes: Sequence[str],
+    background: int | None,
+    shape: str = "square",
+    splits: Sequence[str] = ("train",),
+) -> dict[str, Any]:
+    """Return ``costs`` (images, regions, RoIs or area, foreground) and ``annotated``.
+
+    Percentages are of all images of ``splits``, those that may be annotated; ``annotated`` gives
+    for each class the percentage of its pixels (RoIs) that has been annotated. Void pixels count in
+    the area. ``shape``: of windows.
+    """
+    groups = by_image(r for r in pool if r.split in splits)
+    roi = next(iter(groups.values()))[0].roi != ""
+    counts = read_json(truth)
+    total = np.sum([counts[image] for image in groups], axis=0)
+    seen = _revealed(labels, len(classes))
+    sizes = {image: size_of(rows) for image, rows in groups.items()}
+    area = sum(_area(r, groups[r.image][0], shape) for r in history)
+    opened = {r.image for r in history}
+    costs: dict[str, Any] = {
+        "images": len(opened),
+        "images_percent": 100 * len(opened) / len(groups),
+        "regions": len(history),
+        "rois_percent" if roi else "area_percent": 100 * area / sum(sizes.values()),
+        "foreground_percent": None,
+    }
+    if "val" in splits:
+        steering = [r for r in history if groups[r.image][0].split == "val"]
+        costs["validation_images"] = len({r.image for r in steering})
+        costs["validation_regions"] = len(steering)
+    annotated = {
+        name: 100 * float(seen[i] / total[i]) if total[i] else None
+        for i, name in enumerate(classes)
+    }
+    if background is not None:
+        keep = np.arange(len(classes)) != background
+        costs["foreground_percent"] = 100 * float(
+            seen[: len(classes)][keep].sum() / max(1, total[: len(classes)][keep].sum())
+        )
+    return {"costs": costs, "annotated": annotated}
+
+
+def _area(region: RegionRow, row: PoolRow, shape: str) -> int:
+    if region.kind == "roi":
+        return 1
+    mask = pixels_of(region, row, shape)
+    return int(np.prod(region.region.size) if mask is None else mask.sum())
+
+
+def _revealed(labels: list[LabelRow], n_classes: int) -> np.ndarray:
+    seen = np.zeros(n_classes, np.int64)
+    for row in labels:
+        if row.label is not None:
+            seen[row.label] += 1
+        else:
+            seen += np.bincount(read_label(row.path).ravel(), minlength=256)[:n_classes]
+    return seen

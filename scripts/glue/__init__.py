@@ -1,1 +1,0 @@
-"""What every stage shares: tables, prediction records, label files, generators, atomic writes."""
