@@ -15,7 +15,7 @@ from al.io.rng import generator
 from al.io.tables import LabelRow, PoolRow, RegionRow
 from al.scoring.costs import annotation_costs, count_truth
 from al.scoring.scores import confusion, dice, score_images, score_rois, score_volumes
-from al.strategies.body import body_mask
+from al.strategies.centres import body_mask
 
 
 def rois(n: int, split: str = "") -> list[PoolRow]:

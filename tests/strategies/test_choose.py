@@ -16,10 +16,9 @@ from al.learners import LEARNERS
 from al.strategies import REGION_SELECTORS, check_definition, needs_of, note_of, resolve
 from al.strategies.budget import Budget
 from al.strategies.choose import choose
+from al.strategies.pool_state import PoolState
 from al.strategies.registry import register_images, register_regions
 from al.strategies.selectors.images import decomp_images
-from al.strategies.state import PoolState
-from al.strategies.weights import class_weights
 from decomp_core import footprint
 
 from .contract import CONFIG, ENTRIES, ROOT, World, definition
@@ -46,7 +45,7 @@ def state(
 def test_weights_run_over_eligible_images_only() -> None:
     s = state([[60, 40], [80, 20]], [[60, 0], [0, 20]], openings=np.array([1, 0]))
     # Only i1 is in the current loop: kappa = (0, 1), so W = (1, 0).
-    np.testing.assert_allclose(class_weights(s, definition("decomp")), [1, 0])
+    np.testing.assert_allclose(s.class_weights(definition("decomp")), [1, 0])
 
 
 def test_image_score_is_capped_at_a_tenth() -> None:
@@ -73,7 +72,7 @@ def test_equal_weights_can_mean_random_images() -> None:
 def test_emphasis_multiplies_weights() -> None:
     s = state([[10, 10]], [[5, 5]])
     entry = {**definition("decomp"), "emphasis": {"b": 3}}
-    np.testing.assert_allclose(class_weights(s, entry), [0.25, 0.75])
+    np.testing.assert_allclose(s.class_weights(entry), [0.25, 0.75])
 
 
 def test_needs_follow_from_the_parts() -> None:

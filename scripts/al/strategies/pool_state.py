@@ -1,16 +1,15 @@
-"""What selectors see: the pool for image selectors, one image for region selectors."""
+"""What image selectors see of the pool."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from al.io.image_statistics import Statistics
 from al.io.pool import by_image, openings, size_of, taken_of
-from al.io.records import Record
 from al.io.tables import PoolRow, RegionRow
 from decomp_core import Region
 
@@ -60,33 +59,17 @@ class PoolState:
             return available
         return available & (self.openings == self.openings[available].min())
 
+    def class_weights(self, options: Mapping[str, Any]) -> np.ndarray:
+        """Return the (C,) sampling weights of Eqs. 1 and 2 over the eligible images."""
+        from decomp_core import class_confidence, sampling_weights
 
-@dataclass(frozen=True)
-class RegionTask:
-    """What region selectors see of one chosen image.
-
-    Attributes:
-        record: the prediction; ``None`` where the strategy needs none.
-        image_shape: size in array axes (RoIs: their number).
-        axis: slice axis of a volume.
-        shape: window size, clipped to the image, or its boolean footprint; unused for RoIs.
-        taken: regions annotated before; for RoIs their positions in ``record.rois``.
-        n: regions asked for.
-        weights: (C,) sampling weights of the classes (Eq. 2); ``None`` without statistics.
-        centres: returns the boolean mask in which random windows are centred, or ``None``; it
-            opens the volume, so only what draws at random asks for it.
-        options: the strategy's definition.
-    """
-
-    record: Record | None
-    image_shape: tuple[int, ...]
-    axis: int | None
-    shape: tuple[int, ...] | np.ndarray
-    taken: tuple[Any, ...]
-    n: int
-    weights: np.ndarray | None = None
-    centres: Callable[[], np.ndarray | None] = lambda: None
-    options: dict[str, Any] = field(default_factory=dict)
+        state = self.weighted_by or self
+        eligible = state.eligible
+        confidence = class_confidence(state.predicted[eligible], state.confident[eligible])
+        emphasis = np.ones(len(state.classes))
+        for name, factor in options.get("emphasis", {}).items():
+            emphasis[state.classes.index(name)] = factor
+        return sampling_weights(confidence, emphasis)
 
 
 def pool_state(
