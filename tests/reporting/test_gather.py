@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from al.report.curves import FULL, FULL_SAME_STEPS, INITIAL, Point
+from al.paths import INITIAL
+from al.report.curves import FULL, FULL_SAME_STEPS, Point
 from al.report.gather import histories_of, metrics_of, missing_of, ranges, truth_counts
 
 BUDGETS, STRATEGIES = ["2x3", "4x1"], ["random", "decomp"]

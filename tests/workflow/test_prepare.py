@@ -131,7 +131,7 @@ def test_all_images_are_prepared_on_the_files_grid(
     assert learner
     plain = {**LAYOUT, "options": {}}
     plans = tmp_path / "prepared/plans.json"
-    prepare_learner.prepare(str(kidneys), plain, "nnunet", {"batch": 2}, str(plans))
+    prepare_learner.prepare_learner(str(kidneys), plain, "nnunet", {"batch": 2}, str(plans))
     found = json.loads(plans.read_text())
     assert found == {"images": [f"case_{n:05d}" for n in range(3)], "settings": {"batch": 2}}
 

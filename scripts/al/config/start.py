@@ -18,6 +18,7 @@ from al.io.tables import PoolRow, read_pool
 from al.layouts import get_layout
 from al.layouts.checks import check_data
 from al.learners import describe_learner
+from al.paths import places_in
 
 from .prepared import preparation
 
@@ -132,9 +133,8 @@ def _refuse_other_plans(plans: Path, run: Path) -> None:
     if not plans.exists():
         return
     key = read_json(plans)["key"]
-    trained = [*run.glob("*/initial/seed-*/cycle-001"), *run.glob("references/*/seed-*")]
-    for file in (folder / "training.json" for folder in trained):
-        if file.exists() and read_json(file).get("plans", key) != key:
+    for place, file in places_in(run, "training.json"):
+        if place.cycle <= 1 and read_json(file).get("plans", key) != key:
             raise ConfigError(
                 f"{plans.parent} was made anew, from other data, since {file} was trained; results "
                 "would mix. Start a new run (run=...)"

@@ -12,9 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from al.io.errors import DataError
+from al.paths import INITIAL, REFERENCES
 from al.scoring.cases import Cases, cases_of
-
-from .curves import INITIAL, REFERENCES
 
 RESAMPLES = 2000
 FEW = 10  # groups; a percentile interval of fewer is clearly too narrow

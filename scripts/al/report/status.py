@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from al.io.errors import DataError
+from al.paths import INITIAL
 
-from .curves import INITIAL
 from .journals import Attempt, Job, Place, read_jobs
 
 Row = tuple[str, str, int | None]  # budget, strategy and seed, as in Place

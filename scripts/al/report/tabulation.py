@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from al.io.files import read_json, write_text
+from al.paths import REFERENCES
 
 from .bootstrap import Interval, case_rows
 from .catalogue import Look, caption, tables_of
 from .comparisons import by_cycle, compare, corrected_interval
 from .confidence import rank_correlations
-from .curves import REFERENCES
 from .efficiency import efficiency_rows
 from .ranks import blocks_of, rank
 from .reach import NO_STRATEGY, brief_rows, reach_markdown, reach_rows, table_row

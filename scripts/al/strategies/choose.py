@@ -12,7 +12,7 @@ from al.io.threads import in_order
 from decomp_core import rotate_images
 
 from .definitions import needs_of
-from .query import Choice, ImageQuery, Place, Query
+from .query import Choice, ImageQuery, Pick, Query
 from .registry import IMAGE_SELECTORS, POOL_SELECTORS, REGION_SELECTORS, Selector
 
 __all__ = ["Choice", "Query", "choose", "propose"]
@@ -158,13 +158,11 @@ def _choose_in(asked: ImageQuery, reports: list[str]) -> list[RegionRow]:
     selector = REGION_SELECTORS[query.definition["regions"]]
     if query.task != "roi":
         _note_window(asked, reports)
-    places: list[Place] = selector.run(asked, query.rng(asked.image))
+    places: list[Pick] = selector.run(asked, query.rng(asked.image))
     return [query.row(asked.image, p, *_why(asked.record, p, selector)) for p in places]
 
 
-def _why(
-    record: Record | None, place: Place, selector: Selector
-) -> tuple[int | None, float | None]:
+def _why(record: Record | None, place: Pick, selector: Selector) -> tuple[int | None, float | None]:
     """Return the class behind the choice of a RoI, and its score; regions carry their own."""
     if record is None or not isinstance(place, int | np.integer):
         return None, None

@@ -22,7 +22,7 @@ from .pool_state import PoolState, pool_state
 
 Open = Callable[[PoolRow], "np.ndarray | None"]
 # A region, or a RoI by its position in its image, alone or with its score
-Place = Region | int | tuple[int, float]
+Pick = Region | int | tuple[int, float]
 
 
 def _no_truth(row: PoolRow) -> np.ndarray:
@@ -138,7 +138,7 @@ class Query:
         return generator(self.seed, self.cycle, self.stream if image is None else image)
 
     def row(
-        self, image: str, place: Place, cls: int | None = None, score: float | None = None
+        self, image: str, place: Pick, cls: int | None = None, score: float | None = None
     ) -> RegionRow:
         """Describe a chosen region; its order is set when all are chosen."""
         first = self.groups[image][0]

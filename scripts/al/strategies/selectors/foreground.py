@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..query import Place, Query
+from ..query import Pick, Query
 from ..registry import register_pool
 
 SIGHTED = "reads ground truth"
@@ -23,7 +23,7 @@ def _pool(query: Query) -> tuple[list[str], Callable[[int], np.ndarray], list, l
     return images, truth_of, [row.shape for row in rows], [query.size(image) for image in images]
 
 
-def _draw(query: Query, n: int, kind: str) -> list[tuple[str, Place]]:
+def _draw(query: Query, n: int, kind: str) -> list[tuple[str, Pick]]:
     from decomp_core import random_foreground
     from decomp_core.foreground import CHANCES
 
@@ -38,7 +38,7 @@ def _draw(query: Query, n: int, kind: str) -> list[tuple[str, Place]]:
 @register_pool(
     "nnactive_start", needs=frozenset({"truth"}), tasks=frozenset({"2d", "3d"}), note=SIGHTED
 )
-def nnactive_start(query: Query, n: int) -> list[tuple[str, Place]]:
+def nnactive_start(query: Query, n: int) -> list[tuple[str, Pick]]:
     """Two patches at each label, the rest as ``random_fg33``: nnActive's starting set."""
     from decomp_core import starting_patches
 
@@ -52,7 +52,7 @@ def nnactive_start(query: Query, n: int) -> list[tuple[str, Place]]:
 @register_pool(
     "random_fg33", needs=frozenset({"truth"}), tasks=frozenset({"2d", "3d"}), note=SIGHTED
 )
-def random_fg33(query: Query, n: int) -> list[tuple[str, Place]]:
+def random_fg33(query: Query, n: int) -> list[tuple[str, Pick]]:
     """A third of the patches at classes or their borders, the others anywhere."""
     return _draw(query, n, "fg33")
 
@@ -60,6 +60,6 @@ def random_fg33(query: Query, n: int) -> list[tuple[str, Place]]:
 @register_pool(
     "random_fg66", needs=frozenset({"truth"}), tasks=frozenset({"2d", "3d"}), note=SIGHTED
 )
-def random_fg66(query: Query, n: int) -> list[tuple[str, Place]]:
+def random_fg66(query: Query, n: int) -> list[tuple[str, Pick]]:
     """Two thirds of the patches at classes or their borders, the others anywhere."""
     return _draw(query, n, "fg66")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..query import Place, Query
+from ..query import Pick, Query
 from ..registry import register_pool
 
 
@@ -33,7 +33,7 @@ def _needs(options: dict[str, Any]) -> frozenset[str]:
     by_class=True,
     more_needs=_needs,
 )
-def clasp(query: Query, n: int) -> list[tuple[str, Place]]:
+def clasp(query: Query, n: int) -> list[tuple[str, Pick]]:
     """Give each foreground class its share of the query, the best noisy scores first."""
     from decomp_core import clasp_merge, clasp_quotas
 

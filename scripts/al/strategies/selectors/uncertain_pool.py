@@ -8,7 +8,7 @@ import numpy as np
 
 from decomp_core import Region
 
-from ..query import Place, Query
+from ..query import Pick, Query
 from ..registry import register_pool
 
 OURS = "our formulation"
@@ -21,7 +21,7 @@ def _maps(query: Query) -> Iterator[tuple[str, np.ndarray, tuple[int, ...], list
 
 
 @register_pool("uncertainty", needs=frozenset({"uncertainty"}))
-def uncertain(query: Query, n: int) -> list[tuple[str, Place]]:
+def uncertain(query: Query, n: int) -> list[tuple[str, Pick]]:
     """Take the regions of highest mean uncertainty in the whole pool, without overlap."""
     from decomp_core import pool_uncertain
 
@@ -42,7 +42,7 @@ def uncertain(query: Query, n: int) -> list[tuple[str, Place]]:
     options=frozenset({"penalty", "sigma"}),
     note=OURS,
 )
-def spatial(query: Query, n: int) -> list[tuple[str, Place]]:
+def spatial(query: Query, n: int) -> list[tuple[str, Pick]]:
     """Uncertain regions that keep apart in their image (spatial diversity, our formulation)."""
     from decomp_core import spatially_diverse
 
@@ -57,7 +57,7 @@ def spatial(query: Query, n: int) -> list[tuple[str, Place]]:
     options=frozenset({"penalty", "sigma"}),
     note=OURS,
 )
-def spatial_features(query: Query, n: int) -> list[tuple[str, Place]]:
+def spatial_features(query: Query, n: int) -> list[tuple[str, Pick]]:
     """Regions far apart in features and in their image, of the most uncertain of the pool."""
     from decomp_core import spatially_diverse_features
 
