@@ -45,6 +45,15 @@ def supported(*tasks: str) -> list[tuple[str, str]]:
     ]
 
 
+def pairs() -> list[tuple[str, str]]:
+    """Return (strategy, task) of the first entry of each combination of selectors."""
+    first: dict[tuple, str] = {}
+    for name, entry in ENTRIES.items():
+        parts = [entry.get(key) for key in ("images", "regions", "pool")]
+        first.setdefault((*parts, entry.get("strata", True)), name)
+    return [(name, task) for name, task in supported() if name in first.values()]
+
+
 @dataclass
 class World:
     """A small pool with predictions made from a seed, and cycles played on it.

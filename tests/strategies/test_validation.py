@@ -16,11 +16,11 @@ from al.strategies.budget import Budget, validation_images
 from al.strategies.choose import Query, choose, propose
 from al.strategies.validation import in_parts, with_validation
 
-from .contract import CLASSES, RANDOM, World, check_valid, definition, supported
+from .contract import CLASSES, RANDOM, World, check_valid, definition, pairs
 
 BUDGET = Budget(2, 3, (6, 7))
 STEERING = {"image05", "image06"}
-rois = pytest.mark.parametrize("name", [name for name, _ in supported("roi")])
+rois = pytest.mark.parametrize("name", [name for name, task in pairs() if task == "roi"])
 
 
 def split(world: World) -> tuple[list[PoolRow], list[PoolRow]]:

@@ -1,6 +1,6 @@
 """Runs whose disk gets full or read-only: a clear error, whole files, and on with the same command.
 
-Single failures of every kind are in ``tests/glue/test_storage.py``.
+Single failures of every kind are in ``tests/io/test_storage.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from al.cli.launch import REFUSED
 from al.cluster.processes import LAUNCH_VARIABLE
 from al.io.storage import AGAIN
 
-from ..glue.test_storage import Mount, fill, mount  # noqa: F401 - a fixture
+from ..io.test_storage import Mount, fill, mount  # noqa: F401 - a fixture
 from .conftest import Run
 from .test_killed import CURVES, DECOMP, INITIAL, SECOND_CYCLE, Killed
 

@@ -25,9 +25,9 @@ from al.io.tables import PoolRow
 from al.layouts import get_layout
 from al.learners import Description, Preparing, describe_learner
 from evaluate import score_model
+from tests.config.kit import ROOT, Planned, load
 
-from .conftest import ROOT, TINY, Run
-from .test_settings import load
+from .conftest import TINY, Run
 
 CLASSES = ["background", "kidney", "tumour", "cyst"]
 LAYOUT = {"name": "kits23", "options": {"grid": [12, 8]}, "classes": CLASSES}
@@ -146,16 +146,6 @@ def test_a_learner_may_answer_on_the_files_grid(
     assert {row.shape for row in rows} != {(8, 24, 24)}
 
 
-class Needed:
-    """What ``begin_run`` asks of Snakemake's workflow: one training is planned."""
-
-    def __init__(self) -> None:
-        rule = type("Rule", (), {"name": "train"})
-        self.dag = type("Dag", (), {"needrun_jobs": lambda _: [type("J", (), {"rule": rule})]})()
-        self.deployment_settings = type("D", (), {"deployment_method": ()})
-        self.executor_plugin = type("E", (), {"name": "local"})
-
-
 def test_what_was_not_known_at_the_first_start_is_added(
     kidneys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +164,7 @@ def test_what_was_not_known_at_the_first_start_is_added(
     file = tmp_path / "learner.json"
 
     def check(rows: Sequence[PoolRow]) -> dict[str, Any] | None:
-        found = start._check_learner(Needed(), settings, LAYOUT, rows, file)
+        found = start._check_learner(Planned(["train"]), settings, LAYOUT, rows, file)
         write_json(file, found)
         return found
 
@@ -226,9 +216,6 @@ def test_it_is_a_submission_of_its_own(tmp_path: Path, monkeypatch: pytest.Monke
     asked = first.resources
     assert (asked["runtime"], asked["cpus_per_task"]) == (20, 4)
     assert asked["slurm_partition"] == "work" and "gpu" not in asked
-    pairs = [*pairs, "learner=convnet"]
-    plan = make_plan([*profile, "--config", *pairs], ROOT / "Snakefile")
-    assert "prepare_learner" not in {s.kind for s in plan.submissions}
 
 
 def test_ground_truth_normalises_references_alone() -> None:

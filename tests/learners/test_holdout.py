@@ -22,7 +22,7 @@ def flat(held: dict[str, list[Region]]) -> set[tuple[str, tuple[int, ...]]]:
     return {(image, box.start) for image, boxes in held.items() for box in boxes}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(PLACES, min_size=2, max_size=60, unique=True), st.floats(0.01, 0.99), st.data())
 def test_a_region_never_changes_sides(places, share, data) -> None:
     first = data.draw(st.integers(2, len(places)))

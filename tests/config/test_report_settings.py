@@ -9,7 +9,7 @@ import pytest
 from al.io.errors import ConfigError
 from al.report.look import look_of
 
-from .test_settings import load
+from .kit import load
 
 
 @pytest.mark.parametrize(

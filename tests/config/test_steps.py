@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from al.config.settings import guard_science, normalise, save_settings
 from al.io.errors import ConfigError
 from al.learners.steps import most_steps, normal_steps, steps_for
 
-from .conftest import TINY, Run
-from .test_settings import config, load
+from .kit import config, load
 
 GROWING = {"per_region": 250, "most": 1000}
 
@@ -92,35 +89,3 @@ def test_steps_are_part_of_a_run(tmp_path: Path) -> None:
         guard_science(load(steps={**GROWING, "most": 1250}), file)
     with pytest.raises(ConfigError, match="steps: .* -> 1000"):
         guard_science(load(steps=1000), file)
-
-
-@pytest.mark.slow
-def test_a_training_follows_the_regions_so_far(street: Path, tmp_path: Path) -> None:
-    changes = {"strategies": "random", "cycles": "2", "references": "full_same_steps"}
-    run = Run(tmp_path, {**TINY, **changes, "data_root": str(street)})
-    run.run("--cores", "2", steps="{per_region: 1, most: 9}", convnet="{width: 4, depth: 2}")
-    places = {
-        "2x3/initial/seed-0/cycle-001": 6,
-        "2x3/random/seed-0/cycle-002": 9,
-        "references/full_same_steps/seed-0": 9,
-    }
-    for place, steps in places.items():
-        stats = json.loads((tmp_path / "results/tiny" / place / "training.json").read_text())
-        assert stats["steps"] == steps
-    assert "Nothing to be done" in run.run(
-        "--cores", "1", steps="{per_region: 1, most: 9}", convnet="{width: 4, depth: 2}"
-    )
-
-
-def test_runs_from_before_validation_images_go_on(tmp_path: Path) -> None:
-    file = tmp_path / "config.yaml"
-    save_settings(load(), file)
-    held = yaml.safe_load(file.read_text())
-    for key in ("validation_images", "hact"):
-        del held[key]
-    file.write_text(yaml.safe_dump(held))
-    guard_science(load(cycles=9), file)
-    asked = {"learner": "hact", "validation_images": 2}
-    save_settings(load("bracs_mini", **asked), file)
-    with pytest.raises(ConfigError, match="validation_images: 2 -> 3"):
-        guard_science(load("bracs_mini", **{**asked, "validation_images": 3}), file)

@@ -20,7 +20,7 @@ from al.io.labels import UNKNOWN
 from al.layouts import get_layout
 from al.scoring.cases import Cases, cases_of, write_metrics
 from al.scoring.scores import score_images, score_rois, score_volumes
-from tests.workflow.test_settings import load
+from tests.config.kit import load
 
 CLASSES = ["a", "b", "c", "d"]
 GROUPS = {"any": [1, 2, 3], "rare": [3], "both": [2, 3]}
@@ -75,7 +75,7 @@ def per_class(scores: dict[str, Any]) -> list[float]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6), data=st.data())
 def test_cases_score_resamples_as_the_scores_themselves_do(
     kind: str, seed: int, data: st.DataObject
@@ -102,7 +102,7 @@ def test_cases_score_resamples_as_the_scores_themselves_do(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_order_of_cases_makes_no_difference(kind: str, seed: int) -> None:
     score = scoring(kind, seed)
     cases, moved = read(score([0, 1, 2, 3, 4, 5])), read(score([3, 5, 0, 1, 4, 2]))
@@ -192,23 +192,6 @@ def test_a_file_gives_back_what_was_written(kind: str, tmp_path: Path) -> None:
     assert back.values.dtype == cases.values.dtype
     for name in ("kind", "classes", "names", "groups"):
         assert getattr(back, name) == getattr(cases, name)
-
-
-def test_a_file_from_before_has_no_cases(tmp_path: Path) -> None:
-    assert cases_of({"score": 0.5}, "metrics.json") is None
-    write_metrics(tmp_path / "metrics.json", {"score": 0.5})
-    assert (tmp_path / "metrics.json").read_text(encoding="utf-8") == '{\n  "score": 0.5\n}\n'
-
-
-def test_the_cases_of_a_city_stay_small(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    counts = rng.integers(0, 10 ** rng.integers(3, 6, (500, 19, 3))) * (
-        rng.random((500, 19, 1)) < 0.75
-    )
-    names = tuple(f"frankfurt/frankfurt_000000_{i:06d}" for i in range(500))
-    cases = Cases("iou", tuple(f"class {i}" for i in range(19)), names, names, counts)
-    write_metrics(tmp_path / "metrics.json", {"cases": cases.to_json()})
-    assert (tmp_path / "metrics.json").stat().st_size < 200_000
 
 
 GOOD = {

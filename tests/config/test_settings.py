@@ -7,7 +7,6 @@ import shutil
 from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -16,30 +15,7 @@ from al.config.settings import guard_science, load_settings, normalise, read_yam
 from al.generators import GENERATORS, sizes_in
 from al.io.errors import ConfigError
 
-ROOT = Path(__file__).parents[2]
-
-
-def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Merge as Snakemake does: mappings key by key, everything else replaced."""
-    out = deepcopy(base)
-    for key, value in over.items():
-        held = out.get(key)
-        both = isinstance(value, dict) and isinstance(held, dict)
-        out[key] = merge(held, value) if both else deepcopy(value)
-    return out
-
-
-def config(dataset: str = "cityscapes_mini", **changes: Any) -> dict[str, Any]:
-    """Return what Snakemake would hand over: defaults, the dataset, the command line."""
-    defaults = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    own = yaml.safe_load((ROOT / f"config/datasets/{dataset}.yaml").read_text())
-    return merge(merge(defaults, own), {"dataset": dataset, **changes})
-
-
-def load(dataset: str = "cityscapes_mini", **changes: Any) -> dict[str, Any]:
-    """Resolve such a configuration."""
-    return load_settings(config(dataset, **changes), ROOT)
-
+from .kit import ROOT, config, load
 
 EVERY_CLASS_0 = dict.fromkeys(config()["classes"], 0)
 
@@ -372,9 +348,7 @@ def test_the_section_of_mmseg_is_checked_and_typed(tmp_path: Path) -> None:
 
 def test_sections_of_other_learners_are_no_science(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    old = load()
-    del old["mmseg"]  # a run from before there was one
-    save_settings(old, file)
+    save_settings(load(), file)
     guard_science(load(mmseg={"batch": 2}), file)
     with pytest.raises(ConfigError, match=r"convnet\.width: None -> 8"):
         guard_science(load(convnet={"width": 8}), file)

@@ -1,4 +1,4 @@
-"""Scores of volumes: three conventions, the tolerances of a run, and an evaluation."""
+"""Scores against loops and hand-worked values; tolerances of a run; an evaluation."""
 
 from __future__ import annotations
 
@@ -9,15 +9,58 @@ import numpy as np
 import pytest
 
 import evaluate
-from al.config.settings import guard_science, load_settings, save_settings
+from al.config.settings import guard_science, save_settings
 from al.generators import generate
 from al.io.errors import ConfigError
 from al.io.labels import UNKNOWN
 from al.io.tables import PoolRow
 from al.layouts import get_layout
-from al.scoring.scores import dice, groups_of, score_volumes
+from al.scoring.scores import (
+    confusion,
+    dice,
+    groups_of,
+    score_images,
+    score_rois,
+    score_volumes,
+)
 from al.scoring.surface import surface_dice
-from tests.workflow.test_settings import ROOT, config, load
+from tests.config.kit import load
+
+
+def test_confusion_against_a_loop() -> None:
+    rng = np.random.default_rng(0)
+    truth, labels = rng.integers(0, 4, (2, 9, 9)).astype(np.uint8)
+    truth[truth == 3] = UNKNOWN
+    slow = np.zeros((3, 3), int)
+    labels[labels == 3] = 0
+    for t, p in zip(truth.ravel(), labels.ravel(), strict=True):
+        if t != UNKNOWN:
+            slow[t, p] += 1
+    np.testing.assert_array_equal(confusion(truth, labels, 3), slow)
+
+
+def test_mean_iou_leaves_out_classes_absent_everywhere() -> None:
+    truth = np.array([[0, 0, 1, 1]], np.uint8)
+    labels = np.array([[0, 1, 1, 1]], np.uint8)
+    scores = score_images([(truth, labels)], ["a", "b", "c"])
+    assert scores["score"] == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert scores["per_class"]["c"] is None
+    assert scores["secondary"]["accuracy"] == 0.75
+
+
+def test_dice_of_empty_classes() -> None:
+    empty, some = np.zeros((2, 2), np.uint8), np.array([[0, 1], [2, 1]], np.uint8)
+    assert dice(empty, empty, [1]) == 1
+    assert dice(some, empty, [1]) == dice(empty, some, [1]) == 0
+    assert dice(some, np.array([[0, 1], [1, 0]], np.uint8), [1, 2]) == pytest.approx(4 / 5)
+    scores = score_volumes([(some, some), (some, empty)], {"all": [1, 2], "rare": [2]})
+    assert scores["per_class"] == {"all": 0.5, "rare": 0.5}
+
+
+def test_weighted_f1_by_hand() -> None:
+    scores = score_rois(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), ["a", "b", "c"])
+    assert scores["score"] == pytest.approx(0.75 * 0.8 + 0.25 * 2 / 3)
+    assert scores["per_class"]["c"] is None
 
 
 def cases() -> list[tuple[np.ndarray, np.ndarray]]:
@@ -155,11 +198,6 @@ def test_tolerances_may_come_as_text_and_for_plain_classes(tmp_path: Path) -> No
     assert load()["surface_tolerances"] is None
 
 
-def test_a_run_from_before_goes_on_with_tolerances(tmp_path: Path) -> None:
-    file = tmp_path / "config.yaml"
-    old = load("kits23_mini")
-    del old["surface_tolerances"]
-    save_settings(old, file)
-    guard_science(load("kits23_mini"), file)
-    changed = config("kits23_mini") | {"surface_tolerances": None}
-    guard_science(load_settings(changed, ROOT), file)
+def test_tolerances_decide_no_result(tmp_path: Path) -> None:
+    save_settings(load("kits23_mini"), tmp_path / "config.yaml")
+    guard_science(load("kits23_mini", surface_tolerances=None), tmp_path / "config.yaml")
