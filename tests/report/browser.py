@@ -1,6 +1,6 @@
 """Headless Chromium from Debian's packages, driven by Selenium, with no way to a network.
 
-python -m tests.reporting.browser install
+python -m tests.report.browser install
 """
 
 from __future__ import annotations
