@@ -4,4 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]  # of the checkout
+
+INITIAL = "initial"
+REFERENCES = ("full", "full_same_steps")  # trained on all labels, in the order of tables

@@ -194,12 +194,6 @@ def test_a_file_gives_back_what_was_written(kind: str, tmp_path: Path) -> None:
         assert getattr(back, name) == getattr(cases, name)
 
 
-def test_a_file_from_before_has_no_cases(tmp_path: Path) -> None:
-    assert cases_of({"score": 0.5}, "metrics.json") is None
-    write_metrics(tmp_path / "metrics.json", {"score": 0.5})
-    assert (tmp_path / "metrics.json").read_text(encoding="utf-8") == '{\n  "score": 0.5\n}\n'
-
-
 def test_the_cases_of_a_city_stay_small(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     counts = rng.integers(0, 10 ** rng.integers(3, 6, (500, 19, 3))) * (

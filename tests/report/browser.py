@@ -10,15 +10,14 @@ import json
 import shutil
 import sys
 import time
-from base64 import b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tests.debian import apt_install
 
-PACKAGES = ("chromium", "chromium-driver", "poppler-utils")
-PROGRAMS = ("chromium", "chromedriver", "pdftoppm")
+PACKAGES = ("chromium", "chromium-driver")
+PROGRAMS = ("chromium", "chromedriver")
 WAIT = 20.0
 
 
@@ -79,18 +78,6 @@ class Page:
         )
         self.until(f"return window.innerWidth === {width}")
         time.sleep(0.3)
-
-    def shoot(self, path: Path, whole: bool = True) -> None:
-        """Save a screenshot of the whole page, or of what the window shows."""
-        options = {"format": "png", "captureBeyondViewport": whole}
-        held = self.driver.execute_cdp_cmd("Page.captureScreenshot", options)
-        path.write_bytes(b64decode(held["data"]))
-
-    def print(self, path: Path) -> None:
-        """Print the page as PDF, A4."""
-        options = {"paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": True}
-        held = self.driver.execute_cdp_cmd("Page.printToPDF", options)
-        path.write_bytes(b64decode(held["data"]))
 
     def complaints(self) -> list[str]:
         """What the console said since the last call: errors, and whatever a policy refused."""

@@ -1,4 +1,4 @@
-"""Metrics files as the workflow writes them, small enough to work out by hand."""
+"""Metrics files small enough to work out by hand, and data that whole runs share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
+from .run_files import Data
+
 WriteMetrics = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    """Generated datasets, each made once."""
+    return Data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture

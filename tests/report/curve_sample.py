@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 from al.report.curves import Point
 from al.report.view import View
 
+Scores = Mapping[tuple[str, int], Sequence[float | None]]
 COLOURS = {"random": "#0072B2", "decomp": "#D55E00", "full": "#000000"}
 
 
@@ -41,6 +43,11 @@ def grid(names: list[str], seeds: int, cycles: int) -> dict[tuple[str, int, int]
     }
 
 
+def panels(figure: Figure) -> list[Any]:
+    """Axes that can be seen."""
+    return [axes for axes in figure.axes if axes.get_visible()]
+
+
 def texts(figure: Figure) -> list[str]:
     """Texts of the legend, one line each."""
     return [t.get_text().replace("\n", " ") for t in figure.legends[0].get_texts()]
@@ -54,3 +61,20 @@ def lines(axes: Any) -> dict[str, Any]:
     """Lines that the legend names."""
     held = {line.get_label(): line for line in axes.get_lines()}
     return {label: line for label, line in held.items() if not label.startswith("_")}
+
+
+def make_view(scores: Scores, full: Sequence[float] = (0.78, 0.82), **more: object) -> View:
+    """A view: the scores of each strategy and seed by cycle, cost 2 a cycle; None is missing."""
+    points = [
+        Point("run", "2x3", "full", s, 0, "2d", "mIoU", f, {"area_percent": 100.0}, {})
+        for s, f in enumerate(full)
+    ]
+    for (name, seed), values in scores.items():
+        for cycle, score in enumerate(values, 1):
+            if score is not None:
+                costs = {"area_percent": 2.0 * cycle}
+                points.append(
+                    Point("run", "2x3", name, seed, cycle, "2d", "mIoU", score, costs, {})
+                )
+    names = list(dict.fromkeys(name for name, _ in scores))
+    return View(points, "2x3", "area_percent", names, {}, [], known=["random", "decomp"], **more)

@@ -50,3 +50,14 @@ def window(
 def roi(cycle: int, name: str, cls: int | None = None, image: str = "slide") -> RegionRow:
     """A RoI."""
     return RegionRow(cycle, image, "roi", *(None,) * 6, name, cls, 0.5, 0)
+
+
+def placed(
+    axis: int, cycle: int, image: str, where: tuple[int, int, int], depth: int = 1
+) -> RegionRow:
+    """10 x 12 at (slice, y, x), in a volume whose slices lie across ``axis``."""
+    (z, *start), size = where, [10, 12]
+    start.insert(axis, z)
+    size.insert(axis, depth)
+    kind = "slice_window" if depth == 1 else "patch"
+    return RegionRow.of(cycle, image, kind, Region(tuple(start), tuple(size), 0), 0)

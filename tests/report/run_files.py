@@ -25,9 +25,13 @@ from al.io.pool import assign_splits, by_image
 from al.io.records import Record
 from al.io.tables import PoolRow, RegionRow, write_pool, write_regions
 from al.layouts import get_layout
+from al.paths import ROOT
 from al.report.assembly import write_page
-from al.report.drawing import save_figures
+from al.report.catalogue import figures_of
+from al.report.drawing import DRAW
 from al.report.gather import metrics_of, read_run
+from al.report.look import PREDICTIONS
+from al.report.style import save
 from al.report.tabulation import Source, read_last_metrics, save_tables
 from al.scoring.cases import DICE, F1, IOU, Cases, write_metrics
 from al.scoring.costs import count_truth
@@ -38,14 +42,12 @@ from decomp_core import Region
 
 from .journal_files import add_attempt
 
-ROOT = Path(__file__).parents[2]
 SIZES = {
     "cityscapes_mini": {"train": 6, "val": 3, "height": 64, "width": 96},
     "bracs_mini": {"train": 6, "val": 4, "test": 4},
     "kits23_mini": {"cases": 6, "depth": 8, "side": 32},
 }
 SCORES = {"2d": ("mIoU", IOU), "roi": ("weighted F1", F1), "3d": ("mean Dice", DICE)}
-READ = {"statistics", "labels", "uncertainty"}
 SPEED = {"random": 0.18, "uncertainty": 0.3, "decomp": 0.5}
 PIXELS = 400  # of a class in a test image, made up
 
@@ -132,9 +134,6 @@ class RunFiles:
 
     def _seed(self, seed: int, images: dict[str, list[PoolRow]], rows: list[PoolRow]) -> None:
         s = self.settings
-        self._labels = {
-            key.key: self.layout.open_label(key) for own in images.values() for key in own
-        }
         tested = [r for r in rows if r.split == "test"]
         for name in s["references"]:
             where = Where("", name, seed, 0)
@@ -205,45 +204,31 @@ class RunFiles:
         write_regions(folder / "history.csv", history)
         self._result(where, tested, *self._costs(history, images))
         of = s["strategies"] if where.cycle == 1 else [where.strategy]
-        if where.cycle < s["cycles"] and any(needs_of(s["definitions"][n]) & READ for n in of):
+        if where.cycle < s["cycles"] and any(
+            needs_of(s["definitions"][n]) & PREDICTIONS for n in of
+        ):
             self._statistics(where, images, folder / "images.csv")
             self._benchmark(where, "predict")
         self._benchmark(where, "train", "evaluate", *["select"] * (where.cycle > 1))
 
     def _costs(
         self, history: list[RegionRow], images: dict[str, list[PoolRow]]
-    ) -> tuple[dict[str, Any], dict[str, float | None]]:
-        s = self.settings
-        n = len(s["classes"])
-        seen, total = np.zeros(n, int), np.zeros(n, int)
-        size = sum(np.size(self._labels[r.key]) for own in images.values() for r in own)
-        for label in self._labels.values():
-            total += np.bincount(np.ravel(label), minlength=256)[:n]
-        area = 0
-        for r in history:
-            label = np.asarray(self._labels[f"{r.image}/{r.roi}" if r.roi else r.image])
-            if not r.roi:
-                cut = [slice(a, a + b) for a, b in zip(r.region.start, r.region.size, strict=True)]
-                label = label[tuple(cut)]
-            area += label.size
-            seen += np.bincount(np.ravel(label), minlength=256)[:n]
-        opened = {r.image for r in history}
+    ) -> tuple[dict[str, Any], dict[str, float]]:
+        """Costs that grow with the regions; shares of the classes, made up."""
+        s, opened = self.settings, {r.image for r in history}
+        share = 100 * len(history) / (1000 + len(history))
         costs = {
             "images": len(opened),
             "images_percent": 100 * len(opened) / len(images),
             "regions": len(history),
-            "rois_percent" if s["task"] == "roi" else "area_percent": 100 * area / size,
-            "foreground_percent": None,
+            "rois_percent" if s["task"] == "roi" else "area_percent": share,
+            "foreground_percent": None if s["background"] is None else 2 * share,
         }
-        if s["background"] is not None:
-            keep = np.arange(n) != s["background"]
-            costs["foreground_percent"] = 100 * float(seen[keep].sum() / max(1, total[keep].sum()))
         if s["validation_images"]:
             steering = [r for r in history if images[r.image][0].split == "val"]
             costs["validation_images"] = len({r.image for r in steering})
             costs["validation_regions"] = len(steering)
-        names = enumerate(s["classes"])
-        return costs, {c: 100 * float(seen[i] / total[i]) if total[i] else None for i, c in names}
+        return costs, {name: share / (1 + i) for i, name in enumerate(s["classes"])}
 
     def _result(
         self, where: Where, tested: list[PoolRow], costs: dict[str, Any], annotated: dict[str, Any]
@@ -312,17 +297,25 @@ class RunFiles:
             (folder / f"{rule}.tsv").write_text("s\tmax_rss\n12.5\t300.0\n", encoding="utf-8")
 
 
-def make_data(dataset: str, folder: Path) -> Path:
-    """Generate a small dataset in a folder and return its root."""
-    generate(dataset, folder / dataset, 0, **SIZES[dataset])
-    return folder / dataset
+class Data:
+    """Small generated datasets in a folder, each made when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def root(self, dataset: str) -> Path:
+        """Its folder."""
+        if not (self.folder / dataset).exists():
+            generate(dataset, self.folder / dataset, 0, **SIZES[dataset])
+        return self.folder / dataset
 
 
-def resolved(dataset: str, data: Path, **changes: Any) -> dict[str, Any]:
+def resolved(dataset: str, data: Data, **changes: Any) -> dict[str, Any]:
     """The configuration of a run as Snakemake and ``load_settings`` make it."""
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     own = yaml.safe_load((ROOT / f"config/datasets/{dataset}.yaml").read_text())
-    for more in (own, {"dataset": dataset, "data_root": str(data), **changes}):
+    given = {"dataset": dataset, "data_root": str(data.root(dataset)), **changes}
+    for more in (own, given):
         update_config(config, more)
     return load_settings(config, ROOT)
 
@@ -339,8 +332,10 @@ def write_some(run: RunFiles, *figures: str, pictures: Any = None) -> str:
     """
     look = look_at(run)
     view = read_run(run.results, look)
-    if figures:
-        save_figures(view, look, run.report, figures)
+    for entry, stem, budget in figures_of(look):
+        figure = DRAW[entry.name](view.at(budget)) if entry.name in figures else None
+        if figure is not None:
+            save(figure, run.report / f"{stem}.png", run.report / f"{stem}.pdf")
     files = metrics_of(run.results, look)
     benchmarks = run.folder / "benchmarks" / run.settings["run"]
     source = Source(view, look, benchmarks, read_last_metrics(files, view))

