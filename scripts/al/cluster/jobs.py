@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
-from .state import LaunchRefused
+from .launches import LaunchRefused
 
 T = TypeVar("T")
 PREFIX = "decomp"
