@@ -1,6 +1,6 @@
 """Region-based active learning: train -> predict -> score images -> select regions -> reveal labels.
 
-Paths: results/{run}/{budget}/{strategy}/seed-{seed}/cycle-{cycle}/{file}
+Paths (al/paths.py): results/{run}/{budget}/{strategy}/seed-{seed}/cycle-{cycle}/{file}
   run       DATASET-LEARNER unless given (run=...)
   budget    images x regions per cycle, 5x15
   strategy  key of config/strategies.yaml; `initial` for cycle 001, which all strategies share
@@ -10,6 +10,7 @@ References (trained on all labels): results/{run}/references/{reference}/seed-{s
 The files are the checkpoints: a run that was stopped goes on where its files end.
 """
 
+import sys
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -20,7 +21,18 @@ min_version("9.0")
 configfile: f"{workflow.basedir}/config/config.yaml"
 
 
-include: "rules/dataset.smk"
+# A missing file would be ignored where --configfile is given.
+for folder in (workflow.basedir, f"{workflow.basedir}/scripts"):
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+from al.io.errors import ConfigError, nearest
+
+DATASETS = sorted(p.stem for p in Path(workflow.basedir, "config/datasets").glob("*.yaml"))
+if config["dataset"] not in DATASETS:
+    raise WorkflowError(
+        f"dataset {config['dataset']!r} is unknown; {nearest(config['dataset'], DATASETS)}"
+    )
 
 
 configfile: f"{workflow.basedir}/config/datasets/{config['dataset']}.yaml"
@@ -28,13 +40,10 @@ configfile: f"{workflow.basedir}/config/datasets/{config['dataset']}.yaml"
 
 include: "rules/common.smk"
 include: "rules/pool.smk"
-include: "rules/published.smk"
 include: "rules/prepare.smk"
 include: "rules/train.smk"
 include: "rules/predict.smk"
-include: "rules/needs.smk"
 include: "rules/select.smk"
-include: "rules/reveal.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
 

@@ -4,13 +4,15 @@ In: config/config.yaml, config/datasets/{dataset}.yaml, config/strategies.yaml, 
 Out: results/{run}/config.yaml, the resolved configuration of the run.
 """
 
-from al.learners.steps import most_steps
-from al.config.prepared import preparation
+from al import paths
 from al.cluster.submissions import job_minutes, submission_of
+from al.config.prepared import preparation
+from al.config.settings import guard_science, learner_science, load_settings, read_yaml
 from al.learners import describe_learner
+from al.learners.steps import most_steps
+from al.paths import CYCLE, INITIAL, LATER, POOL, REFERENCE, REVEALED, benchmark_of, log_of
 from al.report.catalogue import PRINTED, figures_of, pictures_of, tables_of
 from al.report.look import COUNTED, PICTURED, look_of
-from al.config.settings import guard_science, learner_science, load_settings, read_yaml
 from al.strategies import needs_of
 from al.strategies.budget import validation_images
 
@@ -20,13 +22,9 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 
-RUN = f"results/{S['run']}"
-PLACES = [Path(kind, S["run"]) for kind in ("results", "work", "logs", "benchmarks")]
+RUN = paths.RUN.format(run=S["run"])
+PLACES = [Path(kind, S["run"]) for kind in paths.KINDS]
 PLACES.append(Path(".snakemake"))
-SEED = "results/{run}/{budget}/{strategy}/seed-{seed}"
-CYCLE = f"{SEED}/cycle-{{cycle}}"
-REFERENCE = "results/{run}/references/{reference}/seed-{seed}"
-POOL = "results/{run}/pools/seed-{seed}.csv"
 LAYOUT = {"name": S["layout"], "options": S["layout_options"], "classes": S["classes"]}
 SCIENCE = {
     "task": S["task"],
@@ -52,30 +50,17 @@ PLACES += [Path(PREPARED)] if PREPARED else []
 
 
 wildcard_constraints:
-    run=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
-    budget=r"[1-9]\d*x[1-9]\d*",
-    strategy=r"[a-z][a-z0-9_]*",
-    reference="full|full_same_steps",
-    seed=r"\d+",
-    cycle=r"\d{3}",
-    shard=r"\d+",
+    **paths.CONSTRAINTS,
 
 
-def folder_of(run, budget, strategy, seed, cycle):
-    """Return the folder of a strategy's cycle; cycle 1 is `initial`, whoever asks."""
-    return CYCLE.format(
-        run=run,
-        budget=budget,
-        strategy="initial" if cycle == 1 else strategy,
-        seed=seed,
-        cycle=f"{cycle:03d}",
-    )
+def place_of(budget, strategy, seed, cycle):
+    """Return the folder of a strategy's cycle in this run."""
+    return f"{RUN}/{paths.Place.of(budget, strategy, seed, cycle).path}"
 
 
-def previous_folder(wildcards):
+def previous_folder(w):
     """Return the folder of the cycle before."""
-    names = {k: wildcards[k] for k in ("run", "budget", "strategy", "seed")}
-    return folder_of(**names, cycle=int(wildcards.cycle) - 1)
+    return place_of(w.budget, w.strategy, w.seed, int(w.cycle) - 1)
 
 
 def previous(file):
@@ -171,27 +156,25 @@ def about(strategy):
     return describe
 
 
-def metrics_files():
-    """Return the metrics of all strategies, seeds, budgets, cycles and references."""
-    files = [
-        f"{folder_of(S['run'], b, s, k, c)}/metrics.json"
+def metrics_files(first=1):
+    """Return the metrics of all strategies, seeds, budgets and cycles, and of the references.
+
+    ``first``: the cycle to begin with.
+    """
+    places = {
+        paths.Place.of(b, s, k, c)
         for b in S["budget"]
         for s in S["strategies"]
         for k in S["seeds"]
-        for c in range(1, S["cycles"] + 1)
-    ]
-    files += [
-        f"{RUN}/references/{r}/seed-{k}/metrics.json" for r in S["references"] for k in S["seeds"]
-    ]
-    return sorted(set(files))
+        for c in range(first, S["cycles"] + 1)
+    }
+    places |= {paths.Place.of_reference(r, k) for r in S["references"] for k in S["seeds"]}
+    return sorted(f"{RUN}/{place.path}/metrics.json" for place in places)
 
 
 def final_metrics():
     """Return the metrics of the last cycle of each strategy and seed, and of the references."""
-    if not S["strategies"]:
-        return []
-    last = f"/cycle-{S['cycles']:03d}/"
-    return [file for file in metrics_files() if last in file or "/references/" in file]
+    return metrics_files(S["cycles"]) if S["strategies"] else []
 
 
 def report_files():
@@ -204,7 +187,7 @@ def report_files():
 def last_histories(wildcards):
     """Return what each strategy annotated with the first seed, for the pictures."""
     return [
-        f"{folder_of(wildcards.run, b, s, S['seeds'][0], S['cycles'])}/history.csv"
+        f"{place_of(b, s, S['seeds'][0], S['cycles'])}/history.csv"
         for b in S["budget"]
         for s in S["strategies"]
     ]

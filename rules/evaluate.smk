@@ -21,9 +21,9 @@ rule evaluate:
     output:
         metrics=f"{CYCLE}/metrics.json",
     log:
-        f"{CYCLE}/evaluate.log".replace("results/", "logs/", 1),
+        log_of(f"{CYCLE}/evaluate"),
     benchmark:
-        f"{CYCLE}/evaluate.tsv".replace("results/", "benchmarks/", 1)
+        benchmark_of(f"{CYCLE}/evaluate")
     group:
         submission("evaluate")
     conda:
@@ -46,14 +46,14 @@ use rule evaluate as evaluate_reference with:
         pool=POOL,
         model=f"{REFERENCE}/model",
         stats=f"{REFERENCE}/training.json",
-        labels="results/{run}/references/seed-{seed}/labels.csv",
+        labels=f"{REVEALED}/labels.csv",
         truth="results/{run}/truth.json",
     output:
         metrics=f"{REFERENCE}/metrics.json",
     log:
-        f"{REFERENCE}/evaluate.log".replace("results/", "logs/", 1),
+        log_of(f"{REFERENCE}/evaluate"),
     benchmark:
-        f"{REFERENCE}/evaluate.tsv".replace("results/", "benchmarks/", 1)
+        benchmark_of(f"{REFERENCE}/evaluate")
     group:
         submission("evaluate_reference")
     resources:

@@ -13,7 +13,7 @@ SIZES = {"sizes": sizes_in(S["generate"])} if sizes_in(S["generate"] or {}) else
 
 rule generate_data:
     output:
-        touch("data/{folder}/.complete"),
+        stamp=touch("data/{folder}/.complete"),
     log:
         "logs/data/{folder}.log",
     wildcard_constraints:
@@ -39,7 +39,7 @@ rule index_pool:
     output:
         pool="results/{run}/pool.csv",
     log:
-        "logs/{run}/index_pool.log",
+        log_of("results/{run}/index_pool"),
     group:
         "prepare"
     conda:
@@ -55,11 +55,11 @@ rule index_pool:
 
 rule split_pool:
     input:
-        pool="results/{run}/pool.csv",
+        unsplit="results/{run}/pool.csv",
     output:
         pool=POOL,
     log:
-        "logs/{run}/pools/seed-{seed}.log",
+        log_of("results/{run}/pools/seed-{seed}"),
     group:
         "prepare"
     conda:
@@ -78,7 +78,7 @@ rule count_truth:
     output:
         truth="results/{run}/truth.json",
     log:
-        "logs/{run}/count_truth.log",
+        log_of("results/{run}/count_truth"),
     group:
         "prepare"
     conda:

@@ -14,9 +14,9 @@ rule predict:
     output:
         predictions=temp(f"{CYCLE}/predictions/{{shard}}-of-{S['shards']}.zip"),
     log:
-        f"{CYCLE}/predict-{{shard}}.log".replace("results/", "logs/", 1),
+        log_of(f"{CYCLE}/predict-{{shard}}"),
     benchmark:
-        f"{CYCLE}/predict-{{shard}}.tsv".replace("results/", "benchmarks/", 1)
+        benchmark_of(f"{CYCLE}/predict-{{shard}}")
     wildcard_constraints:
         strategy="(?!initial/)[a-z][a-z0-9_]*",
     group:
@@ -67,9 +67,9 @@ rule score_images:
     output:
         images=f"{CYCLE}/images.csv",
     log:
-        f"{CYCLE}/score_images.log".replace("results/", "logs/", 1),
+        log_of(f"{CYCLE}/score_images"),
     benchmark:
-        f"{CYCLE}/score_images.tsv".replace("results/", "benchmarks/", 1)
+        benchmark_of(f"{CYCLE}/score_images")
     group:
         submission("score_images")
     conda:

@@ -25,7 +25,7 @@ rule collect_curves:
         curves="results/{run}/curves.csv",
         confidence="results/{run}/confidence.csv",
     log:
-        "logs/{run}/collect_curves.log",
+        log_of("results/{run}/collect_curves"),
     group:
         "report"
     conda:
@@ -50,7 +50,7 @@ if FIGURES:
             png=[captioned(*figure) for figure in FIGURES],
             pdf=stems(FIGURES, "pdf"),
         log:
-            "logs/{run}/report/figures.log",
+            log_of("results/{run}/report/figures"),
         group:
             "report"
         conda:
@@ -67,13 +67,13 @@ if PICTURES:
 
     rule plot_pictures:
         input:
-            pool=f"results/{{run}}/pools/seed-{S['seeds'][0]}.csv",
+            pool=str(paths.pool_of(paths.RUN, S["seeds"][0])),
             histories=last_histories,
         output:
             png=[captioned(*figure) for figure in PICTURES],
             pdf=stems(PICTURES, "pdf"),
         log:
-            "logs/{run}/report/pictures.log",
+            log_of("results/{run}/report/pictures"),
         group:
             "report"
         conda:
@@ -100,7 +100,7 @@ rule write_page:
         tex=[f"results/{{run}}/report/{name}.tex" for name, _ in TABLES],
         md=[f"results/{{run}}/report/{name}.md" for name, _ in TABLES if name in PRINTED],
     log:
-        "logs/{run}/report/page.log",
+        log_of("results/{run}/report/page"),
     group:
         "report"
     conda:

@@ -1,10 +1,44 @@
-"""Selection.
+"""Selection, and the oracle that reveals what was selected.
 
 In: the pool; from the second cycle on the history of the cycle before and, of its images.csv,
 predictions and model, what the strategy declared a need of.
 Out: regions.csv (what the cycle adds), history.csv (all so far), scores.csv (of the images);
-candidates.csv and patches/ of the strategies that need a second look at the images.
+candidates.csv and patches/ of the strategies that need a second look at the images; labels/ (only
+images whose label changed), labels.csv (where every image's label is).
 """
+
+
+def selection(wildcards):
+    """Return what of the configuration a strategy's choice depends on."""
+    return {
+        "definition": S["definitions"][wildcards.strategy],
+        "layout": LAYOUT,
+        "task": S["task"],
+        "region": S["region"],
+        "patch": S["patch"],
+        "footprint": S["footprint"],
+        "background": S["background"],
+        "centres": S["random_centres"],
+        "thresholds": S["thresholds"],
+        **({"validation_images": validation_of(wildcards)} if ANNOTATED else {}),
+    }
+
+
+def needed(file, *needs, here=False):
+    """Return an input function: a file of the cycle before (or this one), if it is needed."""
+
+    def inputs(wildcards):
+        if not set(needs) & needs_of(S["definitions"][wildcards.strategy]):
+            return []
+        folder = CYCLE.format(**wildcards) if here else previous_folder(wildcards)
+        return file(folder) if callable(file) else f"{folder}/{file}"
+
+    return inputs
+
+
+def patches_of(folder):
+    """Return the shard files of the patches proposed for a cycle."""
+    return [f"{folder}/patches/{k}-of-{S['shards']}.csv" for k in range(1, S["shards"] + 1)]
 
 
 rule select_initial:
@@ -14,9 +48,9 @@ rule select_initial:
         regions=f"{CYCLE}/regions.csv",
         history=f"{CYCLE}/history.csv",
     log:
-        f"{CYCLE}/select.log".replace("results/", "logs/", 1),
+        log_of(f"{CYCLE}/select"),
     benchmark:
-        f"{CYCLE}/select.tsv".replace("results/", "benchmarks/", 1)
+        benchmark_of(f"{CYCLE}/select")
     wildcard_constraints:
         strategy="initial",
         cycle="001",
@@ -43,15 +77,15 @@ rule select_initial:
 rule propose_regions:
     input:
         pool=POOL,
-        history=previous("history.csv"),
+        earlier=previous("history.csv"),
         images=needed("images.csv", "statistics"),
         predictions=needed(predictions_of, "labels", "uncertainty"),
     output:
         candidates=f"{CYCLE}/candidates.csv",
     log:
-        f"{CYCLE}/propose.log".replace("results/", "logs/", 1),
+        log_of(f"{CYCLE}/propose"),
     benchmark:
-        f"{CYCLE}/propose.tsv".replace("results/", "benchmarks/", 1)
+        benchmark_of(f"{CYCLE}/propose")
     wildcard_constraints:
         **LATER,
     group:
@@ -75,9 +109,9 @@ rule embed_regions:
     output:
         features=temp(f"{CYCLE}/features.npz"),
     log:
-        f"{CYCLE}/embed.log".replace("results/", "logs/", 1),
+        log_of(f"{CYCLE}/embed"),
     benchmark:
-        f"{CYCLE}/embed.tsv".replace("results/", "benchmarks/", 1)
+        benchmark_of(f"{CYCLE}/embed")
     wildcard_constraints:
         **LATER,
     group:
@@ -100,14 +134,14 @@ rule embed_regions:
 rule propose_patches:
     input:
         pool=POOL,
-        history=previous("history.csv"),
+        earlier=previous("history.csv"),
         model=previous("model"),
     output:
         patches=f"{CYCLE}/patches/{{shard}}-of-{S['shards']}.csv",
     log:
-        f"{CYCLE}/patches-{{shard}}.log".replace("results/", "logs/", 1),
+        log_of(f"{CYCLE}/patches-{{shard}}"),
     benchmark:
-        f"{CYCLE}/patches-{{shard}}.tsv".replace("results/", "benchmarks/", 1)
+        benchmark_of(f"{CYCLE}/patches-{{shard}}")
     wildcard_constraints:
         **LATER,
     group:
@@ -120,6 +154,7 @@ rule propose_patches:
         runtime=minutes("propose_patches"),
     params:
         learner=S["learner"],
+        layout=LAYOUT,
         settings=SCIENCE["settings"],
         shards=S["shards"],
         science=selection,
@@ -130,7 +165,7 @@ rule propose_patches:
 rule select_regions:
     input:
         pool=POOL,
-        history=previous("history.csv"),
+        earlier=previous("history.csv"),
         images=needed("images.csv", "statistics"),
         predictions=needed(predictions_of, "labels", "uncertainty"),
         candidates=needed("candidates.csv", "features", here=True),
@@ -141,9 +176,9 @@ rule select_regions:
         history=f"{CYCLE}/history.csv",
         scores=f"{CYCLE}/scores.csv",
     log:
-        f"{CYCLE}/select.log".replace("results/", "logs/", 1),
+        log_of(f"{CYCLE}/select"),
     benchmark:
-        f"{CYCLE}/select.tsv".replace("results/", "benchmarks/", 1)
+        benchmark_of(f"{CYCLE}/select")
     wildcard_constraints:
         **LATER,
     group:
@@ -156,3 +191,47 @@ rule select_regions:
         science=selection,
     script:
         "../scripts/select_regions.py"
+
+
+rule reveal_labels:
+    input:
+        pool=POOL,
+        regions=f"{CYCLE}/regions.csv",
+        before=previous("labels.csv"),
+    output:
+        folder=directory(f"{CYCLE}/labels"),
+        labels=f"{CYCLE}/labels.csv",
+    log:
+        log_of(f"{CYCLE}/reveal"),
+    benchmark:
+        benchmark_of(f"{CYCLE}/reveal")
+    group:
+        submission("reveal_labels")
+    conda:
+        ENVIRONMENT
+    resources:
+        runtime=minutes("reveal_labels"),
+    params:
+        layout=LAYOUT,
+        footprint=S["footprint"],
+    script:
+        "../scripts/reveal_labels.py"
+
+
+rule reveal_all:
+    input:
+        pool=POOL,
+    output:
+        folder=directory(f"{REVEALED}/labels"),
+        labels=f"{REVEALED}/labels.csv",
+    log:
+        log_of(f"{REVEALED}/reveal"),
+    conda:
+        ENVIRONMENT
+    resources:
+        runtime=minutes("reveal_all"),
+    params:
+        **ANNOTATED,
+        layout=LAYOUT,
+    script:
+        "../scripts/reveal_labels.py"

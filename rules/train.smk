@@ -19,9 +19,9 @@ rule train:
         model=directory(f"{CYCLE}/model"),
         stats=f"{CYCLE}/training.json",
     log:
-        f"{CYCLE}/train.log".replace("results/", "logs/", 1),
+        log_of(f"{CYCLE}/train"),
     benchmark:
-        f"{CYCLE}/train.tsv".replace("results/", "benchmarks/", 1)
+        benchmark_of(f"{CYCLE}/train")
     group:
         submission("train")
     conda:
@@ -37,7 +37,6 @@ rule train:
         task=S["task"],
         settings=SCIENCE["settings"],
         steps=S["steps"],
-        work=lambda w, output: output.model.replace("results/", "work/", 1),
     script:
         "../scripts/train.py"
 
@@ -45,16 +44,16 @@ rule train:
 use rule train as train_reference with:
     input:
         pool=POOL,
-        labels="results/{run}/references/seed-{seed}/labels.csv",
-        folder="results/{run}/references/seed-{seed}/labels",
+        labels=f"{REVEALED}/labels.csv",
+        folder=f"{REVEALED}/labels",
         prepared=PLANS,
     output:
         model=directory(f"{REFERENCE}/model"),
         stats=f"{REFERENCE}/training.json",
     log:
-        f"{REFERENCE}/train.log".replace("results/", "logs/", 1),
+        log_of(f"{REFERENCE}/train"),
     benchmark:
-        f"{REFERENCE}/train.tsv".replace("results/", "benchmarks/", 1)
+        benchmark_of(f"{REFERENCE}/train")
     group:
         submission("train_reference")
     resources:
@@ -67,4 +66,3 @@ use rule train as train_reference with:
         task=S["task"],
         settings=SCIENCE["settings"],
         steps=lambda w: STEPS[w.reference],
-        work=lambda w, output: output.model.replace("results/", "work/", 1),

@@ -1,15 +1,20 @@
 """Gather the metrics of a run in ``curves.csv``, its class confidences in ``confidence.csv``."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from al.cluster.job import log_to
+from al.cluster.job import run
 from al.report.confidence import write_confidence
 from al.report.curves import collect_curves
 from al.report.gather import confidences
 
+
+def collect(metrics: Sequence[str], look: dict[str, Any], curves: str, confidence: str) -> None:
+    """Write both tables."""
+    collect_curves([Path(file) for file in metrics], Path(curves))
+    write_confidence(confidences(Path(curves).parent, look), Path(confidence))
+
+
 if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    curves = Path(smk.output.curves)
-    collect_curves([Path(p) for p in smk.input.metrics], curves)
-    write_confidence(confidences(curves.parent, smk.params.look), Path(smk.output.confidence))
+    run(snakemake, collect)  # noqa: F821

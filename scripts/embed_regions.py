@@ -1,105 +1,42 @@
 """Features of the candidates, from the model of the cycle before."""
 
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from al.cluster.job import log_to
-from al.cluster.kept import once
+from al.cluster.job import run
 from al.config.settings import job_settings
-from al.io.tables import PoolRow, RegionRow, read_pool, read_regions
+from al.io.tables import read_pool, read_regions
 from al.layouts import get_layout
-from al.learners import Learner, get_learner
+from al.learners import get_learner
 from al.strategies.batch import write_features
 from al.strategies.definitions import needs_of
-
-
-class Embedder:
-    """A model and what it needs to open images."""
-
-    def __init__(
-        self, learner: Learner, model: Path, layout: Any, rows: list[PoolRow], settings: Any
-    ) -> None:
-        self.learner, self.settings = learner, settings
-        self.model, self.layout = model, layout
-        self.rows = {row.key: row for row in rows}
-
-    def features(self, regions: list[RegionRow], gradient: bool) -> np.ndarray:
-        """Return (R, F) features: of length 1, or as a gradient embedding takes them."""
-        if regions and regions[0].kind == "roi":
-            rows = [self.rows[f"{r.image}/{r.roi}"] for r in regions]
-            return self.learner.embed_rois(
-                self.model, self.layout, rows, self.settings, unit=not gradient
-            )
-        pooling = "max" if gradient else "mean"
-        return self._by_image(
-            regions,
-            lambda row, held: self.learner.embed(
-                self.model, self.layout, row, held, self.settings, pooling=pooling
-            ),
-        )
-
-    def residuals(self, regions: list[RegionRow]) -> np.ndarray:
-        """Return (R, C) means of p - onehot(argmax p)."""
-        if regions and regions[0].kind == "roi":
-            rows = [self.rows[f"{r.image}/{r.roi}"] for r in regions]
-            return self.learner.residuals_rois(self.model, self.layout, rows, self.settings)
-        return self._by_image(
-            regions,
-            lambda row, held: self.learner.residuals(
-                self.model, self.layout, row, held, self.settings
-            ),
-        )
-
-    def _by_image(self, regions: list[RegionRow], run: Any) -> np.ndarray:
-        """Run once on each image; rows come back in the order of ``regions``."""
-        order = sorted(range(len(regions)), key=lambda i: regions[i].image)
-        found = [
-            run(self.rows[image], [regions[i].region for i in held])
-            for image, held in groupby(order, key=lambda i: regions[i].image)
-        ]
-        if not found:
-            return np.zeros((0, 1), np.float32)
-        return np.concatenate(found)[np.argsort(order)]
+from al.strategies.embedding import Embedder
 
 
 def embed_regions(
-    embedder: Embedder,
-    candidates: list[RegionRow],
-    history: list[RegionRow],
+    pool: str,
+    history: str,
+    candidates: str,
+    model: str,
+    learner: str,
+    layout: dict[str, Any],
+    settings: dict[str, Any],
     definition: dict[str, Any],
-    out: str,
+    features: str,
 ) -> None:
     """Write the features of candidates and whatever else the strategy declared a need of."""
+    rows = read_pool(pool, "train", "val")
+    embedder = Embedder(get_learner(learner), Path(model), get_layout(**layout), rows, settings)
+    proposed = read_regions(candidates)
     gradient = "residuals" in needs_of(definition)
-    arrays = {"features": embedder.features(candidates, gradient)}
+    arrays = {"features": embedder.features(proposed, gradient)}
     if gradient:
-        arrays["residuals"] = embedder.residuals(candidates)
+        arrays["residuals"] = embedder.residuals(proposed)
     if definition.get("earlier_centres", False):
-        arrays["annotated"] = embedder.features(history, gradient)
-    write_features(out, arrays)
-    print(f"features of {len(candidates)} candidates: {arrays['features'].shape}")
+        arrays["annotated"] = embedder.features(read_regions(history), gradient)
+    write_features(features, arrays)
+    print(f"features of {len(proposed)} candidates: {arrays['features'].shape}")
 
 
 if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    p = smk.params
-    once(
-        smk,
-        lambda: embed_regions(
-            Embedder(
-                get_learner(p.learner),
-                Path(smk.input.model),
-                get_layout(**p.layout),
-                read_pool(smk.input.pool, "train", "val"),
-                job_settings(p.settings, smk.config),
-            ),
-            read_regions(smk.input.candidates),
-            read_regions(smk.input.history),
-            p.definition,
-            smk.output.features,
-        ),
-    )
+    run(snakemake, embed_regions, keep=True, settings=job_settings)  # noqa: F821

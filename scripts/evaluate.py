@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from al.cluster.job import log_to
-from al.cluster.kept import once
+from al.cluster.job import run
 from al.config.settings import job_settings
 from al.io.files import read_json
 from al.io.tables import PoolRow, RegionRow, read_labels, read_pool, read_regions
@@ -45,18 +44,23 @@ def score_model(
     return score_volumes(pairs, groups, tolerances, spacings, names)
 
 
+def in_job(science: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """Return what is scored, with the learner's settings as a job has them."""
+    return {**science, "settings": job_settings(science["settings"], config)}
+
+
 def evaluate(
     pool: str,
     model: str,
     labels: str,
-    history: str | None,
     truth: str,
     stats: str,
     learner: str,
     layout: dict[str, Any],
     science: dict[str, Any],
     about: dict[str, Any],
-    out: str,
+    metrics: str,
+    history: str | None = None,
 ) -> None:
     """Write ``metrics.json``; without a history everything has been annotated."""
     rows = read_pool(pool)
@@ -82,27 +86,9 @@ def evaluate(
     training = read_json(stats)
     trained = {"steps": training["steps"], "train_seconds": training["seconds"]}
     head = {**about, "task": science["task"], "classes": layout["classes"]}
-    write_metrics(out, {**head, **scores, **spent, **trained})
+    write_metrics(metrics, {**head, **scores, **spent, **trained})
     print(f"{scores['score_name']} {scores['score']:.4f}")
 
 
 if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    p = smk.params
-    once(
-        smk,
-        lambda: evaluate(
-            smk.input.pool,
-            smk.input.model,
-            smk.input.labels,
-            smk.input.get("history"),
-            smk.input.truth,
-            smk.input.stats,
-            p.learner,
-            p.layout,
-            {**p.science, "settings": job_settings(p.science["settings"], smk.config)},
-            p.about,
-            smk.output.metrics,
-        ),
-    )
+    run(snakemake, evaluate, keep=True, science=in_job)  # noqa: F821

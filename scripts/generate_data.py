@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from al.cluster.job import log_to
+from al.cluster.job import run
 from al.generators import generate
 from al.io.files import write_json
 
@@ -24,7 +24,4 @@ def generate_data(
 
 
 if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    p = smk.params
-    generate_data(p.name, p.root, p.seed, smk.output[0], p.get("sizes"))
+    run(snakemake, generate_data)  # noqa: F821

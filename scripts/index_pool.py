@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from al.cluster.job import log_to
+from al.cluster.job import run
 from al.io.tables import write_pool
 from al.layouts import get_layout
 
@@ -16,6 +16,4 @@ def index_pool(root: str, layout: dict[str, Any], pool: str) -> None:
 
 
 if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    index_pool(smk.params.root, smk.params.layout, smk.output.pool)
+    run(snakemake, index_pool)  # noqa: F821

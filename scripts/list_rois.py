@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from al.cluster.job import log_to
+from al.cluster.job import run
 from al.io.files import atomic_path
 from al.layouts import get_layout
 
@@ -23,6 +23,4 @@ def list_rois(root: str, layout: dict[str, Any], tables: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    list_rois(smk.params.root, smk.params.layout, list(smk.output))
+    run(snakemake, list_rois)  # noqa: F821

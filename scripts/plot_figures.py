@@ -1,15 +1,19 @@
 """Draw the figures of a run from its numbers (see ``al.report.drawing``)."""
 
 from pathlib import Path
+from typing import Any
 
-from al.cluster.job import log_to
+from al.cluster.job import run
 from al.report.drawing import save_figures
 from al.report.gather import view_from_tables
 
-if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    curves, look = Path(smk.input.curves), smk.params.look
-    view = view_from_tables(curves, Path(smk.input.confidence), look)
-    for stem in save_figures(view, look, curves.parent / "report"):
+
+def plot_figures(curves: str, confidence: str, look: dict[str, Any]) -> None:
+    """Write every figure as PNG and PDF into the folder ``report`` beside ``curves``."""
+    view = view_from_tables(Path(curves), Path(confidence), look)
+    for stem in save_figures(view, look, Path(curves).parent / "report"):
         print(f"{stem}: nothing to draw")
+
+
+if __name__ == "__main__":
+    run(snakemake, plot_figures)  # noqa: F821

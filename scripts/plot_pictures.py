@@ -1,12 +1,17 @@
 """Draw the figures of a run that show its images (see ``al.report.imaging``)."""
 
 from pathlib import Path
+from typing import Any
 
-from al.cluster.job import log_to
+from al.cluster.job import run
 from al.report.imaging import Images, save_pictures
 
+
+def plot_pictures(pool: str, look: dict[str, Any]) -> None:
+    """Write them into the folder ``report`` of the run whose split ``pool`` this is."""
+    folder = Path(pool).parents[1]
+    save_pictures(Images(folder, look), folder / "report")
+
+
 if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    folder = Path(smk.input.pool).parents[1]
-    save_pictures(Images(folder, smk.params.look), folder / "report")
+    run(snakemake, plot_pictures)  # noqa: F821

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from al.cluster.job import log_to
-from al.cluster.kept import once
+from al.cluster.job import run
 from al.config.settings import job_settings
 from al.io.pool import by_image, taken_of
 from al.io.records import write_shard
@@ -21,46 +20,30 @@ def predict(
     learner: str,
     layout: dict[str, Any],
     settings: dict[str, Any],
-    request: Request,
+    needs: Sequence[str],
+    thresholds: Sequence[float],
+    uncertainty: str,
     shard: int,
     shards: int,
-    splits: Sequence[str],
-    out: str,
+    predictions: str,
+    annotated: Sequence[str] = ("train",),
     threads: int = 1,
 ) -> None:
     """Write the records of every ``shards``-th image, from the ``shard``-th on (1-based).
 
-    ``splits``: those whose images are annotated. With more than one of ``threads`` records are
+    ``annotated``: splits whose images are annotated. With more than one of ``threads`` records are
     compressed beside the forward passes.
     """
-    groups = by_image(read_pool(pool, *splits))
+    request = Request(frozenset(needs), tuple(thresholds), uncertainty)
+    groups = by_image(read_pool(pool, *annotated))
     mine = list(groups)[shard - 1 :: shards]
     rows = [row for image in mine for row in groups[image]]
     records = get_learner(learner).predict(
         Path(model), get_layout(**layout), rows, taken_of(read_regions(history)), request, settings
     )
-    write_shard(out, records, threads)
+    write_shard(predictions, records, threads)
     print(f"{len(mine)} images predicted")
 
 
 if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    p = smk.params
-    once(
-        smk,
-        lambda: predict(
-            smk.input.pool,
-            smk.input.history,
-            smk.input.model,
-            p.learner,
-            p.layout,
-            job_settings(p.settings, smk.config),
-            Request(frozenset(p.needs), tuple(p.thresholds), p.uncertainty),
-            int(smk.wildcards.shard),
-            p.shards,
-            p.get("annotated", ["train"]),
-            smk.output.predictions,
-            smk.threads,
-        ),
-    )
+    run(snakemake, predict, keep=True, settings=job_settings)  # noqa: F821

@@ -3,28 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from al.cluster.job import log_to
-from al.config.settings import job_settings
-from al.io.tables import PoolRow
-from al.layouts import Layout, get_layout
+from al.cluster.job import run
+from al.config.prepared import rows_of, settings_of
 from al.learners import get_learner
 
 
-def rows_of(data_root: str, layout: dict[str, Any]) -> tuple[Layout, list[PoolRow]]:
-    """Return the layout and all rows of a dataset, sorted by key."""
-    opened = get_layout(**layout)
-    return opened, sorted(opened.index(Path(data_root)), key=lambda r: (r.image, r.roi))
-
-
-def settings_of(smk: Any) -> dict[str, Any]:
-    """Return the learner's settings in a job; as many workers as threads where none are asked."""
-    settings = job_settings(smk.params.settings, smk.config)
-    if settings.get("workers") is None:
-        settings["workers"] = smk.threads
-    return settings
-
-
-def prepare(
+def prepare_learner(
     data_root: str, layout: dict[str, Any], learner: str, settings: dict[str, Any], plans: str
 ) -> None:
     """Fill the folder of ``plans`` with what the learner makes of all images of a dataset."""
@@ -33,7 +17,4 @@ def prepare(
 
 
 if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    p = smk.params
-    prepare(p.data_root, p.layout, p.learner, settings_of(smk), smk.output.plans)
+    run(snakemake, prepare_learner, settings=settings_of)  # noqa: F821

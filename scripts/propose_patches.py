@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from al.cluster.job import log_to
-from al.cluster.kept import once
+from al.cluster.job import run
 from al.config.settings import job_settings
 from al.io.tables import write_regions
 from al.layouts import get_layout
 from al.learners import get_learner
 from al.strategies.definitions import needs_of
-from al.strategies.files import query_of_job
+from al.strategies.files import query_of
 from al.strategies.pool_wide import find_patches
 from al.strategies.query import Query
 
@@ -23,7 +22,7 @@ def propose_patches(
     settings: dict[str, Any],
     shard: int,
     shards: int,
-    out: str,
+    patches: str,
 ) -> None:
     """Write the patches of every ``shards``-th image, from the ``shard``-th on (1-based)."""
     mine = [query.groups[image][0] for image in list(query.groups)[shard - 1 :: shards]]
@@ -35,24 +34,9 @@ def propose_patches(
         )
         for patch in find_patches(query, row, probabilities, information)
     ]
-    write_regions(out, found)
+    write_regions(patches, found)
     print(f"{len(found)} patches in {len(mine)} images")
 
 
 if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    p = smk.params
-    once(
-        smk,
-        lambda: propose_patches(
-            query_of_job(smk),
-            smk.input.model,
-            p.learner,
-            p.science["layout"],
-            job_settings(p.settings, smk.config),
-            int(smk.wildcards.shard),
-            p.shards,
-            smk.output.patches,
-        ),
-    )
+    run(snakemake, propose_patches, keep=True, query=query_of, settings=job_settings)  # noqa: F821

@@ -1,23 +1,20 @@
 """Propose the candidates of a strategy that chooses by features."""
 
-from al.cluster.job import log_to
-from al.cluster.kept import once
+from al.cluster.job import run
 from al.io.tables import write_regions
 from al.strategies.choose import propose
-from al.strategies.files import query_of_job
+from al.strategies.files import query_of
 from al.strategies.query import Query
 from al.strategies.validation import in_parts
 
 
-def propose_regions(query: Query, out: str) -> None:
+def propose_regions(query: Query, candidates: str) -> None:
     """Write the candidates and tell what was short."""
     choices = [choice for _, choice in in_parts(propose, query)]
     rows = [row for choice in choices for row in choice.rows]
     print("\n".join([*(line for c in choices for line in c.reports), f"{len(rows)} candidates"]))
-    write_regions(out, rows)
+    write_regions(candidates, rows)
 
 
 if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    once(smk, lambda: propose_regions(query_of_job(smk), smk.output.candidates))
+    run(snakemake, propose_regions, keep=True, query=query_of)  # noqa: F821

@@ -1,8 +1,9 @@
 """Cycle 001, shared by all strategies of a run, budget and seed."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from al.cluster.job import log_to
+from al.cluster.job import run
 from al.io.tables import read_pool, write_regions
 from al.layouts import get_layout
 from al.strategies.budget import Budget
@@ -22,8 +23,11 @@ def select_initial(
     layout: dict[str, Any],
     task: str,
     background: int | None,
-    budget: Budget,
+    region: Sequence[int],
+    patch: Sequence[int] | None,
+    footprint: str,
     centres: dict[str, float] | None,
+    budget: str,
     seed: int,
     regions: str,
     history: str,
@@ -34,7 +38,7 @@ def select_initial(
         rows=read_pool(pool, "train"),
         history=[],
         definition=STARTS[initial],
-        budget=budget,
+        budget=Budget.parse(budget, region, patch, footprint),
         task=task,
         classes=layout["classes"],
         background=background,
@@ -53,19 +57,4 @@ def select_initial(
 
 
 if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    p = smk.params
-    select_initial(
-        smk.input.pool,
-        p.initial,
-        p.layout,
-        p.task,
-        p.background,
-        Budget.parse(smk.wildcards.budget, p.region, p.patch, p.footprint),
-        p.centres,
-        int(smk.wildcards.seed),
-        smk.output.regions,
-        smk.output.history,
-        p.get("validation_images", 0),
-    )
+    run(snakemake, select_initial)  # noqa: F821

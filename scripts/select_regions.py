@@ -2,12 +2,11 @@
 
 import csv
 
-from al.cluster.job import log_to
-from al.cluster.kept import once
+from al.cluster.job import run
 from al.io.files import atomic_path
 from al.io.tables import write_regions
 from al.strategies.choose import Choice, Query, choose
-from al.strategies.files import query_of_job
+from al.strategies.files import query_of
 from al.strategies.validation import in_parts
 
 
@@ -37,14 +36,4 @@ def _write_scores(path: str, choices: list[tuple[Query, Choice]]) -> None:
 
 
 if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    once(
-        smk,
-        lambda: select_regions(
-            query_of_job(smk),
-            smk.output.regions,
-            smk.output.history,
-            smk.output.scores,
-        ),
-    )
+    run(snakemake, select_regions, keep=True, query=query_of)  # noqa: F821

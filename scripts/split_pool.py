@@ -2,17 +2,15 @@
 
 from typing import Any
 
-from al.cluster.job import log_to
+from al.cluster.job import run
 from al.io.pool import assign_splits
 from al.io.tables import read_pool, write_pool
 
 
-def split_pool(pool: str, split: dict[str, Any] | None, seed: int, out: str) -> None:
+def split_pool(unsplit: str, split: dict[str, Any] | None, seed: int, pool: str) -> None:
     """Write the pool with all splits filled in."""
-    write_pool(out, assign_splits(read_pool(pool), split, seed))
+    write_pool(pool, assign_splits(read_pool(unsplit), split, seed))
 
 
 if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    split_pool(smk.input.pool, smk.params.split, int(smk.wildcards.seed), smk.output.pool)
+    run(snakemake, split_pool)  # noqa: F821

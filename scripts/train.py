@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from al.cluster.job import log_to
+from al.cluster.job import run
 from al.cluster.kept import forget_earlier
 from al.cluster.submissions import cycles_per_submission
 from al.config.settings import job_settings
@@ -18,6 +18,7 @@ from al.layouts import Layout, get_layout
 from al.learners import FitJob, Scorer, describe_learner, get_learner
 from al.learners.holdout import hold_out
 from al.learners.steps import steps_for
+from al.paths import Place, mirrored
 from al.scoring.scores import score_images
 from decomp_core import Region
 
@@ -62,7 +63,6 @@ def _of_training(regions: Sequence[RegionRow], rows: Mapping[str, PoolRow]) -> l
 def train(
     pool: str,
     labels: str,
-    previous: str | None,
     learner: str,
     layout: dict[str, Any],
     task: str,
@@ -70,19 +70,24 @@ def train(
     steps: int | dict[str, int],
     seed: int,
     model: str,
-    work: str,
     stats: str,
+    config: Mapping[str, Any],
+    previous: str | None = None,
     history: str | None = None,
     prepared: str | None = None,
     before: str | None = None,
-    splits: Sequence[str] = ("train",),
+    annotated: Sequence[str] = ("train",),
 ) -> None:
     """Fit the learner, or resume it, and write its statistics.
 
-    ``splits``: those whose images are annotated.
+    ``annotated``: splits whose images are annotated.
     """
+    work, place = mirrored(model, "work"), Place.parse(model)
+    if place is not None and not place.is_reference:
+        chain = cycles_per_submission({key: int(config[key]) for key in ("chain", "shards")})
+        forget_earlier(work, place.cycle, chain)
     opened, classes = get_layout(**layout), layout["classes"]
-    rows = {row.key: row for row in read_pool(pool, *splits)}
+    rows = {row.key: row for row in read_pool(pool, *annotated)}
     revealed, steering_labels = _by_split(read_labels(labels), rows)
     describe = describe_learner(learner)
     validation, share = describe.validation_of(settings)
@@ -115,27 +120,4 @@ def train(
 
 
 if __name__ == "__main__":
-    smk = snakemake  # noqa: F821
-    log_to(smk.log)
-    p = smk.params
-    if smk.wildcards.get("cycle"):
-        held = {key: int(smk.config[key]) for key in ("chain", "shards")}
-        forget_earlier(p.work, int(smk.wildcards.cycle), cycles_per_submission(held))
-    train(
-        smk.input.pool,
-        smk.input.labels,
-        smk.input.get("previous"),
-        p.learner,
-        p.layout,
-        p.task,
-        job_settings(p.settings, smk.config),
-        p.steps,
-        int(smk.wildcards.seed),
-        smk.output.model,
-        p.work,
-        smk.output.stats,
-        smk.input.get("history"),
-        smk.input.get("prepared"),
-        smk.input.get("before"),
-        p.get("annotated", ["train"]),
-    )
+    run(snakemake, train, settings=job_settings)  # noqa: F821

@@ -8,6 +8,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from al.config.settings import job_settings
+from al.io.tables import PoolRow
+from al.layouts import Layout, get_layout
 from al.learners import describe_learner
 
 
@@ -45,3 +48,17 @@ def preparation(settings: Mapping[str, Any]) -> Preparation | None:
     digits = sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:10]
     folder = f"data/prepared/{settings['dataset']}-{settings['learner']}-{digits}"
     return Preparation(folder, layout, root, chosen)
+
+
+def rows_of(data_root: str, layout: dict[str, Any]) -> tuple[Layout, list[PoolRow]]:
+    """Return the layout and all rows of a dataset, sorted by image and RoI."""
+    opened = get_layout(**layout)
+    return opened, sorted(opened.index(Path(data_root)), key=lambda r: (r.image, r.roi))
+
+
+def settings_of(settings: dict[str, Any], config: dict[str, Any], threads: int) -> dict[str, Any]:
+    """Return the learner's settings in a job; as many workers as threads where none are asked."""
+    found = job_settings(settings, config)
+    if found.get("workers") is None:
+        found["workers"] = threads
+    return found

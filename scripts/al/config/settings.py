@@ -226,15 +226,15 @@ def learner_science(settings: dict[str, Any]) -> dict[str, Any]:
     return describe_learner(name).science_of(settings.get(name) or {})
 
 
-def job_settings(science: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+def job_settings(settings: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
     """Return the learner's settings in a job.
 
     Args:
-        science: of ``learner_science``, as the job's parameters hold it.
+        settings: of ``learner_science``, as the job's parameters hold it.
         config: what Snakemake merged; where and how fast something runs is read from it.
     """
     section = normalise(config)
-    return {**(section.get(section["learner"]) or {}), **science}
+    return {**(section.get(section["learner"]) or {}), **settings}
 
 
 def guard_science(settings: dict[str, Any], file: Path) -> None:

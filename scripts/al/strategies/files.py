@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from al.io.image_statistics import read_statistics
@@ -17,18 +17,18 @@ from .query import Query
 from .validation import with_validation
 
 
-def query_of_job(job: Any) -> Query:
-    """Read the query of a Snakemake script job; see ``query_of``."""
-    w, files = job.wildcards, dict(job.input.items())
-    return query_of(files, job.params.science, w.budget, int(w.seed), int(w.cycle), job.threads)
-
-
 def query_of(
-    files: Mapping[str, Any],
+    pool: str,
+    earlier: str,
     science: Mapping[str, Any],
     budget: str,
     seed: int,
     cycle: int,
+    images: str | None = None,
+    predictions: Sequence[str] = (),
+    candidates: str | None = None,
+    features: str | None = None,
+    patches: Sequence[str] = (),
     threads: int = 1,
 ) -> Query:
     """Read what a strategy declared a need of, and nothing else.
@@ -36,13 +36,13 @@ def query_of(
     Where validation images are annotated too, ``validation`` asks about these.
 
     Args:
-        files: ``pool``, ``history`` and, where they are needed, ``images``, ``predictions`` (list),
-            ``candidates``, ``features`` and ``patches`` (list).
+        pool, earlier: ``pool.csv`` and the history of the cycle before.
         science: ``definition``, ``layout``, ``task``, ``region``, ``patch``, ``footprint``,
             ``background``, ``centres``, ``thresholds``, and where validation images are annotated
             ``validation_images``, their number.
         budget: such as ``5x15``.
         seed, cycle: of the job.
+        images, predictions, candidates, features, patches: files, where they are needed.
         threads: that read and search several images at once.
     """
     definition, layout = science["definition"], science["layout"]
@@ -50,21 +50,21 @@ def query_of(
     read: dict[str, Any] = {}
     if "statistics" in needs:
         tau = definition.get("tau", science["thresholds"][-1])
-        read["statistics"] = read_statistics(files["images"], layout["classes"], tau)
-    if files.get("predictions"):
-        read["records"] = lambda images: read_records(files["predictions"], images, threads=threads)
-    if files.get("features"):
-        rows = read_regions(files["candidates"])
-        read["candidates"] = read_candidates(rows, files["features"], definition)
-    if "patches" in needs and files.get("patches"):
-        read["patches"] = [row for path in files["patches"] for row in read_regions(path)]
+        read["statistics"] = read_statistics(images, layout["classes"], tau)
+    if predictions:
+        read["records"] = lambda wanted: read_records(predictions, wanted, threads=threads)
+    if features:
+        rows = read_regions(candidates)
+        read["candidates"] = read_candidates(rows, features, definition)
+    if "patches" in needs and patches:
+        read["patches"] = [row for path in patches for row in read_regions(path)]
     if "truth" in needs:
         from al.layouts import get_layout
 
         read["truth"] = get_layout(**layout).open_label
     query = Query(
-        rows=read_pool(files["pool"], "train"),
-        history=read_regions(files["history"]),
+        rows=read_pool(pool, "train"),
+        history=read_regions(earlier),
         definition=definition,
         budget=Budget.parse(budget, *(science[k] for k in ("region", "patch", "footprint"))),
         task=science["task"],
@@ -76,6 +76,6 @@ def query_of(
         threads=threads,
         **read,
     )
-    if images := science.get("validation_images"):
-        return with_validation(query, read_pool(files["pool"], "val"), images)
+    if opened := science.get("validation_images"):
+        return with_validation(query, read_pool(pool, "val"), opened)
     return query
