@@ -27,8 +27,8 @@ def folder(tmp_path: Path) -> Path:
 
 def test_all_attempts_of_a_job_count(folder: Path) -> None:
     train = folder / CYCLE / "train.jsonl"
-    add_attempt(train, None, wall=1800.0, cpu=900.0, gpus=2, peak_mb=500.0, gpu_mb=70.0)
-    add_attempt(train, "failed", wall=360.0, cpu=36.0, gpus=2, child_mb=900.0)
+    add_attempt(train, None, wall=1800.0, cpu=900.0, gpus=2, peak_mb=900.0, gpu_mb=70.0)
+    add_attempt(train, "failed", wall=360.0, cpu=36.0, gpus=2, peak_mb=500.0)
     add_attempt(train, "done", wall=3600.0, cpu=3600.0, gpus=2, peak_mb=400.0, gpu_mb=60.0)
     (row,) = usage_rows(folder)
     assert (row.budget, row.strategy, row.rule) == ("2x3", "decomp", "train")

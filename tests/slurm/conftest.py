@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from al.cluster.processes import LAUNCH_VARIABLE
+from al.cluster.launches import LAUNCH_VARIABLE
 from tests.workflow.conftest import ROOT, street, undisturbed
 from tests.workflow.test_killed import Killed, suspend, until
 

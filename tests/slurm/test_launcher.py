@@ -8,10 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -19,8 +17,16 @@ import pytest
 
 from al.cli.launch import clear, has_locks
 from al.cluster.jobs import ClusterSilent, end_jobs, job_prefix, living_jobs
-from al.cluster.processes import LAUNCH_VARIABLE
-from al.cluster.state import LaunchRefused, Record, now, read_record, write_record
+from al.cluster.launches import (
+    LAUNCH_VARIABLE,
+    Launch,
+    LaunchRefused,
+    end_launch,
+    open_launch,
+    read_launch,
+    write_launch,
+)
+from tests.workflow.test_launch import finish, gone, until
 
 from .cluster import Cluster
 
@@ -34,7 +40,7 @@ SNAKEFILE = f"""
 import sys
 sys.path.insert(0, {str(SCRIPTS)!r})
 from al.cluster.guard import guard_start
-from al.cluster.state import LaunchRefused
+from al.cluster.launches import LaunchRefused
 
 onstart:
     with open("hooks", "a") as file:
@@ -99,10 +105,12 @@ class Folder:
         lines = path.read_text().split("\n") if path.exists() else []
         return [line.split()[1] for line in lines if line.startswith(kind)]
 
-    def record(self) -> Record:
-        record = read_record(self.path)
-        assert record is not None
-        return record
+    @property
+    def snakemake(self) -> int:
+        """Process of the Snakemake that was last started here."""
+        launch = read_launch(self.path)
+        assert launch is not None and launch.pid is not None
+        return launch.pid
 
     def running(self, count: int = 1) -> str:
         """Wait for the ``count``-th job to work; returns its SLURM id."""
@@ -111,12 +119,11 @@ class Folder:
 
     def kill(self, process: subprocess.Popen[str]) -> None:
         """``kill -9`` of a launcher, or a plain Snakemake, and of the Snakemake under it."""
-        record = self.record()
         process.kill()
-        if record.pid != process.pid:
-            os.kill(record.pid or 0, signal.SIGKILL)
         process.wait()
-        until(lambda: not self.record().alive)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.snakemake, signal.SIGKILL)
+        until(lambda: gone(self.snakemake))
 
     def submit(self, name: str, *words: str) -> str:
         printed = self.cluster.ask(
@@ -148,17 +155,6 @@ def folder(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) ->
         process.communicate()
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    return process.communicate(timeout=WAIT)[0]
-
-
 def run_name() -> str:
     return str(uuid.uuid4())
 
@@ -166,7 +162,6 @@ def run_name() -> str:
 def test_killed_launcher_then_unlock_and_plain_then_launcher(folder: Folder) -> None:
     launcher = folder.launch()
     job = folder.running()
-    assert folder.record().slurm
     folder.kill(launcher)
     assert folder.state(job) == "RUNNING", "the test needs a job that outlives its Snakemake"
     assert has_locks(folder.path)
@@ -187,17 +182,17 @@ def test_killed_launcher_then_unlock_and_plain_then_launcher(folder: Folder) -> 
     assert again.returncode == 0 and f"cancelling SLURM job {job}" in printed, printed
     first, second = folder.events("start")
     assert first == job != second and folder.events("end") == [second]
-    assert folder.record().ended is not None
+    assert open_launch(folder.path) is None
     assert (folder.path / "hooks").read_text().split() == ["slurm"] * 3  # not inside the jobs
 
 
 def test_killed_plain_snakemake_then_launcher_with_a_local_profile(folder: Folder) -> None:
     plain = folder.plain()
     job = folder.running()
-    assert folder.record().plain and folder.record().pid == plain.pid
+    assert folder.snakemake == plain.pid
     refused = folder.launch()
     printed = finish(refused)
-    assert refused.returncode == 3 and f"process {plain.pid}, since 20" in printed, printed
+    assert refused.returncode == 3 and f"pid {plain.pid}, since 20" in printed, printed
     folder.kill(plain)
 
     local = folder.launch("--executor", "local", "--cores", "1")
@@ -218,20 +213,18 @@ def test_second_launcher_is_refused_and_a_stopped_one_leaves_no_jobs(
     second = folder.launch()
     printed = finish(second)
     assert second.returncode == 3
-    for part in (os.uname().nodename, f"process {launcher.pid}", "since 20", "--profile profile"):
-        assert part in printed
+    assert f"host {os.uname().nodename}, pid {launcher.pid}, since 20" in printed
     launcher.send_signal(number)
     printed = finish(launcher)
     assert launcher.returncode != 0, printed
     assert folder.events("term") == [job]
     assert folder.state(job) == "CANCELLED"
-    assert folder.record().ended is not None and not has_locks(folder.path)
+    assert open_launch(folder.path) is None and not has_locks(folder.path)
 
 
 def test_another_host_is_refused_until_it_is_taken_over(folder: Folder) -> None:
     job = folder.submit(f"{job_prefix(folder.path)}_{run_name()}")
-    record = Record("x", "login7", now(), [], pid=7, created=0.0, slurm=True)
-    write_record(folder.path, record)
+    write_launch(folder.path, Launch("x", "login7", "then", 7, slurm=True))
     (folder.path / "release").touch()
     listed = folder.plain("-n")  # shows the plan whoever works here
     assert "rule first" in finish(listed) and listed.returncode == 0
@@ -310,11 +303,11 @@ def test_without_an_answer_nothing_is_unlocked(
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(ClusterSilent, match="squeue is not installed"):
         living_jobs(folder.path)
-    killed = Record("x", os.uname().nodename, now(), [], pid=2**22 + 1, slurm=True)
-    write_record(folder.path, killed)
+    killed = Launch.new(slurm=True, pid=2**22 + 1)
+    write_launch(folder.path, killed)
     with pytest.raises(LaunchRefused, match="is not known"):
-        clear(folder.path, 1.0, slurm=False, takeover=True)
-    assert folder.record().ended is None
+        clear(folder.path, 1.0, slurm=False)
+    assert open_launch(folder.path) is not None
     # One that had ended binds nobody: its folder may have moved to a machine without SLURM.
-    write_record(folder.path, replace(killed, ended=now()))
-    clear(folder.path, 1.0, slurm=False, takeover=False)
+    end_launch(folder.path, killed)
+    clear(folder.path, 1.0, slurm=False)

@@ -13,8 +13,8 @@ import pytest
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
 from al.strategies import REGION_SELECTORS, check_definition, needs_of, note_of, resolve
-from al.strategies.centres import body_mask
 from al.strategies.budget import Budget
+from al.strategies.centres import body_mask
 from al.strategies.choose import choose
 from al.strategies.pool_state import PoolState
 from al.strategies.registry import register_images, register_regions

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from al.cli.launch import REFUSED
-from al.cluster.processes import LAUNCH_VARIABLE
+from al.cluster.launches import LAUNCH_VARIABLE
 from al.io.storage import AGAIN
 
 from ..io.test_storage import Mount, fill, mount  # noqa: F401 - a fixture

@@ -22,8 +22,7 @@ import pytest
 from PIL import Image
 
 from al.cli.launch import has_locks
-from al.cluster.processes import LAUNCH_VARIABLE
-from al.cluster.state import read_record
+from al.cluster.launches import LAUNCH_VARIABLE, open_launch
 from al.config.settings import read_yaml
 from al.io.tables import read_labels, read_pool
 from al.layouts import get_layout
@@ -111,18 +110,17 @@ class Killed(Run):
 
     def kill_snakemake(self, launcher: subprocess.Popen[str]) -> None:
         """``kill -9`` of the launcher and of its Snakemake."""
-        record = read_record(self.folder)
-        assert record is not None and record.pid is not None
+        launch = open_launch(self.folder)
+        assert launch is not None and launch.pid is not None
         launcher.kill()
-        os.kill(record.pid, signal.SIGKILL)
-        until(lambda: gone(psutil.Process(record.pid)) if psutil.pid_exists(record.pid) else True)
+        os.kill(launch.pid, signal.SIGKILL)
+        until(lambda: gone(psutil.Process(launch.pid)) if psutil.pid_exists(launch.pid) else True)
         launcher.wait()
 
     def check_clean_end(self) -> None:
         """No process, no lock and no open record is left."""
         assert not self.jobs("train") and not self.jobs("select_regions")
-        record = read_record(self.folder)
-        assert record is not None and record.ended is not None
+        assert open_launch(self.folder) is None
         assert not has_locks(self.folder)
 
     def results(self) -> dict[str, bytes]:
@@ -184,7 +182,7 @@ def pulse(job: psutil.Process) -> None:
 
 def holds(job: psutil.Process, lock: Path) -> bool:
     """Whether a training has written its process id into its lock."""
-    return lock.exists() and f"pid {job.pid}," in lock.read_text()
+    return lock.exists() and f"pid={job.pid}\n" in lock.read_text()
 
 
 def has_pending(job: psutil.Process, number: int) -> bool:

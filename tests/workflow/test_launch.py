@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -15,19 +14,35 @@ from pathlib import Path
 import psutil
 import pytest
 
-from al.cli.launch import has_locks
-from al.cluster.processes import LAUNCH_VARIABLE, survivors
-from al.cluster.state import LaunchRefused, Record, folder_lock, read_record, record_path
+from al.cli.launch import REFUSED, has_locks
+from al.cluster.launches import (
+    LAUNCH_VARIABLE,
+    Launch,
+    LaunchRefused,
+    folder_lock,
+    launch_path,
+    open_launch,
+    read_launch,
+    write_launch,
+)
+from al.cluster.survivors import survivors
 from al.cluster.words import parse_words
 
-from .conftest import TINY, Run
-
 LAUNCH = "al.cli.launch"
-WAIT = 30.0  # seconds for anything that should take two or three
+WAIT = 120.0  # seconds for anything that takes two or three on an idle machine
 
 # Each start of the job leaves its process id in `events`; it ends when `release` appears, and a
 # survivor would then add its lines beside those of its successor.
 SNAKEFILE = """
+from al.cluster.guard import guard_start
+from al.cluster.launches import LaunchRefused
+
+onstart:
+    try:
+        guard_start(Path.cwd(), False)
+    except LaunchRefused as refusal:
+        raise WorkflowError(str(refusal)) from None
+
 rule all:
     input: "second.txt"
 
@@ -57,9 +72,13 @@ class Launches:
         own = [sys.executable, "-m", LAUNCH, "--grace", "1", "--"]
         return [*own, *place, "--cores", "1", "word=hello", *words]
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, plain: bool = False) -> subprocess.Popen[str]:
+        command = self.command(*words)
+        if plain:
+            command = [sys.executable, "-m", "snakemake", *command[command.index("--") + 1 :]]
+            command[command.index("word=hello")] = "--config=word=hello"
         process = subprocess.Popen(
-            self.command(*words),
+            command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -73,10 +92,11 @@ class Launches:
         lines = path.read_text().splitlines() if path.exists() else []
         return [int(line.split()[1]) for line in lines if line.startswith(kind)]
 
-    def record(self) -> Record:
-        record = read_record(self.folder)
-        assert record is not None
-        return record
+    def snakemake(self) -> int:
+        """Process of the Snakemake that works here."""
+        launch = read_launch(self.folder)
+        assert launch is not None and launch.pid is not None
+        return launch.pid
 
     def release(self) -> None:
         (self.folder / "release").touch()
@@ -123,7 +143,7 @@ def check_complete(launches: Launches, output: str) -> None:
     first, second = launches.events("start")
     assert launches.events("end") == [second], output
     assert gone(first) and gone(second)
-    assert launches.record().ended is not None
+    assert open_launch(launches.folder) is None
     assert not has_locks(launches.folder)
 
 
@@ -131,9 +151,9 @@ def test_everything_killed_then_started_again(launches: Launches) -> None:
     launcher = launches.start()
     until(lambda: len(launches.events("start")) == 1)
     (job,) = launches.events("start")
-    snakemake = launches.record().pid
-    assert snakemake is not None
+    snakemake = launches.snakemake()
     launcher.kill()
+    launcher.wait()
     os.kill(snakemake, signal.SIGKILL)
     until(lambda: gone(snakemake))
     assert not gone(job), "the test needs a job that outlives its Snakemake"
@@ -152,8 +172,7 @@ def test_everything_killed_then_started_again(launches: Launches) -> None:
 def test_launcher_killed_while_its_snakemake_lives_on(launches: Launches) -> None:
     launcher = launches.start()
     until(lambda: len(launches.events("start")) == 1)
-    snakemake = launches.record().pid
-    assert snakemake is not None
+    snakemake = launches.snakemake()
     launcher.kill()
     launcher.wait()
     assert not gone(snakemake)
@@ -171,13 +190,12 @@ def test_snakemake_killed_under_its_launcher(launches: Launches) -> None:
     launcher = launches.start()
     until(lambda: len(launches.events("start")) == 1)
     (job,) = launches.events("start")
-    snakemake = launches.record().pid
-    assert snakemake is not None
+    snakemake = launches.snakemake()
     os.kill(snakemake, signal.SIGKILL)
     output = finish(launcher)
     assert launcher.returncode == 128 + signal.SIGKILL, output
     assert gone(job), "the launcher left a job behind"
-    assert launches.record().ended is not None
+    assert open_launch(launches.folder) is None
 
     launches.release()
     again = launches.start()
@@ -189,71 +207,61 @@ def test_snakemake_killed_under_its_launcher(launches: Launches) -> None:
 def test_second_launcher_refused_and_signals_forwarded(launches: Launches) -> None:
     launcher = launches.start()
     until(lambda: len(launches.events("start")) == 1)
-    second = launches.start()
+    second, listed = launches.start(), launches.start("-n")
     output = finish(second)
-    assert second.returncode == 3
-    for part in (os.uname().nodename, f"process {launcher.pid}", "since 20", "word=hello"):
+    assert second.returncode == REFUSED
+    for part in (f"host {os.uname().nodename}", f"pid {launcher.pid}", "since 20"):
         assert part in output
-    assert launches.events("start") == launches.events("start")[:1]
-
-    listed = launches.start("-n")  # shows the plan beside a run, ends nothing
-    assert "rule second" in finish(listed)
+    # A plan is shown beside a run and ends nothing.
+    output = finish(listed)
     assert listed.returncode == 0 and launcher.poll() is None
+    assert "rule second" in output and "are checked when the run is started" in output
 
     launcher.send_signal(signal.SIGTERM)
     output = finish(launcher)
     assert launcher.returncode not in (0, -signal.SIGTERM), output
-    assert gone(launches.events("start")[0])
-    assert launches.record().ended is not None
+    (job,) = launches.events("start")
+    assert gone(job) and open_launch(launches.folder) is None
     assert not (launches.folder / "first.txt").exists()
 
 
 def test_plain_snakemake_is_refused_while_alive_and_unlocked_when_killed(
     launches: Launches,
 ) -> None:
-    own = launches.command()
-    words = own[own.index("--") + 1 :]
-    words.remove("word=hello")
-    command = [sys.executable, "-m", "snakemake", *words, "--config", "word=hello"]
-    with subprocess.Popen(
-        command, cwd=launches.folder, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as plain:
-        try:
-            until(lambda: len(launches.events("start")) == 1)
-            refused = launches.start()
-            output = finish(refused)
-            assert refused.returncode == 3
-            assert f"process {plain.pid} " in output
-        finally:
-            os.killpg(plain.pid, signal.SIGKILL)
+    plain = launches.start(plain=True)
+    until(lambda: len(launches.events("start")) == 1)
+    refused = launches.start()
+    output = finish(refused)
+    assert refused.returncode == REFUSED and f"pid {plain.pid}" in output, output
+    plain.kill()
+    plain.wait()
+    words = ["--unlock", "--nolock"]  # by hand, as Snakemake advises
+    for word in words:
+        output = finish(launches.start(word, plain=True))
+    (job,) = launches.events("start")
+    assert f"left running: process {job}" in output and "make run" in output, output
     launches.release()
     again = launches.start()
     output = finish(again)
-    assert again.returncode == 0 and "unlocking" in output, output
-    check_complete(launches, output)
+    assert again.returncode == 0, output
 
 
-def test_failing_snakemake_returns_its_code_and_runs_again(launches: Launches) -> None:
-    launches.release()
+def test_failing_snakemake_returns_its_code(launches: Launches) -> None:
     failed = launches.start("no_such_target")
     output = finish(failed)
     assert failed.returncode == 1, output
-    assert launches.record().ended is not None
-    again = launches.start("first.txt")
-    assert finish(again) and again.returncode == 0
-    assert (launches.folder / "first.txt").exists()
-    assert not (launches.folder / "second.txt").exists()
+    assert open_launch(launches.folder) is None
 
 
-def test_record_of_another_host_is_not_touched(launches: Launches) -> None:
-    record = {"launch_id": "x", "host": "elsewhere", "started": "then", "command": [], "pid": 7}
-    record_path(launches.folder).parent.mkdir()
-    record_path(launches.folder).write_text(json.dumps(record))
-    refused = launches.start()
-    output = finish(refused)
-    assert refused.returncode == 3
-    assert "elsewhere" in output and str(record_path(launches.folder)) in output
-    assert launches.record().ended is None
+def test_record_of_another_host_is_not_touched(tmp_path: Path) -> None:
+    write_launch(tmp_path, Launch("x", "elsewhere", "then", 7))
+    with pytest.raises(LaunchRefused) as refusal, folder_lock(tmp_path):
+        pytest.fail("took the folder of another host")
+    for part in ("host elsewhere", "process 7", "less than a minute ago", "TAKEOVER=1"):
+        assert part in str(refusal.value)
+    assert str(launch_path(tmp_path)) in str(refusal.value)
+    with folder_lock(tmp_path, takeover=True):
+        assert open_launch(tmp_path) is not None
 
 
 def test_survivors_are_told_by_their_launch_id_not_by_process_id() -> None:
@@ -263,26 +271,13 @@ def test_survivors_are_told_by_their_launch_id_not_by_process_id() -> None:
         subprocess.Popen(sleeper, start_new_session=True) as other,
     ):
         try:
-            # The record's process id has been taken over by a stranger, session and all.
-            record = Record("mine", "here", "then", [], pid=other.pid, created=0.0)
-            assert [process.pid for process in survivors(record)] == [mine.pid]
-            assert survivors(Record("nobody's", "here", "then", [])) == []
+            # The record's process id has been taken over by a stranger.
+            launch = Launch("mine", "here", "then", other.pid)
+            assert [process.pid for process in survivors(launch)] == [mine.pid]
+            assert survivors(Launch("nobody's", "here", "then")) == []
         finally:
             mine.kill()
             other.kill()
-
-
-def test_lock_is_exclusive_and_dropped(tmp_path: Path) -> None:
-    with (
-        folder_lock(tmp_path, ["one"]),
-        pytest.raises(LaunchRefused, match=f"process {os.getpid()}.*one"),
-        folder_lock(tmp_path, ["two"]),
-    ):
-        pytest.fail("the lock was given twice")
-    with folder_lock(tmp_path, ["three"]):
-        assert json.loads((tmp_path / ".snakemake/decomp-launch.lock").read_text())["command"] == [
-            "three"
-        ]
 
 
 def test_words_become_settings_targets_and_flags() -> None:
@@ -306,24 +301,17 @@ def test_words_become_settings_targets_and_flags() -> None:
         (["--report=r.html"], True),
         (["-p", "--notemp"], False),
         (["--nolock"], False),
-        (["n=-n"], False),
+        (["n0=-n"], False),
     ],
 )
 def test_only_showing_needs_no_lock(words: list[str], reads_only: bool) -> None:
-    assert parse_words(words).reads_only is reads_only
-    assert parse_words(words).plans_only <= reads_only
+    assert parse_words([*words, "--cores=1"]).reads_only is reads_only
 
 
 def test_words_may_name_profile_directory_and_config_themselves(tmp_path: Path) -> None:
-    request = parse_words(
-        ["--profile=mine", "-d", str(tmp_path), "--config", "a1=2", "--", "x"], "profiles/local"
-    )
-    assert request.directory == tmp_path
+    (tmp_path / "config.yaml").write_text("executor: slurm\n")
+    words = [f"--profile={tmp_path}", "-d", str(tmp_path), "--config", "a1=2", "--", "x"]
+    request = parse_words(words, "profiles/local")
+    assert request.directory == tmp_path and request.uses_slurm
     assert "profiles/local" not in request.words
     assert request.settings == ("a1=2",)
-
-
-def test_a_dry_run_says_what_it_did_not_look_at(tmp_path: Path) -> None:
-    run = Run(tmp_path, {**TINY, "cycles": "1"})
-    assert "are checked when the run is started" in run.run("-n", program="launch")
-    assert "are checked when" not in run.run("--list-rules", program="launch")

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import prepare_learner
-from al.cluster.plan import make_plan
+from al.cluster.requests import requests
 from al.cluster.retrain import RetrainRefused, refuse_retraining
+from al.cluster.words import parse_words
 from al.config import start
 from al.config.prepared import preparation
 from al.config.settings import read_yaml
@@ -206,11 +207,14 @@ def test_it_is_a_submission_of_its_own(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     profile = ["--profile", str(ROOT / "profiles/slurm")]
     pairs = [f"{k}={v}" for k, v in SETTINGS.items()]
-    plan = make_plan([*profile, "--config", *pairs], ROOT / "Snakefile")
-    (first, _) = [s for s in plan.submissions if s.kind == "prepare_learner"]
-    asked = first.resources
-    assert (asked["runtime"], asked["cpus_per_task"]) == (20, 4)
-    assert asked["slurm_partition"] == "work" and "gpu" not in asked
+    for learner, asked in (("nnunet", True), ("convnet", False)):
+        request = parse_words([*profile, *pairs, f"learner={learner}"])
+        found = {name: held for held in requests(request.options, ROOT / "Snakefile")
+                 for name in held.names if held.attempt == 1}  # fmt: skip
+        assert ("prepare_learner" in found) == asked
+        if asked:
+            words = " ".join(found["prepare_learner"].words)
+            assert "-p work -t 20 " in words and "--cpus-per-task=4" in words and "gpu" not in words
 
 
 def test_ground_truth_normalises_references_alone() -> None:

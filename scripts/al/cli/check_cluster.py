@@ -1,33 +1,37 @@
-"""Say what in a profile does not fit the SLURM cluster, before jobs wait for ever.
+"""Ask SLURM whether it takes what a run would submit, before jobs wait for ever.
 
     python -m al.cli.check_cluster --profile profiles/slurm -- dataset=bracs
 
-Nothing is submitted: the scheduler is asked with ``sbatch --test-only``. Exit code 0 when
-everything fits, 1 when something does not, 2 when there is no cluster or no usable profile.
+Nothing is submitted: each distinct request is tried with ``sbatch --test-only``, and SLURM's answer
+is shown. Exit code 0 when everything fits, 1 when something does not, 2 when there is no cluster or
+no usable profile. A retry that is refused costs the retry, not the run: it is a warning.
 """
 
 from __future__ import annotations
 
 import argparse
-import shlex
+import logging
+import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from snakemake_interface_common.exceptions import WorkflowError
 
-from al.cluster.cluster import NoCluster, ask
-from al.cluster.fit import Finding, Offer, Profile, all_findings
-from al.cluster.plan import Plan, Submission, make_plan
+from al.cluster.requests import Asked, requests
 from al.cluster.words import parse_words
 from al.paths import ROOT
 
-PLUGIN = "snakemake-executor-plugin-slurm"
-SNAKEFILE = ROOT / "Snakefile"
+ADVICE = """\
+What a job asks for stands in the profile: slurm_partition, slurm_account, qos, mem_mb, gpu and
+cpus_per_task under set-resources and default-resources. Run times (-t, minutes) follow from
+`minutes`, `chain` and `max_minutes` of the configuration. There is: sinfo -o '%P %l %c %m %G'"""
+
+
+class NoCluster(RuntimeError):
+    """SLURM's commands are not there, or do not answer."""
 
 
 def main(arguments: list[str]) -> int:
-    """Check a profile and print one line per finding; returns the exit code."""
+    """Try every request and print a line for each; returns the exit code."""
     place = arguments.index("--") if "--" in arguments else len(arguments)
     parser = argparse.ArgumentParser(
         prog="check_cluster.py", usage="%(prog)s [options] -- [key=value ...] [snakemake's words]"
@@ -35,79 +39,70 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--profile", default="profiles/slurm", help="profile to check")
     own = parser.parse_args(arguments[:place])
     try:
-        offer = Offer.read()
+        _run("sinfo", "-V")
         request = parse_words(arguments[place + 1 :], own.profile)
-        plan = make_plan(request.command(), SNAKEFILE)
+        if not request.uses_slurm:
+            print(f"does not fit {own.profile}: executor is {request.options.executor}, not slurm")
+            return 1
+        answers = [_answer(asked) for asked in requests(request.options, ROOT / "Snakefile")]
     except (NoCluster, WorkflowError) as problem:
         print(f"cannot check: {problem}", file=sys.stderr)
         return 2
-    profile = Profile.read(Path(own.profile))
-    findings = [*check_executor(plan, profile), *all_findings(plan, offer, profile)]
-    findings += [f for s in unique(plan.submissions) for f in try_submission(s, plan, profile)]
-    for finding in findings:
-        print(finding)
-    return int(any(finding.word == "does not fit" for finding in findings))
+    for word, line in answers:
+        print(f"{word:12} {line}")
+    if any(word != "ok" for word, _ in answers):
+        print(ADVICE)
+    return int(any(word == "does not fit" for word, _ in answers))
 
 
-def check_executor(plan: Plan, profile: Profile) -> list[Finding]:
-    """Whether the profile submits to SLURM at all, and with what."""
-    try:
-        told = f"{PLUGIN} {version(PLUGIN)}"
-    except PackageNotFoundError:
-        return [Finding("does not fit", f"{PLUGIN} is not installed", "install the extra `slurm`")]
-    if plan.option("executor") != "slurm":
-        found = f"executor is {plan.option('executor', 'not set')}, jobs would run on this machine"
-        return [Finding("does not fit", found, f"{profile.at('executor')}: executor: slurm")]
-    return [Finding("ok", f"executor slurm, {told}")]
-
-
-def unique(submissions: list[Submission]) -> list[Submission]:
-    """One of those that ask for the same; conflicting ones have no request to try."""
-    found: dict[str, Submission] = {}
-    for submission in submissions:
-        if not submission.conflicts:
-            found.setdefault(" ".join(sbatch_words(submission)), submission)
-    return list(found.values())
-
-
-def sbatch_words(submission: Submission, qos: str | None = None) -> list[str]:
-    """The request as the executor would make it."""
-    r = submission.resources
-    words = ["sbatch", "--test-only", "-J", "check", "-o", "/dev/null"]
-    for flag, name in (
-        ("-A", "slurm_account"),
-        ("-p", "slurm_partition"),
-        ("-t", "runtime"),
-        ("-C", "constraint"),
-        ("-q", "qos"),
-        ("--mem", "mem_mb"),
-    ):
-        if r.get(name):
-            words += [flag, str(r[name])]
-    if qos:
-        words += ["-q", qos]
-    if r.get("gpu"):
-        model = f"{r['gpu_model']}:" if r.get("gpu_model") else ""
-        words.append(f"--gpus={model}{r['gpu']}")
-    else:
-        words.append("--ntasks=1")
-    if r.get("gres"):
-        words.append(f"--gres={r['gres']}")
-    words.append(f"--cpus-per-task={max(1, r.get('cpus_per_task', 1))}")
-    return [*words, *shlex.split(r.get("slurm_extra", "")), "--wrap", "true"]
-
-
-def try_submission(submission: Submission, plan: Plan, profile: Profile) -> list[Finding]:
-    """Ask the scheduler itself; it sees accounts, quotas and limits that no list shows."""
-    words = sbatch_words(submission, plan.option("slurm_qos"))
-    done = ask(*words)
-    shown = f"{submission.kind}, attempt {submission.attempt}: {shlex.join(words[6:-2])}"
-    if done.returncode == 0:
-        return [Finding("ok", f"the scheduler takes {shown}")]
+def _answer(asked: Asked) -> tuple[str, str]:
+    """Whether the scheduler takes a request, and what it says to it."""
+    done = _run("sbatch", "--test-only", "-o", "/dev/null", *asked.words, "--wrap", "true")
     told = " ".join(done.stderr.split()).removeprefix("sbatch: ").removeprefix("error: ")
-    # A retry that is refused costs the retry, not the run.
-    word = "does not fit" if submission.attempt == 1 else "warning"
-    return [Finding(word, f"the scheduler refuses {shown}: {told}", str(profile.path))]
+    fits = done.returncode == 0
+    if fits and (limit := _exceeded(asked)):
+        fits, told = False, limit
+    elif fits and asked.account:  # without enforced accounting SLURM takes any
+        try:
+            from snakemake_executor_plugin_slurm.accounts import validate_account
+
+            validate_account(asked.account, logging.getLogger(__name__))
+        except WorkflowError as refusal:
+            fits, told = False, " ".join(str(refusal).split())
+    word = "ok" if fits else "does not fit" if asked.attempt == 1 else "warning"
+    return word, f"{asked}: {told}"
+
+
+def _exceeded(asked: Asked) -> str:
+    """What a partition grants, if that is less than is asked for: such jobs are taken and wait."""
+    held = dict(zip(asked.words, asked.words[1:], strict=False))
+    if "-t" not in held or "-p" not in held:
+        return ""
+    days, _, clock = (
+        _run("sinfo", "-h", "-o", "%l", "-p", held["-p"]).stdout.strip().rpartition("-")
+    )
+    if not clock.replace(":", "").isdecimal():  # infinite
+        return ""
+    hours, minutes, _ = ([0, 0] + [int(part) for part in clock.split(":")])[-3:]
+    granted = int(days or 0) * 1440 + hours * 60 + minutes
+    told = f"partition {held['-p']} grants {granted} minutes, the job would wait for ever"
+    return told if int(held["-t"]) > granted else ""
+
+
+def _run(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run one of SLURM's commands.
+
+    Raises:
+        NoCluster: it is not installed or does not answer in 60 s.
+    """
+    try:
+        return subprocess.run(
+            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+        )
+    except FileNotFoundError:
+        raise NoCluster(f"{words[0]} is not installed on this machine") from None
+    except subprocess.TimeoutExpired:
+        raise NoCluster(f"{words[0]} did not answer in 60 s") from None
 
 
 if __name__ == "__main__":

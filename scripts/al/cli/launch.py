@@ -13,31 +13,25 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import socket
 import subprocess
 import sys
-import uuid
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-import psutil
-
 from al.cluster.jobs import ClusterSilent, end_jobs, job_prefix
-from al.cluster.processes import LAUNCH_VARIABLE, end_survivors, plain_snakemake
-from al.cluster.state import (
-    BEAT,
+from al.cluster.launches import (
+    LAUNCH_VARIABLE,
+    Launch,
     LaunchRefused,
-    Record,
+    end_launch,
     folder_lock,
-    no_other_host,
-    now,
-    read_record,
-    record_path,
-    write_record,
+    launch_path,
+    open_launch,
+    write_launch,
 )
+from al.cluster.survivors import end_survivors
 from al.cluster.words import Request, parse_words
-from al.io.heartbeat import Heartbeat
 from al.io.storage import StorageError, check_storage, explain
 
 REFUSED = 3  # exit code; Snakemake itself uses 0, 1 and 2
@@ -63,16 +57,17 @@ def main(arguments: list[str]) -> int:
     request = parse_words(words, options.profile)
     if request.reads_only:
         code = subprocess.call([*SNAKEMAKE, *request.command()], stdin=subprocess.DEVNULL)
-        if request.plans_only and not code:
+        if request.options.dryrun and not code:
             say("planned alone: data, weights and network are checked when the run is started")
         return code
-    slurm = request.uses_slurm()
+    directory, slurm = request.directory, request.uses_slurm
     if slurm:
-        request = request.with_job_prefix(job_prefix(request.directory))
+        request = request.with_job_prefix(job_prefix(directory))
     try:
-        check_storage([record_path(request.directory).parent])
-        with folder_lock(request.directory, request.command()):
-            return launch(request, options.grace, slurm, options.takeover)
+        check_storage([launch_path(directory).parent])
+        with folder_lock(directory, options.takeover):
+            clear(directory, options.grace, slurm)
+            return run(request, directory, options.grace, slurm)
     except (LaunchRefused, StorageError) as refusal:
         print(f"launch refused: {refusal}", file=sys.stderr)
         return REFUSED
@@ -92,61 +87,33 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
     return arguments[:place], arguments[place + 1 :]
 
 
-def launch(request: Request, grace: float, slurm: bool, takeover: bool = False) -> int:
-    """Clear what an earlier run left, then run Snakemake to its end; the folder lock is held.
-
-    Raises:
-        LaunchRefused: something that this launcher may not or cannot end still works here.
-    """
-    directory = request.directory
-    clear(directory, grace, slurm, takeover)
-    if has_locks(directory):
-        refuse_beside_plain_snakemake(directory)
-        say("unlocking the folder that a killed Snakemake left locked")
-        code = subprocess.call([*SNAKEMAKE, *request.command("--unlock")], stdin=subprocess.DEVNULL)
-        if code:
-            return code
-    return run(directory, request.command("--rerun-incomplete"), grace, slurm)
-
-
-def clear(directory: Path, grace: float, slurm: bool, takeover: bool) -> None:
+def clear(directory: Path, grace: float, slurm: bool) -> None:
     """End the jobs that an earlier Snakemake left on this machine and on SLURM.
 
     Args:
-        directory: the folder it worked in.
+        directory: the folder it worked in, whose lock is held.
         grace: seconds that processes get to save.
         slurm: whether the start that follows goes to SLURM.
-        takeover: whether a Snakemake of another machine is known to be gone.
 
     Raises:
-        LaunchRefused: something that may not or cannot be ended still works here, or might.
+        LaunchRefused: something that cannot be ended still works here, or might.
     """
-    record = read_record(directory)
-    open_record = record is not None and record.ended is None
-    if open_record:
-        if not takeover:
-            no_other_host(directory, record)
-        if record.plain and record.alive and record.host == socket.gethostname():
-            refuse_beside_plain_snakemake(directory)
-        count = end_survivors(record, grace, say)
-        if count:
-            say(f"{count} processes of an earlier run ended")
-    # A launcher records an end when no job is left; plain Snakemake also when it breaks down.
-    if slurm or (record is not None and record.slurm and (open_record or record.plain)):
+    before = open_launch(directory)
+    if before is not None and (count := end_survivors(before, grace, say)):
+        say(f"{count} processes of an earlier run ended")
+    if slurm or (before is not None and before.slurm):
         try:
             count = end_jobs(directory, say)
         except ClusterSilent as silence:
-            if slurm or open_record:
-                raise LaunchRefused(
-                    f"{silence}; whether SLURM jobs of an earlier Snakemake still write in "
-                    f"{directory} is not known. Start again when SLURM answers"
-                ) from None
-            count = 0  # they had ended, and the folder may have moved to a machine without SLURM
+            raise LaunchRefused(
+                f"{silence}; whether SLURM jobs of an earlier Snakemake still write in "
+                f"{directory} is not known. Start again when SLURM answers"
+            ) from None
         if count:
             say(f"{count} SLURM jobs of an earlier run ended")
-    if open_record:
-        end_survivors(record, grace, say, slurm=True)
-        write_record(directory, replace(record, ended=now()))
+    if before is not None:
+        end_survivors(before, grace, say, slurm=True)
+        end_launch(directory, before)
 
 
 def has_locks(directory: Path) -> bool:
@@ -155,43 +122,38 @@ def has_locks(directory: Path) -> bool:
     return locks.is_dir() and any(locks.iterdir())
 
 
-def refuse_beside_plain_snakemake(directory: Path) -> None:
-    """Raise LaunchRefused when a Snakemake without the launcher works in the folder."""
-    other = plain_snakemake(directory)
-    if other is not None:
-        raise LaunchRefused(
-            f"the folder {directory} is locked, and process {other.pid} "
-            f"({' '.join(other.cmdline()[:6])}) works in it; wait for it, or stop it first"
-        )
-
-
-def run(directory: Path, command: list[str], grace: float, slurm: bool) -> int:
+def run(request: Request, directory: Path, grace: float, slurm: bool) -> int:
     """Run Snakemake in a session of its own, forward signals to it, and record its end.
 
     The record is written before the start: a launcher killed in between leaves its id behind,
     by which the next one finds every child.
     """
-    record = Record(str(uuid.uuid4()), socket.gethostname(), now(), command, slurm=slurm)
-    write_record(directory, record)
-    with Forwarder(slurm) as forwarder, Heartbeat(record_path(directory), BEAT):
+    if has_locks(directory):
+        say("unlocking the folder that a killed Snakemake left locked")
+        code = subprocess.call([*SNAKEMAKE, *request.command("--unlock")], stdin=subprocess.DEVNULL)
+        if code:
+            return code
+    launch = Launch.new(slurm)
+    write_launch(directory, launch)
+    with Forwarder(slurm) as forwarder:
         process = subprocess.Popen(
-            [*SNAKEMAKE, *command],
+            [*SNAKEMAKE, *request.command("--rerun-incomplete")],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
-            env={**os.environ, LAUNCH_VARIABLE: record.launch_id},
+            env={**os.environ, LAUNCH_VARIABLE: launch.id},
         )
-        record = replace(record, pid=process.pid, created=psutil.Process(process.pid).create_time())
-        write_record(directory, record)
+        launch = replace(launch, pid=process.pid)
+        write_launch(directory, launch)
         forwarder.attach(process.pid)
         code = process.wait()
-        end_survivors(record, grace, say)
+        end_survivors(launch, grace, say)
         if slurm:
             try:
                 end_jobs(directory, say)
             except LaunchRefused as left:
                 say(f"{left}. The next start looks for them again")
                 return code or 1
-    write_record(directory, replace(record, ended=now()))
+    end_launch(directory, launch)
     return code if code >= 0 else 128 - code
 
 

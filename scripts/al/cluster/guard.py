@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import atexit
 import os
-import socket
-import sys
-import uuid
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
-import psutil
-
-from al.io.heartbeat import Heartbeat
-
 from .jobs import ClusterSilent, living_jobs
-from .processes import LAUNCH_VARIABLE, orphaned_job, survivors
-from .state import (
-    BEAT,
+from .launches import (
+    LAUNCH_VARIABLE,
+    Launch,
     LaunchRefused,
-    Record,
+    end_launch,
     folder_lock,
-    no_other_host,
-    now,
-    read_record,
-    record_path,
-    write_record,
+    open_launch,
+    read_launch,
+    write_launch,
 )
+from .survivors import survivors
 
 ADVICE = "`make run` with the same settings ends what is left of it and continues"
 _held = ExitStack()  # to the end of the process
@@ -43,64 +34,45 @@ def guard_start(directory: Path, slurm: bool) -> None:
     Raises:
         LaunchRefused: another Snakemake works here, or something that one left is still alive.
     """
-    record = read_record(directory)
-    if record is not None and record.launch_id == os.environ.get(LAUNCH_VARIABLE):
+    before = read_launch(directory)
+    if before is not None and before.id == os.environ.get(LAUNCH_VARIABLE):
         return
-    lock = folder_lock(directory, sys.argv[1:])
-    _held.enter_context(lock)
+    _held.enter_context(folder_lock(directory))
     try:
-        refuse_survivors(directory, slurm)
+        _refuse_survivors(directory, slurm)
     except BaseException:
         _held.close()
         raise
-    _leave_record(directory, slurm)
+    launch = Launch.new(slurm, os.getpid())
+    os.environ[LAUNCH_VARIABLE] = launch.id  # its jobs inherit it
+    write_launch(directory, launch)
+    atexit.register(_note_end, directory, launch)
 
 
-def refuse_survivors(directory: Path, slurm: bool) -> None:
+def _refuse_survivors(directory: Path, slurm: bool) -> None:
     """Raise LaunchRefused when something of an earlier Snakemake in the folder is alive."""
-    record = read_record(directory)
-    open_record = record is not None and record.ended is None
-    alive: list[str] = []
-    if open_record:
-        no_other_host(directory, record)
-        alive += [f"process {process.pid}" for process in survivors(record)]
-    orphan = orphaned_job(directory)
-    if orphan is not None and f"process {orphan.pid}" not in alive:
-        alive.append(f"process {orphan.pid}")
-    if slurm or (record is not None and record.slurm):
+    launch = open_launch(directory)
+    alive = [] if launch is None else [f"process {p.pid}" for p in survivors(launch)]
+    if slurm or (launch is not None and launch.slurm):
         try:
-            alive += [str(job) for job in living_jobs(directory)]
+            alive += map(str, living_jobs(directory))
         except ClusterSilent as silence:
-            if slurm or open_record:
-                raise LaunchRefused(
-                    f"{silence}; whether SLURM jobs of an earlier Snakemake still write in "
-                    f"{directory} is not known"
-                ) from None
+            raise LaunchRefused(
+                f"{silence}; whether SLURM jobs of an earlier Snakemake still write in "
+                f"{directory} is not known"
+            ) from None
     if alive:
         raise LaunchRefused(
             f"an earlier Snakemake in {directory} left running: {', '.join(alive)}. {ADVICE}"
         )
 
 
-def _leave_record(directory: Path, slurm: bool) -> None:
-    """Write this Snakemake's record, keep it fresh, and note the end when the process exits."""
-    record = Record(
-        launch_id=str(uuid.uuid4()),
-        host=socket.gethostname(),
-        started=now(),
-        command=sys.argv[1:],
-        pid=os.getpid(),
-        created=psutil.Process().create_time(),
-        slurm=slurm,
-        plain=True,
-    )
-    os.environ[LAUNCH_VARIABLE] = record.launch_id  # its jobs inherit it
-    write_record(directory, record)
-    _held.enter_context(Heartbeat(record_path(directory), BEAT))
-    atexit.register(_note_end, directory, record)
-
-
-def _note_end(directory: Path, record: Record) -> None:
-    _held.close()
-    if not survivors(record):
-        write_record(directory, replace(record, ended=now()))
+def _note_end(directory: Path, launch: Launch) -> None:
+    """Note the end unless jobs are left, as after a breakdown."""
+    try:
+        if not survivors(launch) and not (launch.slurm and living_jobs(directory)):
+            end_launch(directory, launch)
+    except ClusterSilent:
+        pass
+    finally:
+        _held.close()

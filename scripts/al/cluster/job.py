@@ -6,11 +6,12 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from al.cluster.kept import once
-from al.cluster.usage import start_journal
+from al.cluster.usage import journalled
 from al.io.storage import tell_on
 from al.paths import NUMBERS
 
@@ -47,10 +48,11 @@ def run(
         arguments = {name: maker(**_bound(maker, read)) for name, maker in made.items()}
         function(**_bound(function, {**given, **arguments}))
 
-    if keep:
-        once(job, call)
-    else:
-        call()
+    with journalled(job.log[0]) if job.log else nullcontext():
+        if keep:
+            once(job, call)
+        else:
+            call()
 
 
 def _joined(job: Any, *parts: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +73,6 @@ def log_to(files: list[str]) -> None:
     """Send this process's standard output and error, at the level of the system, to a log file.
 
     Follow a long step with ``tail -f``. Snakemake empties the log when it starts a job again.
-    Journal what the process uses from here on (see ``al.cluster.usage``).
     """
     if not files:
         return
@@ -85,4 +86,3 @@ def log_to(files: list[str]) -> None:
     os.dup2(log, 2)
     os.close(log)
     sys.stdout.reconfigure(line_buffering=True)
-    start_journal(path)

@@ -7,15 +7,13 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
 
-from .state import LaunchRefused
+from .launches import LaunchRefused
 
-T = TypeVar("T")
 PREFIX = "decomp"
 ANSWER = 30.0  # seconds that one of SLURM's commands gets
 SILENCE = 120.0  # seconds for which the launcher waits for a controller that is restarted
@@ -25,6 +23,7 @@ FINISHED = frozenset(
     {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY"}
     | {"PREEMPTED", "REVOKED", "TIMEOUT"}
 )
+# The executor names jobs PREFIX_UUID.
 RUN_NAME = re.compile(r"(?:(?P<prefix>[\w-]+)_)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OWN = re.compile(rf"{PREFIX}-[0-9a-f]{{12}}")
 
@@ -61,15 +60,14 @@ def job_prefix(directory: Path) -> str:
 def living_jobs(directory: Path) -> list[Job]:
     """The user's unfinished SLURM jobs of any Snakemake that worked in ``directory``.
 
-    The executor names jobs ``PREFIX_UUID``. A prefix of the launcher tells the folder; of others,
-    the jobs' working directory does.
+    A prefix of the launcher tells the folder; of others, the jobs' working directory does.
 
     Raises:
         ClusterSilent: squeue is missing, fails or does not answer.
     """
-    words = ["squeue", "-h", "-u", str(os.getuid()), "-t", "all", "-o", "%F|%i|%T|%N|%j|%Z"]
     found = []
-    for line in _ask(words).splitlines():
+    shown = "%F|%i|%T|%N|%j|%Z"
+    for line in _ask("squeue", "-h", "-u", str(os.getuid()), "-t", "all", "-o", shown).splitlines():
         number, shown, state, nodes, name, place = line.split("|", 5)
         if state not in FINISHED and _is_of(directory, name, place):
             found.append(Job(number, shown, state, nodes))
@@ -85,7 +83,7 @@ def _is_of(directory: Path, name: str, place: str) -> bool:
     return Path(place).resolve() == directory.resolve()
 
 
-def _ask(words: Sequence[str]) -> str:
+def _ask(*words: str) -> str:
     try:
         done = subprocess.run(
             words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ANSWER
@@ -121,7 +119,7 @@ def end_jobs(
     """
     cancelled: set[str] = set()
     start = time.monotonic()
-    while living := _patiently(lambda: living_jobs(directory), patience, say):
+    while living := _patient_living_jobs(directory, say, patience):
         if time.monotonic() - start > limit:
             raise LaunchRefused(
                 f"{', '.join(map(str, living))}: left by an earlier Snakemake in {directory}, and "
@@ -130,32 +128,21 @@ def end_jobs(
         new = [job for job in living if job.number not in cancelled and job.state != "COMPLETING"]
         for job in new:
             say(f"cancelling {job}, left by an earlier Snakemake")
-        cancelled |= _cancel(sorted({job.number for job in new}))
+        if new:
+            with contextlib.suppress(ClusterSilent):  # tried again
+                _ask("scancel", *sorted({job.number for job in new}))
+                cancelled |= {job.number for job in new}
         time.sleep(POLL)
     return len(cancelled)
 
 
-def _cancel(numbers: list[str]) -> set[str]:
-    """Cancel jobs and return those of them that SLURM was told of; the others are tried again."""
-    told: set[str] = set()
-    for first in range(0, len(numbers), 100):  # command lines have a length
-        part = numbers[first : first + 100]
-        with contextlib.suppress(ClusterSilent):
-            _ask(["scancel", *part])
-            told.update(part)
-    return told
-
-
-def _patiently(ask: Callable[[], T], patience: float, say: Callable[[str], None]) -> T:
+def _patient_living_jobs(directory: Path, say: Callable[[str], None], patience: float) -> list[Job]:
     limit = time.monotonic() + patience
-    told = False
     while True:
         try:
-            return ask()
+            return living_jobs(directory)
         except ClusterSilent as silence:
             if time.monotonic() > limit or "not installed" in str(silence):
                 raise
-            if not told:
-                say(f"{silence}; asking again for up to {patience:.0f} s")
-                told = True
-            time.sleep(POLL)
+            say(f"{silence}; asking again for up to {limit - time.monotonic():.0f} s")
+            time.sleep(10 * POLL if patience > 10 else POLL)

@@ -15,12 +15,12 @@ import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, cached_property
-from hashlib import sha256
+from functools import cache
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
-from al.paths import ROOT
+from al.paths import ROOT, Place, mirrored
 
 KEPT = "kept"
 TRAININGS = frozenset({"train", "train_reference"})
@@ -33,56 +33,40 @@ def once(job: Any, make: Callable[[], None]) -> None:
         job: Snakemake's object of a script job, with rule, input, output, params and wildcards.
         make: makes all of ``job.output``.
     """
-    kept = Kept(job)
-    if not kept.hand_back():
+    if "SLURM_JOB_ID" not in os.environ:  # nothing is repeated with others
         make()
-        kept.keep()
-
-
-class Kept:
-    """What a job leaves for its next attempt; nothing outside a cluster's submissions."""
-
-    def __init__(self, job: Any) -> None:
-        self._job = job
-        self._folder = _kept_of(job.output[0])
-
-    @cached_property
-    def _place(self) -> Path:
-        # Inputs are read for this: once, however the job goes.
-        return self._folder / _key(self._job)
-
-    def hand_back(self) -> bool:
-        """Put back what an earlier attempt finished; whether there was anything."""
-        if not _in_submission():
-            return False
-        outputs = [Path(output) for output in self._job.output]
-        files = [self._place / str(k) for k in range(len(outputs))]
-        if not all(file.exists() for file in files):
-            return False
-        try:
-            for file, output in zip(files, outputs, strict=True):
-                _link(file, output)
-        except FileNotFoundError:  # forgotten at this very moment
-            return False
+        return
+    outputs = [Path(output) for output in job.output]
+    place = _kept_of(outputs[0]) / _key(job)
+    if _hand_back(place, outputs):
         print("finished in an earlier attempt, from the same inputs; nothing is computed again")
-        return True
+        return
+    make()
+    try:
+        _keep(place, outputs)
+    except OSError as error:  # the job is done, kept or not
+        print(f"not kept for another attempt: {error}")
 
-    def keep(self) -> None:
-        """Remember what the job made; called when its outputs are complete.
 
-        Never fails: the job is done, kept or not.
-        """
-        if not _in_submission():
-            return
-        try:
-            shutil.rmtree(self._folder, ignore_errors=True)  # what was made from other inputs
-            building = self._folder / ".building"
-            building.mkdir(parents=True)
-            for k, output in enumerate(self._job.output):
-                _link(Path(output), building / str(k))
-            building.rename(self._place)
-        except OSError as error:
-            print(f"not kept for another attempt: {error}")
+def _hand_back(place: Path, outputs: Sequence[Path]) -> bool:
+    files = [place / str(k) for k in range(len(outputs))]
+    if not all(file.exists() for file in files):
+        return False
+    try:
+        for file, output in zip(files, outputs, strict=True):
+            _link(file, output)
+    except FileNotFoundError:  # forgotten at this very moment
+        return False
+    return True
+
+
+def _keep(place: Path, outputs: Sequence[Path]) -> None:
+    shutil.rmtree(place.parent, ignore_errors=True)  # what was made from other inputs
+    building = place.with_name(".building")
+    building.mkdir(parents=True)
+    for k, output in enumerate(outputs):
+        _link(output, building / str(k))
+    building.rename(place)
 
 
 def forget_earlier(work: str | Path, cycle: int, chain: int) -> None:
@@ -95,15 +79,15 @@ def forget_earlier(work: str | Path, cycle: int, chain: int) -> None:
         cycle: number of that cycle.
         chain: cycles per submission.
     """
-    seed = next((p.parent for p in Path(work).parents if p.name == f"cycle-{cycle:03d}"), None)
-    if seed is None or cycle < 2:
+    place = Place.parse(work)
+    if place is None or cycle < 2:
         return
+    run = Path(*Path(work).parts[:2])
     first = cycle - (cycle - 2) % chain  # of this submission
-    earlier = [seed / f"cycle-{c:03d}" for c in range(1, first)]
-    shared = seed.parent.parent / "initial" / seed.name / "cycle-001"
-    for folder in (*earlier, shared):
+    for earlier in range(1, first):
+        folder = run / Place.of(place.budget, place.strategy, place.seed, earlier).path
         # While a training is repeated, its result is not there.
-        if Path("results", *folder.parts[1:], "training.json").exists():
+        if Path(mirrored(folder, "results"), "training.json").exists():
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -115,9 +99,9 @@ def forget_job(rule: str, outputs: Sequence[str]) -> None:
         outputs: its outputs, ``results/...``.
     """
     if rule in TRAININGS:
-        shutil.rmtree(work_of(outputs[0]), ignore_errors=True)
-    elif any(part.startswith("seed-") for part in Path(outputs[0]).parts[:-1]):
-        shutil.rmtree(_kept_of(outputs[0]), ignore_errors=True)
+        shutil.rmtree(mirrored(outputs[0], "work"), ignore_errors=True)
+    elif Place.parse(outputs[0]):
+        shutil.rmtree(_kept_of(Path(outputs[0])), ignore_errors=True)
 
 
 def forget_finished(work: Path) -> None:
@@ -128,34 +112,23 @@ def forget_finished(work: Path) -> None:
     Args:
         work: the run's folder under ``work/``; results lie at the same path under ``results/``.
     """
-    ends = {"model": "training.json", KEPT: "metrics.json"}
-    for name, end in ends.items():
+    for name, end in {"model": "training.json", KEPT: "metrics.json"}.items():
         for folder in list(work.glob(f"**/{name}")):
-            if Path("results", *folder.parent.parts[1:], end).exists():
+            if Path(mirrored(folder.parent, "results"), end).exists():
                 shutil.rmtree(folder, ignore_errors=True)
     for folder in sorted(work.glob("**/"), reverse=True):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
 
-def _in_submission() -> bool:
-    """Whether this job may be one of several that are repeated together."""
-    return "SLURM_JOB_ID" in os.environ
-
-
-def work_of(result: str | Path) -> Path:
-    """The path under ``work/`` that goes with one under ``results/``."""
-    return Path("work", *Path(result).parts[1:])
-
-
-def _kept_of(first: str) -> Path:
+def _kept_of(output: Path) -> Path:
     """Where a job keeps its outputs: by its first output's name, in its cycle's work folder."""
-    output = Path(first)
     place = next(p for p in output.parents if p.name.startswith(("cycle-", "seed-")))
-    return work_of(place) / KEPT / "-".join(output.relative_to(place).parts)
+    return Path(mirrored(place, "work"), KEPT, "-".join(output.relative_to(place).parts))
 
 
 def _key(job: Any) -> str:
+    """Hash of the sources, and of the parameters and inputs of a job."""
     digest = sha256(_code().encode())
     head = [job.rule, dict(job.wildcards.items()), dict(job.params.items())]
     digest.update(json.dumps(head, sort_keys=True, default=repr).encode())
@@ -180,14 +153,11 @@ def content_hash(path: Path) -> str:
     if path.is_dir():
         files = [p for p in path.rglob("*") if p.is_file()]
         return _joined((str(p.relative_to(path)), content_hash(p)) for p in files)
-    if zipfile.is_zipfile(path) and path.suffix in (".zip", ".npz"):
+    if path.suffix in (".zip", ".npz"):
         with zipfile.ZipFile(path) as archive:
             return _joined((i.filename, f"{i.CRC} {i.file_size}") for i in archive.infolist())
     with path.open("rb") as file:
-        digest = sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> str:

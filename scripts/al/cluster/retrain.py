@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from al.cluster.kept import TRAININGS, forget_job, work_of
+from al.cluster.kept import TRAININGS, forget_job
+from al.paths import mirrored
 
 SHOWN = 5
 # Its outputs are `ancient` to trainings, which Snakemake heeds only while they are there.
@@ -69,7 +70,7 @@ def _resumes(job: Any) -> bool:
 
     So it is after a Snakemake that was killed while it noted the end of a submission.
     """
-    return work_of(job.output[0]).is_dir()
+    return Path(mirrored(job.output[0], "work")).is_dir()
 
 
 def _ends(found: Iterable[Any]) -> list[str]:

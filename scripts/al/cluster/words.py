@@ -2,57 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 # These flags take KEY=VALUE words of their own; such words are no configuration.
 KEYED_FLAGS = frozenset(
-    {
-        "--resources",
-        "--res",
-        "--set-threads",
-        "--set-resources",
-        "--default-resources",
-        "--default-res",
-        "--set-scatter",
-        "--set-resource-scopes",
-        "--batch",
-        "--consider-ancient",
-        "--groups",
-        "--group-components",
-    }
+    {"--resources", "--res", "--set-threads", "--set-resources", "--default-resources"}
+    | {"--default-res", "--set-scatter", "--set-resource-scopes", "--batch", "--groups"}
+    | {"--consider-ancient", "--group-components"}
 )
 JOB_PREFIX_FLAG = "--slurm-jobname-prefix"
-CONFIG_FLAGS = frozenset({"--config", "-C"})
-# Snakemake neither locks nor runs jobs under these, so nothing has to be guarded or ended.
-DRY_RUN = frozenset({"--dry-run", "--dryrun"})
-READING_FLAGS = DRY_RUN | frozenset(
-    {
-        "--lint",
-        "--list-rules",
-        "--list",
-        "-l",
-        "--list-target-rules",
-        "--lt",
-        "--dag",
-        "--rulegraph",
-        "--filegraph",
-        "--d3dag",
-        "--summary",
-        "-S",
-        "--detailed-summary",
-        "-D",
-        "--report",
-        "--help",
-        "-h",
-        "--version",
-        "-v",
-    }
+# Options under which Snakemake neither locks nor runs jobs: nothing has to be guarded or ended.
+READING = (
+    *("dryrun", "lint", "list_rules", "list_target_rules", "dag", "rulegraph", "filegraph"),
+    *("d3dag", "summary", "detailed_summary", "report"),
 )
 _SETTING = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
-_SHORT_DRY_RUN = re.compile(r"-[pFkn]*n[pFkn]*")
 
 
 @dataclass(frozen=True)
@@ -67,42 +35,36 @@ class Request:
     settings: tuple[str, ...]
     words: tuple[str, ...]
 
-    @property
-    def reads_only(self) -> bool:
-        """Whether Snakemake is asked to show something and to run no job."""
-        return any(
-            word.split("=")[0] in READING_FLAGS or _SHORT_DRY_RUN.fullmatch(word)
-            for word in self.words
-        )
-
-    @property
-    def plans_only(self) -> bool:
-        """Whether Snakemake is asked for a dry run."""
-        return any(
-            word.split("=")[0] in DRY_RUN or _SHORT_DRY_RUN.fullmatch(word) for word in self.words
-        )
-
-    @property
-    def directory(self) -> Path:
-        """Snakemake's working directory, absolute."""
-        parser = argparse.ArgumentParser(add_help=False)
-        parser.add_argument("-d", "--directory", default=".")
-        return Path(parser.parse_known_args(self.words)[0].directory).resolve()
-
-    def command(self, *flags: str) -> list[str]:
-        """Arguments for Snakemake; ``--config`` comes last, as it swallows the words after it."""
-        settings = ["--config", *self.settings] if self.settings else []
-        return [*self.words, *flags, *settings]
-
-    def uses_slurm(self) -> bool:
-        """Whether Snakemake would submit jobs to SLURM; its own parser reads words and profiles.
+    @cached_property
+    def options(self) -> Any:
+        """The words and the profile as Snakemake's own parser reads them.
 
         Raises:
             SystemExit: Snakemake refuses the words, and has said why.
         """
         from snakemake.cli import parse_args  # takes most of a second
 
-        return parse_args(self.command())[1].executor == "slurm"
+        return parse_args(self.command())[1]
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether Snakemake is asked to show something and to run no job."""
+        return any(getattr(self.options, name) for name in READING)
+
+    @property
+    def directory(self) -> Path:
+        """Snakemake's working directory, absolute."""
+        return Path(self.options.directory or ".").resolve()
+
+    @property
+    def uses_slurm(self) -> bool:
+        """Whether Snakemake would submit jobs to SLURM."""
+        return self.options.executor == "slurm"
+
+    def command(self, *flags: str) -> list[str]:
+        """Arguments for Snakemake; ``--config`` comes last, as it swallows the words after it."""
+        settings = ["--config", *self.settings] if self.settings else []
+        return [*self.words, *flags, *settings]
 
     def with_job_prefix(self, prefix: str) -> Request:
         """Let the names of SLURM jobs begin with ``prefix``, unless the words name another."""
@@ -123,7 +85,7 @@ def parse_words(words: list[str], profile: str | None = None) -> Request:
     rest: list[str] = []
     keyed = False
     for word in words:
-        if word in CONFIG_FLAGS:
+        if word in ("--config", "-C"):
             keyed = False
         elif word.startswith("-"):
             keyed = word in KEYED_FLAGS

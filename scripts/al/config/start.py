@@ -8,8 +8,8 @@ from typing import Any
 
 from al.cluster.guard import guard_start
 from al.cluster.kept import TRAININGS
+from al.cluster.launches import LaunchRefused
 from al.cluster.retrain import RetrainRefused, forget_forced, refuse_retraining
-from al.cluster.state import LaunchRefused
 from al.config.settings import differences, save_settings
 from al.io.errors import ConfigError, DataError
 from al.io.files import read_json, sweep, write_json

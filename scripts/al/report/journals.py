@@ -8,11 +8,10 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from al.cluster.usage import rule_of
+from al.paths import Place
 
 # A job that is alive adds a line every 60 s.
 ALIVE = 180.0
@@ -20,27 +19,28 @@ ALIVE = 180.0
 READERS, PORTION = 4, 100
 # How every line begins: reading is fast without parsing those in the middle.
 HEAD = b'{"attempt": "'
+ID = 16
 
 
-@dataclass
+@dataclass(frozen=True)
 class Attempt:
-    """One attempt at a job; seconds since its process began, memory in MB, 0 where not known.
+    """One attempt at a job; seconds since its process began, memory in MB.
 
     ``started`` is in seconds of the epoch. ``outcome``: ``done``, ``failed``, ``running``, or
     ``cut off`` where a signal, a node's end or a full disk left no last line.
     """
 
     rule: str
-    part: str | None = None
-    host: str = ""
-    slurm_job: str | None = None
-    started: float = 0.0
-    wall: float = 0.0
-    cpu: float = 0.0
-    gpus: int = 0
-    peak_mb: float = 0.0
-    gpu_mb: float = 0.0
-    outcome: str = "running"
+    part: str | None
+    host: str
+    slurm_job: str | None
+    started: float
+    wall: float
+    cpu: float
+    gpus: int
+    peak_mb: float
+    gpu_mb: float
+    outcome: str
 
     @property
     def gpu_seconds(self) -> float:
@@ -49,24 +49,13 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Which part of a run a job belongs to, by the path of its journal.
+class Job:
+    """A job of a run: place, journal (relative to the run's folder), attempts in order.
 
-    ``strategy`` is a strategy, ``initial``, a reference, or empty for what all share; ``budget``
-    is empty where there is none, ``seed`` and ``cycle`` are None there.
+    ``place`` is None for what all share.
     """
 
-    budget: str = ""
-    strategy: str = ""
-    seed: int | None = None
-    cycle: int | None = None
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job of a run: place, journal (relative to the run's folder), attempts in order."""
-
-    place: Place
+    place: Place | None
     path: Path
     attempts: list[Attempt]
 
@@ -74,21 +63,6 @@ class Job:
     def last(self) -> Attempt:
         """The latest attempt."""
         return self.attempts[-1]
-
-
-def place_of(path: Path) -> Place:
-    """Place of a journal by its path, relative to ``benchmarks/{run}``."""
-    parts = path.parts
-    if parts[0] == "references" and len(parts) == 4:
-        return Place("", parts[1], _number(parts[2]))
-    if len(parts) == 5:
-        return Place(parts[0], parts[1], _number(parts[2]), _number(parts[3]))
-    return Place()
-
-
-def _number(name: str) -> int | None:
-    digits = name.partition("-")[2]
-    return int(digits) if digits.isdecimal() else None
 
 
 def read_journal(path: Path, now: float | None = None) -> list[Attempt]:
@@ -99,48 +73,29 @@ def read_journal(path: Path, now: float | None = None) -> list[Attempt]:
     before ``now`` (seconds of the epoch; default: now).
     """
     try:
-        written, lines = _lines(path)
+        with path.open("rb") as file:
+            written, lines = os.fstat(file.fileno()).st_mtime, file.read().splitlines()
     except OSError:
         return []
     held: dict[bytes, list[bytes]] = {}
     for line in lines:
         if line.startswith(HEAD):
-            held.setdefault(line[len(HEAD) : len(HEAD) + 32], []).append(line)
-    attempts = [a for a in (_attempt(path, mine) for mine in held.values()) if a is not None]
+            held.setdefault(line[len(HEAD) : len(HEAD) + ID], []).append(line)
     alive = (time.time() if now is None else now) - written < ALIVE
-    for i, attempt in enumerate(attempts):
-        if attempt.outcome == "running" and not (alive and i == len(attempts) - 1):
-            attempt.outcome = "cut off"
-    return attempts
+    last = next(reversed(held), None)
+    found = (_attempt(mine, alive and key == last) for key, mine in held.items())
+    return [attempt for attempt in found if attempt is not None]
 
 
-def _lines(path: Path) -> tuple[float, list[bytes]]:
-    """When a file was last written to, and its lines."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        state = os.fstat(handle)
-        return state.st_mtime, os.read(handle, state.st_size).splitlines()
-    finally:
-        os.close(handle)
-
-
-def _attempt(path: Path, lines: list[bytes]) -> Attempt | None:
-    """An attempt by its first line and its last, which holds what all before it do; or None."""
-    whole = next((h for h in map(_parsed, reversed(lines)) if h), None)
-    if whole is None:
+def _attempt(lines: list[bytes], may_run: bool) -> Attempt | None:
+    """An attempt by its last line that is whole, which holds what all before it do; or None."""
+    held = next((found for line in reversed(lines) if (found := _parsed(line))), None)
+    if held is None:
         return None
-    attempt = Attempt(*rule_of(path))
-    first = _parsed(lines[0])
-    if first and first["event"] == "start":
-        attempt.rule, attempt.part, attempt.host = first["rule"], first["part"], first["host"]
-        attempt.slurm_job, attempt.gpus = first["job"], first["gpus"]
-        attempt.started = datetime.fromisoformat(first["time"]).timestamp()
-    if whole["event"] != "start":
-        attempt.wall, attempt.cpu, attempt.gpus = whole["wall"], whole["cpu"], whole["gpus"]
-        attempt.peak_mb = max(whole["peak_mb"], whole["child_mb"])
-        attempt.gpu_mb = whole["gpu_mb"] or 0.0
-        attempt.outcome = whole.get("outcome", "running")
-    return attempt
+    del held["attempt"]
+    if held["outcome"] == "running" and not may_run:
+        held["outcome"] = "cut off"
+    return Attempt(slurm_job=held.pop("job"), **held)
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
@@ -150,7 +105,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
         return None
 
 
-def journals(folder: Path) -> Iterator[Path]:
+def _journals(folder: Path) -> Iterator[Path]:
     """Paths of all journals under a folder; folders may come and go meanwhile."""
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -165,7 +120,7 @@ def read_jobs(folder: Path, now: float | None = None) -> list[Job]:
         folder: ``benchmarks/{run}``; need not be there.
         now: as in ``read_journal``.
     """
-    paths = sorted(journals(folder))
+    paths = sorted(_journals(folder))
     parts = [paths[i : i + PORTION] for i in range(0, len(paths), PORTION)]
     with ThreadPoolExecutor(READERS) as pool:
         return [job for some in pool.map(lambda p: _jobs(p, folder, now), parts) for job in some]
@@ -173,4 +128,4 @@ def read_jobs(folder: Path, now: float | None = None) -> list[Job]:
 
 def _jobs(paths: list[Path], folder: Path, now: float | None) -> list[Job]:
     read = [(path.relative_to(folder), read_journal(path, now)) for path in paths]
-    return [Job(place_of(path), path, attempts) for path, attempts in read if attempts]
+    return [Job(Place.parse(path), path, attempts) for path, attempts in read if attempts]

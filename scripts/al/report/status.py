@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from al.io.errors import DataError
-from al.paths import INITIAL
+from al.paths import INITIAL, Place
 
-from .journals import Attempt, Job, Place, read_jobs
+from .journals import Attempt, Job, read_jobs
 
 Row = tuple[str, str, int | None]  # budget, strategy and seed, as in Place
 REST: Row = ("", "", None)
@@ -113,7 +113,7 @@ def read_status(run: str, results: Path, now: float | None = None) -> Status:
     gpu = any(attempt.gpus for job in jobs for attempt in job.attempts)
     held: dict[Row, list[Job]] = {}
     for job in jobs:
-        held.setdefault(_row(job.place), []).append(job)
+        held.setdefault(_row(job), []).append(job)
     standings, spent = [], {}
     for row, cycles in plan.rows():
         mine = held.pop(row, [])
@@ -129,8 +129,13 @@ def read_status(run: str, results: Path, now: float | None = None) -> Status:
     return Status(run, plan, "GPU" if gpu else "CPU", standings)
 
 
-def _row(place: Place) -> Row:
-    return place.budget, place.strategy, place.seed
+def _row(job: Job) -> Row:
+    place = job.place
+    return REST if place is None else (place.budget, place.strategy, place.seed)
+
+
+def _cycle(job: Job) -> int:
+    return 0 if job.place is None else job.place.cycle
 
 
 def _hours(attempt: Attempt, gpu: bool) -> float:
@@ -140,7 +145,7 @@ def _hours(attempt: Attempt, gpu: bool) -> float:
 def _hours_per_cycle(jobs: Iterable[Job], gpu: bool) -> dict[int, float]:
     hours: dict[int, float] = {}
     for job in jobs:
-        cycle = job.place.cycle or 0
+        cycle = _cycle(job)
         hours[cycle] = hours.get(cycle, 0.0) + sum(_hours(a, gpu) for a in job.attempts)
     return hours
 
@@ -161,11 +166,9 @@ def _standing(
 
 
 def metrics_of(folder: Path, row: Row, cycle: int) -> Path:
-    """Path of what a cycle, or a reference, ends with."""
+    """Path of what a cycle, or a reference (cycle 0), ends with."""
     budget, strategy, seed = row
-    if not budget:
-        return folder / "references" / strategy / f"seed-{seed}" / "metrics.json"
-    return folder / budget / strategy / f"seed-{seed}" / f"cycle-{cycle:03d}" / "metrics.json"
+    return folder / Place(budget, strategy, seed or 0, cycle).path / "metrics.json"
 
 
 def _score(metrics: Path) -> tuple[str, float] | None:
@@ -188,11 +191,11 @@ def _failed(jobs: Sequence[Job], done: Sequence[int]) -> list[Job]:
     """
     latest: dict[int, float] = {}
     for job in jobs:
-        cycle = job.place.cycle or 0
+        cycle = _cycle(job)
         latest[cycle] = max(latest.get(cycle, 0.0), job.last.started)
     failed = []
     for job in jobs:
-        cycle, since = job.place.cycle or 0, job.last.started
+        cycle, since = _cycle(job), job.last.started
         passed = any(c > cycle and started > since for c, started in latest.items())
         if job.last.outcome in ("failed", "cut off") and not (cycle in done and passed):
             failed.append(job)

@@ -84,7 +84,7 @@ def _name(job: Job) -> str:
     """Rule, shard and cycle."""
     last = job.last
     name = f"{last.rule}-{last.part}" if last.part else last.rule
-    return name if job.place.cycle is None else f"{name} {job.place.cycle:03d}"
+    return f"{name} {job.place.cycle:03d}" if job.place and job.place.cycle else name
 
 
 def _where(job: Job) -> str:

@@ -67,7 +67,8 @@ def usage_rows(folder: Path) -> list[Usage]:
 
 
 def _head(job: Job, attempt: Attempt) -> tuple[str, str, str]:
-    return job.place.budget, job.place.strategy, attempt.rule
+    place = job.place
+    return (place.budget, place.strategy, attempt.rule) if place else ("", "", attempt.rule)
 
 
 def _order(head: tuple[str, str, str]) -> tuple[object, ...]:

@@ -22,7 +22,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from al.report.journals import place_of, read_journal
+from al.paths import INITIAL, Place
+from al.report.journals import read_journal
 
 from . import ROOT
 
@@ -49,7 +50,6 @@ SCRIPTS = {
 }
 REST = "the rest"
 ORDER = ("training", "forward passes", "selection", REST)
-INITIAL = "initial"
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def read_jobs(folder: Path) -> list[Job]:
     """Return the jobs of all cycles under ``benchmarks/{run}``; one that ran twice adds up."""
     found = []
     for path in sorted(folder.rglob("*.tsv")):
-        place = place_of(path.relative_to(folder))
-        if place.cycle is None:
+        place = Place.parse(path.relative_to(folder))
+        if place is None or place.is_reference:
             continue
         with path.open(newline="") as file:
             seconds = sum(float(row["s"]) for row in csv.DictReader(file, delimiter="\t"))

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from al.cluster.kept import (
-    Kept,
     content_hash,
     forget_earlier,
     forget_finished,
     forget_job,
+    once,
 )
 from al.cluster.submissions import block_of
 
@@ -61,30 +61,33 @@ def make(text: str = "made") -> None:
     (images / "a.png").write_text(text)
 
 
-def unmake() -> None:
-    """Delete the outputs, as Snakemake does before it runs a job again."""
+def made_again(asked: Job | None = None, text: str = "again") -> bool:
+    """Whether a job is made once more, after Snakemake has deleted its outputs."""
     file, images = (Path(name) for name in job().output)
-    file.unlink()
-    (images / "a.png").unlink()
-    images.rmdir()
+    if file.exists():
+        file.unlink()
+        (images / "a.png").unlink()
+        images.rmdir()
+    once(asked or job(), lambda: make(text))
+    return file.read_text() == text
 
 
 def test_the_same_job_gets_its_outputs_back(folder: Path) -> None:
-    assert not Kept(job()).hand_back()
-    make()
-    Kept(job()).keep()
-    unmake()
-    assert Kept(job()).hand_back()
-    assert Path(job().output[0]).read_text() == "made"
-    assert Path(job().output[1], "a.png").read_text() == "made"
-    assert Kept(job()).hand_back(), "once more, over what is there"
+    once(job(), make)
+    file, images = (Path(name) for name in job().output)
+    assert file.stat().st_nlink == 2, "nothing is copied"
+    other = file.with_name("other")
+    other.write_text("other")
+    other.replace(file)  # as every file of this project appears
+    os.utime("model/weights.pt", (1, 1))
+    assert not made_again()
+    assert file.read_text() == (images / "a.png").read_text() == "made"
+    once(job(), lambda: pytest.fail("made over what is there"))
 
 
 @pytest.mark.parametrize("change", ["params", "wildcards", "input", "model", "outside"])
 def test_another_job_does_not(folder: Path, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    make()
-    Kept(job()).keep()
-    unmake()
+    once(job(), make)
     asked = job()
     if change == "params":
         asked = job(params={"learner": "convnet", "needs": ["labels", "uncertainty"]})
@@ -96,45 +99,24 @@ def test_another_job_does_not(folder: Path, change: str, monkeypatch: pytest.Mon
         Path("model/weights.pt").write_bytes(b"others!")
     else:
         monkeypatch.delenv("SLURM_JOB_ID")
-    assert not Kept(asked).hand_back()
-    assert not Path(job().output[0]).exists()
+    assert made_again(asked)
 
 
-def test_times_do_not_matter_and_only_the_last_is_kept(folder: Path) -> None:
-    make("first")
-    Kept(job()).keep()
+def test_only_the_last_is_kept(folder: Path) -> None:
+    once(job(), make)
     Path("pool.csv").write_text("image\na\n")
-    make("second")
-    Kept(job()).keep()
-    os.utime("model/weights.pt", (1, 1))
-    unmake()
-    assert Kept(job()).hand_back()
-    assert Path(job().output[0]).read_text() == "second"
+    assert made_again(text="second")
+    assert not made_again()
     Path("pool.csv").write_text("image\n")
-    assert not Kept(job()).hand_back(), "the first one is gone"
-
-
-def test_nothing_is_copied_and_a_later_output_leaves_what_is_kept(folder: Path) -> None:
-    make()
-    Kept(job()).keep()
-    file = Path(job().output[0])
-    assert file.stat().st_nlink == 2
-    other = file.with_name("other")
-    other.write_text("other")
-    other.replace(file)  # as every file of this project appears
-    unmake()
-    assert Kept(job()).hand_back()
-    assert file.read_text() == "made"
+    assert made_again(text="third"), "the first one is gone"
 
 
 def test_an_unfinished_keep_is_no_keep(folder: Path) -> None:
-    make()
-    Kept(job()).keep()
+    once(job(), make)
     (kept,) = Path("work").glob("**/kept/*/*")
     (kept / "1/a.png").unlink()
     (kept / "1").rmdir()
-    unmake()
-    assert not Kept(job()).hand_back()
+    assert made_again()
 
 
 def test_an_archive_is_told_by_its_members(folder: Path) -> None:
@@ -175,18 +157,16 @@ def test_a_submission_forgets_the_ones_before_it_and_never_itself(
 
 
 def test_what_somebody_asked_for_begins_anew(folder: Path) -> None:
-    make()
-    Kept(job()).keep()
+    once(job(), make)
     checkpoint = Path("work", CYCLE, "model/key-1/checkpoint.pt")
     checkpoint.parent.mkdir(parents=True)
     checkpoint.touch()
     forget_job("evaluate", [f"results/{CYCLE}/metrics.json"])
-    unmake()
-    assert checkpoint.exists() and Kept(job()).hand_back()
+    assert checkpoint.exists() and not made_again()
     forget_job("train", [f"results/{CYCLE}/model", f"results/{CYCLE}/training.json"])
-    assert not checkpoint.exists() and Kept(job()).hand_back()
+    assert not checkpoint.exists() and not made_again()
     forget_job("predict", job().output)
-    assert not Kept(job()).hand_back()
+    assert made_again()
     forget_job("index_pool", ["results/run/pool.csv"])
 
 
