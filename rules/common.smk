@@ -13,7 +13,7 @@ from al.learners.steps import most_steps
 from al.paths import CYCLE, INITIAL, LATER, POOL, REFERENCE, REVEALED, benchmark_of, log_of
 from al.report.catalogue import PRINTED, figures_of, pictures_of, tables_of
 from al.report.look import COUNTED, PICTURED, look_of
-from al.strategies import needs_of
+from al.strategies import STARTS, needs_of
 from al.strategies.budget import validation_images
 
 try:

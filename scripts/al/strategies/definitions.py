@@ -16,6 +16,13 @@ class Unsupported(ConfigError):
 PARTS = {"images": IMAGE_SELECTORS, "regions": REGION_SELECTORS, "pool": POOL_SELECTORS}
 
 
+# How the first cycle is chosen, which all strategies share (`initial` of the configuration)
+STARTS: dict[str, dict[str, Any]] = {
+    "random": {"images": "random", "regions": "random", "spread": 1},
+    "nnactive": {"pool": "nnactive_start"},
+}
+
+
 def parts_of(definition: dict[str, Any]) -> list[Selector]:
     """Return the selectors of an entry."""
     return [known[definition[key]] for key, known in PARTS.items() if key in definition]
