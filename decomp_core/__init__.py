@@ -6,27 +6,13 @@ Names are imported when first used, so that ``Region`` and the scores cost no im
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from .region import Region
-
-if TYPE_CHECKING:
-    from .batch import choose, gradient_embeddings
-    from .clasp import beta_schedule, clasp_candidates, clasp_merge, clasp_quotas
-    from .footprints import annulus, disc, footprint, polygon
-    from .foreground import foreground_region, random_foreground, starting_patches
-    from .images import rotate_images, select_images
-    from .pool import pool_uncertain, spatially_diverse, spatially_diverse_features
-    from .rois import decomp_rois, random_rois, uncertain_rois
-    from .scores import class_confidence, class_counts, decomp_image_scores, sampling_weights
-    from .spatial import ranked_regions
-    from .windows import best_region, decomp_regions, random_regions, uncertain_regions
+from typing import Any
 
 _MODULES = {
-    "annulus": "footprints",
+    "Region": "region",
     "best_region": "windows",
     "beta_schedule": "clasp",
-    "choose": "batch",
+    "choose": "features",
     "clasp_candidates": "clasp",
     "clasp_merge": "clasp",
     "clasp_quotas": "clasp",
@@ -37,57 +23,22 @@ _MODULES = {
     "decomp_rois": "rois",
     "disc": "footprints",
     "footprint": "footprints",
-    "foreground_region": "foreground",
-    "gradient_embeddings": "batch",
-    "polygon": "footprints",
-    "pool_uncertain": "pool",
+    "pool_uncertain": "diverse",
     "random_foreground": "foreground",
     "random_regions": "windows",
     "random_rois": "rois",
-    "ranked_regions": "spatial",
-    "rotate_images": "images",
+    "ranked_regions": "diverse",
+    "rotate_images": "scores",
     "sampling_weights": "scores",
-    "select_images": "images",
-    "spatially_diverse": "pool",
-    "spatially_diverse_features": "pool",
+    "select_images": "scores",
+    "spatially_diverse": "diverse",
+    "spatially_diverse_features": "diverse",
     "starting_patches": "foreground",
     "uncertain_regions": "windows",
     "uncertain_rois": "rois",
 }
 
-__all__ = [
-    "Region",
-    "annulus",
-    "best_region",
-    "beta_schedule",
-    "choose",
-    "clasp_candidates",
-    "clasp_merge",
-    "clasp_quotas",
-    "class_confidence",
-    "class_counts",
-    "decomp_image_scores",
-    "decomp_regions",
-    "decomp_rois",
-    "disc",
-    "footprint",
-    "foreground_region",
-    "gradient_embeddings",
-    "polygon",
-    "pool_uncertain",
-    "random_foreground",
-    "random_regions",
-    "random_rois",
-    "ranked_regions",
-    "rotate_images",
-    "sampling_weights",
-    "select_images",
-    "spatially_diverse",
-    "spatially_diverse_features",
-    "starting_patches",
-    "uncertain_regions",
-    "uncertain_rois",
-]
+__all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
@@ -99,4 +50,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __all__

@@ -77,6 +77,20 @@ def numbers(
     return found
 
 
+def features(name: str, value: Any, rows: int | None = None) -> np.ndarray:
+    """Return ``value`` as a contiguous array if it is finite (R, F) float32 or float64."""
+    found = np.asarray(value)
+    if found.dtype not in (np.float32, np.float64):
+        raise ValueError(f"{name} has dtype {found.dtype}; it must be float32 or float64")
+    array(name, found, "f", (rows, None))
+    if len(found) and not found.shape[1]:
+        raise ValueError(f"{name} has shape {found.shape}; it must hold a value per row")
+    # the extremes alone spare a mask of the table's size; NaN passes through both
+    if found.size and not (np.isfinite(found.min()) and np.isfinite(found.max())):
+        numbers(name, found, (rows, None))
+    return np.ascontiguousarray(found)
+
+
 def probabilities(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
     """Return ``value`` if it is a float array of a shape whose values are probabilities."""
     found = array(name, value, "f", shape)

@@ -10,16 +10,28 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import checks
-from .best_first import BestFirst
-from .fixed import chunks
-from .patches import Stride, box, free_positions, overlapping, steps, weighted_means
+from .boxes import (
+    Occupancy,
+    Stride,
+    box,
+    exponent_of,
+    largest,
+    powers,
+    steps,
+    sums_in_order,
+    to_fixed,
+)
+from .kernels import set_means
 from .region import Region
+from .search import BestFirst
 
 K = TypeVar("K")
 Found = tuple[list[Region], list[Region]]
 
 _FLOOR = 1e-30  # a mean of 0 ranks last, yet finite, so that noise still orders equals
 _BETAS = (1e-9, 1e9)
+_MOST = 1e300  # of an uncertainty, so that its product with a probability is finite
+_CHUNK = 1 << 15  # values whose temporaries stay in the cache
 
 
 def beta_schedule(step: int, steps: int, first: float = 1.0, last: float = 100.0) -> float:
@@ -133,14 +145,15 @@ def clasp_candidates(
     classes = checks.class_list(classes, len(probabilities))
     beta = None if beta is None else checks.real("beta", beta, *_BETAS)
     caps = _caps(classes, checks.real("share", share, 0, 1), per_image)
-    free = free_positions(shape, patch, taken, strides)
+    occupancy = Occupancy(shape, patch, taken, strides=strides)
     amount, seeds = _amount(probabilities, uncertainty), _seeds(caps, rng)
 
     def picks_of(cls: int | None) -> Iterator[Region]:
         weights = None if cls is None else probabilities[cls]
-        means = weighted_means(amount, weights, patch, strides, least=_FLOOR)
-        positions = BestFirst(means.reshape(-1), free.reshape(-1), beta, seeds[cls])
-        return _picks(positions, free, patch, strides, cls)
+        means = _weighted_means(amount, weights, occupancy)
+        free = occupancy.free.reshape(-1)
+        positions = BestFirst(means.reshape(-1), free, beta, seeds[cls])
+        return _picks(positions, occupancy, cls)
 
     return _stratified(picks_of, caps, rng.permutation(classes).astype(int).tolist(), n)
 
@@ -240,14 +253,16 @@ def _softmax(value: Any) -> np.ndarray:
 def _amount(probabilities: np.ndarray, uncertainty: np.ndarray | None) -> np.ndarray:
     if uncertainty is None:
         return _entropy(probabilities)
-    return checks.numbers("uncertainty", uncertainty, probabilities.shape[1:])
+    return checks.numbers("uncertainty", uncertainty, probabilities.shape[1:], -_MOST, _MOST)
 
 
 def _entropy(probabilities: np.ndarray) -> np.ndarray:
     """Entropy in nats, float64 from float64, else float32."""
     precision = np.float64 if probabilities.dtype == np.float64 else np.float32
     entropy = np.zeros(probabilities.shape[1:], precision)
-    for part in chunks(entropy.shape):  # temporaries of the volume's size would leave the cache
+    length = max(1, _CHUNK // math.prod(entropy.shape[1:]))
+    for first in range(0, len(entropy), length):
+        part = slice(first, first + length)
         sums = entropy[part]
         for of_class in probabilities:
             values = np.maximum(of_class[part], _FLOOR, dtype=precision)
@@ -258,21 +273,47 @@ def _entropy(probabilities: np.ndarray) -> np.ndarray:
     return entropy
 
 
-def _picks(
-    positions: BestFirst,
-    free: np.ndarray,
-    patch: tuple[int, ...],
-    strides: tuple[int, ...],
-    cls: int | None,
-) -> Iterator[Region]:
-    """Yield the highest free patches one after the other; changes ``free``."""
+def _weighted_means(values: np.ndarray, weights: np.ndarray | None, box: Occupancy) -> np.ndarray:
+    """Return the mean of ``values * weights`` over the box at each position, at least 1e-30.
+
+    Products are summed in fixed point, so that equal boxes have equal means whatever the order of
+    summation. Neither they nor the sums are held as a whole: beside the result there are the sums
+    of as many slices as the box has.
+
+    Args:
+        values: float, the image.
+        weights: float of the same shape; ``None`` is 1.
+        box: its size and strides.
+
+    Returns:
+        float64, one entry per position.
+    """
+    values = box.view(values)
+    weights = None if weights is None else box.view(weights)
+
+    def read(index: tuple[int, ...]) -> np.ndarray:
+        return values[index] if weights is None else values[index] * weights[index]
+
+    highest = float(np.max([largest(read(index)) for index in np.ndindex(box.shape[:-2])]))
+    exponent, plane = exponent_of(highest, box.pixels), np.empty(box.shape[-2:], np.int64)
+
+    def load(index: tuple[int, ...]) -> np.ndarray:
+        to_fixed(read(index), exponent, plane)
+        return plane
+
+    means = np.empty(box.free.shape)
+    scale = float(box.pixels), *powers(-exponent), _FLOOR
+    for of_position, sums in zip(means, sums_in_order(load, box), strict=True):
+        set_means(sums.reshape(-1), *scale, of_position.reshape(-1))
+    return means
+
+
+def _picks(positions: BestFirst, occupancy: Occupancy, cls: int | None) -> Iterator[Region]:
+    """Yield the highest free patches one after the other, and place them."""
+    shape = occupancy.free.shape
     while (found := positions.best()) is not None:
         score, place = found
-        start = tuple(
-            int(p) * s for p, s in zip(np.unravel_index(place, free.shape), strides, strict=True)
-        )
-        region = Region(start, patch, cls, score)
-        part = overlapping(region, patch, free.shape, strides)
-        free[part] = False
-        positions.blocked(part, free.shape)
+        region = occupancy.region(np.unravel_index(place, shape), cls, score)
+        occupancy.place(region)
+        positions.closed(occupancy.overlapping(region), shape)
         yield region

@@ -1,4 +1,4 @@
-"""The one rule by which classes are drawn."""
+"""What is drawn: a class by its weight, a position of those that are free."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ def draw_class(classes: list[int], weights: np.ndarray, rng: np.random.Generator
     >>> draw_class([1, 2], np.array([0.9, 0.0, 0.1]), np.random.default_rng(0))
     2
     """
-    return ClassDraw(classes, weights).draw(rng)
+    share = weights[classes]
+    top = share.max()
+    if top == 0:
+        return classes[int(rng.integers(len(classes)))]
+    ends = np.cumsum(share / top)  # neither tiny nor huge weights leave a float's range
+    return classes[bisect_right((ends / ends[-1]).tolist(), rng.random())]
 
 
-class ClassDraw:
-    """The rule of ``draw_class`` for any number of draws among the same classes.
+def draw_position(free: np.ndarray, rng: np.random.Generator) -> tuple[int, ...] | None:
+    """Draw one of the True of a mask uniformly, without an index of all of them; None of none.
 
-    Args:
-        classes: the classes still live, at least one.
-        weights: (C,) float64 of at least 0.
+    >>> draw_position(np.array([[False, True], [False, False]]), np.random.default_rng(0))
+    (0, 1)
     """
-
-    def __init__(self, classes: list[int], weights: np.ndarray) -> None:
-        self._classes = classes
-        share = weights[classes]
-        top = share.max()
-        self._ends: list[float] | None = None
-        if top > 0:
-            ends = np.cumsum(share / top)  # neither tiny nor huge weights leave a float's range
-            self._ends = (ends / ends[-1]).tolist()
-
-    def draw(self, rng: np.random.Generator) -> int:
-        """Draw a class, as ``Generator.choice`` does with these weights."""
-        if self._ends is None:
-            return self._classes[int(rng.integers(len(self._classes)))]
-        return self._classes[bisect_right(self._ends, rng.random())]
+    left, position = int(np.count_nonzero(free)), []
+    if not left:
+        return None
+    pick = int(rng.integers(left))
+    for _ in range(free.ndim - 1):
+        ends = np.cumsum([np.count_nonzero(part) for part in free])
+        place = int(np.searchsorted(ends, pick, side="right"))
+        pick -= int(ends[place - 1]) if place else 0
+        position.append(place)
+        free = free[place]
+    return (*position, int(np.flatnonzero(free)[pick]))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from . import checks
 
@@ -33,70 +32,7 @@ def disc(diameter: int) -> np.ndarray:
            [0, 1, 1, 0]])
     """
     diameter = checks.integer("diameter", diameter, 1, _MOST)
-    return _squares((diameter, diameter)) <= diameter**4
-
-
-def annulus(outer: int, inner: int) -> np.ndarray:
-    """Return a ring that touches the sides of its box.
-
-    Args:
-        outer: diameter in pixels, even or odd, 1 to 32768.
-        inner: diameter of the hole in pixels, 0 (no hole) to outer - 1.
-
-    Returns:
-        (outer, outer) bool, True where the pixel's centre lies in the outer circle or on it, and
-        not inside the inner one.
-
-    Raises:
-        ValueError: a diameter out of range.
-
-    >>> annulus(3, 2).astype(int)
-    array([[1, 1, 1],
-           [1, 0, 1],
-           [1, 1, 1]])
-    """
-    outer = checks.integer("outer", outer, 1, _MOST)
-    inner = checks.integer("inner", inner, 0, outer - 1)
-    squares = _squares((outer, outer))
-    return (squares <= outer**4) & (squares >= (inner * outer) ** 2)
-
-
-def polygon(vertices: ArrayLike, size: Sequence[int]) -> np.ndarray:
-    """Return the pixels whose centre lies in a polygon.
-
-    Args:
-        vertices: (V, 2) finite row and column of at least 3 corners, in pixels from the upper left
-            corner of the box: pixel (i, j) has its centre at (i + 0.5, j + 0.5). The last corner
-            is joined to the first. Where edges cross, an odd number of them must separate a point
-            from the outside.
-        size: (h, w) of the box, each 1 to 32768; what lies outside is cut off.
-
-    Returns:
-        (h, w) bool. A centre on an edge belongs to one of the two polygons that share the edge.
-
-    Raises:
-        ValueError: a value out of range, or a polygon without any pixel.
-
-    >>> polygon([(0, 0), (0, 3), (3, 0)], (3, 3)).astype(int)
-    array([[1, 1, 0],
-           [1, 0, 0],
-           [0, 0, 0]])
-    """
-    corners = checks.numbers("vertices", vertices, (None, 2))
-    if len(corners) < 3:
-        raise ValueError(f"vertices has {len(corners)} corners; it must have at least 3")
-    height, width = _sides(size)
-    rows, cols = np.arange(height) + 0.5, np.arange(width) + 0.5
-    inside = np.zeros((height, width), bool)
-    for ends in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        (y, x), (bottom, end) = sorted(map(tuple, ends))  # polygons that share an edge agree on it
-        crossed = np.flatnonzero((y <= rows) & (rows < bottom))
-        if crossed.size:
-            edge = x + (rows[crossed] - y) * ((end - x) / (bottom - y))
-            inside[crossed] ^= cols < edge[:, None]
-    if not inside.any():
-        raise ValueError(f"vertices hold the centre of no pixel of a box of {(height, width)}")
-    return inside
+    return footprint("disc", (diameter, diameter))
 
 
 def footprint(kind: str, size: Sequence[int], **options: float) -> np.ndarray:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import checks
-from .draw import draw_class
-from .kernels import presence
-from .patches import box, free_positions
+from .boxes import Occupancy, box
+from .draw import draw_class, draw_position
+from .kernels import mark_values
 from .region import Region
 
 TruthOf = Callable[[int], np.ndarray]
@@ -23,53 +23,6 @@ Size = Sequence[int]
 CHANCES = {"fg33": (4, 1, 1), "fg66": (1, 1, 1)}
 _UNIFORM, _VOXEL, _BORDER = range(3)
 _DRAWS = 50
-
-
-def foreground_region(
-    truth: np.ndarray,
-    patch: Size,
-    classes: Iterable[int],
-    chances: ArrayLike,
-    rng: np.random.Generator,
-    taken: Iterable[Region] = (),
-) -> Region | None:
-    """Draw one patch: uniformly, or centred on the foreground (nnActive's random strategies).
-
-    The kind of patch is drawn by ``chances``. A centred one takes a class, uniformly among
-    ``classes`` present in the image, then one of its voxels, or one of its border voxels,
-    uniformly; the patch is shifted to fit in the image. A border voxel has a face neighbour of
-    another value, unknown included; a class without any gives one of its voxels (ours). A centred
-    patch that overlaps ``taken`` is drawn again, its kind too, at most 50 times in all; then the
-    patch is uniform (ours). Uniform is uniform over the free positions, and the only kind where
-    the image holds no foreground.
-
-    Args:
-        truth: uint8 labels, any number of axes; 255 is unknown and never a centre.
-        patch: voxels per axis.
-        classes: foreground classes, 0 to 254, each once.
-        chances: (3,) weights of uniform, class voxel and border voxel, at least 0, not all 0;
-            see ``CHANCES``.
-        rng: draws.
-        taken: regions the patch may not overlap.
-
-    Returns:
-        The patch, ``cls`` the class it is centred on, ``None`` if uniform; ``None`` where nothing
-        is free.
-
-    Raises:
-        ValueError: a wrong dtype or shape, or a value out of range.
-
-    >>> truth = np.uint8([[0, 0, 0, 0, 1]])
-    >>> foreground_region(truth, (1, 3), [1], (0, 1, 0), np.random.default_rng(0))
-    Region(start=(0, 2), size=(1, 3), cls=1, score=None)
-    """
-    truth = _truth("truth", truth)
-    patch = box("patch", patch, truth.shape)
-    classes = checks.class_list(classes, checks.UNKNOWN)
-    chances = _weights(chances)
-    rng = checks.generator(rng)
-    free = free_positions(truth.shape, patch, taken)
-    return _draw_patch(lambda: truth, patch, classes, chances, rng, free) if free.any() else None
 
 
 def random_foreground(
@@ -84,8 +37,16 @@ def random_foreground(
 ) -> list[tuple[int, Region]]:
     """Draw patches from many images in turn (nnActive's ``random_fg33`` and ``random_fg66``).
 
-    Every round visits the images in a new random order and draws one patch in each, as
-    ``foreground_region`` does. An image where nothing is free leaves, without being opened.
+    Every round visits the images in a new random order and draws one patch in each. An image where
+    nothing is free leaves, without being opened.
+
+    The kind of patch is drawn by ``chances``. A centred one takes a class, uniformly among
+    ``classes`` present in the image, then one of its voxels, or one of its border voxels,
+    uniformly; the patch is shifted to fit in the image. A border voxel has a face neighbour of
+    another value, unknown included; a class without any gives one of its voxels (ours). A centred
+    patch that overlaps something is drawn again, its kind too, at most 50 times in all; then the
+    patch is uniform (ours). Uniform is uniform over the free positions, and the only kind where
+    the image holds no foreground.
 
     Args:
         truth_of: opens the uint8 truth of an image by its index; called once per patch that is not
@@ -93,12 +54,15 @@ def random_foreground(
         shapes: of the images, in voxels.
         n: how many, at least 0.
         patches: size of a patch in each image, in voxels.
-        classes, chances: see ``foreground_region``.
+        classes: foreground classes, 0 to 254, each once.
         rng: draws.
         taken: per image, regions nothing may overlap; left unchanged.
+        chances: (3,) weights of uniform, class voxel and border voxel, at least 0, not all 0;
+            see ``CHANCES``.
 
     Returns:
-        (image, patch) in the order drawn; fewer than ``n`` when nothing is free anywhere.
+        (image, patch) in the order drawn, ``cls`` the class it is centred on or ``None``; fewer than
+        ``n`` when nothing is free anywhere.
 
     Raises:
         ValueError: a wrong dtype or shape, or a value out of range.
@@ -117,7 +81,7 @@ def random_foreground(
         for image in rng.permutation(live).tolist():
             if len(chosen) == n:
                 break
-            free = free_positions(shapes[image], patches[image], used[image])
+            free = _free(shapes[image], patches[image], used[image])
             if not free.any():
                 live.remove(image)
                 continue
@@ -198,7 +162,7 @@ def _draw_patch(
     rng: np.random.Generator,
     free: np.ndarray,
 ) -> Region:
-    """Draw as ``foreground_region`` does; ``free``, bool per position, holds a True."""
+    """Draw one patch of ``random_foreground``; ``free``, bool per position, holds a True."""
     truth: np.ndarray | None = None
     live: list[int] = []
     centres: dict[tuple[int, int], np.ndarray] = {}
@@ -216,10 +180,10 @@ def _draw_patch(
         if (kind, cls) not in centres:
             voxels = truth == cls
             centres[kind, cls] = _border(voxels) if kind == _BORDER else voxels
-        start = _fit(_draw_point(centres[kind, cls], rng), patch, truth.shape)
+        start = _fit(draw_position(centres[kind, cls], rng), patch, truth.shape)
         if free[start]:
             return Region(start, patch, cls)
-    return Region(_draw_point(free, rng), patch)
+    return Region(draw_position(free, rng), patch)
 
 
 def _centred_patch(
@@ -232,7 +196,7 @@ def _centred_patch(
     """A free patch centred on a voxel of a label, uniform over the voxels that have one."""
     voxels = truth == label
     if taken:
-        free = free_positions(truth.shape, patch, taken)
+        free = _free(truth.shape, patch, taken)
         starts = (
             np.clip(np.arange(n) - k // 2, 0, n - k)
             for n, k in zip(truth.shape, patch, strict=True)
@@ -240,7 +204,13 @@ def _centred_patch(
         voxels &= free[np.ix_(*starts)]
     if not voxels.any():
         return None
-    return Region(_fit(_draw_point(voxels, rng), patch, truth.shape), patch, label)
+    return Region(_fit(draw_position(voxels, rng), patch, truth.shape), patch, label)
+
+
+def _free(shape: Size, patch: Size, taken: Iterable[Region]) -> np.ndarray:
+    """The positions at which a patch overlaps nothing: bool, along the axes of the image."""
+    free = Occupancy(shape, patch, taken).free
+    return free.reshape(free.shape[-len(shape) :])
 
 
 def _border(voxels: np.ndarray) -> np.ndarray:
@@ -254,16 +224,6 @@ def _border(voxels: np.ndarray) -> np.ndarray:
     return border if border.any() else voxels
 
 
-def _draw_point(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, ...]:
-    """Draw one of the True of a mask that has some, without an index of all of them."""
-    ends = np.cumsum([np.count_nonzero(part) for part in mask])
-    pick = int(rng.integers(ends[-1]))
-    first = int(np.searchsorted(ends, pick, side="right"))
-    before = int(ends[first - 1]) if first else 0
-    place = int(np.flatnonzero(mask[first])[pick - before])
-    return (first, *(int(i) for i in np.unravel_index(place, mask.shape[1:])))
-
-
 def _fit(centre: tuple[int, ...], patch: tuple[int, ...], shape: Size) -> tuple[int, ...]:
     """Start of a patch around a voxel, shifted into the image."""
     axes = zip(centre, patch, shape, strict=True)
@@ -272,9 +232,9 @@ def _fit(centre: tuple[int, ...], patch: tuple[int, ...], shape: Size) -> tuple[
 
 def _present(truth: np.ndarray) -> np.ndarray:
     """Which of the 256 values an image holds."""
-    found = np.zeros((1, 256), bool)
-    presence(np.ascontiguousarray(truth).reshape(1, 1, -1), 0, found)
-    return found[0]
+    found = np.zeros(256, bool)
+    mark_values(np.ascontiguousarray(truth).reshape(-1), found)
+    return found
 
 
 def _labels(image: int, truth: np.ndarray, n_classes: int) -> list[int]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import checks
-from .class_peaks import ClassPeaks
-from .draw import ClassDraw
-from .fixed import fixed_exponent, to_fixed
-from .peaks import Peaks
+from .boxes import Occupancy, Part, integers_of, parts_of, sums_in_order
+from .draw import draw_class, draw_position
+from .ranking import ranked
 from .region import Region
-from .space import Space
+from .search import ClassSearch
 
 Shape = Sequence[int] | np.ndarray
 
@@ -49,11 +47,11 @@ def best_region(
     """
     labels = checks.label_map(labels, (2,))
     cls = checks.integer("cls", cls, 0, checks.UNKNOWN - 1)
-    space = Space(labels.shape, shape, taken, valid=valid)
-    found = ClassPeaks(space, labels).best(0, cls)
-    if found is None:
-        return None
-    return space.region(0, found[1], found[2], cls, found[0])
+    windows = _Windows(labels.shape, shape, taken)
+    if valid is not None:
+        windows.keep_to(checks.array("valid", valid, "b", labels.shape))
+    found = ClassSearch(labels, windows).best(0, cls)
+    return None if found is None else windows.region(found[1], cls, found[0])
 
 
 def decomp_regions(
@@ -97,58 +95,39 @@ def decomp_regions(
     weights = checks.numbers("weights", weights, (None,), 0)
     n = checks.integer("n", n, 0)
     rng = checks.generator(rng)
-    space = Space(labels.shape, shape, taken, axis, gap=min_slice_gap)
-    if axis is None and min_slice_gap:
-        raise ValueError(f"min_slice_gap is {min_slice_gap}; it must be 0 without axis")
-    peaks = ClassPeaks(space, labels)
-    live = _Live(_slices_of_classes(peaks.found, len(weights)), weights)
+    windows = _Windows(labels.shape, shape, taken, axis, min_slice_gap)
+    search = ClassSearch(labels, windows)
+    known = checks.known_classes(np.flatnonzero(search.found.any(axis=0)), len(weights), "weights")
+    live = {cls: np.flatnonzero(search.found[:, cls]).tolist() for cls in known}
     chosen: list[Region] = []
     while len(chosen) < n:
-        region = _draw_region(space, peaks, live, rng)
+        region = _draw_region(windows, search, live, weights, rng, axis is not None)
         if region is None:
             break
         chosen.append(region)
-        space.place(region)
-    return chosen + _draw_free(space, n - len(chosen), rng)
-
-
-class _Live:
-    """The classes that may still have a window, and the slices where."""
-
-    def __init__(self, slices: dict[int, list[int]], weights: np.ndarray) -> None:
-        self.slices, self._weights = slices, weights
-        self._draw: ClassDraw | None = None
-
-    def draw(self, rng: np.random.Generator) -> int:
-        if self._draw is None:
-            self._draw = ClassDraw(sorted(self.slices), self._weights)
-        return self._draw.draw(rng)
-
-    def drop(self, cls: int) -> None:
-        del self.slices[cls]
-        self._draw = None
-
-
-def _slices_of_classes(found: np.ndarray, n_classes: int) -> dict[int, list[int]]:
-    """The slices that contain each class predicted, from the labels that each holds."""
-    classes = checks.known_classes(np.flatnonzero(found.any(axis=0)), n_classes, "weights")
-    return {cls: np.flatnonzero(found[:, cls]).tolist() for cls in classes}
+        windows.place(region)
+    return chosen + _draw_free(windows, n - len(chosen), rng)
 
 
 def _draw_region(
-    space: Space, peaks: ClassPeaks, live: _Live, rng: np.random.Generator
+    windows: _Windows,
+    search: ClassSearch,
+    live: dict[int, list[int]],
+    weights: np.ndarray,
+    rng: np.random.Generator,
+    in_slices: bool,
 ) -> Region | None:
-    """Draw a class, then a slice; drop from ``live`` what holds no free window of the class."""
-    while live.slices:
-        cls = live.draw(rng)
-        numbers = live.slices[cls]
+    """Draw a class, then one of its slices; drop from ``live`` what has no free window of it."""
+    while live:
+        cls = draw_class(sorted(live), weights, rng)
+        numbers = live[cls]
         while numbers:
-            place = int(rng.integers(len(numbers))) if space.axis is not None else 0
-            found = peaks.best(numbers[place], cls)
+            place = int(rng.integers(len(numbers))) if in_slices else 0
+            found = search.best(numbers[place], cls)
             if found is not None:
-                return space.region(numbers[place], found[1], found[2], cls, found[0])
+                return windows.region(found[1], cls, found[0])
             numbers.pop(place)
-        live.drop(cls)
+        del live[cls]
     return None
 
 
@@ -165,7 +144,7 @@ def uncertain_regions(
 
     Args:
         uncertainty: (H, W), or (D, H, W) with ``axis``; uint8 (sums are exact), or finite float
-            (summed in fixed point, see ``decomp_core.fixed``).
+            (summed in fixed point, see ``boxes.exponent_of``).
         n: how many, at least 0.
         shape: (h, w) in the axes left of a slice, in order, or a boolean footprint of that size.
         taken: regions nothing may overlap, boxes of any size and depth.
@@ -187,42 +166,8 @@ def uncertain_regions(
     if values.ndim not in (2, 3) or not values.size:
         raise ValueError(f"uncertainty has shape {values.shape}; it must have 2 or 3 axes")
     n = checks.integer("n", n, 0)
-    space = Space(values.shape, shape, taken, axis)
-    pixels = sum(height * width for _, _, height, width in space.boxes)
-    exponent = 0 if values.dtype == np.uint8 else fixed_exponent("uncertainty", values, pixels)
-    peaks = _peaks_of(space, values, exponent)
-    best = {number: _peak_region(space, peaks, number) for number in range(space.n_slices)}
-    chosen: list[Region] = []
-    while len(chosen) < n:
-        free = [item for item in best.items() if item[1] is not None]
-        if not free:
-            break
-        number, (total, region) = min(free, key=lambda item: (-item[1][0], item[1][1].start))
-        region = Region(region.start, region.size, None, math.ldexp(total / pixels, -exponent))
-        chosen.append(region)
-        space.place(region)
-        best[number] = _peak_region(space, peaks, number)
-    return chosen
-
-
-def _peaks_of(space: Space, values: np.ndarray, exponent: int) -> Peaks:
-    if values.dtype == np.uint8:
-        return Peaks(space, lambda number, key: space.slice_of(values, number))
-
-    @lru_cache(maxsize=1)  # one slice at a time, so that a volume is never widened as a whole
-    def plane(number: int) -> np.ndarray:
-        fixed = np.empty(space.plane, np.int64)
-        to_fixed(space.slice_of(values, number), exponent, fixed)
-        return fixed
-
-    return Peaks(space, lambda number, key: plane(number))
-
-
-def _peak_region(space: Space, peaks: Peaks, number: int) -> tuple[int, Region] | None:
-    found = peaks.best(number)
-    if found is None:
-        return None
-    return found[0], space.region(number, found[1], found[2], None, None)
+    windows = _Windows(values.shape, shape, taken, axis)
+    return [region for _, region in islice(ranked(values, windows), n)]
 
 
 def random_regions(
@@ -260,52 +205,94 @@ def random_regions(
     sides = [checks.integer(f"image_shape[{i}]", v, 1) for i, v in enumerate(image_shape)]
     n = checks.integer("n", n, 0)
     rng = checks.generator(rng)
-    space = Space(sides, shape, taken, axis)
+    windows = _Windows(sides, shape, taken, axis)
     if centres is not None:
-        centres = checks.array("centres", centres, "b", space.image_shape)
-    return _draw_free(space, n, rng, centres)
+        windows.keep_centres_to(checks.array("centres", centres, "b", tuple(sides)))
+    return _draw_free(windows, n, rng)
 
 
-def _draw_free(
-    space: Space, n: int, rng: np.random.Generator, centres: np.ndarray | None = None
-) -> list[Region]:
+def _draw_free(windows: _Windows, n: int, rng: np.random.Generator) -> list[Region]:
     chosen: list[Region] = []
-    if n == 0:
-        return chosen
-    rows = [_feasible_rows(space, number, centres) for number in range(space.n_slices)]
-    counts = np.array([row.sum() for row in rows])
     while len(chosen) < n:
-        ends = np.where(space.closed, 0, counts).cumsum()
-        if ends[-1] == 0:
+        position = draw_position(windows.free, rng)
+        if position is None:
             break
-        pick = int(rng.integers(ends[-1]))
-        number = int(np.searchsorted(ends, pick, side="right"))
-        ends_of_rows = rows[number].cumsum()
-        pick -= int(ends[number]) - int(counts[number])
-        y = int(np.searchsorted(ends_of_rows, pick, side="right"))
-        places = np.flatnonzero(_feasible(space, number, centres, slice(y, y + 1)))
-        region = space.region(number, y, places[pick - int(ends_of_rows[y])], None, None)
-        chosen.append(region)
-        space.place(region)
-        changed = slice(*space.changes(number)[-1])
-        rows[number] = rows[number].copy()  # untouched slices share one
-        rows[number][changed] = _feasible(space, number, centres, changed).sum(axis=1)
-        counts[number] = rows[number].sum()
+        chosen.append(windows.region(position, None, None))
+        windows.place(chosen[-1])
     return chosen
 
 
-def _feasible_rows(space: Space, number: int, centres: np.ndarray | None) -> np.ndarray:
-    """In how many positions of each row of a slice the window can lie: (P,) int64."""
-    if centres is None and space.untouched(number):
-        return np.broadcast_to(np.int64(space.positions[1]), space.positions[:1])
-    return _feasible(space, number, centres, slice(None)).sum(axis=1)
+class _Windows(Occupancy):
+    """The free windows of an image, or of a volume's slices.
+
+    A placed region is a box: it closes the whole of its box for later footprints.
+
+    Args:
+        image_shape: (H, W), or (D, H, W) with ``axis``.
+        shape: (h, w) in the axes left of a slice, in order, or a boolean footprint of that size.
+        taken: regions nothing may overlap, boxes of any size.
+        axis: slice axis of a volume.
+        gap: slices of two windows lie at least this far apart (0: no such rule); a taken region
+            counts with all its slices.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        shape: Any,
+        taken: Iterable[Region],
+        axis: int | None = None,
+        gap: int = 0,
+    ) -> None:
+        ndim = len(image_shape)
+        if axis is None and ndim != 2:
+            raise ValueError(f"axis is None; it must be 0, 1 or 2 for an image of {ndim} axes")
+        if axis is not None and ndim != 3:
+            raise ValueError(f"axis is {axis!r}; it must be None for an image of {ndim} axes")
+        axis = None if axis is None else checks.integer("axis", axis, 0, 2)
+        self._gap = checks.integer("min_slice_gap", gap, 0)
+        if axis is None and gap:
+            raise ValueError(f"min_slice_gap is {gap}; it must be 0 without axis")
+        plane = [n for i, n in enumerate(image_shape) if i != axis]
+        sides, parts = _parse_shape(shape, plane)
+        size = list(sides)
+        if axis is not None:
+            size.insert(axis, 1)
+        super().__init__(image_shape, size, taken, parts=parts, axis=axis)
+
+    def place(self, region: Region) -> None:
+        super().place(region)
+        if self._gap:
+            start, stop = region.start[self.axis], region.stop[self.axis]
+            self.free[max(start - self._gap + 1, 0) : stop + self._gap - 1] = False
+
+    def keep_to(self, valid: np.ndarray) -> None:
+        """Close every position where the window covers a pixel that is not valid."""
+        covered = sums_in_order(integers_of(~self.view(valid), 0), self)
+        for free, invalid in zip(self.free, covered, strict=True):
+            free &= invalid == 0
+
+    def keep_centres_to(self, centres: np.ndarray) -> None:
+        """Close every position where the window's centre, start + size // 2, is not in a mask."""
+        _, height, width = self.size
+        _, rows, columns = self.free.shape
+        moved = self.view(centres)[:, height // 2 :, width // 2 :]
+        self.free &= moved[:, :rows, :columns]
 
 
-def _feasible(space: Space, number: int, centres: np.ndarray | None, rows: slice) -> np.ndarray:
-    """Positions in these rows of a slice where the window can lie: bool."""
-    free = ~space.blocked(number)[rows]
-    if centres is None:
-        return free
-    plane = space.slice_of(centres, number)
-    (top, left), (height, width) = (k // 2 for k in space.size), space.positions
-    return free & plane[top : top + height, left : left + width][rows]
+def _parse_shape(shape: Any, plane: Sequence[int]) -> tuple[tuple[int, int], list[Part] | None]:
+    """Return the size of a window, and the boxes it is made of where it is not one."""
+    footprint = None
+    if isinstance(shape, np.ndarray) and shape.ndim == 2:
+        footprint = checks.array("shape", shape, "b")
+        if not footprint.any():
+            raise ValueError(f"shape is a footprint of {shape.shape} without any True")
+        sides: Sequence[Any] = footprint.shape
+    else:
+        sides = list(shape) if isinstance(shape, Sequence | np.ndarray) else []
+        if len(sides) != 2 or isinstance(shape, str):
+            raise ValueError(f"shape is {shape!r}; it must be 2 integers or a 2-D boolean array")
+    size = checks.integer("shape[0]", sides[0], 1), checks.integer("shape[1]", sides[1], 1)
+    if size[0] > plane[0] or size[1] > plane[1]:
+        raise ValueError(f"shape is {size}; it must fit in the image, {tuple(plane)}")
+    return size, None if footprint is None or footprint.all() else parts_of(footprint)

@@ -27,15 +27,12 @@ REFUSED = [
     # label maps and classes
     (core.best_region, (MAP.astype(int), 0, (1, 1)), "labels has dtype int64.*uint8"),
     (core.best_region, (VOLUME, 0, (1, 1)), r"labels has shape \(3, 4, 5\).*2 axes"),
-    (core.best_region, (MAP[:0], 0, (1, 1)), r"labels has shape \(0, 5\)"),
     (core.best_region, (MAP, 255, (1, 1)), "cls is 255.*at most 254"),
     (core.best_region, (MAP, 0.5, (1, 1)), "cls is 0.5.*integer"),
     # shapes
     (core.best_region, (MAP, 0, (5, 5)), r"shape is \(5, 5\).*fit.*\(4, 5\)"),
     (core.best_region, (MAP, 0, (0, 5)), r"shape\[0\] is 0.*at least 1"),
-    (core.best_region, (MAP, 0, (1, 2, 3)), r"shape is \(1, 2, 3\).*2 integers"),
     (core.best_region, (MAP, 0, 3), "shape is 3.*2 integers"),
-    (core.best_region, (MAP, 0, (NAN, 2)), r"shape\[0\] is nan"),
     (core.best_region, (MAP, 0, np.ones((2, 2))), "shape has dtype float64.*boolean"),
     (core.best_region, (MAP, 0, np.zeros((2, 2), bool)), "footprint.*without any True"),
     # regions in the way
@@ -45,11 +42,8 @@ REFUSED = [
     (core.best_region, (MAP, 0, (1, 1), (), TRUE), r"valid has shape \(2,\).*\(4, 5\)"),
     # weights
     (core.decomp_regions, (MAP, [0.5, NAN], 1, (1, 1), RNG), r"weights\[1\] is nan.*finite"),
-    (core.decomp_regions, (MAP, [0.5, INF], 1, (1, 1), RNG), r"weights\[1\] is inf.*finite"),
     (core.decomp_regions, (MAP, [-0.5, 1], 1, (1, 1), RNG), r"weights\[0\] is -0.5.*at least 0"),
     (core.decomp_regions, (MAP + 2, ONES, 1, (1, 1), RNG), "labels holds 2.*0 to 1"),
-    (core.decomp_regions, (MAP, [ONES], 1, (1, 1), RNG), r"weights has shape \(1, 2\)"),
-    (core.decomp_regions, (MAP, ["a"], 1, (1, 1), RNG), "weights has dtype"),
     (core.decomp_regions, (MAP, ONES, -1, (1, 1), RNG), "n is -1.*at least 0"),
     (core.decomp_regions, (MAP, ONES, 1.0, (1, 1), RNG), "n is 1.0.*integer"),
     (core.decomp_regions, (MAP, ONES, 1, (1, 1), 7), "rng is 7.*Generator"),
@@ -60,7 +54,6 @@ REFUSED = [
     # uncertainty
     (core.uncertain_regions, (MAP.astype(int), 1, (1, 1)), "uncertainty.*dtype int64"),
     (core.uncertain_regions, (np.full((2, 2), NAN), 1, (1, 1)), r"uncertainty\[0, 0\] is nan"),
-    (core.uncertain_regions, (np.array([[0, -INF]]), 1, (1, 1)), r"uncertainty\[0, 1\] is -inf"),
     (core.uncertain_regions, (np.ones(3), 1, (1, 1)), r"uncertainty has shape \(3,\)"),
     # random
     (core.random_regions, (4, 1, (1, 1), RNG), "image_shape is 4"),
@@ -70,27 +63,21 @@ REFUSED = [
     # counts and scores
     (core.class_counts, (MAP, np.ones((5, 4)), 2, 0.7), r"confidence has shape \(5, 4\)"),
     (core.class_counts, (MAP, np.full((4, 5), NAN), 2, 0.7), r"confidence\[0, 0\] is nan"),
-    (core.class_counts, (MAP, np.full((4, 5), 1.5), 2, 0.7), r"confidence\[0, 0\] is 1.5"),
     (core.class_counts, (MAP, MAP, 2, 0.7), "confidence has dtype uint8.*floating"),
     (core.class_counts, (MAP + 2, np.ones((4, 5)), 2, 0.7), "labels holds 2.*0 to 1"),
     (core.class_counts, (MAP, np.ones((4, 5)), 0, 0.7), "n_classes is 0"),
     (core.class_counts, (MAP, np.ones((4, 5)), 2, 1.7), "tau is 1.7.*0 to 1"),
-    (core.class_counts, (MAP, np.ones((4, 5)), 2, NAN), "tau is nan"),
     (core.class_confidence, ([1, 2], [1, 3]), r"confident\[1\] is 3.*at most predicted, 2"),
-    (core.class_confidence, ([1, 2], [1]), r"confident has shape \(1,\).*\(2\)"),
     (core.class_confidence, ([1, -2], [1, -3]), "predicted holds -2"),
     (core.class_confidence, ([1.0], [1.0]), "predicted has dtype float64.*integer"),
     (core.sampling_weights, ([0.5, NAN],), r"confidence\[1\] is nan"),
-    (core.sampling_weights, ([0.5, 1.1],), r"confidence\[1\] is 1.1.*at most 1"),
     (core.sampling_weights, ([],), r"confidence has shape \(0,\)"),
     (core.sampling_weights, ([0.5, 1], [1]), r"emphasis has shape \(1,\)"),
     (core.sampling_weights, ([0.5, 1], [-1, 1]), r"emphasis\[0\] is -1"),
     (core.sampling_weights, ([0.5, 1], [0, 0]), "emphasis.*not be 0 for every"),
     (core.decomp_image_scores, ([[1, 2]], [1], 1), r"weights has shape \(1,\)"),
     (core.decomp_image_scores, ([[1, 2]], ONES, 0), "cap holds 0.*above 0"),
-    (core.decomp_image_scores, ([[1, 2]], ONES, NAN), "cap.* is nan"),
     (core.decomp_image_scores, ([[1, 2]], ONES, [1, 2]), r"cap has shape \(2,\)"),
-    (core.decomp_image_scores, ([[1.5, 2]], ONES, 1), "predicted has dtype float64"),
     (core.decomp_image_scores, ([[-1, 2]], ONES, 1), "predicted holds -1"),
     # images and RoIs
     (core.select_images, ([1, NAN], 1, TRUE, RNG), r"scores\[1\] is nan"),
@@ -98,7 +85,6 @@ REFUSED = [
     (core.rotate_images, (ONES, 1, [0, -1], TRUE, RNG), "openings holds -1"),
     (core.rotate_images, (ONES, 1, [0], TRUE, RNG), r"openings has shape \(1,\)"),
     (core.decomp_rois, ([[0.5, 2.0]], ONES, 1, RNG), r"probabilities\[0, 1\] is 2.0"),
-    (core.decomp_rois, ([[0.5, NAN]], ONES, 1, RNG), r"probabilities\[0, 1\] is nan"),
     (core.decomp_rois, ([[0.5, 0.5]], ONES, 1, RNG, [1]), r"taken\[0\] is 1.*at most 0"),
     (core.decomp_rois, ([[0.5, 0.5]], [1], 1, RNG), r"weights has shape \(1,\)"),
     (core.uncertain_rois, ([1, INF], 1), r"uncertainty\[1\] is inf"),
@@ -152,7 +138,6 @@ def test_examples_in_the_docstrings(name):
 
 def test_every_export_is_importable():
     assert all(callable(getattr(core, name)) for name in core.__all__)
-    assert set(core._MODULES) | {"Region"} == set(core.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = core.nothing
 
@@ -174,27 +159,3 @@ def test_region_and_scores_do_without_numba():
     assert done.returncode == 0, done.stderr
     allowed = python("import sys, decomp_core; sys.exit('numpy' in sys.modules)")
     assert allowed.returncode == 0, allowed.stderr
-
-
-PRESENCE = (
-    "import numpy as np; from decomp_core.kernels import presence; "
-    "found = np.zeros((1, 256), bool); presence(np.uint8([[[7]]]), 0, found); "
-    "print(found.nonzero()[1])"
-)
-
-
-def test_machine_code_is_kept_where_the_environment_says(tmp_path):
-    done = python(PRESENCE, NUMBA_CACHE_DIR=str(tmp_path))
-    assert done.stdout.strip() == "[7]", done.stderr
-    assert list(tmp_path.rglob("kernels.presence*.nbi"))
-
-
-def test_without_a_writable_cache_the_code_still_runs(tmp_path):
-    file = tmp_path / "file"
-    file.write_text("in the way")
-    done = python(
-        PRESENCE,
-        NUMBA_CACHE_DIR=str(file / "below"),
-        NUMBA_CACHE_LOCATOR_CLASSES="UserProvidedCacheLocator",
-    )
-    assert done.stdout.strip() == "[7]", done.stderr

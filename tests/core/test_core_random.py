@@ -21,7 +21,7 @@ def expect_uniform(drawn, feasible, least=1e-4):
 
 def test_random_regions_are_inside_and_apart():
     rng = np.random.default_rng(0)
-    for _ in range(300):
+    for _ in range(80):
         labels, _ = brute.random_map(rng, 20)
         footprint = brute.random_footprint(rng, labels.shape)
         taken = brute.random_taken(rng, labels.shape)
@@ -44,7 +44,7 @@ def test_each_draw_is_uniform_over_what_is_feasible_then():
     taken = [Region((0, 2), (1, 1))]
     pairs = [
         tuple(r.start for r in random_regions((3, 5), 2, (2, 2), np.random.default_rng(s), taken))
-        for s in range(6000)
+        for s in range(500)
     ]
     first = [(0, 0), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3)]
     expect_uniform([p[0] for p in pairs], first)
@@ -71,7 +71,7 @@ def test_slices_weigh_by_their_feasible_positions(axis):
         if inside:
             expected.append(tuple(int(s) for s in start))
     drawn = []
-    for seed in range(1500):
+    for seed in range(500):
         rng = np.random.default_rng(seed)
         (region,) = random_regions((4, 5, 6), 1, (3, 3), rng, centres=centres, axis=axis)
         assert region.size == tuple(size)
@@ -83,7 +83,7 @@ def test_the_fallback_is_uniform_over_free_windows():
     labels = np.full((3, 4), 255, np.uint8)
     drawn = [
         decomp_regions(labels, [0.5, 0.5], 1, (2, 2), np.random.default_rng(s))[0]
-        for s in range(2000)
+        for s in range(500)
     ]
     assert {(r.cls, r.score) for r in drawn} == {(None, None)}
     expect_uniform([r.start for r in drawn], [(y, x) for y in range(2) for x in range(3)])
@@ -99,26 +99,26 @@ def drawn_classes(labels, weights, n, seeds):
 def test_classes_are_drawn_by_their_weights():
     labels = np.repeat(np.arange(5, dtype=np.uint8), 8).reshape(5, 8)
     weights = np.array([0.4, 0.3, 0.0, 0.2, 0.1])
-    drawn = drawn_classes(labels, weights, 2, 3000)
+    drawn = drawn_classes(labels, weights, 2, 1000)
     for place in (0, 1):
         counts = np.bincount([d[place] for d in drawn], minlength=5)
         assert counts[2] == 0
         keep = weights > 0
-        assert chisquare(counts[keep], 3000 * weights[keep]).pvalue > 1e-4
+        assert chisquare(counts[keep], 1000 * weights[keep]).pvalue > 1e-4
 
 
 def test_weights_are_restricted_to_the_classes_predicted_and_renormalised():
     labels = np.repeat(np.uint8([0, 3, 255]), 8).reshape(3, 8)
     weights = np.array([1.0, 50.0, 7.0, 3.0])
-    counts = np.bincount([d[0] for d in drawn_classes(labels, weights, 1, 3000)], minlength=4)
+    counts = np.bincount([d[0] for d in drawn_classes(labels, weights, 1, 1000)], minlength=4)
     assert counts[[1, 2]].tolist() == [0, 0]
-    assert chisquare(counts[[0, 3]], [750, 2250]).pvalue > 1e-4
+    assert chisquare(counts[[0, 3]], [250, 750]).pvalue > 1e-4
 
 
 @pytest.mark.parametrize("weights", [[0, 0, 0, 1], [0, 0, 0, 0]])
 def test_classes_without_weight_are_drawn_uniformly(weights):
     labels = np.repeat(np.arange(3, dtype=np.uint8), 4).reshape(3, 4)
-    counts = np.bincount([d[0] for d in drawn_classes(labels, weights, 1, 3000)], minlength=3)
+    counts = np.bincount([d[0] for d in drawn_classes(labels, weights, 1, 1000)], minlength=3)
     assert chisquare(counts).pvalue > 1e-4
 
 
@@ -148,7 +148,7 @@ def test_the_same_seed_gives_the_same_regions():
 
 
 def test_random_rois_are_uniform_over_the_free_ones():
-    drawn = [random_rois(6, 2, np.random.default_rng(s), taken=[1, 4]) for s in range(4000)]
+    drawn = [random_rois(6, 2, np.random.default_rng(s), taken=[1, 4]) for s in range(1500)]
     assert all(len(set(d)) == 2 for d in drawn)
     pairs = [(a, b) for a in (0, 2, 3, 5) for b in (0, 2, 3, 5) if a != b]
     expect_uniform([tuple(d) for d in drawn], pairs)
@@ -157,15 +157,15 @@ def test_random_rois_are_uniform_over_the_free_ones():
 def test_classes_of_rois_are_drawn_by_their_weights():
     table = np.eye(4)[np.repeat([0, 1, 2], 3)]
     weights = np.array([0.2, 0.5, 0.3, 9.0])
-    first = [decomp_rois(table, weights, 1, np.random.default_rng(s))[0] for s in range(3000)]
+    first = [decomp_rois(table, weights, 1, np.random.default_rng(s))[0] for s in range(1000)]
     counts = np.bincount(first, minlength=9)
     assert counts[[1, 2, 4, 5, 7, 8]].sum() == 0
-    assert chisquare(counts[[0, 3, 6]], [600, 1500, 900]).pvalue > 1e-4
+    assert chisquare(counts[[0, 3, 6]], [200, 500, 300]).pvalue > 1e-4
 
 
 def test_rois_of_a_class_come_by_probability_until_none_is_left():
     rng = np.random.default_rng(0)
-    for _ in range(200):
+    for _ in range(60):
         table = rng.dirichlet(np.ones(4), int(rng.integers(0, 15))).round(1)
         taken = [i for i in range(len(table)) if rng.random() < 0.3]
         free = set(range(len(table))) - set(taken)

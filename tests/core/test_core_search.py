@@ -9,11 +9,11 @@ from decomp_core import Region, best_region, decomp_regions, uncertain_regions
 from tests.core import brute
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_best_region_equals_brute_force_on_small_maps(seed):
     rng = np.random.default_rng(seed)
     found_some = found_none = 0
-    for _ in range(750):
+    for _ in range(120):
         labels, n_classes = brute.random_map(rng)
         shape = tuple(brute.random_side(rng, n) for n in labels.shape)
         taken = brute.random_taken(rng, labels.shape)
@@ -30,12 +30,12 @@ def test_best_region_equals_brute_force_on_small_maps(seed):
         else:
             assert result == Region(expected[1:], shape, cls, expected[0])
             found_some += 1
-    assert found_some > 300 and found_none > 30
+    assert found_some > 30 and found_none > 5
 
 
 def test_best_region_equals_brute_force_with_footprints():
     rng = np.random.default_rng(7)
-    for _ in range(600):
+    for _ in range(120):
         labels, n_classes = brute.random_map(rng, 24)
         footprint = brute.random_footprint(rng, labels.shape)
         taken = brute.random_taken(rng, labels.shape)
@@ -70,7 +70,7 @@ def test_footprint_of_a_cross_leaves_out_the_corners():
 def test_every_choice_of_decomp_is_the_best_left(footprints):
     rng = np.random.default_rng(3)
     fallbacks = fewer = 0
-    for _ in range(250):
+    for _ in range(60):
         labels, n_classes = brute.random_map(rng, 30)
         if rng.random() < 0.5:
             labels[:, labels.shape[1] // 3 :] = 255
@@ -102,13 +102,13 @@ def test_every_choice_of_decomp_is_the_best_left(footprints):
         if len(chosen) < wanted:
             assert not brute.free_positions(brute.free_pixels(labels.shape, taken), footprint).any()
             fewer += 1
-    assert fallbacks > 20 and fewer > 20
+    assert fallbacks > 4 and fewer > 4
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64])
 def test_uncertain_regions_equal_greedy_brute_force(dtype):
     rng = np.random.default_rng(11)
-    for _ in range(150):
+    for _ in range(40):
         labels, _ = brute.random_map(rng, 24)
         levels = int(rng.choice([2, 256]))
         values = rng.integers(0, levels, labels.shape)
@@ -156,15 +156,6 @@ def test_ties_go_to_the_first_in_row_major_order():
     assert best_region(labels, 0, (2, 3)).start == (0, 0)
     assert best_region(labels, 0, (2, 3), [Region((0, 0), (1, 9))]).start == (1, 0)
     assert best_region(labels, 0, (2, 3), [Region((0, 1), (6, 1))]).start == (0, 2)
-
-
-def test_a_full_size_map_is_searched_exactly():
-    rng = np.random.default_rng(5)
-    labels = rng.integers(0, 19, (300, 700)).astype(np.uint8)
-    total = np.pad((labels == 3).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    sums = total[128:, 128:] - total[:-128, 128:] - total[128:, :-128] + total[:-128, :-128]
-    place = np.unravel_index(sums.argmax(), sums.shape)
-    assert best_region(labels, 3, (128, 128)) == Region(place, (128, 128), 3, int(sums.max()))
 
 
 def test_memory_order_of_the_labels_does_not_matter():

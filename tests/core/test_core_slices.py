@@ -39,7 +39,7 @@ def peaks_of(values, free, axis, footprint):
 def test_every_choice_is_the_best_of_its_slice():
     rng = np.random.default_rng(0)
     fallbacks = fewer = 0
-    for _ in range(150):
+    for _ in range(50):
         labels, n_classes, axis, window, taken = random_volume(rng)
         footprint = np.ones(window, bool)
         chosen = decomp_regions(labels, np.ones(n_classes), 8, window, rng, taken, axis)
@@ -61,12 +61,12 @@ def test_every_choice_is_the_best_of_its_slice():
             free = brute.free_pixels(labels.shape, taken)
             assert all(p is None for p in peaks_of(labels.astype(int), free, axis, footprint))
             fewer += 1
-    assert fewer > 10
+    assert fewer > 3
 
 
 def test_uncertain_regions_are_the_best_of_all_slices_jointly():
     rng = np.random.default_rng(1)
-    for _ in range(150):
+    for _ in range(50):
         labels, _, axis, window, taken = random_volume(rng)
         values = rng.integers(0, int(rng.choice([2, 256])), labels.shape)
         chosen = uncertain_regions(values.astype(np.uint8), 6, window, taken, axis)
@@ -84,10 +84,16 @@ def test_uncertain_regions_are_the_best_of_all_slices_jointly():
             taken = [*taken, region]
 
 
+def test_equals_go_to_the_first_in_the_order_of_the_array():
+    flat = np.zeros((3, 2, 4), np.uint8)
+    starts = [r.start for r in uncertain_regions(flat, 9, (3, 2), axis=1)]
+    assert starts == [(0, 0, 0), (0, 0, 2), (0, 1, 0), (0, 1, 2)]
+
+
 def test_a_patch_across_slices_blocks_in_each_of_them():
     labels = np.ones((4, 6, 6), np.uint8)
     patch = Region((1, 0, 0), (2, 6, 5))
-    for seed in range(20):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         chosen = decomp_regions(labels, [0, 1], 9, (6, 6), rng, [patch], 0)
         assert sorted(r.start[0] for r in chosen) == [0, 3]
@@ -107,7 +113,7 @@ def test_slice_gap_keeps_windows_apart(axis, gap):
     start = [0, 0, 0]
     start[axis] = 6
     earlier = Region(tuple(start), (1, 1, 1))
-    for seed in range(10):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         chosen = decomp_regions(labels, [1, 1], 30, (3, 3), rng, [earlier], axis, min_slice_gap=gap)
         slices = [r.start[axis] for r in chosen] + [6]
@@ -125,7 +131,7 @@ def test_slices_are_drawn_uniformly_among_those_with_the_class():
         labels[number].flat[:pixels] = 1
     drawn = [
         decomp_regions(labels, [0, 1], 1, (2, 2), np.random.default_rng(s), axis=0)[0].start[0]
-        for s in range(2000)
+        for s in range(600)
     ]
     counts = np.bincount(drawn, minlength=6)
     assert counts[[1, 4]].tolist() == [0, 0]
@@ -136,7 +142,7 @@ def test_a_slice_without_room_is_dropped_not_the_class():
     labels = np.zeros((3, 4, 4), np.uint8)
     labels[:, 0, 0] = 1
     blocked = [Region((0, 0, 0), (1, 4, 4)), Region((2, 0, 0), (1, 1, 1))]
-    for seed in range(20):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         (region,) = decomp_regions(labels, [0, 1], 1, (2, 2), rng, blocked, axis=0)
         assert region == Region((1, 0, 0), (1, 2, 2), 1, 1)

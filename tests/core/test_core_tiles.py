@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from decomp_core import Region, best_region, decomp_regions
-from decomp_core.blocks import SIDE, summarise
-from decomp_core.tiles import bound_tiles
+from decomp_core.tile_kernels import SIDE, bound_tiles, summarise
 from tests.core import brute
 
 
@@ -46,11 +45,11 @@ def best_left(labels, cls, shape, taken):
     return Region((y, x), shape, cls, int(sums[y, x])) if sums[y, x] else None
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_best_region_on_maps_of_many_tiles(seed):
     rng = np.random.default_rng(seed)
     found = 0
-    for _ in range(150):
+    for _ in range(60):
         labels, n_classes = large_map(rng)
         shape = tuple(brute.random_side(rng, n) for n in labels.shape)
         taken = brute.random_taken(rng, labels.shape)
@@ -61,13 +60,13 @@ def test_best_region_on_maps_of_many_tiles(seed):
         expected = best_left(labels, cls, shape, taken)
         assert best_region(labels, cls, shape, taken) == expected
         found += expected is not None
-    assert found > 80
+    assert found > 30
 
 
 def test_every_choice_of_decomp_is_the_best_left_on_maps_of_many_tiles():
     rng = np.random.default_rng(4)
     again = 0
-    for _ in range(60):
+    for _ in range(25):
         labels, n_classes = large_map(rng)
         shape = tuple(max(1, n // int(rng.integers(3, 20))) for n in labels.shape)
         taken = brute.random_taken(rng, labels.shape)
@@ -78,7 +77,7 @@ def test_every_choice_of_decomp_is_the_best_left_on_maps_of_many_tiles():
             if region.cls is not None:
                 assert region == best_left(labels, region.cls, shape, taken)
             taken = [*taken, region]
-    assert again > 300  # a class drawn again finds what its own and other windows left
+    assert again > 100  # a class drawn again finds what its own and other windows left
 
 
 def test_windows_of_more_pixels_than_16_bits_count():
@@ -110,43 +109,36 @@ def test_slices_of_a_volume_in_any_memory_order(axis, order):
 
 
 def summary(labels):
-    """Range and bits of each block, and the labels found."""
+    """Range of each block, and the labels found."""
     blocks = tuple(-(-n // SIDE) for n in labels.shape)
-    low, high = np.empty(blocks, np.uint8), np.empty(blocks, np.uint8)
-    bits, found = np.empty(blocks, np.uint64), np.zeros(256, bool)
-    summarise(labels, low, high, bits, found)
-    return low, high, bits, found
+    low, high, found = np.empty(blocks, np.uint8), np.empty(blocks, np.uint8), np.zeros(256, bool)
+    summarise(labels, low, high, found)
+    return low, high, found
 
 
 def test_ranges_and_labels_of_blocks():
     rng = np.random.default_rng(1)
-    exact = unknown = 0
-    for _ in range(100):
+    for _ in range(40):
         labels, _ = large_map(rng)
-        low, high, bits, found = summary(labels)
+        low, high, found = summary(labels)
         assert np.array_equal(np.flatnonzero(found), np.unique(labels))
         above = labels + np.uint8(1)
         for y, x in np.ndindex(*low.shape):
             block = above[y * SIDE : y * SIDE + SIDE, x * SIDE : x * SIDE + SIDE]
             assert (low[y, x], high[y, x]) == (block.min(), block.max())
-            held = sum(1 << k for k in {int(v) % 64 for v in np.unique(block)})
-            assert int(bits[y, x]) in (held, 2**64 - 1)
-            exact += int(bits[y, x]) == held
-            unknown += int(bits[y, x]) != held
-    assert exact > 1000 and unknown > 1000
 
 
 def test_bounds_hold_for_every_window_of_a_tile():
     rng = np.random.default_rng(3)
-    for _ in range(60):
+    for _ in range(30):
         labels, n_classes = large_map(rng)
         shape = tuple(brute.random_side(rng, n) for n in labels.shape)
-        low, high, bits, _ = summary(labels)
+        low, high, _ = summary(labels)
         cls = int(rng.integers(n_classes))
         sums = sums_everywhere(labels == cls, shape)
         tiles = tuple(-(-n // SIDE) for n in sums.shape)
-        bound = np.empty(tiles, np.int32)
-        bound_tiles(labels, cls, shape, low, high, bits, bound)
+        bound = np.empty(tiles, np.int64)
+        bound_tiles(labels, cls, shape, low, high, bound)
         assert bound.max(initial=0) <= shape[0] * shape[1]
         for y, x in np.ndindex(*tiles):
             tile = sums[y * SIDE : y * SIDE + SIDE, x * SIDE : x * SIDE + SIDE]

@@ -14,30 +14,21 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.machine import describe
 
 from . import ROOT
-from .harness import Row
-from .tables import page
+from .harness import Row, markdown
 
-MODULES = (
-    "windows_decomp",
-    "windows_uncertain",
-    "pool_of_shards",
-    "clasp_patches",
-    "records_from_probabilities",
-    "k_centre",
-    "volumes",
-    "stored_predictions",
-    "pool_size",
-    "growth",
-)
+MODULES = ("windows", "clasp_patches", "k_centre", "records_from_probabilities")
 THREADS = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-Found = dict[str, dict[str, Any]]
+INTRODUCTION = """\
+# The limits of selection
+
+Made by `make bench`. One core and one thread, medians of processor time after one call that does
+not count. Each work first asserts that both give the same result where both are exact."""
 
 
 def run_module(name: str, quick: bool, repeats: int | None) -> dict[str, Any] | None:
@@ -51,89 +42,38 @@ def run_module(name: str, quick: bool, repeats: int | None) -> dict[str, Any] | 
         return None if done.returncode else json.loads(file.read_text())
 
 
-def measure(given: argparse.Namespace, machine: dict[str, str]) -> tuple[Found, list[str]]:
-    """Run what was asked for; return what is known in the end and the modules that failed."""
-    found = _earlier(given.out / "limits.json", machine) if given.only else {}
-    failed = []
-    for name in given.only or MODULES:
-        print(f"\n## {name}\n", flush=True)
-        made = run_module(name, given.quick, given.repeats)
+def page(found: dict[str, dict[str, Any] | None]) -> str:
+    """Return the Markdown page of what the modules found."""
+    machine = "; ".join(f"{k}: {v}" for k, v in describe().items())
+    rows = [Row(**row) for made in found.values() if made for row in made["rows"]]
+    lines = [INTRODUCTION, "", machine + ".", "", *markdown(rows)]
+    for name, made in found.items():
         if made is None:
-            failed.append(name)
-            found.pop(name, None)
-        else:
-            found[name] = made
-    return {name: found[name] for name in MODULES if name in found}, failed
+            lines.append(f"\n`{name}` failed; its rows are missing.")
+        elif made["skipped"]:
+            lines.append(f"\n`{name}` was cut short: {made['skipped']}.")
+    return "\n".join(lines) + "\n"
 
 
-def _earlier(path: Path, machine: dict[str, str]) -> Found:
-    """Return what an earlier run found on the same machine with the same libraries."""
-    if not path.exists():
-        return {}
-    held = json.loads(path.read_text(encoding="utf-8"))
-    if held["machine"] != machine:
-        sys.exit(f"{path} is of another machine or other libraries: run everything, or name --out")
-    return held["modules"]
-
-
-def rounded(made: dict[str, Any]) -> dict[str, Any]:
-    """Keep four digits, which is more than repeats agree on, and leave out what is not given."""
-    given = {f.name: f.default for f in fields(Row)}
-    rows = [
-        {
-            k: float(f"{v:.4g}") if isinstance(v, float) else v
-            for k, v in row.items()
-            if v != given[k]
-        }
-        for row in made["rows"]
-    ]
-    return {**made, "rows": rows}
-
-
-def write(found: Found, failed: list[str], machine: dict[str, str], out: Path) -> None:
-    """Write the figures, the table and the plots."""
-    out.mkdir(parents=True, exist_ok=True)
-    modules = {name: rounded(made) for name, made in found.items()}
-    held = {"machine": machine, "modules": modules}
-    text = json.dumps(held, indent=1, allow_nan=False, ensure_ascii=False)
-    (out / "limits.json").write_text(text + "\n", encoding="utf-8")
-    rows = {name: [Row(**row) for row in made["rows"]] for name, made in modules.items()}
-    skipped = {name: made["skipped"] for name, made in modules.items() if made["skipped"]}
-    (out / "limits.md").write_text(page(rows, skipped, failed, machine), encoding="utf-8")
-    from .plots import plot_growth, plot_limits  # late: matplotlib is slow to start
-
-    everything = [row for held in rows.values() for row in held]
-    plot_limits(everything, out / "limits.png")
-    plot_growth(everything, out / "limits-growth.png")
-
-
-def parse(words: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+def main(words: list[str] | None = None) -> int:
+    """Measure and write; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmarks.limits", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--quick", action="store_true", help="tiny sizes; figures mean nothing")
     parser.add_argument("--repeats", type=int, help="counted calls")
     parser.add_argument("--only", nargs="+", choices=MODULES, metavar="NAME")
-    parser.add_argument("--out", type=Path, help="folder (docs/benchmarks; quick: build/limits)")
+    parser.add_argument("--out", type=Path, help="folder (docs/benchmarks; otherwise build/limits)")
     given = parser.parse_args(words)
-    given.out = given.out or ROOT / ("build/limits" if given.quick else "docs/benchmarks")
-    return given
-
-
-def main(words: list[str] | None = None) -> int:
-    """Measure and write; return the exit status."""
-    given, machine = parse(words), describe()
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    if allowed:
-        os.sched_setaffinity(0, {max(allowed)})  # what it starts stays there as well
-    try:
-        found, failed = measure(given, machine)
-    finally:
-        if allowed:
-            os.sched_setaffinity(0, allowed)
-    write(found, failed, machine, given.out)
-    print(f"\nwritten: {given.out}/limits.json, limits.md, limits.png, limits-growth.png")
+    whole = not given.quick and not given.only
+    out = given.out or ROOT / ("docs/benchmarks" if whole else "build/limits")
+    found = {}
+    for name in given.only or MODULES:
+        print(f"\n## {name}\n", flush=True)
+        found[name] = run_module(name, given.quick, given.repeats)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "limits.md").write_text(page(found), encoding="utf-8")
+    failed = [name for name, made in found.items() if made is None]
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return bool(failed)

@@ -9,20 +9,14 @@ A module ``NAME.py`` defines ``rows(options) -> Iterator[Row]`` and ends with
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import resource
 import statistics
-import subprocess
-import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-
-from . import ROOT
 
 
 class Skip(Exception):
@@ -44,7 +38,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table, or one point of a curve where ``x`` is given.
+    """One line of the table.
 
     Args:
         work: what was done, with its sizes.
@@ -58,10 +52,7 @@ class Row:
         peak_mb: memory beyond what was there before, in MB of 2^20 bytes, where measured.
         ours_wall: the same by the clock, in ``unit``, where ``ours`` is processor time.
         alternative_wall: as ``ours_wall``.
-        aim_factor: times faster than the alternative that the aim asks for, for the plot.
-        panel: small multiple of the plot of growth that this point belongs to, as "classes".
-        series: curve within the panel.
-        x: place on the panel's axis.
+        aim_factor: times faster than the alternative that the aim asks for.
     """
 
     work: str
@@ -76,9 +67,6 @@ class Row:
     ours_wall: float | None = None
     alternative_wall: float | None = None
     aim_factor: float | None = None
-    panel: str = ""
-    series: str = ""
-    x: float | None = None
 
     @property
     def factor(self) -> float | None:
@@ -106,16 +94,6 @@ def both_clocks(call: Callable[[], object], repeats: int) -> Times:
     return Times(cpu, wall)
 
 
-def timed(call: Callable[[], object], repeats: int, *, wall: bool = False) -> float:
-    """Return the median seconds of a call after one that does not count.
-
-    Processor time of all threads by default, which other programs on the core disturb least; take
-    ``wall`` where files are read, where a GPU works, or where several threads share the work.
-    """
-    found = both_clocks(call, repeats)
-    return found.wall if wall else found.cpu
-
-
 def compared(
     work: str,
     ours: Callable[[], object],
@@ -140,31 +118,6 @@ def compared(
     return replace(row, **more)
 
 
-def memory_mb(kind: str) -> float:
-    """Resident memory of this process, now ("VmRSS") or at most ("VmHWM"), in MB of 2^20 bytes.
-
-    Without ``/proc`` both are the peak, that of the process that forked this one included.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(v for v in status.read_text().splitlines() if v.startswith(kind))
-        return int(line.split()[1]) / 2**10
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def peak_beyond_mb(call: Callable[[], object]) -> float:
-    """Memory that a call needs at most beyond what is resident, in MB; its result is part of it.
-
-    Ask in a process of ``in_fresh_process``: what was freed before may be used again unseen.
-    """
-    with contextlib.suppress(OSError):  # Linux: the peak begins anew
-        Path("/proc/self/clear_refs").write_text("5")
-    before = memory_mb("VmRSS")
-    call()
-    return max(0.0, memory_mb("VmHWM") - before)
-
-
 def traced_bytes(call: Callable[[], object]) -> int:
     """Return the bytes a call allocates at most through Python; its inputs are not among them."""
     tracemalloc.start()
@@ -173,29 +126,6 @@ def traced_bytes(call: Callable[[], object]) -> int:
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-
-
-def most_beyond_mb(call: Callable[[], object]) -> float:
-    """Return the larger of ``peak_beyond_mb`` and ``traced_bytes``, of one call each, in MB.
-
-    The one misses what is put where memory was freed before, the other what Python does not see.
-    """
-    return max(peak_beyond_mb(call), traced_bytes(call) / 2**20)
-
-
-def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a module's function gives in a new process, for its peak memory.
-
-    Args:
-        function: at the top of an importable module; returns what JSON can hold.
-        arguments: numbers, strings, or lists of these.
-    """
-    module = function.__module__
-    if module == "__main__":
-        module = f"{__package__}.{Path(sys.argv[0]).stem}"
-    words = [sys.executable, "-m", __name__, module, function.__name__, json.dumps(arguments)]
-    made = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(made.stdout.splitlines()[-1])
 
 
 def shown(value: float | None) -> str:
@@ -246,15 +176,3 @@ def stand_alone(rows: Callable[[Options], Iterator[Row]]) -> None:
         print(f"skipped: {skipped}")
     if given.json:
         given.json.write_text(as_json(found, skipped))
-
-
-def _answer() -> None:
-    """Call what ``in_fresh_process`` names."""
-    from importlib import import_module
-
-    module, name, arguments = sys.argv[1:]
-    print(json.dumps(getattr(import_module(module), name)(*json.loads(arguments))))
-
-
-if __name__ == "__main__":
-    _answer()

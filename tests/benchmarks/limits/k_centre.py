@@ -11,7 +11,7 @@ from sklearn.metrics import pairwise_distances
 
 from decomp_core import choose
 
-from .harness import Options, Row, stand_alone, traced_bytes
+from .harness import Options, Row, stand_alone
 
 SKLEARN = "scikit-learn, `pairwise_distances`, minimum and argmax"
 ROUNDING = 1e-4  # of a distance: where scikit-learn's own rounding may decide
@@ -100,25 +100,11 @@ def step_row(name: str, features: np.ndarray, steps: int, repeats: int) -> Row:
 
 
 def rows(options: Options) -> Iterator[Row]:
-    """Time a step on two kinds of features; then memory against the number of candidates."""
+    """Time a step on two kinds of features."""
     size, width, steps = (2000, 16, 8) if options.quick else (30_000, 512, 30)
     repeats = min(options.repeats, 5)
     for name, made in (("Gaussian", gaussian), ("clusters after a ReLU", clustered)):
         yield step_row(name, made(size, width), steps, repeats)
-    first = None
-    for count in (100, 300) if options.quick else (10_000, 30_000, 100_000):
-        features = gaussian(count, width)
-        greedy(features[:100], 3)
-        ours = traced_bytes(lambda features=features: greedy(features, 5))
-        other = traced_bytes(lambda features=features: sklearn_steps(features, [1, 2]))
-        each = ours / count
-        first = each if first is None else first
-        yield Row(
-            f"memory of k-centre beyond {count} features of {width}", ours / 2**20, other / 2**20,
-            SKLEARN, "MB", "linear in the candidates", each <= 1.1 * first,
-            f"{each:.0f} bytes a candidate; the features have {4 * width}; both as tracemalloc "
-            "counts in one process, the choices compared in the rows of the steps",
-        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 
 def label_map(height: int, width: int, classes: int, noise: float, seed: int) -> np.ndarray:
@@ -16,41 +15,10 @@ def label_map(height: int, width: int, classes: int, noise: float, seed: int) ->
         distance = np.square(rows - y, dtype=np.float32) + np.square(columns - x, dtype=np.float32)
         closer = distance < nearest
         labels[closer], nearest[closer] = rng.integers(classes), distance[closer]
-    return redrawn(labels, classes, noise, rng)
-
-
-def redrawn(labels: np.ndarray, classes: int, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw a share of the pixels anew, in place."""
     if noise:
         changed = rng.random(labels.shape, np.float32) < noise
         labels[changed] = rng.integers(classes, size=int(changed.sum()), dtype=np.uint8)
     return labels
-
-
-def cells(
-    shape: tuple[int, ...], classes: int, noise: float, seed: int, points: int | None = None
-) -> np.ndarray:
-    """Return a uint8 map of any size, quickly: cells around at least as many points as classes.
-
-    Borders go in steps of 5 pixels; a volume holds one plane, shifted with depth. By default there
-    are four cells for each class where the map is large enough.
-    """
-    grain = 5
-    rng = np.random.default_rng(seed)
-    height, width = (-(-n // grain) for n in shape[-2:])
-    points = max(classes, points or min(4 * classes, height * width // 64), 4)
-    owners = np.concatenate([np.arange(classes), rng.integers(classes, size=points - classes)])
-    tree = cKDTree(rng.random((points, 2)) * (height, width))
-    small = owners[tree.query(np.argwhere(np.ones((height, width), bool)))[1]].astype(np.uint8)
-    plane = small.reshape(height, width).repeat(grain, 0).repeat(grain, 1)
-    plane = np.ascontiguousarray(plane[: shape[-2], : shape[-1]])
-    if len(shape) == 2:
-        return redrawn(plane, classes, noise, rng)
-    volume = np.empty(shape, np.uint8)
-    for z in range(shape[0]):
-        volume[z] = np.roll(plane, 3 * z, axis=z % 2)
-        redrawn(volume[z], classes, noise, rng)
-    return volume
 
 
 def borders(height: int, width: int, seed: int) -> np.ndarray:

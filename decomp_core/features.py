@@ -23,8 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import checks
-from .compiling import compiled
-from .k_centre import Farthest
+from .kernels import farthest, squared_distances
 
 METHODS = ("cluster", "coreset", "badge", "badge_kmeans")
 _BADGE = ("badge", "badge_kmeans")
@@ -72,7 +71,7 @@ def choose(
     >>> choose(x, [0.1, 0.2, 0.3], [7, 7, 9], 2, None, rng, "coreset", centres=[[0.0]])
     [2, 1]
     """
-    table = _table("features", features)
+    table = checks.features("features", features)
     size, width = table.shape
     ranks = checks.numbers("priority", priority, (size,))
     batch = _Batch(_groups(group, size), n, per_group)
@@ -92,30 +91,19 @@ def choose(
     return batch.chosen
 
 
-def gradient_embeddings(features: ArrayLike, residuals: ArrayLike) -> np.ndarray:
+def _gradient_embeddings(table: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Return the loss gradient of the last layer for the predicted label (Ash et al. 2020).
 
-    Args:
-        features: (R, F) finite float32 or float64, the input of the last layer.
-        residuals: (R, C) finite numbers, p - onehot(argmax p).
-
-    Returns:
-        (R, F * C) float32, the outer product of each row's features and residuals; feature f and
-        class c at f * C + c.
+    (R, F * C) float32, the outer product of each row's features and residuals, p - onehot(argmax
+    p); feature f and class c at f * C + c.
 
     Raises:
-        ValueError: a wrong dtype or shape, a value that is not finite, or a product that float32
-            cannot hold.
-
-    >>> gradient_embeddings(np.float32([[1, 2]]), [[-0.5, 0.5]])
-    array([[-0.5,  0.5, -1. ,  1. ]], dtype=float32)
+        ValueError: a product that float32 cannot hold.
     """
-    table = _table("features", features)
-    factors = checks.numbers("residuals", residuals, (len(table), None))
     with np.errstate(over="ignore", invalid="ignore"):
         left, right = table.astype(np.float32, copy=False), factors.astype(np.float32)
         product = left[:, :, None] * right[:, None, :]
-    if not _all_finite(product):
+    if not np.isfinite(product).all():
         largest = _peak(table), _peak(factors)
         raise ValueError(
             "features and residuals hold magnitudes up to {:g} and {:g}; their products must be "
@@ -181,7 +169,7 @@ def _clusters(
     # the order in which threads add up would decide ties
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        rows = table if residuals is None else gradient_embeddings(table, residuals)
+        rows = table if residuals is None else _gradient_embeddings(table, residuals)
         return model.fit(rows).labels_
 
 
@@ -199,16 +187,17 @@ def _farthest(
     batch: _Batch, table: np.ndarray, centres: np.ndarray | None, rng: np.random.Generator
 ) -> None:
     """Take the row farthest from all chosen until no open one has any distance."""
-    fixed = np.empty((0, table.shape[1])) if centres is None else centres
-    far = Farthest(table, fixed, batch.open, batch.wanted)
-    index = None if len(fixed) else int(rng.integers(len(table)))
+    size, width = table.shape
+    fixed = np.empty((0, width)) if centres is None else centres
+    if not len(fixed):
+        batch.take(int(rng.integers(size)))
+    nearest, met, none = np.full(size, np.inf), np.zeros(size, np.int64), np.zeros(size)
     while not batch.full:
-        index = far.next() if index is None else index
-        if index is None:
+        chosen = np.array(batch.chosen, np.int64)
+        index = int(farthest(table, fixed, chosen, batch.open, nearest, met, 0.0, 0.0, none))
+        if index < 0 or nearest[index] == 0:
             return
         batch.take(index)
-        far.add(index)
-        index = None
 
 
 def _seeds(
@@ -260,32 +249,9 @@ def _row(table: np.ndarray, index: int) -> np.ndarray:
 
 
 def _distances(table: np.ndarray, row: np.ndarray) -> np.ndarray:
-    nearest = np.full(len(table), np.inf)
-    _approach(table, row, nearest)
-    return nearest
-
-
-# Sums may be reordered, which is ten times faster.
-@compiled(fastmath={"reassoc", "contract"})
-def _approach(table: np.ndarray, row: np.ndarray, nearest: np.ndarray) -> None:
-    """Lower ``nearest`` to the squared distances from a row where these are smaller.
-
-    Differences are squared before they are added, so that identical rows are exactly 0 apart.
-    Where ``nearest`` is 0 nothing is computed.
-
-    Args:
-        table: (R, F) float32 or float64.
-        row: (F,) float64.
-        nearest: (R,) float64, changed in place.
-    """
-    for i in range(table.shape[0]):
-        if nearest[i] == 0:
-            continue
-        total = 0.0
-        for j in range(table.shape[1]):
-            difference = table[i, j] - row[j]
-            total += difference * difference
-        nearest[i] = min(nearest[i], total)
+    found = np.empty(len(table))
+    squared_distances(table, row, found)
+    return found
 
 
 def _in_range(*tables: np.ndarray | None) -> list[Any]:
@@ -300,25 +266,6 @@ def _in_range(*tables: np.ndarray | None) -> list[Any]:
 def _peak(table: np.ndarray) -> float:
     """Largest magnitude; 0 without any value."""
     return max(float(table.max()), -float(table.min())) if table.size else 0.0
-
-
-def _all_finite(table: np.ndarray) -> bool:
-    # the extremes alone spare a mask of the table's size; NaN passes through both
-    return not table.size or bool(np.isfinite(table.min()) and np.isfinite(table.max()))
-
-
-def _table(name: str, value: Any) -> np.ndarray:
-    """Return ``value`` as it is if it is a finite (R, F) float32 or float64 array."""
-    found = np.asarray(value)
-    if found.dtype not in (np.float32, np.float64):
-        raise ValueError(f"{name} has dtype {found.dtype}; it must be float32 or float64")
-    checks.array(name, found, "f", (None, None))
-    if len(found) and not found.shape[1]:
-        raise ValueError(f"{name} has shape {found.shape}; it must hold a value per row")
-    if not _all_finite(found):
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(found))[0])
-        raise ValueError(f"{name}{list(place)} is {found[place]}; it must be finite")
-    return found
 
 
 def _groups(value: Any, size: int) -> np.ndarray:

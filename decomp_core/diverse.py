@@ -1,4 +1,4 @@
-"""Choosing regions from all images of a pool at once."""
+"""Choosing regions of all images of a pool at once: the most uncertain, and those not crowded."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from . import checks
-from .compiling import compiled
-from .k_centre import squared_distance
+from .kernels import farthest, squared_distances
+from .ranking import extreme_means, ranked_regions, strength
 from .region import Region
-from .spatial import extreme_means, ranked_regions, strength
 
 K = TypeVar("K")
 Image = tuple[K, np.ndarray, Sequence[int], Iterable[Region]]
@@ -163,7 +162,7 @@ def spatially_diverse_features(
     Args:
         regions: R candidates; those of one image have one size.
         group: (R,) integers, the image of each.
-        features: (R, F) finite numbers; float32 and float64 are not copied if contiguous.
+        features: (R, F) finite float32 or float64, not copied if contiguous.
         n: how many, at least 0.
         weight: of the penalty, 0 to 1e100; 0 is k-centre greedy without overlap.
         sigma: width of the penalty in region sides, 1e-6 to 1e6.
@@ -177,84 +176,31 @@ def spatially_diverse_features(
         ValueError: a wrong dtype or shape, a value out of range, or unequal sizes in one image.
     """
     number, images = _candidates(regions, group)
-    features = _table(features, len(regions))
+    features = checks.features("features", features, len(regions))
     n = checks.integer("n", n, 0)
     weight, sigma = strength(weight, sigma)
     rng = checks.generator(rng)
     nearest, penalty = np.full(len(regions), np.inf), np.zeros(len(regions))
     left, met = np.ones(len(regions), bool), np.zeros(len(regions), np.int64)
+    none = np.empty((0, features.shape[1]))
     chosen, count, scale = np.empty(min(n, len(regions)), np.int64), 0, 1.0
     while count < len(chosen) and left.any():
         if count:
-            known = features, chosen[:count], left, nearest, met
-            pick = int(_highest_gain(*known, scale, weight, penalty))
+            known = features, none, chosen[:count], left, nearest, met
+            pick = int(farthest(*known, scale, weight, penalty))
         else:
             pick = int(rng.integers(len(regions)))
+            squared_distances(features, features[pick], nearest)
+            met[:] = 1
+            scale = math.sqrt(nearest.max()) or 1.0
         chosen[count] = pick
         count += 1
-        if count == 1:
-            _meet_first(features, pick, nearest, met)
-            scale = math.sqrt(nearest.max()) or 1.0
         image = images[number[pick]]
         apart = image.starts - image.starts[np.searchsorted(image.members, pick)]
         left[image.members[(abs(apart) < image.side).all(axis=1)]] = False
         crowded = np.exp(-0.5 * ((apart / image.side / sigma) ** 2).sum(axis=1))
         penalty[image.members] += crowded
     return chosen[:count].tolist()
-
-
-@compiled
-def _meet_first(features: np.ndarray, pick: int, nearest: np.ndarray, met: np.ndarray) -> None:
-    for i in range(nearest.size):
-        nearest[i] = squared_distance(features[i], features[pick])
-        met[i] = 1
-
-
-@compiled
-def _highest_gain(
-    features: np.ndarray,
-    chosen: np.ndarray,
-    left: np.ndarray,
-    nearest: np.ndarray,
-    met: np.ndarray,
-    scale: float,
-    weight: float,
-    penalty: np.ndarray,
-) -> int:
-    """Find the first candidate with the highest gain.
-
-    A distance to some of the chosen bounds that to the nearest from above: candidates are compared
-    with more of them only while their gain could still be the highest.
-
-    Args:
-        features: (R, F) float32 or float64.
-        chosen: (K,) int64.
-        left: (R,) bool, candidates to choose from; at least one.
-        nearest: (R,) float64, squared distance to the nearest of the chosen met; changed.
-        met: (R,) int64, how many of the chosen a candidate has met; changed.
-        scale, weight: of the gain.
-        penalty: (R,) float64.
-    """
-    bounds = np.full(nearest.size, -np.inf)
-    for i in range(nearest.size):
-        if left[i]:
-            bounds[i] = math.sqrt(nearest[i]) / scale - weight * penalty[i]
-    best, place = -np.inf, -1
-    top = np.argmax(bounds)  # first, as its gain is likely to rule out many
-    for turn in range(-1, nearest.size):
-        i = top if turn < 0 else turn
-        gain = bounds[i]
-        if not left[i] or i == place:
-            continue
-        while (gain > best or (gain == best and i < place)) and met[i] < chosen.size:
-            distance = squared_distance(features[i], features[chosen[met[i]]])
-            nearest[i] = min(nearest[i], distance)
-            met[i] += 1
-            gain = math.sqrt(nearest[i]) / scale - weight * penalty[i]
-        bounds[i] = gain
-        if gain > best or place < 0 or (gain == best and i < place):
-            best, place = gain, i
-    return place
 
 
 class _Candidates(NamedTuple):
@@ -292,13 +238,3 @@ def _candidates(regions: Sequence[Region], group: Any) -> tuple[np.ndarray, list
         starts = np.array([regions[i].start for i in found])
         images.append(_Candidates(np.array(found), starts, np.array(sizes[image])))
     return number, images
-
-
-def _table(features: Any, rows: int) -> np.ndarray:
-    """Return features as contiguous float32 or float64 if they are finite numbers."""
-    found = checks.array("features", features, "iuf", (rows, None))
-    kind = found.dtype if found.dtype in (np.float32, np.float64) else np.float64
-    # the extremes alone spare a mask of the table's size; NaN passes through both
-    if found.size and not (np.isfinite(found.min()) and np.isfinite(found.max())):
-        checks.numbers("features", found, (rows, None))
-    return np.ascontiguousarray(found, kind)

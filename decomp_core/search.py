@@ -1,4 +1,4 @@
-"""The highest free position one after the other, with noise drawn only where it can win."""
+"""The best free box one after the other: of a class by tiles, of noisy scores by blocks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,86 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .box_kernels import highest_again, highest_free
+from .boxes import Occupancy
+from .kernels import highest_free, mark_values
+from .ranking import Places, Ranking
+from .tile_kernels import SIDE, bound_tiles, search, summarise
 
+_AT_ONCE = 8  # slices copied together where they do not lie together in memory
 _BLOCK = 256  # positions that share a bound
 _SLACK = 1e-12  # of a logarithm or noise; each is rounded by a few times 1e-16 of itself
 _TINY = 1e-300
+
+
+class ClassSearch:
+    """Finds the free window with the most pixels of a class, the first of equals.
+
+    Boxes are searched by tiles, see ``tile_kernels``; other footprints by a ``Ranking``.
+
+    Args:
+        labels: uint8, the image.
+        occupancy: of the window, one slice deep; what is placed there is noticed.
+
+    Attributes:
+        found: (slices, 256) bool, the labels that each slice holds.
+    """
+
+    def __init__(self, labels: np.ndarray, occupancy: Occupancy) -> None:
+        labels = occupancy.view(labels)
+        self._labels, self._occupancy = labels, occupancy
+        self._size, plane = occupancy.size[1:], labels.shape[1:]
+        self._ranked = occupancy.parts is not None
+        self._scratch = np.empty(
+            (6, plane[1]), np.uint16 if math.prod(self._size) < 2**16 else np.uint32
+        )
+        self._blocks: dict[int, tuple[np.ndarray, ...]] = {}
+        self._tiles: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+        self._rankings: dict[tuple[int, int], Ranking] = {}
+        self.found = np.zeros((len(labels), 256), bool)
+        if len(labels) == 1:
+            self._blocks[0] = self._summarised(0)
+        else:
+            for first in range(0, len(labels), _AT_ONCE):
+                slices = np.ascontiguousarray(labels[first : first + _AT_ONCE])
+                for found, plane in zip(self.found[first:], slices, strict=False):
+                    mark_values(plane.reshape(-1), found)
+
+    def best(self, number: int, cls: int) -> tuple[int, tuple[int, int, int]] | None:
+        """Pixels and position of the best free window of a slice; ``None`` where none has any."""
+        if not self.found[number, cls]:
+            return None
+        if self._ranked:
+            return self._best_ranked(number, cls)
+        plane = np.ascontiguousarray(self._labels[number])
+        tiles = self._tiles.get((number, cls))
+        if tiles is None:
+            if number not in self._blocks:
+                self._blocks[number] = self._summarised(number)
+            free = self._occupancy.free.shape[1:]
+            shape = -(-free[0] // SIDE), -(-free[1] // SIDE)
+            tiles = np.empty(shape, np.int64), np.full(shape, -1, np.int64)
+            self._tiles[number, cls] = tiles
+            bound_tiles(plane, cls, self._size, *self._blocks[number], tiles[0])
+        free = self._occupancy.free[number]
+        pixels, y, x = search(plane, cls, self._size, free, *tiles, self._scratch)
+        return (pixels, (number, y, x)) if pixels else None
+
+    def _best_ranked(self, number: int, cls: int) -> tuple[int, tuple[int, int, int]] | None:
+        ranking = self._rankings.get((number, cls))
+        if ranking is None:
+            only = self._occupancy.of_slice(number)
+            ranking = Ranking(self._labels[number : number + 1] == cls, only)
+            self._rankings[number, cls] = ranking
+        found = ranking.best()
+        return (found[1], (number, *found[2][1:])) if found is not None and found[1] else None
+
+    def _summarised(self, number: int) -> tuple[np.ndarray, ...]:
+        """The range of each block of a slice; see ``tile_kernels.summarise``."""
+        plane = np.ascontiguousarray(self._labels[number])
+        shape = tuple(-(-n // SIDE) for n in plane.shape)
+        blocks = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
+        summarise(plane, *blocks, self.found[number])
+        return blocks
 
 
 class GumbelNoise:
@@ -74,7 +149,7 @@ class BestFirst:
         self._values, self._free = values, free
         self._bits = values.view(np.int64)
         self._tops, self._where = np.zeros((2, n_blocks), np.int64)
-        highest_free(self._bits, free, _BLOCK, self._tops, self._where)
+        highest_free(self._bits, free, _BLOCK, np.arange(n_blocks), self._tops, self._where)
         self._noise = None if beta is None else GumbelNoise(n_blocks, beta, seed)
         self._known = np.full(n_blocks, -1)  # the best position of a block whose noise was drawn
         self._bounds = np.empty(n_blocks)
@@ -111,17 +186,21 @@ class BestFirst:
         place = int(scores.argmax())
         self._bounds[block], self._known[block] = scores[place], part.start + place
 
-    def blocked(self, part: tuple[slice, ...], shape: Sequence[int]) -> None:
+    def closed(self, part: Places, shape: Sequence[int]) -> None:
         """Take notice that a box of positions, of ``shape`` in all, is no longer free."""
-        width = part[-1].stop - part[-1].start
         if any(p.stop <= p.start for p in part):
             return
-        starts = np.ravel_multi_index(
-            np.ix_(*(np.arange(p.start, p.stop) for p in part[:-1]), [part[-1].start]), shape
-        ).ravel()
-        before = self._tops.copy()
-        highest_again(self._bits, self._free, _BLOCK, self._tops, self._where, starts, width)
-        drawn = np.flatnonzero(self._known >= 0)
-        lost = drawn[~self._free[self._known[drawn]]]
-        lower = np.flatnonzero((before != self._tops) & (self._known < 0))
-        self._set_bounds(np.concatenate([lost, lower]))
+        ends = np.array([part[-1].start, part[-1].stop - 1])
+        rows = np.ix_(*(np.arange(p.start, p.stop) for p in part[:-1]), ends)
+        rows = np.ravel_multi_index(rows, shape).reshape(-1, 2) // _BLOCK
+        reached = np.zeros(len(self._tops) + 1, np.int64)
+        np.add.at(reached, rows[:, 0], 1)
+        np.add.at(reached, rows[:, 1] + 1, -1)
+        blocks = np.flatnonzero(reached.cumsum()[:-1])
+        lost = blocks[(self._tops[blocks] > 0) & ~self._free[self._where[blocks]]]
+        before = self._tops[lost]
+        highest_free(self._bits, self._free, _BLOCK, lost, self._tops, self._where)
+        known = self._known[blocks]
+        drawn = blocks[(known >= 0) & ~self._free[known]]
+        lower = lost[(before != self._tops[lost]) & (self._known[lost] < 0)]
+        self._set_bounds(np.concatenate([drawn, lower]))
