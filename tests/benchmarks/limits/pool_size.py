@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from al.io.image_statistics import read_statistics, write_statistics
+from al.io.images_csv import read_statistics, write_statistics
 from al.io.records import Record
 from al.io.tables import PoolRow, RegionRow, read_pool, write_pool
 from al.strategies.budget import Budget

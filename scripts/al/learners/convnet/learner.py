@@ -15,18 +15,10 @@ from al.io.tables import PoolRow
 from decomp_core import Region
 
 from ..base import FitJob, ImageSource, Request
-from ..condense import (
-    condense_image,
-    condense_nested,
-    condense_rois,
-    decode_nested,
-    entropy_of,
-    free_of,
-    record_of,
-)
 from ..ensemble import members_in
 from ..model_cache import LastLoaded
 from ..nested import measures
+from ..record import decide, entropy_of, free_of, record_of, record_of_rois
 from ..regions import unit_length
 from . import ensemble, inference
 from .features import region_features
@@ -86,11 +78,9 @@ class Convnet:
     ) -> Record:
         spread = request.uncertainty == "mutual_information"
         maps, entropy = inference.average(loaded, layout, row, spread)
-        valid = free_of(taken, maps)
-        if loaded.nested is None:
-            return condense_image(row.image, maps, valid, request, entropy)
-        found = condense_nested(maps, loaded.order, loaded.classes, valid, request.thresholds)
-        return record_of(row.image, found, request)
+        shape, free = maps.shape[1:], free_of(taken, maps.shape[1:])
+        slabs = [(maps, entropy)]
+        return record_of(row.image, slabs, shape, loaded.classes, request, free, loaded.order)
 
     def _rois_record(
         self,
@@ -103,7 +93,7 @@ class Convnet:
     ) -> Record:
         values, entropy = inference.average_rois(loaded, layout, rows)
         names = tuple(row.roi for row in rows)
-        return condense_rois(image, names, values, taken, request, entropy)
+        return record_of_rois(image, names, values, taken, request, entropy)
 
     def probabilities(
         self,
@@ -145,9 +135,7 @@ class Convnet:
         """Return the most probable (nested: decoded) classes of one image, uint8 in its shape."""
         loaded = self._load(model, settings)
         maps, _ = inference.average(loaded, layout, row)
-        if loaded.nested is not None:
-            return decode_nested(maps, loaded.order)[0].cpu().numpy()
-        return maps.argmax(0).to(torch.uint8).cpu().numpy()
+        return decide(maps, loaded.order)[0].cpu().numpy()
 
     def classify(
         self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]

@@ -16,10 +16,10 @@ from decomp_core import Region
 
 from ..absent import WithoutFeatures
 from ..base import FitJob, ImageSource, Request
-from ..condense import condense_rois
 from ..ensemble import members_in
 from ..model_cache import LastLoaded
 from ..nested import measures
+from ..record import record_of_rois
 from ..regions import unit_length
 from . import preparing, training
 from .model import WEIGHTS, Loaded, load
@@ -160,4 +160,4 @@ def _record(
     request: Request,
 ) -> Record:
     values, entropy = loaded.probabilities(layout, rows)
-    return condense_rois(image, tuple(r.roi for r in rows), values, taken, request, entropy)
+    return record_of_rois(image, tuple(r.roi for r in rows), values, taken, request, entropy)

@@ -17,8 +17,8 @@ from al.io.files import read_json, write_json
 from al.io.tables import PoolRow
 
 from ..base import FitJob, ImageSource
-from ..condense import entropy_of
 from ..ensemble import members_in
+from ..record import entropy_of
 from ..running import choose_device, load_tensors, save_tensors
 from .batches import by_nodes
 from .graph_file import RoiGraph

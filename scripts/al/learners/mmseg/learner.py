@@ -16,8 +16,8 @@ from decomp_core import Region
 
 from ..absent import WithoutRois
 from ..base import FitJob, ImageSource, Request
-from ..condense import condense_image, free_of
 from ..model_cache import LastLoaded
+from ..record import free_of, record_of
 from ..regions import mean_residuals
 from ..running import read_ahead
 from . import training
@@ -58,8 +58,8 @@ class Mmseg(WithoutRois):
         loaded = self._load(model, settings)
         for row, image in read_ahead(layout, rows):
             maps = loaded.probabilities(image)
-            valid = free_of(taken.get(row.image, ()), maps)
-            yield condense_image(row.image, maps, valid, request)
+            shape, free = maps.shape[1:], free_of(taken.get(row.image, ()), maps.shape[1:])
+            yield record_of(row.image, [(maps, None)], shape, len(maps), request, free)
 
     def probabilities(
         self,

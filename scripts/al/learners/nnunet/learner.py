@@ -17,10 +17,10 @@ from decomp_core import Region
 
 from ..absent import WithoutFeatures, WithoutRois
 from ..base import FitJob, Request, VolumeSource
-from ..condense import condense_slabs, decode_nested, entropy_of, record_of
 from ..ensemble import members_in
 from ..model_cache import LastLoaded
 from ..nested import measures
+from ..record import decide, entropy_of, free_of, record_of
 from . import store, training
 from .model import WEIGHTS, Loaded, Predicted, load
 from .settings import NnunetSettings
@@ -109,9 +109,7 @@ class Nnunet(WithoutRois, WithoutFeatures):
         predicted = loaded.predict(layout, row, full)
         found = np.empty(predicted.target.shape, np.uint8)
         for part, p, _ in _means(predicted, spread=False):
-            order = loaded.description.order
-            labels = decode_nested(p, order)[0] if order else p.argmax(0).to(torch.uint8)
-            found[part] = labels.cpu().numpy()
+            found[part] = decide(p, loaded.description.order)[0].cpu().numpy()
         return found
 
     def _load(self, model: Path, settings: Mapping[str, Any]) -> Loaded:
@@ -130,16 +128,11 @@ def _record(
     loaded: Loaded, layout: VolumeSource, row: PoolRow, taken: Sequence[Region], request: Request
 ) -> Record:
     predicted = loaded.predict(layout, row)
-    shape = torch.Size(predicted.target.shape)
-    valid = None
-    if taken:
-        valid = torch.ones(shape, dtype=torch.bool)
-        for region in taken:
-            valid[region.slices] = False
-    about = loaded.description
-    slabs = _means(predicted, request.uncertainty == "mutual_information")
-    found = condense_slabs(slabs, shape, len(about.classes), about.order, valid, request)
-    return record_of(row.image, found, request)
+    shape, about = predicted.target.shape, loaded.description
+    means = _means(predicted, request.uncertainty == "mutual_information")
+    slabs = ((p, entropy) for _, p, entropy in means)
+    free = free_of(taken, shape)
+    return record_of(row.image, slabs, shape, len(about.classes), request, free, about.order)
 
 
 def _maps(
