@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import tracemalloc
 import zipfile
 import zlib
 from dataclasses import fields, replace
@@ -138,7 +139,7 @@ ENTRY = {
         {"entries": 1},
         {"entries": [{**ENTRY, "predicted": "a"}]},
         {"entries": [{**ENTRY, "maps": {"image": ["|u1", [60, 70]]}}]},
-        {"data": zlib.compress(bytes(1 << 28))},
+        {"data": zlib.compress(bytes(4201))},
     ],
 )
 def test_an_index_that_does_not_fit_is_refused(tmp_path: Path, change: dict) -> None:
@@ -149,6 +150,19 @@ def test_an_index_that_does_not_fit_is_refused(tmp_path: Path, change: dict) -> 
         archive.writestr("index.json", json.dumps(entries))
     with pytest.raises(DataError, match=r"1\.zip: predictions cannot be read"):
         list(read_records([tmp_path / "1.zip"]))
+
+
+def test_no_more_is_inflated_than_the_index_says(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "1.zip", "w") as archive:
+        archive.writestr("0/labels", zlib.compress(bytes(1 << 25)))
+        archive.writestr("index.json", json.dumps([ENTRY]))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="expected 4200"):
+            list(read_records([tmp_path / "1.zip"]))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 22
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_disk_error_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

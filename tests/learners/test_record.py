@@ -86,7 +86,7 @@ def volumes(draw: st.DrawFn) -> tuple[np.random.Generator, tuple[int, ...], list
     shape = draw(st.sampled_from([(1,), (11,), (9, 7), (1, 30), (5, 4, 3), (0, 5)]))
     cuts = draw(st.sets(st.integers(0, shape[0]), max_size=3))
     rng = np.random.default_rng(draw(st.integers(0, 2**31)))
-    return rng, shape, sorted({0, *cuts, shape[0]}), draw(st.sampled_from([1, 4, 1 << 16]))
+    return rng, shape, sorted({0, *cuts, shape[0]}), draw(st.sampled_from([1, 4, module.CHUNK]))
 
 
 def cut(p: torch.Tensor, spread: torch.Tensor | None, ends: list[int]) -> Iterator[module.Slab]:

@@ -19,7 +19,7 @@ from decomp_core import Region, class_counts
 
 from .base import Request
 
-CHUNK = 1 << 16  # positions at a time: the temporaries of all classes stay small
+CHUNK = 1 << 14  # positions at a time: their temporaries stay in a cache
 Slab = tuple[Tensor, Tensor | None]
 
 
