@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from al.cluster.job import run
-from al.io.image_statistics import write_statistics
+from al.io.images_csv import write_statistics
 from al.io.records import read_records
 
 

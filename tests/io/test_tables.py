@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from al.io.files import atomic_path, write_text
-from al.io.image_statistics import read_statistics, write_statistics
+from al.io.images_csv import read_statistics, write_statistics
 from al.io.labels import read_label, write_label
 from al.io.records import Record
 from al.io.tables import (

@@ -12,7 +12,7 @@ from al.io.errors import ConfigError
 from al.io.labels import write_label
 from al.io.tables import LabelRow
 from al.learners import Request, describe_learner, get_learner
-from al.learners.condense import decode_nested
+from al.learners.record import decide
 from decomp_core import Region
 from tests.learners.contract import LearnerContract
 from tests.learners.fakes import CLASSES, Toy
@@ -54,7 +54,7 @@ def test_nested_records_decode_the_sigmoids(tmp_path: Path) -> None:
     (record,) = learner.predict(model, toy.layout, [row], {"i0": [taken]}, LEAST, settings)
     slabs = learner.load(model, settings).predict(toy.layout, row).slabs()
     p = torch.cat([found[0] for _, found in slabs], 1)
-    labels, confidence = decode_nested(p, (1, 2))
+    labels, confidence = decide(p, (1, 2))
     np.testing.assert_array_equal(record.labels, labels)
     np.testing.assert_array_equal(learner.segment(model, toy.layout, row, settings), labels)
     expected = 255 * 2 * torch.minimum(p, 1 - p).amax(0).numpy()

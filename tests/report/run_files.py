@@ -20,7 +20,7 @@ from al.cli import report
 from al.config.settings import load_settings, save_settings
 from al.generators import generate
 from al.io.files import write_json
-from al.io.image_statistics import write_statistics
+from al.io.images_csv import write_statistics
 from al.io.pool import assign_splits, by_image
 from al.io.records import Record
 from al.io.tables import PoolRow, RegionRow, write_pool, write_regions

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from al.io.errors import DataError
-from al.io.image_statistics import write_statistics
+from al.io.images_csv import write_statistics
 from al.io.records import Record
 from al.io.tables import PoolRow, write_pool
 from al.report.confidence import (

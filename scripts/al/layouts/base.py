@@ -6,7 +6,6 @@ import os
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -16,6 +15,7 @@ import numpy as np
 from al.io import errors
 from al.io.errors import ConfigError, DataError
 from al.io.tables import PoolRow
+from al.io.threads import in_order
 
 SHOWN = 10
 IN = TypeVar("IN")
@@ -29,10 +29,7 @@ def nearest(name: object, allowed: Iterable[str]) -> str:
 
 def parallel(function: Callable[[IN], OUT], items: Sequence[IN], threads: int = 16) -> list[OUT]:
     """Map over items in threads (decoding and reading release the interpreter), in order."""
-    if threads < 2 or len(items) < 2:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(function, items))
+    return list(in_order(function, items, min(threads, len(items))))
 
 
 class Problems:

@@ -16,9 +16,9 @@ from al.io.records import Record
 from al.io.tables import PoolRow
 
 from .base import FitJob, ImageSource, Learner, Maps, Request, Taken
-from .condense import condense_rois, decode_nested, entropy_of
 from .ensemble import members_in, train_members
 from .locking import locked
+from .record import decide, entropy_of, free_of, record_of, record_of_rois
 from .regions import unit_length
 from .settings import measures
 from .training import WEIGHTS, Training, choose_device
@@ -32,9 +32,13 @@ class Model(Protocol):
     """A model ready to predict.
 
     Attributes:
+        classes: number of classes, background included.
         members: number of networks.
         order: class that each sigmoid output writes; empty where the classes are exclusive.
     """
+
+    @property
+    def classes(self) -> int: ...
 
     @property
     def members(self) -> int: ...
@@ -127,6 +131,29 @@ class MapLearner(TorchLearner):
     ) -> Iterator[tuple[PoolRow, Iterator[Slab]]]:
         """Yield each row with the slabs of its image, with the members' entropy if ``spread``."""
 
+    def predict(
+        self,
+        model: Path,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        taken: Taken,
+        request: Request,
+        section: Mapping[str, Any],
+    ) -> Iterator[Record]:
+        """Yield one record per image; see ``Learner``."""
+        loaded = self.load(model, section)
+        self.check_measure(loaded, request.uncertainty)
+        spread = request.uncertainty == "mutual_information"
+
+        def record(row: PoolRow, slabs: Iterator[Slab]) -> Record:
+            free = free_of(taken.get(row.image, ()), row.shape)
+            parts = ((p, entropy) for _, p, entropy in slabs)
+            return record_of(
+                row.image, parts, row.shape, loaded.classes, request, free, loaded.order
+            )
+
+        return (record(*found) for found in self.outputs(loaded, layout, rows, spread))
+
     def probabilities(
         self,
         model: Path,
@@ -155,11 +182,7 @@ class MapLearner(TorchLearner):
         """Return the classes of one image; see ``Learner``."""
         loaded = self.load(model, section)
         ((_, slabs),) = self.outputs(loaded, layout, [row], full=full)
-        found = [
-            decode_nested(p, loaded.order)[0] if loaded.order else p.argmax(0).to(torch.uint8)
-            for _, p, _ in slabs
-        ]
-        return np.concatenate([labels.cpu().numpy() for labels in found])
+        return np.concatenate([decide(p, loaded.order)[0].cpu().numpy() for _, p, _ in slabs])
 
 
 def _joined(slabs: Iterator[Slab]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -190,7 +213,7 @@ class RoiLearner(TorchLearner):
         for image, rois in images.items():
             values, entropy = average_rois(loaded, layout, rois)
             names = tuple(row.roi for row in rois)
-            yield condense_rois(image, names, values, taken.get(image, ()), request, entropy)
+            yield record_of_rois(image, names, values, taken.get(image, ()), request, entropy)
 
     def classify(
         self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], section: Mapping[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from al.io.image_statistics import read_statistics
+from al.io.images_csv import read_statistics
 from al.io.records import read_records
 from al.io.tables import read_pool, read_regions
 from al.layouts import get_layout

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from al.io.image_statistics import Statistics
+from al.io.images_csv import Statistics
 from al.io.pool import by_image, openings, size_of, taken_of
 from al.io.tables import PoolRow, RegionRow
 from decomp_core import Region

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from al.io.image_statistics import Statistics
+from al.io.images_csv import Statistics
 from al.io.pool import by_image, taken_of
 from al.io.records import Record
 from al.io.rng import generator

@@ -13,8 +13,8 @@ from al.io.tables import PoolRow
 from decomp_core import Region
 
 from ..base import ImageSource
-from ..condense import decode_nested, entropy_of
 from ..nested import nested_targets
+from ..record import decide, entropy_of
 from ..regions import Cells, check_inside, mean_residuals, pool_regions
 from .images import load_image, scale, with_position
 from .model import Loaded
@@ -157,4 +157,4 @@ def region_residuals(
     if model.nested is None:
         return mean_residuals(p, regions)
     targets = torch.from_numpy(nested_targets(model.nested, model.classes))
-    return mean_residuals(p, regions, targets, lambda inside: decode_nested(inside, model.order)[0])
+    return mean_residuals(p, regions, targets, lambda inside: decide(inside, model.order)[0])

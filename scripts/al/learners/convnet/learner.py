@@ -16,7 +16,6 @@ from al.io.tables import PoolRow
 from decomp_core import Region
 
 from ..base import FitJob, ImageSource, Maps, Request, Taken
-from ..condense import condense_image, condense_nested, free_of, record_of
 from ..torch_learner import MapLearner, RoiLearner, Slab
 from ..training import DESCRIPTION, Training
 from . import inference
@@ -70,28 +69,10 @@ class Convnet(MapLearner, RoiLearner):
     ) -> Iterator[Record]:
         """Yield one record per image; see ``Learner``."""
         loaded = self.load(model, section)
+        if loaded.task != "roi":
+            return super().predict(model, layout, rows, taken, request, section)
         self.check_measure(loaded, request.uncertainty)
-        if loaded.task == "roi":
-            return self.predict_rois(loaded, layout, rows, taken, request)
-        return (
-            self._record(loaded, layout, row, taken.get(row.image, ()), request) for row in rows
-        )
-
-    def _record(
-        self,
-        loaded: Loaded,
-        layout: ImageSource,
-        row: PoolRow,
-        taken: Sequence[Region],
-        request: Request,
-    ) -> Record:
-        spread = request.uncertainty == "mutual_information"
-        maps, entropy = inference.average(loaded, layout, row, spread)
-        valid = free_of(taken, maps)
-        if loaded.nested is None:
-            return condense_image(row.image, maps, valid, request, entropy)
-        found = condense_nested(maps, loaded.order, loaded.classes, valid, request.thresholds)
-        return record_of(row.image, found, request)
+        return self.predict_rois(loaded, layout, rows, taken, request)
 
     def probabilities(
         self,

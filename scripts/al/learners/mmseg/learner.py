@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from al.io.records import Record
 from al.io.tables import PoolRow
 from al.io.threads import in_order
 from decomp_core import Region
 
-from ..base import FitJob, ImageSource, Request, Taken
-from ..condense import condense_image, free_of
+from ..base import FitJob, ImageSource
 from ..regions import mean_residuals
 from ..torch_learner import MapLearner, Slab
 from ..training import Training
@@ -78,23 +76,6 @@ class Mmseg(MapLearner):
         for row, image in zip(rows, in_order(layout.open_image, rows, 2), strict=True):
             maps = loaded.probabilities(image)
             yield row, iter([(slice(0, maps.shape[1]), maps, None)])
-
-    def predict(
-        self,
-        model: Path,
-        layout: ImageSource,
-        rows: Sequence[PoolRow],
-        taken: Taken,
-        request: Request,
-        section: Mapping[str, Any],
-    ) -> Iterator[Record]:
-        """Yield one record per image; see ``Learner``."""
-        loaded = self.load(model, section)
-        self.check_measure(loaded, request.uncertainty)
-        for row, slabs in self.outputs(loaded, layout, rows):
-            ((_, maps, _),) = slabs
-            valid = free_of(taken.get(row.image, ()), maps)
-            yield condense_image(row.image, maps, valid, request)
 
     def embed(
         self,

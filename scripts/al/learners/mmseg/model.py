@@ -170,6 +170,11 @@ class Loaded:
     members: ClassVar[int] = 1
     order: ClassVar[tuple[int, ...]] = ()
 
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.network.num_classes
+
     def probabilities(self, image: np.ndarray) -> Tensor:
         """Return the softmax for (H, W, 3) uint8 RGB, (C, H, W) float32 on the device."""
         with torch.inference_mode():

@@ -9,12 +9,10 @@ from typing import Any
 
 import torch
 
-from al.io.records import Record
 from al.io.tables import PoolRow
-from decomp_core import Region
 
-from ..base import FitJob, Preparing, Request, Taken, VolumeSource
-from ..condense import condense_slabs, entropy_of, record_of
+from ..base import FitJob, Preparing, VolumeSource
+from ..record import entropy_of
 from ..torch_learner import MapLearner, Slab
 from ..training import Training
 from . import preflight, store
@@ -90,39 +88,9 @@ class Nnunet(MapLearner, Preparing):
         for row in rows:
             yield row, _means(loaded.predict(layout, row, full), spread)
 
-    def predict(
-        self,
-        model: Path,
-        layout: VolumeSource,
-        rows: Sequence[PoolRow],
-        taken: Taken,
-        request: Request,
-        section: Mapping[str, Any],
-    ) -> Iterator[Record]:
-        """Yield one record per volume; see ``Learner``."""
-        loaded = self.load(model, section)
-        self.check_measure(loaded, request.uncertainty)
-        return (_record(loaded, layout, row, taken.get(row.image, ()), request) for row in rows)
-
 
 def _means(predicted: Predicted, spread: bool) -> Iterator[Slab]:
     """Yield slabs with the mean over the members, and (``spread``) the mean of their entropy."""
     for part, found in predicted.slabs():
         entropy = torch.stack([entropy_of(p) for p in found]).mean(0) if spread else None
         yield part, found[0] if len(found) == 1 else torch.stack(found).mean(0), entropy
-
-
-def _record(
-    loaded: Loaded, layout: VolumeSource, row: PoolRow, taken: Sequence[Region], request: Request
-) -> Record:
-    predicted = loaded.predict(layout, row)
-    shape = torch.Size(predicted.target.shape)
-    valid = None
-    if taken:
-        valid = torch.ones(shape, dtype=torch.bool)
-        for region in taken:
-            valid[region.slices] = False
-    about = loaded.description
-    slabs = _means(predicted, request.uncertainty == "mutual_information")
-    found = condense_slabs(slabs, shape, len(about.classes), about.order, valid, request)
-    return record_of(row.image, found, request)

@@ -124,6 +124,11 @@ class Loaded:
     store: Store | None
 
     @property
+    def classes(self) -> int:
+        """Number of classes, background included."""
+        return len(self.description.classes)
+
+    @property
     def order(self) -> tuple[int, ...]:
         """Class that each sigmoid output writes; empty where the classes are exclusive."""
         return self.description.order

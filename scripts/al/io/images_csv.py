@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-from array import array
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -53,22 +51,20 @@ def read_statistics(path: str | Path, classes: Sequence[str], tau: float) -> Sta
         ValueError: predictions were not counted at ``tau``.
     """
     with Path(path).open(newline="", encoding="utf-8") as file:
-        reader = csv.reader(file)
-        place = {name: i for i, name in enumerate(next(reader, []))}
-        if f"confident>{tau}[{classes[0]}]" not in place:
-            raise ValueError(f"{path}: predictions were not counted at a confidence of {tau}")
-        kinds = ("predicted", f"confident>{tau}")
-        columns = [place[f"{kind}[{c}]"] for kind in kinds for c in classes]
-        counts, image, mean = itemgetter(place["unlabelled"], *columns), place["image"], []
-        names, held = [], array("q")
-        for row in filter(None, reader):
-            names.append(row[image])
-            mean.append(float(row[place["uncertainty"]]))
-            held.extend(map(int, counts(row)))
-    # one table for all images: arrays of text, made row by row, took half of the time
-    table = np.frombuffer(held, np.int64).reshape(len(names), 1 + len(columns))
-    split = 1 + len(classes)
+        header, *rows = filter(None, csv.reader(file))
+    place = {name: i for i, name in enumerate(header)}
+    if f"confident>{tau}[{classes[0]}]" not in place:
+        raise ValueError(f"{path}: predictions were not counted at a confidence of {tau}")
+
+    def counts(row: Sequence[str], kind: str) -> np.ndarray:
+        return np.array([int(row[place[f"{kind}[{c}]"]]) for c in classes], np.int64)
+
     return {
-        name: (int(row[0]), row[1:split], row[split:], uncertainty)
-        for name, row, uncertainty in zip(names, table, mean, strict=True)
+        row[place["image"]]: (
+            int(row[place["unlabelled"]]),
+            counts(row, "predicted"),
+            counts(row, f"confident>{tau}"),
+            float(row[place["uncertainty"]]),
+        )
+        for row in rows
     }
