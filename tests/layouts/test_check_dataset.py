@@ -51,3 +51,10 @@ def test_a_split_without_images_is_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         check_dataset(dataset(tmp_path, n), layout(splits), split, [0, 1, 2])
+
+
+def test_every_label_is_looked_at(tmp_path: Path) -> None:
+    root = dataset(tmp_path, 4)
+    Image.fromarray(np.full((4, 4), 9, np.uint8)).save(tmp_path / "labels/2.png")
+    with pytest.raises(DataError, match=r"2\.png: label values \[9\] outside the classes"):
+        check_dataset(root, layout(UNSPLIT), {"folds": 2}, [0, 1])
