@@ -132,7 +132,7 @@ def test_volumes_of_other_than_three_axes(shape: tuple[int, ...], root: Path) ->
 
 def test_an_unknown_datatype_is_no_traceback(root: Path) -> None:
     rewritten(image_of(root, 1), "datatype", 999)
-    assert f"{image_of(root, 1)}: unreadable volume" in refusal(root)
+    assert f"{image_of(root, 1)}: unreadable or truncated volume" in refusal(root)
 
 
 def test_complex_voxels(root: Path) -> None:

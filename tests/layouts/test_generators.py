@@ -1,4 +1,4 @@
-"""The generated datasets: the same by seed, complete, imbalanced, not separable by colour."""
+"""The generated datasets: the same by seed, complete, imbalanced."""
 
 from __future__ import annotations
 
@@ -66,25 +66,19 @@ def test_unknown_name_offers_the_nearest(tmp_path: Path) -> None:
         generate("brac_mini", tmp_path / "x", 0)
 
 
-def test_stamp_comes_last(tmp_path: Path) -> None:
-    generate_data("kits23_mini", tmp_path / "k", 3, tmp_path / "k.stamp")
-    assert json.loads((tmp_path / "k.stamp").read_text())["seed"] == 3
-    rows = get_layout("kits23", {}, ["b", "k", "t", "c"]).index(tmp_path / "k")
-    assert len(rows) == 14
-
-
-def test_stamp_tells_the_sizes(tmp_path: Path) -> None:
+def test_stamp_tells_seed_and_sizes(tmp_path: Path) -> None:
     generate_data("kits23_mini", tmp_path / "k", 3, tmp_path / "k.stamp", {"cases": 2})
-    assert json.loads((tmp_path / "k.stamp").read_text())["cases"] == 2
+    stamp = json.loads((tmp_path / "k.stamp").read_text())
+    assert (stamp["seed"], stamp["cases"]) == (3, 2)
     assert len(get_layout("kits23", {}, ["b", "k", "t", "c"]).index(tmp_path / "k")) == 2
 
 
 def test_large_streets_show_what_small_ones_show(tmp_path: Path) -> None:
     """What is drawn in pixels (poles, windows, fences, the frame) grows with the scene."""
     shares = {}
-    for times in (1, 5):
+    for times in (1, 4):
         root = tmp_path / str(times)
-        generate("cityscapes_mini", root, 0, train=8, val=1, height=96 * times, width=192 * times)
+        generate("cityscapes_mini", root, 0, train=6, val=1, height=96 * times, width=192 * times)
         layout = get_layout("cityscapes", {}, CITY)
         rows = layout.index(root)
         assert {row.shape for row in rows} == {(96 * times, 192 * times)}
@@ -92,13 +86,13 @@ def test_large_streets_show_what_small_ones_show(tmp_path: Path) -> None:
         shares[times] = np.bincount(labels.ravel(), minlength=256) / labels.size
         image = layout.open_image(rows[0]).astype(float)
         assert np.abs(np.diff(image, axis=1)).mean() > 4  # grain of the finest kind
-    assert shares[5][5] == pytest.approx(shares[1][5], rel=0.7)  # poles
-    assert shares[5][255] == pytest.approx(shares[1][255], rel=0.5)
-    assert (shares[5][[0, 1, 2, 10, 13]] > 0.01).all()
+    assert shares[4][5] == pytest.approx(shares[1][5], rel=0.7)  # poles
+    assert shares[4][255] == pytest.approx(shares[1][255], rel=0.5)
+    assert (shares[4][[0, 1, 2, 10, 13]] > 0.01).all()
 
 
 def test_streets_are_complete_and_imbalanced(tmp_path: Path) -> None:
-    generate("cityscapes_mini", tmp_path / "city", 0)
+    generate("cityscapes_mini", tmp_path / "city", 0, train=16, val=8)
     layout = get_layout("cityscapes", {}, CITY)
     rows = layout.index(tmp_path / "city")
     for split in ("train", "test"):
@@ -109,26 +103,6 @@ def test_streets_are_complete_and_imbalanced(tmp_path: Path) -> None:
         assert share[0] > 0.2 and share[10] > 0.1  # road, sky
         assert share[[5, 6, 7, 12, 17]].max() < 0.02  # pole, light, sign, rider, motorcycle
         assert 0.02 < counts[255] / labels.size < 0.2
-
-
-def test_colour_alone_does_not_separate_the_streets(tmp_path: Path) -> None:
-    from sklearn.neighbors import KNeighborsClassifier
-
-    generate("cityscapes_mini", tmp_path / "city", 0, train=10, val=4)
-    layout = get_layout("cityscapes", {}, CITY)
-    rows = layout.index(tmp_path / "city")
-    rng = np.random.default_rng(0)
-    points = {}
-    for split in ("train", "test"):
-        colours, labels = [], []
-        for row in (r for r in rows if r.split == split):
-            label = layout.open_label(row)
-            at = rng.permutation(np.flatnonzero(label != 255))[:800]
-            colours.append(layout.open_image(row).reshape(-1, 3)[at])
-            labels.append(label.ravel()[at])
-        points[split] = np.concatenate(colours), np.concatenate(labels)
-    guess = KNeighborsClassifier(15).fit(*points["train"]).predict(points["test"][0])
-    assert (guess == points["test"][1]).mean() < 0.75
 
 
 def test_volumes_are_body_like(tmp_path: Path) -> None:
@@ -151,7 +125,7 @@ def test_volumes_are_body_like(tmp_path: Path) -> None:
 
 
 def test_slides_are_mixed(tmp_path: Path) -> None:
-    generate("bracs_mini", tmp_path / "bracs", 0)
+    generate("bracs_mini", tmp_path / "bracs", 0, train=7, val=7, test=7)
     layout = get_layout("bracs", {}, CODES)
     rows = layout.index(tmp_path / "bracs")
     slides: dict[str, list[int]] = {}

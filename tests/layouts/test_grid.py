@@ -25,7 +25,7 @@ def owner(voxel: int, before: int, after: int) -> int:
     return min(after - 1, int(centre))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(SHAPES, SHAPES, st.integers(0, 2**31))
 def test_labels_are_those_at_the_centres(full, shape, seed) -> None:
     grid = Grid(full, shape)
@@ -41,7 +41,7 @@ def test_labels_are_those_at_the_centres(full, shape, seed) -> None:
         assert back[voxel] == other[there]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(SHAPES, st.data())
 def test_there_and_back_is_the_same_where_voxels_grow(full, data) -> None:
     shape = tuple(data.draw(st.integers(1, n)) for n in full)
@@ -50,7 +50,7 @@ def test_there_and_back_is_the_same_where_voxels_grow(full, data) -> None:
     np.testing.assert_array_equal(grid.labels_seen(grid.labels_in_full(labels)), labels)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(SHAPES, SHAPES, st.data())
 def test_a_region_holds_the_voxels_whose_centres_it_holds(full, shape, data) -> None:
     grid = Grid(full, shape)
@@ -66,7 +66,7 @@ def test_a_region_holds_the_voxels_whose_centres_it_holds(full, shape, data) -> 
     np.testing.assert_array_equal(inside, expected)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(SHAPES, SHAPES)
 def test_regions_that_tile_the_grid_tile_the_file(full, shape) -> None:
     grid = Grid(full, shape)
@@ -95,7 +95,7 @@ def test_images_are_interpolated_where_voxels_shrink() -> None:
     np.testing.assert_allclose(seen.ravel(), [0, 1, 3, 4])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(SHAPES, SHAPES, st.floats(-5, 5))
 def test_a_constant_stays(full, shape, value) -> None:
     seen = Grid(full, shape).image_seen(np.full(full, value, np.float32))

@@ -64,4 +64,3 @@ def test_hippocampus_by_its_dataset_json(tmp_path: Path) -> None:
     layout = get_layout(found["layout"], found["layout_options"], found["classes"])
     rows = layout.index(tmp_path)
     assert len(rows) == 120 and min(min(row.shape) for row in rows) >= config["region"][0]
-    layout.check(rows)

@@ -156,7 +156,7 @@ class TestVoc(PairContract):
         with Image.open(rows[0].label_path) as image:
             colours = image.convert("RGB")
         colours.save(rows[0].label_path)
-        with pytest.raises(DataError, match="image mode RGB; allowed: class indices"):
+        with pytest.raises(DataError, match="image mode RGB; allowed: one channel of class ids"):
             layout.check(rows)
 
     def test_downsampling(self, rows, made) -> None:

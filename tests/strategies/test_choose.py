@@ -207,6 +207,16 @@ def test_only_random_windows_open_the_volume_for_its_body(name: str) -> None:
         assert all(r.z == 2 and 8 <= r.y + 1 < 12 and 8 <= r.x + 2 < 12 for r in choice.rows)
 
 
+@pytest.mark.parametrize("name", ["random", "decomp"])
+def test_images_that_look_alike_draw_from_generators_of_their_own(name: str) -> None:
+    world = World.make("2d", flat=True)
+    world.rows = [replace(row, shape=(30, 40)) for row in world.rows]
+    world.maps = {row.image: np.ones((30, 40), np.uint8) for row in world.rows}
+    world.uncertainty = {row.image: np.full((30, 40), 9, np.uint8) for row in world.rows}
+    rows = world.cycle(definition(name), [], 2, Budget(5, 1, (6, 7))).rows
+    assert len({(row.y, row.x) for row in rows}) == 5
+
+
 def test_duplicate_and_unknown_registrations_are_refused() -> None:
     with pytest.raises(ValueError, match="registered twice"):
         register_images("decomp")(lambda state, options: state.uncertainty)

@@ -76,7 +76,7 @@ class Run:
     ) -> str:
         """Run to the end and return what was printed."""
         process = self.start(*words, program=program, **changes)
-        printed, _ = process.communicate(timeout=900)
+        printed, _ = process.communicate(timeout=1800)
         assert (process.returncode != 0) == fails, printed[-6000:]
         return printed
 

@@ -200,7 +200,6 @@ def test_a_plan_prepares_once_before_the_first_training(tmp_path: Path) -> None:
         assert f"{place[1]}/plans.json" in block
     other = run.run("-n", run="other", budget="1x2", layout_options="{grid: [12, 8]}")
     assert f"{place[1]}/plans.json" in other
-    assert "prepare_learner" not in Run(tmp_path, SETTINGS).run("-n", learner="convnet")
 
 
 def test_it_is_a_submission_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from al.io.files import read_json, sweep, write_json
 from al.io.storage import StorageError, check_storage, explain
 from al.io.tables import PoolRow, read_pool
 from al.layouts import get_layout
-from al.layouts.checks import check_data
+from al.layouts.check_dataset import check_dataset
 from al.learners import describe_learner, get_learner
 from al.paths import places_in
 
@@ -85,7 +85,9 @@ def _rows(settings: dict[str, Any], layout: dict[str, Any], pool: Path) -> list[
         root = Path(settings["data_root"])
         return get_layout(**layout).index(root) if (root / ".complete").exists() else []
     needed = ("train", "val", "test") if settings["validation_images"] else ("train", "test")
-    return check_data(settings["data_root"], layout, settings["split"], settings["seeds"], needed)
+    return check_dataset(
+        settings["data_root"], layout, settings["split"], settings["seeds"], needed
+    )
 
 
 def _check_learner(

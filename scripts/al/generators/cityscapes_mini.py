@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from .canvas import unit_of
-from .noise import smooth_noise
+from .noise import photographed, smooth_noise
 from .street import draw_scene
 
 CITIES = {"train": ("linden", "ahorn", "birke", "erle"), "val": ("esche", "ulme")}
@@ -22,12 +22,7 @@ def photograph(rng: np.random.Generator, colours: np.ndarray) -> Image.Image:
     shade = 1 + 0.13 * smooth_noise(rng, (height, width), 40 * unit_of(height))[..., None]
     cast = rng.normal(1, 0.035, 3) * rng.uniform(0.75, 1.15)
     photo = (colours - 110) * rng.uniform(0.75, 1.1) + 110
-    photo = photo * shade * cast
-    blurred = Image.fromarray(np.clip(photo, 0, 255).astype(np.uint8)).filter(
-        ImageFilter.GaussianBlur(0.5)
-    )
-    noisy = np.asarray(blurred, np.float32) + rng.normal(0, 6, colours.shape)
-    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
+    return Image.fromarray(photographed(rng, photo * shade * cast, blur=0.5, noise=6))
 
 
 def write(

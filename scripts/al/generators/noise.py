@@ -1,10 +1,11 @@
-"""Smooth random fields, the texture of everything generated."""
+"""Smooth random fields, the texture of everything generated, and the noise of a camera."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image, ImageFilter
 
 
 def _linear(n: int, cells: int) -> np.ndarray:
@@ -30,3 +31,12 @@ def texture(
     """Return a sum of smooth noises of several cell sizes, standard deviation about 1."""
     fields = [smooth_noise(rng, shape, cell) for cell in cells]
     return np.sum(fields, axis=0) / np.sqrt(len(fields))
+
+
+def photographed(
+    rng: np.random.Generator, colours: np.ndarray, blur: float, noise: float
+) -> np.ndarray:
+    """Turn colours (H, W, 3) float into a photo, uint8, of that blur and noise."""
+    photo = Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8))
+    blurred = np.asarray(photo.filter(ImageFilter.GaussianBlur(blur)), np.float32)
+    return np.clip(blurred + rng.normal(0, noise, colours.shape), 0, 255).astype(np.uint8)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageFilter
 
-from .noise import smooth_noise, texture
+from .noise import photographed, smooth_noise, texture
 
 CODES = ("N", "PB", "UDH", "FEA", "ADH", "DCIS", "IC")
 STROMA, EPITHELIUM, LUMEN, NECROSIS = (
@@ -161,7 +160,4 @@ def draw_roi(rng: np.random.Generator, cls: int, stain: np.ndarray) -> np.ndarra
         slide.nuclei(places[rng.integers(0, len(places), count)], look)
     colours = slide.colours * (1 + 0.04 * stain[:3]) + 9 * stain[3]
     colours = colours * rng.normal(1, 0.03) + 5 * smooth_noise(rng, slide.shape, 20)[..., None]
-    photo = Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8))
-    photo = photo.filter(ImageFilter.GaussianBlur(rng.uniform(0.4, 0.9)))
-    noisy = np.asarray(photo, np.float32) + rng.normal(0, 5, slide.colours.shape)
-    return np.clip(noisy, 0, 255).astype(np.uint8)
+    return photographed(rng, colours, blur=rng.uniform(0.4, 0.9), noise=5)

@@ -18,8 +18,8 @@ from al.io.tables import PoolRow
 from al.io.threads import in_order
 
 SHOWN = 10
-IN = TypeVar("IN")
-OUT = TypeVar("OUT")
+THREADS = 16
+FILE = TypeVar("FILE")
 
 
 def nearest(name: object, allowed: Iterable[str]) -> str:
@@ -27,9 +27,36 @@ def nearest(name: object, allowed: Iterable[str]) -> str:
     return f"unknown '{name}'; {errors.nearest(name, allowed)}"
 
 
-def parallel(function: Callable[[IN], OUT], items: Sequence[IN], threads: int = 16) -> list[OUT]:
-    """Map over items in threads (decoding and reading release the interpreter), in order."""
-    return list(in_order(function, items, min(threads, len(items))))
+def described(
+    row_of: Callable[[FILE], PoolRow], files: Sequence[FILE]
+) -> list[PoolRow | DataError]:
+    """Describe files in threads, in their order; a DataError takes the place of a row."""
+
+    def tried(file: FILE) -> PoolRow | DataError:
+        try:
+            return row_of(file)
+        except DataError as error:
+            return error
+
+    return list(in_order(tried, files, THREADS))
+
+
+def paired(
+    images: Mapping[str, Path], labels: Mapping[str, Path], places: Sequence[Path], found: Problems
+) -> list[str]:
+    """Return the sorted names that have an image and a label, and note the others.
+
+    Args:
+        images, labels: files by name.
+        places: where images and where labels are looked for.
+        found: takes what lacks its other half.
+    """
+    for name in sorted(images.keys() ^ labels.keys()):
+        if name in images:
+            found.add(f"{images[name]}: image without label in {places[1]}")
+        else:
+            found.add(f"{labels[name]}: label without image in {places[0]}")
+    return sorted(images.keys() & labels.keys())
 
 
 class Problems:
@@ -42,6 +69,12 @@ class Problems:
     def add(self, *problems: str) -> None:
         """Note problems."""
         self.found += problems
+
+    def without(self, described: Iterable[PoolRow | DataError]) -> list[PoolRow]:
+        """Return the rows among what ``described`` gives, and note the rest."""
+        described = list(described)
+        self.add(*[str(row) for row in described if isinstance(row, DataError)])
+        return [row for row in described if isinstance(row, PoolRow)]
 
     def stop(self) -> None:
         """Raise DataError with the first problems, if there is any."""
@@ -67,7 +100,7 @@ class Layout(ABC):
     name: ClassVar[str]
     task: ClassVar[str]
     DEFAULTS: ClassVar[dict[str, Any]] = {}
-    THREADS: ClassVar[int] = 16
+    THREADS: ClassVar[int] = THREADS
 
     def __init__(self, options: Mapping[str, Any] | None, classes: Sequence[str]) -> None:
         given = dict(options or {})
@@ -115,7 +148,7 @@ class Layout(ABC):
                 NaN or infinity; the message lists up to ten with what was found and allowed.
         """
         problems = Problems(self.name)
-        for found in parallel(self._check_row, rows, self.threads()):
+        for found in in_order(self._check_row, rows, self.threads()):
             problems.add(*found)
         problems.stop()
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from al.io.errors import ConfigError, DataError
 from al.io.tables import SPLITS, PoolRow
 
-from .base import Problems, choice, nearest, parallel
+from .base import Problems, choice, described, nearest
 from .rois import RoiLayout, roi_row
 
 ORDERS = {
@@ -93,9 +93,7 @@ class Bracs(RoiLayout):
                         f"{folder}: class folder {nearest(folder.name, folders_of(release))}"
                     )
                 files += [(split, path) for path in sorted(folder.glob("*.png"))]
-        found = parallel(_row_of, files)
-        problems.add(*[row for row in found if isinstance(row, str)])
-        rows = _distinct([row for row in found if isinstance(row, PoolRow)])
+        rows = _distinct(problems.without(described(_row_of, files)))
         problems.add(*_slides_in_two_splits(rows))
         wrong = _wrong_counts(rows, release) if self.options["check_counts"] else []
         if self.options["check_counts"] == "report":
@@ -136,21 +134,23 @@ class Bracs(RoiLayout):
         return base, release
 
 
-def _row_of(file: tuple[str, Path]) -> PoolRow | str:
+def _row_of(file: tuple[str, Path]) -> PoolRow:
     split, path = file
     match = NAME.fullmatch(path.stem)
     if match is None or match["code"] not in GROUPS:
-        return f"{path}: name; allowed: BRACS_SLIDE_CLASS_NUMBER.png, CLASS of {', '.join(GROUPS)}"
+        raise DataError(
+            f"{path}: name; allowed: BRACS_SLIDE_CLASS_NUMBER.png, CLASS of {', '.join(GROUPS)}"
+        )
     folder = path.parent.name.partition("_")[2]
     if folder != match["code"]:
-        return f"{path}: class {match['code']} in the name, folder {path.parent.name}"
+        raise DataError(f"{path}: class {match['code']} in the name, folder {path.parent.name}")
     try:
         with path.open("rb") as content:
             start = content.read(FINGERPRINT_BYTES)
         mark = sha256(start + str(path.stat().st_size).encode()).hexdigest()[:10]
-        return roi_row(f"BRACS_{match['slide']}", mark, split, path, path)
-    except (OSError, DataError) as error:
-        return str(error)
+    except OSError as error:
+        raise DataError(f"{path}: unreadable image ({error})") from error
+    return roi_row(f"BRACS_{match['slide']}", mark, split, path, path)
 
 
 def _distinct(rows: list[PoolRow]) -> list[PoolRow]:

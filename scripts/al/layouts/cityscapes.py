@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
 
-from .base import Problems, choice
+from .base import Problems, choice, paired
 from .images import ImageLayout, Pair, id_table
 
 IMAGE_TAIL = "_leftImg8bit"
@@ -51,14 +51,12 @@ class Cityscapes(ImageLayout):
         problems = Problems(f"cityscapes in {root}")
         pairs: list[Pair] = []
         for folder, split in (("train", "train"), ("val", self.options["val_as"])):
-            images = _files(root / "leftImg8bit" / folder, IMAGE_TAIL, problems)
-            labels = _files(root / "gtFine" / folder, LABEL_TAIL, problems)
-            for name in sorted(images.keys() ^ labels.keys()):
-                if name in images:
-                    problems.add(f"{images[name]}: image without its {name}{LABEL_TAIL}.png")
-                else:
-                    problems.add(f"{labels[name]}: label without its {name}{IMAGE_TAIL}.png")
-            both = sorted(images.keys() & labels.keys())
+            places = root / "leftImg8bit" / folder, root / "gtFine" / folder
+            images, labels = (
+                _files(place, tail, problems)
+                for place, tail in zip(places, (IMAGE_TAIL, LABEL_TAIL), strict=True)
+            )
+            both = paired(images, labels, places, problems)
             pairs += [Pair(name, split, images[name], labels[name]) for name in both]
         problems.stop()
         return self.rows_of(pairs, root)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
 
-from .base import Problems, nearest, text_option
+from .base import Problems, nearest, paired, text_option
 from .images import SUFFIXES, ImageLayout, Pair, id_table
 
 SPLITS = {"train": "train", "val": "val", "test": "test", "unsplit": ""}
@@ -87,12 +87,7 @@ class Folders(ImageLayout):
                 continue
             images = files_by_name(folders[0], image_tail)
             labels = files_by_name(folders[1], label_tail)
-            for name in sorted(images.keys() ^ labels.keys()):
-                if name in images:
-                    problems.add(f"{images[name]}: image without label in {folders[1]}")
-                else:
-                    problems.add(f"{labels[name]}: label without image in {folders[0]}")
-            both = sorted(images.keys() & labels.keys())
+            both = paired(images, labels, folders, problems)
             pairs += [Pair(name, SPLITS[split], images[name], labels[name]) for name in both]
         problems.stop()
         return self.rows_of(pairs, root)

@@ -14,7 +14,7 @@ from al.io.errors import ConfigError, DataError
 from al.io.labels import UNKNOWN
 from al.io.tables import PoolRow
 
-from .base import Layout, Problems, parallel
+from .base import Layout, Problems, described
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 COLOUR_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
@@ -74,9 +74,12 @@ def _on_white(image: Image.Image) -> Image.Image:
 def read_ids(path: str | Path) -> np.ndarray:
     """Read a label image of one channel, (H, W), ids as they are in the file."""
     with opened(path) as image:
-        ids = np.asarray(image)
+        ids, mode = np.asarray(image), image.mode
     if ids.ndim != 2:
-        raise DataError(f"{path}: shape {ids.shape}; allowed: one channel of class ids")
+        raise DataError(
+            f"{path}: image mode {mode}; allowed: one channel of class ids (P, L, ...); colours "
+            "are not turned into them"
+        )
     return ids.astype(np.uint8) if ids.dtype == bool else ids
 
 
@@ -126,21 +129,19 @@ class ImageLayout(Layout):
         """Read the headers of all pairs; raises DataError where shapes differ."""
         problems = Problems(f"{self.name} in {root}")
 
-        def row_of(pair: Pair) -> PoolRow | str:
-            try:
-                shape, label_shape = image_size(pair.path), image_size(pair.label_path)
-            except DataError as error:
-                return str(error)
+        def row_of(pair: Pair) -> PoolRow:
+            shape, label_shape = image_size(pair.path), image_size(pair.label_path)
             if shape != label_shape:
-                return f"{pair.label_path}: shape {label_shape}; allowed: the image's, {shape}"
+                raise DataError(
+                    f"{pair.label_path}: shape {label_shape}; allowed: the image's, {shape}"
+                )
             step = self.options["downsample"]
             small = tuple(-(-side // step) for side in shape)
             return PoolRow(pair.image, "", pair.split, str(pair.path), str(pair.label_path), small)
 
-        rows = parallel(row_of, pairs)
-        problems.add(*[row for row in rows if isinstance(row, str)])
+        rows = problems.without(described(row_of, pairs))
         problems.stop()
-        return [row for row in rows if isinstance(row, PoolRow)]
+        return rows
 
     def open_image(self, row: PoolRow) -> np.ndarray:
         """Read an image: (H, W, 3) uint8."""

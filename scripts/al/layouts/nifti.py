@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,14 +32,22 @@ class Header(NamedTuple):
     written: tuple[float, ...]
 
 
+@contextmanager
+def opened(path: str | Path) -> Iterator[nib.Nifti1Image]:
+    """Open a volume file; whatever goes wrong in reading it becomes a DataError."""
+    try:
+        yield nib.load(path)
+    except UNREADABLE as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: unreadable or truncated volume ({error})") from error
+
+
 def read_header(path: str | Path) -> Header:
     """Read shape, affine and voxel size without the voxels; raises DataError."""
-    try:
-        volume = nib.load(path)
-        with ImageOpener(str(path)) as stream:  # nibabel repairs sizes of zero and below silently
-            raw = type(volume.header).from_fileobj(stream, check=False)
-    except UNREADABLE as error:
-        raise DataError(f"{path}: unreadable volume ({error})") from error
+    with opened(path) as volume, ImageOpener(str(path)) as stream:
+        # nibabel repairs sizes of zero and below silently
+        raw = type(volume.header).from_fileobj(stream, check=False)
     written = tuple(float(v) for v in raw["pixdim"][1:4])
     shape = tuple(int(v) for v in volume.shape)
     return Header(shape, np.asarray(volume.affine, float), written)
@@ -46,10 +55,8 @@ def read_header(path: str | Path) -> Header:
 
 def read_volume(path: str | Path) -> np.ndarray:
     """Read a volume as float32 in the array order of the file, scaled as its header says."""
-    try:
-        return nib.load(path).get_fdata(dtype=np.float32, caching="unchanged")
-    except UNREADABLE as error:
-        raise DataError(f"{path}: unreadable or truncated volume ({error})") from error
+    with opened(path) as volume:
+        return volume.get_fdata(dtype=np.float32, caching="unchanged")
 
 
 def read_label_volume(
@@ -60,10 +67,8 @@ def read_label_volume(
     Raises:
         DataError: the file cannot be read, or holds any other value.
     """
-    try:
-        values = np.asanyarray(nib.load(path).dataobj)
-    except UNREADABLE as error:
-        raise DataError(f"{path}: unreadable or truncated volume ({error})") from error
+    with opened(path) as volume:
+        values = np.asanyarray(volume.dataobj)
     _refuse_type(path, values.dtype)
     with np.errstate(invalid="ignore"):
         labels = values.astype(np.uint8)
@@ -93,11 +98,9 @@ def faults_of_image(path: str | Path, shape: tuple[int, ...]) -> list[str]:
     Raises:
         DataError: the file cannot be read.
     """
-    try:
-        stored = nib.load(path).dataobj
+    with opened(path) as volume:
+        stored = volume.dataobj
         values = stored.get_unscaled()
-    except UNREADABLE as error:
-        raise DataError(f"{path}: unreadable or truncated volume ({error})") from error
     _refuse_type(path, values.dtype)
     if values.shape != shape:
         return [f"{path}: shape {values.shape}, in the pool {shape}"]

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
 
-from .base import Problems
+from .base import Problems, paired
 from .volumes import Case, VolumeLayout
 
 KEY = TypeVar("KEY")
@@ -70,13 +70,14 @@ class NnunetRaw(VolumeLayout):
                 "(nnUNetv2_convert_MSD_dataset renames those of the Decathlon)"
             )
             problems.stop()
-        for case in sorted((images.keys() ^ labels.keys()) - self.excluded):
-            if case in images:
-                problems.add(f"{images[case]}: image without label in {root / 'labelsTr'}")
-            else:
-                problems.add(f"{labels[case]}: label without image in {root / 'imagesTr'}")
-        cases = [Case(c, images[c], labels[c]) for c in sorted(images.keys() & labels.keys())]
-        return self.rows_of(cases, images.keys() | labels.keys(), problems)
+        seen = images.keys() | labels.keys()
+        kept = [
+            {case: path for case, path in held.items() if case not in self.excluded}
+            for held in (images, labels)
+        ]
+        both = paired(*kept, (root / "imagesTr", root / "labelsTr"), problems)
+        cases = [Case(case, images[case], labels[case]) for case in both]
+        return self.rows_of(cases, seen, problems)
 
     def _images(self, folder: Path, problems: Problems) -> dict[str, Path]:
         channels: dict[str, dict[int, Path]] = {}

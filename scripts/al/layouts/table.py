@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from al.io.errors import DataError
 from al.io.tables import SPLITS, PoolRow
 
-from .base import Problems, nearest, parallel, text_option
+from .base import Problems, described, nearest, text_option
 from .rois import RoiLayout, roi_row
 
 COLUMNS = ("image_column", "roi_column", "file_column", "label_column")
@@ -69,27 +69,27 @@ class Table(RoiLayout):
         problems.stop()
         columns = {key: self.options[key] for key in keys}
 
-        def row_of(numbered: tuple[int, dict[str, str]]) -> PoolRow | str:
+        def row_of(numbered: tuple[int, dict[str, str]]) -> PoolRow:
             line, entry = numbered
             values = {key: (entry[column] or "").strip() for key, column in columns.items()}
             empty = [columns[key] for key, value in values.items() if not value]
             if empty:
-                return f"line {line}: nothing in column {', '.join(empty)}"
+                raise DataError(f"line {line}: nothing in column {', '.join(empty)}")
             if values["label_column"] not in self.classes:
-                return f"line {line}: class {nearest(values['label_column'], self.classes)}"
+                known = nearest(values["label_column"], self.classes)
+                raise DataError(f"line {line}: class {known}")
             split = values.get("split_column", "")
             if split and split not in SPLITS:
-                return f"line {line}: split {nearest(split, SPLITS)}"
+                raise DataError(f"line {line}: split {nearest(split, SPLITS)}")
             path = root / self.options["folder"] / values["file_column"]
             try:
                 return roi_row(values["image_column"], values["roi_column"], split, path, table)
             except DataError as error:
-                return f"line {line}: {error}"
+                raise DataError(f"line {line}: {error}") from error
 
-        rows = parallel(row_of, list(enumerate(entries, start=2)))
-        problems.add(*[row for row in rows if isinstance(row, str)])
+        rows = problems.without(described(row_of, list(enumerate(entries, start=2))))
         problems.stop()
-        return [row for row in rows if isinstance(row, PoolRow)]
+        return rows
 
     def open_label(self, row: PoolRow) -> int:
         """Return the class index of a RoI, from the table."""

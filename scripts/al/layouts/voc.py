@@ -5,19 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from al.io.errors import ConfigError, DataError
 from al.io.tables import PoolRow
 
 from .base import Problems, choice, text_option
-from .images import ImageLayout, Pair, id_table, opened
+from .images import ImageLayout, Pair, id_table
 
 N_CLASSES = 21
 VOID = 255
 VAL_LIST, LABELS = "val", "SegmentationClass"
 PLACES = ("", "VOC2012", "VOCdevkit/VOC2012")
-INDEX_MODES = ("P", "L")
 
 
 class Voc(ImageLayout):
@@ -88,21 +85,6 @@ class Voc(ImageLayout):
         ]
         problems.stop()
         return self.rows_of(pairs, root)
-
-    def open_label(self, row: PoolRow) -> np.ndarray:
-        """Read a label map: (H, W) uint8, class indices, 255 void.
-
-        Raises:
-            DataError: also where colours stand instead of indices: how they were made is not known.
-        """
-        with opened(row.label_path) as image:
-            mode = image.mode
-        if mode not in INDEX_MODES:
-            raise DataError(
-                f"{row.label_path}: image mode {mode}; allowed: class indices, in a palette image "
-                "(P) as the official ones or an 8-bit image (L); colours are not turned into them"
-            )
-        return super().open_label(row)
 
     def _locate(self, root: Path) -> Path:
         """Return the folder that holds ``JPEGImages``: ``root`` or VOC2012 below it."""

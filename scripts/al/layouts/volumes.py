@@ -11,8 +11,9 @@ import numpy as np
 
 from al.io.errors import ConfigError, DataError
 from al.io.tables import PoolRow
+from al.io.threads import in_order
 
-from .base import Layout, Problems, choice, names_option, parallel
+from .base import Layout, Problems, choice, described, names_option
 from .grid import Grid
 from .nifti import (
     Header,
@@ -37,25 +38,22 @@ class Case(NamedTuple):
     label_path: Path
 
 
-class Mismatch(str):
+class Mismatch(DataError):
     """Says how an image and its label differ."""
 
 
-def _row_of(case: Case, wanted: GridOption) -> PoolRow | str:
-    try:
-        image, label = read_header(case.path), read_header(case.label_path)
-    except DataError as error:
-        return str(error)
+def _row_of(case: Case, wanted: GridOption) -> PoolRow:
+    image, label = read_header(case.path), read_header(case.label_path)
     if fault := fault_of_header(case.path, image):
-        return fault
+        raise DataError(fault)
     if image.shape != label.shape:
-        return Mismatch(
+        raise Mismatch(
             f"{case.label_path}: shape {label.shape}; allowed: the image's, {image.shape}"
         )
     if fault := fault_of_header(case.label_path, label):
-        return fault
+        raise DataError(fault)
     if differs := difference(case.label_path, image, label):
-        return Mismatch(differs)
+        raise Mismatch(differs)
     axis = slice_axis(image.affine)
     shape = _grid(image, axis, wanted).shape
     return PoolRow(case.image, "", "", str(case.path), str(case.label_path), shape, axis)
@@ -123,15 +121,13 @@ class VolumeLayout(Layout):
         if unknown:
             print(f"{self.name}: to be excluded but not there: {sorted(unknown)}", flush=True)
         kept = [case for case in cases if case.image not in self.excluded]
-        rows: list[PoolRow] = []
-        found_rows = parallel(lambda case: _row_of(case, self.wanted), kept)
-        for case, found in zip(kept, found_rows, strict=True):
-            if isinstance(found, PoolRow):
-                rows.append(found)
-            elif isinstance(found, Mismatch) and self.options["on_mismatch"] == "skip":
-                print(f"{self.name}: skipped {case.image}: {found}", flush=True)
-            else:
-                problems.add(str(found))
+        found = described(lambda case: _row_of(case, self.wanted), kept)
+        if self.options["on_mismatch"] == "skip":
+            for case, row in zip(kept, found, strict=True):
+                if isinstance(row, Mismatch):
+                    print(f"{self.name}: skipped {case.image}: {row}", flush=True)
+            found = [row for row in found if not isinstance(row, Mismatch)]
+        rows = problems.without(found)
         problems.stop()
         return rows
 
@@ -146,9 +142,8 @@ class VolumeLayout(Layout):
         """
         problems = Problems(self.name)
         empty = []
-        for row, (found, foreground) in zip(
-            rows, parallel(self._look, rows, self.threads()), strict=True
-        ):
+        looked = in_order(self._look, rows, self.threads())
+        for row, (found, foreground) in zip(rows, looked, strict=True):
             problems.add(*found)
             if not found and not foreground:
                 empty.append(row.image)

@@ -10,8 +10,10 @@ from al.io.errors import DataError
 from al.io.pool import assign_splits
 from al.io.tables import PoolRow
 
+from . import get_layout
 
-def check_data(
+
+def check_dataset(
     root: str,
     layout: dict[str, Any],
     split: dict[str, Any] | None,
@@ -28,8 +30,6 @@ def check_data(
     Raises:
         DataError: naming the files, what was found and what is allowed.
     """
-    from al.layouts import get_layout
-
     opened = get_layout(**layout)
     rows = opened.index(Path(root))
     for seed in seeds:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from al.io.errors import DataError
-from al.layouts.checks import check_data
+from al.layouts.check_dataset import check_dataset
 
 UNSPLIT = {"unsplit": {"images": "images", "labels": "labels"}}
 FIXED = {
@@ -33,7 +33,7 @@ def dataset(root: Path, n: int) -> str:
 
 
 def test_a_usable_dataset_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    check_data(dataset(tmp_path, 4), layout(UNSPLIT), {"folds": 2}, [0, 1])
+    check_dataset(dataset(tmp_path, 4), layout(UNSPLIT), {"folds": 2}, [0, 1])
     assert "4 images" in capsys.readouterr().out
 
 
@@ -50,4 +50,11 @@ def test_a_split_without_images_is_refused(
     n: int, splits: dict, split: dict | None, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match=message):
-        check_data(dataset(tmp_path, n), layout(splits), split, [0, 1, 2])
+        check_dataset(dataset(tmp_path, n), layout(splits), split, [0, 1, 2])
+
+
+def test_every_label_is_looked_at(tmp_path: Path) -> None:
+    root = dataset(tmp_path, 4)
+    Image.fromarray(np.full((4, 4), 9, np.uint8)).save(tmp_path / "labels/2.png")
+    with pytest.raises(DataError, match=r"2\.png: label values \[9\] outside the classes"):
+        check_dataset(root, layout(UNSPLIT), {"folds": 2}, [0, 1])
