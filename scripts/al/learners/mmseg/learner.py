@@ -91,10 +91,17 @@ class Mmseg(MapLearner):
         """Yield one record per image; see ``Learner``."""
         loaded = self.load(model, section)
         self.check_measure(loaded, request.uncertainty)
-        for row, slabs in self.outputs(loaded, layout, rows):
-            ((_, maps, _),) = slabs
-            valid = free_of(taken.get(row.image, ()), maps)
-            yield condense_image(row.image, maps, valid, request)
+        return (
+            self._record(row, slabs, taken, request)
+            for row, slabs in self.outputs(loaded, layout, rows)
+        )
+
+    def _record(
+        self, row: PoolRow, slabs: Iterator[Slab], taken: Taken, request: Request
+    ) -> Record:
+        ((_, maps, _),) = slabs
+        valid = free_of(taken.get(row.image, ()), maps)
+        return condense_image(row.image, maps, valid, request)
 
     def embed(
         self,

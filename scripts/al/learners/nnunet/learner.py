@@ -122,7 +122,6 @@ def _record(
         valid = torch.ones(shape, dtype=torch.bool)
         for region in taken:
             valid[region.slices] = False
-    about = loaded.description
     slabs = _means(predicted, request.uncertainty == "mutual_information")
-    found = condense_slabs(slabs, shape, len(about.classes), about.order, valid, request)
+    found = condense_slabs(slabs, shape, loaded.classes, loaded.order, valid, request)
     return record_of(row.image, found, request)
