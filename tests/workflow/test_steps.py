@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from al.config.settings import guard_science, normalise, save_settings
 from al.io.errors import ConfigError
@@ -107,20 +106,3 @@ def test_a_training_follows_the_regions_so_far(street: Path, tmp_path: Path) -> 
     for place, steps in places.items():
         stats = json.loads((tmp_path / "results/tiny" / place / "training.json").read_text())
         assert stats["steps"] == steps
-    assert "Nothing to be done" in run.run(
-        "--cores", "1", steps="{per_region: 1, most: 9}", convnet="{width: 4, depth: 2}"
-    )
-
-
-def test_runs_from_before_validation_images_go_on(tmp_path: Path) -> None:
-    file = tmp_path / "config.yaml"
-    save_settings(load(), file)
-    held = yaml.safe_load(file.read_text())
-    for key in ("validation_images", "hact"):
-        del held[key]
-    file.write_text(yaml.safe_dump(held))
-    guard_science(load(cycles=9), file)
-    asked = {"learner": "hact", "validation_images": 2}
-    save_settings(load("bracs_mini", **asked), file)
-    with pytest.raises(ConfigError, match="validation_images: 2 -> 3"):
-        guard_science(load("bracs_mini", **{**asked, "validation_images": 3}), file)
