@@ -33,7 +33,7 @@ from al.cluster.launches import (
     write_launch,
 )
 from al.cluster.survivors import end_survivors
-from al.cluster.words import Request, parse_words
+from al.cluster.words import Request, parse_words, split_words
 from al.io.storage import StorageError, check_storage, explain
 
 REFUSED = 3  # exit code; Snakemake itself uses 0, 1 and 2
@@ -42,7 +42,7 @@ SNAKEMAKE = (sys.executable, "-m", "snakemake")
 
 def main(arguments: list[str]) -> int:
     """Run the launcher; returns Snakemake's exit code, or ``REFUSED``."""
-    own, words = _split(arguments)
+    own, words = split_words(arguments)
     parser = argparse.ArgumentParser(
         prog="launch.py", usage="%(prog)s [options] -- [key=value ...] [snakemake's words ...]"
     )
@@ -80,13 +80,6 @@ def main(arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT  # before Snakemake was started; nothing of it is left to end
-
-
-def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
-    if "--" not in arguments:
-        return arguments, []
-    place = arguments.index("--")
-    return arguments[:place], arguments[place + 1 :]
 
 
 def clear(directory: Path, grace: float, slurm: bool) -> None:
