@@ -96,6 +96,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check $(PYTHON_FILES)
 	$(BIN)/ruff check $(PYTHON_FILES)
 	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/lint-imports >/dev/null || { $(BIN)/lint-imports; exit 1; }
 	$(BIN)/python -m snakemake --lint >/dev/null
 
 format: $(STAMP)

@@ -13,7 +13,7 @@ from al.learners.steps import most_steps
 from al.paths import CYCLE, INITIAL, LATER, POOL, REFERENCE, REVEALED, benchmark_of, log_of
 from al.report.catalogue import PRINTED, figures_of, pictures_of, tables_of
 from al.report.look import COUNTED, PICTURED, look_of
-from al.strategies import needs_of
+from al.strategies import STARTS, needs_of
 from al.strategies.budget import validation_images
 
 try:
@@ -35,7 +35,8 @@ SCIENCE = {
 }
 # Used with --sdm conda only.
 ENVIRONMENT = f"../envs/{S['learner']}.yaml"
-VALIDATION, _ = describe_learner(S["learner"]).validation_of(SCIENCE["settings"])
+SECTION = describe_learner(S["learner"]).of(SCIENCE["settings"], S["task"])
+VALIDATION, _ = SECTION.early_stopping()
 # Keys of their own where validation images are annotated too: elsewhere parameters stay as they are.
 ANNOTATED = {"annotated": ["train", "val"]} if S["validation_images"] else {}
 STEPS = {"full": S["full_steps"], "full_same_steps": most_steps(S["steps"])}

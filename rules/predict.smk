@@ -44,7 +44,7 @@ use rule predict as predict_initial with:
     output:
         predictions=f"{CYCLE}/predictions/{{shard}}-of-{S['shards']}.zip",
     wildcard_constraints:
-        strategy="initial",
+        strategy=INITIAL,
     group:
         submission("predict_initial")
     resources:

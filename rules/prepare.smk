@@ -22,7 +22,7 @@ if PUBLISHED:
         "tissue": "tissue_graphs",
         "assignments": "assignment_matrices",
     }
-    DGL_PARTS = [f"{n:03d}" for n in range(1, describe_learner("hact").parts_of(LEARNER) + 1)]
+    DGL_PARTS = [f"{n:03d}" for n in range(1, SECTION.parts() + 1)]
     # Files of the user that the library is given
     GIVEN = {
         "--nuclei-model": LEARNER.get("nuclei_model"),
@@ -93,8 +93,8 @@ if PUBLISHED:
 
 
 # The jobs that make graphs on a GPU have a rule of their own: profiles give GPUs by rule.
-ON_GPU = PREPARED and describe_learner(S["learner"]).prepares_on_gpu(SCIENCE["settings"])
-PARTS = PREPARED and describe_learner(S["learner"]).parts_of(SCIENCE["settings"])
+ON_GPU = PREPARED and SECTION.prepares_on_gpu()
+PARTS = PREPARED and SECTION.parts()
 PART = f"{PREPARED}/graphs/{{part}}-of-{PARTS:03d}.json" if PARTS else ""
 MADE = (
     {

@@ -10,8 +10,9 @@ images whose label changed), labels.csv (where every image's label is).
 
 def selection(wildcards):
     """Return what of the configuration a strategy's choice depends on."""
+    initial = wildcards.strategy == INITIAL
     return {
-        "definition": S["definitions"][wildcards.strategy],
+        "definition": (STARTS[S["initial"]] if initial else S["definitions"][wildcards.strategy]),
         "layout": LAYOUT,
         "task": S["task"],
         "region": S["region"],
@@ -52,7 +53,7 @@ rule select_initial:
     benchmark:
         benchmark_of(f"{CYCLE}/select")
     wildcard_constraints:
-        strategy="initial",
+        strategy=INITIAL,
         cycle="001",
     group:
         submission("select_initial")
@@ -61,17 +62,9 @@ rule select_initial:
     resources:
         runtime=minutes("select_initial"),
     params:
-        **({"validation_images": validation_of} if ANNOTATED else {}),
-        initial=S["initial"],
-        layout=LAYOUT,
-        task=S["task"],
-        region=S["region"],
-        patch=S["patch"],
-        footprint=S["footprint"],
-        background=S["background"],
-        centres=S["random_centres"],
+        science=selection,
     script:
-        "../scripts/select_initial.py"
+        "../scripts/select_regions.py"
 
 
 rule propose_regions:

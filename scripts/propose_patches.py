@@ -10,7 +10,7 @@ from al.layouts import get_layout
 from al.learners import get_learner
 from al.strategies.definitions import needs_of
 from al.strategies.files import query_of
-from al.strategies.pool_wide import find_patches
+from al.strategies.patches import find_patches
 from al.strategies.query import Query
 
 

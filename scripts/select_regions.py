@@ -10,14 +10,15 @@ from al.strategies.files import query_of
 from al.strategies.validation import in_parts
 
 
-def select_regions(query: Query, regions: str, history: str, scores: str) -> None:
+def select_regions(query: Query, regions: str, history: str, scores: str | None = None) -> None:
     """Write this cycle's regions, the whole history and what was made of the images."""
     choices = in_parts(choose, query)
     rows = [row for _, choice in choices for row in choice.rows]
     print("\n".join([*(line for _, c in choices for line in c.reports), f"{len(rows)} regions"]))
     write_regions(regions, rows)
     write_regions(history, query.history + rows)
-    _write_scores(scores, choices)
+    if scores:
+        _write_scores(scores, choices)
 
 
 def _write_scores(path: str, choices: list[tuple[Query, Choice]]) -> None:

@@ -1,63 +1,20 @@
 """Train a model on what has been revealed."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from al.cluster.job import run
 from al.cluster.kept import forget_earlier
 from al.cluster.submissions import cycles_per_submission
 from al.config.settings import job_settings
 from al.io.files import read_json, write_json
-from al.io.labels import UNKNOWN, read_label
-from al.io.tables import LabelRow, PoolRow, RegionRow, read_labels, read_pool, read_regions
-from al.layouts import Layout, get_layout
-from al.learners import FitJob, Scorer, describe_learner, get_learner
-from al.learners.holdout import hold_out
+from al.io.tables import read_labels, read_pool, read_regions
+from al.layouts import get_layout
+from al.learners import FitJob, describe_learner, get_learner
+from al.learners.holdout import has_labels, hold_out, scorer
 from al.learners.steps import steps_for
 from al.paths import Place, mirrored
-from al.scoring.scores import score_images
-from decomp_core import Region
-
-
-def scorer(layout: Layout, rows: Sequence[PoolRow], classes: Sequence[str]) -> Scorer:
-    """Return a function that scores predictions of images, and shows none of their labels."""
-
-    def score(segment: Callable[[PoolRow], np.ndarray]) -> float:
-        pairs = ((layout.open_label(row), segment(row)) for row in rows)
-        return score_images(pairs, classes)["score"]
-
-    return score
-
-
-def has_labels(labels: Sequence[LabelRow]) -> Callable[[str, Region], bool]:
-    """Return a function that says whether a region of an image has a labelled pixel."""
-    paths = {row.image: row.path for row in labels}
-    opened = lru_cache(maxsize=8)(read_label)
-
-    def known(image: str, region: Region) -> bool:
-        return bool((opened(paths[image])[region.slices] != UNKNOWN).any())
-
-    return known
-
-
-def _by_split(
-    labels: Sequence[LabelRow], rows: Mapping[str, PoolRow]
-) -> tuple[list[LabelRow], list[LabelRow]]:
-    """Return the labels of training and those of validation images."""
-    parts: dict[str, list[LabelRow]] = {"train": [], "val": []}
-    splits = {row.image: row.split for row in rows.values()}
-    for label in labels:
-        parts[splits[label.image]].append(label)
-    return parts["train"], parts["val"]
-
-
-def _of_training(regions: Sequence[RegionRow], rows: Mapping[str, PoolRow]) -> list[RegionRow]:
-    training = {row.image for row in rows.values() if row.split == "train"}
-    return [region for region in regions if region.image in training]
 
 
 def train(
@@ -88,10 +45,14 @@ def train(
         forget_earlier(work, place.cycle, chain)
     opened, classes = get_layout(**layout), layout["classes"]
     rows = {row.key: row for row in read_pool(pool, *annotated)}
-    revealed, steering_labels = _by_split(read_labels(labels), rows)
-    describe = describe_learner(learner)
-    validation, share = describe.validation_of(settings)
-    regions = _of_training(read_regions(history), rows) if history else None
+    learnt_from = {row.image for row in rows.values() if row.split == "train"}
+    known = read_labels(labels)
+    revealed = [label for label in known if label.image in learnt_from]
+    asked = describe_learner(learner).of(settings, task)
+    validation, share = asked.early_stopping()
+    regions = None
+    if history:
+        regions = [region for region in read_regions(history) if region.image in learnt_from]
     steering: dict[str, Any] = {}
     if validation == "clean":
         steering["held_out"] = hold_out(regions, revealed, rows, share, has_labels(revealed))
@@ -104,16 +65,14 @@ def train(
         out=Path(model),
         work=Path(work),
         seed=seed,
-        steps=steps_for(
-            steps, None if regions is None else len(regions), describe.batch_of(settings)
-        ),
+        steps=steps_for(steps, None if regions is None else len(regions), asked.regions_per_step()),
         settings=settings,
         classes=classes,
         task=task,
         previous=Path(previous) if previous else None,
         prepared=Path(prepared).parent if prepared else None,
         before=read_json(before) if before else None,
-        validation=steering_labels,
+        validation=[label for label in known if label.image not in learnt_from],
         **steering,
     )
     write_json(stats, get_learner(learner).fit(job))

@@ -18,7 +18,8 @@ from al.strategies.batch import Candidates
 from al.strategies.budget import Budget
 from al.strategies.choose import Choice, Query, choose, propose
 from al.strategies.definitions import parts_of
-from al.strategies.pool_wide import find_patches
+from al.strategies.patches import find_patches
+from al.strategies.validation import in_parts
 from decomp_core import Region
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +43,15 @@ def supported(*tasks: str) -> list[tuple[str, str]]:
         for task in tasks or ("2d", "3d", "roi")
         if all(task in part.tasks for part in parts_of(entry))
     ]
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Return (strategy, task) of the first entry of each combination of selectors."""
+    first: dict[tuple, str] = {}
+    for name, entry in ENTRIES.items():
+        parts = [entry.get(key) for key in ("images", "regions", "pool")]
+        first.setdefault((*parts, entry.get("strata", True)), name)
+    return [(name, task) for name, task in supported() if name in first.values()]
 
 
 @dataclass
@@ -188,7 +198,8 @@ class World:
         ]
 
     def _candidates(self, query: Query) -> Candidates:
-        rows = propose(query).rows
+        ((_, proposed),) = in_parts(propose, query)
+        rows = proposed.rows
         found = [self._feature(query, r) for r in rows]
         features = np.array(found, np.float32).reshape(len(rows), len(found[0]) if found else 1)
         residuals = None
@@ -213,7 +224,8 @@ class World:
         seed: int = 3,
     ) -> Choice:
         """Choose one cycle's regions."""
-        return choose(self.query(entry, history, cycle, budget, seed))
+        ((_, choice),) = in_parts(choose, self.query(entry, history, cycle, budget, seed))
+        return choice
 
     def play(
         self, entry: dict[str, Any], cycles: int, budget: Budget, seed: int = 3

@@ -1,8 +1,11 @@
-"""The contract of strategies, for every entry of config/strategies.yaml."""
+"""The contract of strategies: every entry of config/strategies.yaml fills a budget, and the first
+entry of each combination of selectors keeps to all of it, for every task they support.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -22,11 +25,12 @@ from .contract import (
     check_valid,
     definition,
     has_room,
+    pairs,
     supported,
 )
 
 PATCH = {"2d": None, "3d": (2, 6, 7), "roi": None}
-everything = pytest.mark.parametrize(("name", "task"), supported())
+CYCLES = 9
 
 
 def small(task: str, images: int = 2, regions: int = 4, window: tuple[int, int] = (6, 7)) -> Budget:
@@ -36,6 +40,25 @@ def small(task: str, images: int = 2, regions: int = 4, window: tuple[int, int] 
 
 def images_first(name: str) -> bool:
     return "images" in definition(name)
+
+
+every_entry = pytest.mark.parametrize(("name", "task"), supported())
+every_pair = pytest.mark.parametrize(("name", "task"), pairs())
+every_box = pytest.mark.parametrize(("name", "task"), [p for p in pairs() if p[1] != "roi"])
+every_rotation = pytest.mark.parametrize(
+    ("name", "task"), [p for p in pairs() if p[1] != "roi" and images_first(p[0])]
+)
+
+
+@cache
+def played(name: str, task: str) -> tuple[World, list[RegionRow]]:
+    """Return a world and what was chosen in it until its pool ran out, or nearly."""
+    world = World.make(task)
+    return world, world.play(definition(name), CYCLES, small(task))
+
+
+def until(cycle: int, history: list[RegionRow]) -> list[RegionRow]:
+    return [row for row in history if row.cycle <= cycle]
 
 
 DRAWN = {"random", "decomp", "coreset", "badge", "badge_kmeans", "cluster"}
@@ -49,6 +72,7 @@ def draws(name: str) -> bool:
     return noise or bool({entry.get(key) for key in ("images", "regions", "pool")} & DRAWN)
 
 
+@cache
 def deterministic(name: str, task: str) -> bool:
     """Whether another seed makes the same choice after the same first cycle."""
     entry, world = definition(name), World.make(task)
@@ -57,21 +81,57 @@ def deterministic(name: str, task: str) -> bool:
     return choices[0] == choices[1] == choices[2]
 
 
-@everything
+@every_entry
+def test_whole_budget_is_used_when_it_fits(name: str, task: str) -> None:
+    world, budget, entry = World.make(task), small(task), definition(name)
+    choice = world.cycle(entry, [], 2, budget)
+    check_valid(world, choice.rows)
+    check_class_and_score(world, choice.rows, name)
+    if not images_first(name):
+        assert len(choice.rows) == budget.total(task)
+        return
+    groups = by_image(world.rows)
+    quotas = budget.spread(entry["spread"], len(groups))
+    chosen = openings(choice.rows)
+    assert len(chosen) == len(quotas)
+    for image in chosen:
+        fits = min(quotas[0], len(groups[image])) if task == "roi" else quotas[0]
+        assert sum(r.image == image for r in choice.rows) == fits
+    if task != "roi":
+        assert [r.order for r in choice.rows] == list(range(8))
+
+
+def check_class_and_score(world: World, rows: list[RegionRow], name: str) -> None:
+    """They are named where they are behind the choice, and patches are patches."""
+    entry = definition(name)
+    by_class = any(part.by_class for part in parts_of(entry))
+    classes = {r.cls for r in rows}
+    if "random_fg" not in name:
+        assert (classes != {None}) == (by_class and entry.get("strata", True))
+    if entry.get("pool") == "clasp" and entry["strata"]:
+        assert None in classes  # what is left after the classes' share
+    assert classes <= {None, *range(len(CLASSES))}
+    if entry.get("regions") in {"uncertainty", "cluster", "coreset", "badge", "badge_kmeans"}:
+        assert all(r.score is not None for r in rows)
+        for r in (r for r in rows if world.task == "roi"):
+            place = [q.roi for q in by_image(world.rows)[r.image]].index(r.roi)
+            assert r.score == pytest.approx(world.uncertainty[r.image][place])
+    if "pool" in entry and world.task == "3d":
+        assert {(r.kind, r.region.size) for r in rows} == {("patch", (2, 6, 7))}
+
+
+@every_pair
 def test_valid_over_cycles_until_the_pool_runs_out(name: str, task: str) -> None:
-    world = World.make(task)
-    history = world.play(definition(name), 9, small(task))
+    world, history = played(name, task)
     check_valid(world, history)
     if images_first(name):
-        check_rotation(world, history, 9)
+        check_rotation(world, history, CYCLES)
     if task == "roi":
         assert len(history) == len(world.rows)
 
 
-@everything
+@every_rotation
 def test_full_images_leave_the_rotation(name: str, task: str) -> None:
-    if task == "roi" or not images_first(name):
-        pytest.skip("a RoI always fits; pool-wide strategies do not rotate")
     world = World.make(task, n=3)
     full, once, twice = by_image(world.rows)
     shape = by_image(world.rows)[full][0].shape
@@ -94,54 +154,7 @@ def test_full_images_leave_the_rotation(name: str, task: str) -> None:
     assert choice.reports == []
 
 
-@everything
-def test_whole_budget_is_used_when_it_fits(name: str, task: str) -> None:
-    world, budget = World.make(task), small(task)
-    choice = world.cycle(definition(name), [], 2, budget)
-    if not images_first(name):
-        assert len(choice.rows) == budget.total(task)
-        return
-    groups = by_image(world.rows)
-    quotas = budget.spread(definition(name)["spread"], len(groups))
-    chosen = openings(choice.rows)
-    assert len(chosen) == len(quotas)
-    for image in chosen:
-        fits = min(quotas[0], len(groups[image])) if task == "roi" else quotas[0]
-        assert sum(r.image == image for r in choice.rows) == fits
-    if task != "roi":
-        assert [r.order for r in choice.rows] == list(range(8))
-
-
-@everything
-def test_class_and_score_are_named_where_they_are_behind_the_choice(name: str, task: str) -> None:
-    world, entry = World.make(task), definition(name)
-    rows = world.cycle(entry, [], 2, small(task)).rows
-    by_class = any(part.by_class for part in parts_of(entry))
-    classes = {r.cls for r in rows}
-    if "random_fg" not in name:
-        assert (classes != {None}) == (by_class and entry.get("strata", True))
-    if entry.get("pool") == "clasp" and entry["strata"]:
-        assert None in classes  # what is left after the classes' share
-    assert classes <= {None, *range(len(CLASSES))}
-    uncertain = {"uncertainty", "cluster", "coreset", "badge", "badge_kmeans"}
-    if entry.get("regions") in uncertain:
-        assert all(r.score is not None for r in rows)
-        for r in (r for r in rows if task == "roi"):
-            place = [q.roi for q in by_image(world.rows)[r.image]].index(r.roi)
-            assert r.score == pytest.approx(world.uncertainty[r.image][place])
-    if "pool" in entry and task == "3d":
-        assert {r.kind for r in rows} == {"patch"}
-        assert {r.region.size for r in rows} == {(2, 6, 7)}
-
-
-@everything
-def test_same_seed_same_choice(name: str, task: str) -> None:
-    entry = definition(name)
-    first = World.make(task).play(entry, 3, small(task))
-    assert World.make(task).play(entry, 3, small(task)) == first
-
-
-@everything
+@every_pair
 def test_another_seed_makes_another_choice_where_one_is_drawn(name: str, task: str) -> None:
     parts = {definition(name).get(key) for key in ("images", "regions", "pool")} - {None}
     if parts <= {"uncertainty", "spatial"} or name in ("pe", "bald"):
@@ -150,42 +163,41 @@ def test_another_seed_makes_another_choice_where_one_is_drawn(name: str, task: s
         assert not deterministic(name, task)
 
 
-@everything
-def test_order_of_rows_shards_and_jobs_does_not_matter(name: str, task: str) -> None:
-    world, shuffled = World.make(task), World.make(task)
+@every_pair
+def test_the_same_seed_and_any_order_of_rows_shards_and_jobs_is_the_same_choice(
+    name: str, task: str
+) -> None:
+    shuffled = World.make(task)
     shuffled.order = 1
     history = shuffled.play(definition(name), 3, small(task))
-    assert world.play(definition(name), 3, small(task)) == history
+    assert history == until(4, played(name, task)[1])
 
 
-@everything
+@pytest.mark.parametrize(("name", "task"), [p for p in pairs() if not draws(p[0])])
 def test_renaming_images_changes_nothing_for_deterministic_ones(name: str, task: str) -> None:
-    if draws(name) or not deterministic(name, task):
+    if not deterministic(name, task):
         pytest.skip("draws from generators keyed by image name")
-    world, entry = World.make(task), definition(name)
+    world, history = played(name, task)
     names = {image: f"case-{99 - i}" for i, image in enumerate(by_image(world.rows))}
-    history = world.play(entry, 1, small(task))[:8]  # the random first cycle
-    moved = [replace(r, image=names[r.image]) for r in history]
-    other = world.renamed(names)
+    other, history = world.renamed(names), until(4, history)
+    moved = [replace(r, image=names[r.image]) for r in until(1, history)]
     for cycle in (2, 3, 4):
-        history = history + world.cycle(entry, history, cycle, small(task)).rows
-        moved = moved + other.cycle(entry, moved, cycle, small(task)).rows
+        moved = moved + other.cycle(definition(name), moved, cycle, small(task)).rows
     # Equal scores of two images go by name: the order within a cycle may differ, not the choice.
     assert {replace(r, image=names[r.image], order=0) for r in history} == {
         replace(r, order=0) for r in moved
     }
 
 
-@everything
+@every_pair
 def test_ground_truth_is_read_only_by_those_who_say_so(name: str, task: str) -> None:
     entry, world = definition(name), World.make(task)
-    first = world.play(entry, 2, small(task))
-    rng = np.random.default_rng(5)
+    first, rng = until(3, played(name, task)[1]), np.random.default_rng(5)
     world.truth = {k: rng.permutation(v.ravel()).reshape(v.shape) for k, v in world.truth.items()}
     assert (world.play(entry, 2, small(task)) != first) == ("truth" in needs_of(entry))
 
 
-@everything
+@every_pair
 def test_annotated_in_between(name: str, task: str) -> None:
     """What is left is no contiguous block: every second RoI, or every second column of windows."""
     world = World.make(task)
@@ -203,7 +215,7 @@ def test_annotated_in_between(name: str, task: str) -> None:
     assert len(history) > len(before)
 
 
-@everything
+@every_pair
 def test_one_class_everywhere(name: str, task: str) -> None:
     world = World.make(task, flat=True)
     history = world.play(definition(name), 3, small(task))
@@ -215,18 +227,8 @@ def test_one_class_everywhere(name: str, task: str) -> None:
         assert sum(r.cycle == cycle for r in history) == wanted
 
 
-@everything
-def test_a_class_that_is_never_predicted(name: str, task: str) -> None:
-    world = World.make(task, classes=3)
-    history = world.play(definition(name), 3, small(task))
-    check_valid(world, history)
-    assert len({(r.cycle) for r in history}) == 4
-
-
-@everything
+@every_box
 def test_image_smaller_than_the_region_is_clipped_and_reported(name: str, task: str) -> None:
-    if task == "roi":
-        pytest.skip("RoIs have no window")
     world = World.make(task)
     budget = Budget(2, 2, (64, 64), (9, 64, 64) if task == "3d" else None)
     choice = world.cycle(definition(name), [], 2, budget)
@@ -235,7 +237,7 @@ def test_image_smaller_than_the_region_is_clipped_and_reported(name: str, task: 
     check_valid(world, choice.rows)
 
 
-@everything
+@every_pair
 def test_nothing_free_is_reported(name: str, task: str) -> None:
     world, budget = World.make(task, n=3), small(task, 1, 400)
     choice = world.cycle(definition(name), [], 2, budget)

@@ -27,7 +27,7 @@ def test_the_skeleton_passes_the_contract_by_itself(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:]
     (passed,) = re.findall(r"(\d+) passed", done.stdout)
-    assert int(passed) > 25  # every check for each of the three tasks
+    assert int(passed) > 20  # every check for each of the three tasks
 
 
 def test_every_selector_named_on_the_page_exists() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from al.generators import generate
 
@@ -88,17 +91,35 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that is filled once, whichever of pytest-xdist's processes asks first."""
+    base = factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"shared-{name}"
+    mark = folder.with_suffix(".made")
+    with FileLock(folder.with_suffix(".lock")):
+        if not mark.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            mark.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a generated dataset of few small images, in the layout of Cityscapes."""
-    root = tmp_path_factory.mktemp("data") / "street"
-    generate("cityscapes_mini", root, 0, train=5, val=2, height=64, width=96)
-    return root
+
+    def make(folder: Path) -> None:
+        generate("cityscapes_mini", folder / "street", 0, train=5, val=2, height=64, width=96)
+
+    return once(tmp_path_factory, "street", make) / "street"
 
 
 @pytest.fixture(scope="session")
 def undisturbed(street: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Return a finished run that later ones are compared with; tests leave it as it is."""
-    run = Run(tmp_path_factory.mktemp("undisturbed"), {**TINY, "data_root": str(street)})
-    run.run("--cores", "2")
-    return run
+    settings = {**TINY, "data_root": str(street)}
+    folder = once(
+        tmp_path_factory, "undisturbed", lambda folder: Run(folder, settings).run("--cores", "2")
+    )
+    return Run(folder, settings)

@@ -10,10 +10,11 @@ import pytest
 
 pytest.importorskip("mmseg", reason="the extra mmseg is not installed")
 
-from al.learners.mmseg.settings import MmsegSettings
+from al.config.start import StartRefused
+from al.io.errors import ConfigError
+from tests.config.kit import ROOT, begin, typed
 
-from .conftest import ROOT, TINY, Run
-from .test_killed import Killed, check_killed_training
+from .conftest import TINY, Run
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +29,7 @@ SETTINGS = {
     **TINY,
     "learner": "mmseg",
     "strategies": "decomp,badge",
+    "references": "full",
     "cycles": "2",
     "steps": str(STEPS),
     "full_steps": str(STEPS),
@@ -38,52 +40,18 @@ def settings(street: Path, **section: object) -> dict[str, str]:
     return {**SETTINGS, "data_root": str(street), "mmseg": json.dumps({**SECTION, **section})}
 
 
-@pytest.fixture(scope="module")
-def whole(street: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
-    """A run that nothing disturbed."""
-    folder = tmp_path_factory.mktemp("mmseg")
-    shutil.copy(SECTION["config"], folder / "own.py")
-    run = Killed(folder, settings(street, config=str(folder / "own.py")))
+def test_a_whole_run_stopped_by_what_is_held_out(street: Path, tmp_path: Path) -> None:
+    section = {"validation": "clean", "validate_every": 2, "patience": 1, "held_out": 0.4}
+    run = Run(tmp_path, settings(street, **section))
     run.run("--cores", "2")
-    return run
-
-
-def test_a_whole_run(whole: Killed) -> None:
-    report = whole.folder / "results/tiny/report"
-    drawn = ("curves", "classes", "regions", "filling", "costs", "seeds", "shares", "growth")
-    found = {p.name for p in report.glob("*.png")}
-    assert found >= {"imbalance.png", *(f"{name}-2x3.png" for name in drawn)}
-    assert found == {p.with_suffix(".png").name for p in report.glob("*.pdf")}
-    assert "stopping" not in (report / "reach.md").read_text()
-    metrics = whole.files("tiny/2x3/*/seed-0/cycle-*/metrics.json")
-    assert len(metrics) == 3
-    for content in metrics.values():
-        found = json.loads(content)
-        assert found["steps"] == STEPS
-        assert 0 <= found["score"] <= 1
-
-
-def test_killed_and_continued_it_ends_as_if_nothing_had_been(
-    whole: Killed, street: Path, tmp_path: Path
-) -> None:
-    check_killed_training(whole, tmp_path, CYCLE)
-
-
-@pytest.mark.parametrize("validation", ["clean", "paper"])
-def test_what_stops_trainings_is_in_the_report(
-    validation: str, street: Path, tmp_path: Path
-) -> None:
-    section = {"validation": validation, "validate_every": 2, "patience": 1, "held_out": 0.4}
-    changed = {"strategies": "decomp", "references": "full"}
-    run = Run(tmp_path, {**settings(street, **section), **changed})
-    run.run("--cores", "2")
-    text = (tmp_path / "results/tiny/report/reach.md").read_text()
-    told = {"paper": "Early stopping by the scored", "clean": "Early stopping by revealed regions"}
-    assert told[validation] in text
+    results = tmp_path / "results/tiny"
+    assert len(run.files("tiny/2x3/*/seed-0/cycle-*/metrics.json")) == 3
     for place in (CYCLE, "references/full/seed-0"):
-        stats = json.loads((tmp_path / "results/tiny" / place / "training.json").read_text())
-        assert stats["validation"]["by"] == validation
+        assert 0 <= json.loads((results / place / "metrics.json").read_text())["score"] <= 1
+        stats = json.loads((results / place / "training.json").read_text())
+        assert stats["validation"]["by"] == "clean" and stats["steps"] <= STEPS
         assert 1 <= len(stats["validation"]["scores"]) <= STEPS // 2
+    assert "Early stopping by revealed regions" in (results / "report/reach.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -104,44 +72,28 @@ def test_bad_input_is_refused_before_the_first_job(
         torch = pytest.importorskip("torch")
         if torch.cuda.is_available():
             pytest.skip("there is a CUDA device")
-    printed = Run(tmp_path, settings(street, **section)).run(fails=True)
-    assert message in printed.replace("\n", " ")
+    with pytest.raises((ConfigError, StartRefused)) as refusal:
+        begin(tmp_path, **typed(settings(street, **section)))
+    assert message in str(refusal.value).replace("\n", " ")
+    assert not list(tmp_path.glob("results/**/*.*"))
+
+
+def test_snakemake_shows_a_refusal(street: Path, tmp_path: Path) -> None:
+    printed = Run(tmp_path, settings(street, pretrained="nowhere.pth")).run(fails=True)
+    assert "mmseg.pretrained: nowhere.pth is no file" in printed and "Traceback" not in printed
     assert not (tmp_path / "results/tiny/config.yaml").exists()
-    assert not list(tmp_path.glob("results/**/*.csv"))
 
 
-def test_replotting_needs_no_weights(whole: Killed, tmp_path: Path) -> None:
-    """What only trainings need is not asked for where nothing is trained."""
-    (whole.folder / "results/tiny/report/curves-2x3.png").unlink()
-    printed = whole.run("--cores", "2")
-    assert "rule plot_figures" in printed
-    assert "rule train" not in printed
-
-
-def test_a_configuration_that_was_edited_is_refused(whole: Killed) -> None:
+def test_a_configuration_that_was_edited_is_refused(street: Path, tmp_path: Path) -> None:
     """Its cycles would be of different networks; only the path stands in the settings."""
-    file = whole.folder / "own.py"
-    text = file.read_text()
+    file = tmp_path / "own.py"
+    shutil.copy(SECTION["config"], file)
+    text, words = file.read_text(), typed(settings(street, config=str(file)))
+    begin(tmp_path, **words)
     file.write_text(text.replace("lr=0.01", "lr=0.02"))
-    printed = whole.run("--cores", "2", fails=True, cycles="3")
-    assert "config.optim_wrapper.optimizer.lr: 0.01 -> 0.02" in printed
+    with pytest.raises(StartRefused, match=r"config\.optim_wrapper\.optimizer\.lr: 0\.01 -> 0\.02"):
+        begin(tmp_path, **words)
     file.write_text(text + "\n# a remark\n")
-    printed = whole.run("--dry-run", cycles="3")
-    assert "rule train:" in printed
-
-
-def test_settings_of_the_machine_may_change_in_the_middle_of_a_run(whole: Killed) -> None:
-    section = json.loads(whole.settings["mmseg"])
-    changed = {**section, "workers": 1, "checkpoint_every": 2, "threads": 1}
-    printed = whole.run("--cores", "2", mmseg=json.dumps(changed))
-    assert "Nothing to be done" in printed
-    printed = whole.run("--dry-run", mmseg=json.dumps({**section, "batch": 2}), fails=True)
-    assert "mmseg.batch: None -> 2" in printed or "mmseg.batch: 8 -> 2" in printed
-
-
-@pytest.mark.parametrize("dataset", ["cityscapes", "voc", "camvid", "cityscapes_mini"])
-def test_sections_of_the_datasets_hold(dataset: str) -> None:
-    from al.config.settings import read_yaml
-
-    section = read_yaml(ROOT / f"config/datasets/{dataset}.yaml")["mmseg"]
-    MmsegSettings.of(section)
+    begin(tmp_path, **words)
+    file.unlink()  # where nothing is trained any more, as for a new figure, nothing is asked for
+    begin(tmp_path, planned=(), **words)

@@ -12,12 +12,14 @@ import pytest
 
 pytest.importorskip("nnunetv2", reason="the extra `nnunet` is not installed")
 
+from al.config.start import StartRefused
 from al.generators import generate
+from al.io.errors import ConfigError
 from al.io.labels import UNKNOWN, read_label
 from al.io.tables import read_regions
+from tests.config.kit import ROOT, begin, typed
 
-from .conftest import ROOT, TINY, Run
-from .test_killed import Killed, check_killed_training
+from .conftest import TINY, Run, once
 
 pytestmark = pytest.mark.slow
 
@@ -39,25 +41,27 @@ SETTINGS = {
 }
 
 
+def make_kidneys(folder: Path) -> None:
+    """Write seven volumes."""
+    generate("kits23_mini", folder / "data", 0)
+    for case in sorted((folder / "data").glob("case_*"))[7:]:
+        shutil.rmtree(case)
+
+
 @pytest.fixture(scope="module")
 def kidneys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Seven generated volumes."""
-    folder = tmp_path_factory.mktemp("kidneys") / "data"
-    generate("kits23_mini", folder, 0)
-    for case in sorted(folder.glob("case_*"))[7:]:
-        shutil.rmtree(case)
-    return folder
+    return once(tmp_path_factory, "kidneys", make_kidneys) / "data"
 
 
 @pytest.fixture(scope="module")
-def whole(kidneys: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
+def whole(kidneys: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run that nothing disturbed."""
-    run = Killed(tmp_path_factory.mktemp("nnunet"), {**SETTINGS, "data_root": str(kidneys)})
-    run.run("--cores", "2")
-    return run
+    settings = {**SETTINGS, "data_root": str(kidneys)}
+    make = lambda folder: Run(folder, settings).run("--cores", "2")  # noqa: E731
+    return Run(once(tmp_path_factory, "nnunet", make), settings)
 
 
-def test_a_whole_run_with_nested_classes(whole: Killed) -> None:
+def test_a_whole_run_with_nested_classes(whole: Run) -> None:
     metrics = whole.files("tiny/2x3/*/seed-0/cycle-*/metrics.json")
     assert len(metrics) == 3
     for name, content in metrics.items():
@@ -71,7 +75,7 @@ def test_a_whole_run_with_nested_classes(whole: Killed) -> None:
     assert json.loads((whole.folder / "results/tiny/learner.json").read_text())["nnunetv2"]
 
 
-def test_what_is_revealed_is_ground_truth_and_nothing_else(whole: Killed, kidneys: Path) -> None:
+def test_what_is_revealed_is_ground_truth_and_nothing_else(whole: Run, kidneys: Path) -> None:
     """Voxel by voxel, on the annotator's grid and on nnU-Net's."""
     from al.layouts import get_layout
     from al.learners.nnunet.cases import training_labels
@@ -96,10 +100,6 @@ def test_what_is_revealed_is_ground_truth_and_nothing_else(whole: Killed, kidney
         assert inside.any()
         np.testing.assert_array_equal(found[inside], place.labels(seen)[inside])
         assert (found[~inside] == 4).all()
-
-
-def test_killed_and_continued_it_ends_as_if_nothing_had_been(whole: Killed, tmp_path: Path) -> None:
-    check_killed_training(whole, tmp_path, CYCLE)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_nnactives_regime_on_any_raw_dataset(brains: Path, tmp_path: Path) -> No
         "nnunet": json.dumps({**SMALL, "members": 2, "member_labels": "folds", "mirror": False}),
     }
     regime = str(ROOT / "config/experiments/nnactive.yaml")
-    Run(tmp_path, settings).run("--cores", "2", "--configfile", regime)
+    Run(tmp_path, settings).run("--cores", "2", "results/tiny/curves.csv", "--configfile", regime)
     for strategy in ("clasp_pe", "bald"):
         cycle = tmp_path / f"results/tiny/4x4/{strategy}/seed-0/cycle-002"
         assert (cycle / "model/member-1/weights.pt").exists()
@@ -167,13 +167,20 @@ def test_nnactives_regime_on_any_raw_dataset(brains: Path, tmp_path: Path) -> No
 def test_bad_input_is_refused_before_the_first_job(
     changes: dict[str, str], message: str, kidneys: Path, tmp_path: Path
 ) -> None:
-    run = Run(tmp_path, {**SETTINGS, "data_root": str(kidneys), **changes})
-    printed = run.run("--cores", "1", fails=True)
-    assert message in printed
+    with pytest.raises((ConfigError, StartRefused)) as refusal:
+        begin(tmp_path, **typed({**SETTINGS, "data_root": str(kidneys), **changes}))
+    assert message in str(refusal.value)
+    assert not list(tmp_path.glob("results/**/*.*"))
+
+
+def test_snakemake_shows_a_refusal(kidneys: Path, tmp_path: Path) -> None:
+    section = {"nnunet": '{"patch": [9, 16, 16]}', "data_root": str(kidneys)}
+    printed = Run(tmp_path, {**SETTINGS, **section}).run("--cores", "1", fails=True)
+    assert "nnunet.patch: (9, 16, 16); allowed" in printed and "Traceback" not in printed
     assert not (tmp_path / "results/tiny/pool.csv").exists()
 
 
-def test_a_run_of_an_older_plan_is_refused(whole: Killed, tmp_path: Path) -> None:
+def test_a_run_of_an_older_plan_is_refused(whole: Run, tmp_path: Path) -> None:
     """Its first cycles were trained by another network."""
     folder = tmp_path / "run"
     shutil.copytree(whole.folder, folder)
@@ -181,12 +188,11 @@ def test_a_run_of_an_older_plan_is_refused(whole: Killed, tmp_path: Path) -> Non
     held = json.loads(file.read_text())
     held["nnunetv2"] = "2.5.1"
     file.write_text(json.dumps(held))
-    run = Run(folder, whole.settings)
-    printed = run.run("--cores", "1", cycles="3", fails=True)
-    assert "nnunetv2: '2.5.1' -> '2.8.1'" in printed
+    words = typed({**whole.settings, "cycles": "3"})
+    with pytest.raises(StartRefused, match=r"nnunetv2: '2\.5\.1' -> '2\.8\.1'"):
+        begin(folder, **words)
     file.write_text(json.dumps({**held, "nnunetv2": "2.8.1"}))
     (plans,) = folder.glob("data/prepared/*/plans.json")
     plans.write_text(json.dumps({**json.loads(plans.read_text()), "key": "of more volumes"}))
-    printed = run.run("--cores", "1", cycles="3", fails=True)
-    assert "was made anew, from other data, since" in printed
-    assert not (folder / "results/tiny/2x3/decomp/seed-0/cycle-003").exists()
+    with pytest.raises(StartRefused, match="was made anew, from other data, since"):
+        begin(folder, **words)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import prepare_learner
-from al import learners
 from al.cluster.requests import requests
 from al.cluster.retrain import RetrainRefused, refuse_retraining
 from al.cluster.words import parse_words
@@ -24,11 +23,11 @@ from al.io.errors import ConfigError
 from al.io.files import read_json, write_json
 from al.io.tables import PoolRow
 from al.layouts import get_layout
-from al.learners import Description, Preparing, describe_learner
+from al.learners import describe_learner
 from evaluate import score_model
+from tests.config.kit import ROOT, Planned, load
 
-from .conftest import ROOT, TINY, Run
-from .test_settings import load
+from .conftest import TINY, Run
 
 CLASSES = ["background", "kidney", "tumour", "cyst"]
 LAYOUT = {"name": "kits23", "options": {"grid": [12, 8]}, "classes": CLASSES}
@@ -50,7 +49,7 @@ def prepared(**changes: Any) -> str:
 
 
 def test_only_some_learners_prepare() -> None:
-    assert describe_learner("convnet").preparation_of({}) == {}
+    assert describe_learner("convnet").of({}).preparation() == {}
     assert preparation(load()) is None
     assert describe_learner("nnunet").prepares
     assert re.fullmatch(r"data/prepared/kits23_mini-nnunet-[0-9a-f]{10}", prepared())
@@ -128,11 +127,9 @@ def test_all_images_are_prepared_on_the_files_grid(
     kidneys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prepare_learner, "get_learner", lambda name: Fake())
-    learner: Preparing = Fake()
-    assert learner
     plain = {**LAYOUT, "options": {}}
     plans = tmp_path / "prepared/plans.json"
-    prepare_learner.prepare(str(kidneys), plain, "nnunet", {"batch": 2}, str(plans))
+    prepare_learner.prepare_learner(str(kidneys), plain, "nnunet", {"batch": 2}, str(plans))
     found = json.loads(plans.read_text())
     assert found == {"images": [f"case_{n:05d}" for n in range(3)], "settings": {"batch": 2}}
 
@@ -147,16 +144,6 @@ def test_a_learner_may_answer_on_the_files_grid(
     assert {row.shape for row in rows} != {(8, 24, 24)}
 
 
-class Needed:
-    """What ``begin_run`` asks of Snakemake's workflow: one training is planned."""
-
-    def __init__(self) -> None:
-        rule = type("Rule", (), {"name": "train"})
-        self.dag = type("Dag", (), {"needrun_jobs": lambda _: [type("J", (), {"rule": rule})]})()
-        self.deployment_settings = type("D", (), {"deployment_method": ()})
-        self.executor_plugin = type("E", (), {"name": "local"})
-
-
 def test_what_was_not_known_at_the_first_start_is_added(
     kidneys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,15 +154,13 @@ def test_what_was_not_known_at_the_first_start_is_added(
         told.append((classes, rows, layout.wanted))
         return answer
 
-    module = type("M", (), {"identity": staticmethod(identity)})
-    known = Description(("nowhere", "X"), "fake", frozenset({"3d"}), False)
-    monkeypatch.setitem(learners.LEARNERS, "fake", known)
-    monkeypatch.setattr(learners, "import_module", lambda name: module)
-    settings = {"learner": "fake", "fake": {}, "classes": CLASSES}
+    learner = type("L", (), {"identity": staticmethod(identity), "check_start": lambda *args: None})
+    monkeypatch.setattr(start, "get_learner", lambda name: learner())
+    settings = {"learner": "mmseg", "mmseg": {}, "classes": CLASSES}
     file = tmp_path / "learner.json"
 
     def check(rows: Sequence[PoolRow]) -> dict[str, Any] | None:
-        found = start._check_learner(Needed(), settings, LAYOUT, rows, file)
+        found = start._check_learner(Planned(["train"]), settings, LAYOUT, rows, file)
         write_json(file, found)
         return found
 

@@ -21,6 +21,7 @@ from al.config.settings import read_yaml
 from al.io.errors import ConfigError, DataError, nearest
 from al.paths import ROOT
 from al.report.across import report_runs
+from al.report.look import look_of
 from al.report.running import report_run
 
 
@@ -31,16 +32,11 @@ def read_look(run: str, results: Path, changes: list[str]) -> dict[str, Any]:
         DataError: there is no such run.
         ConfigError: a change that is no key of ``report``, or a value that is not allowed there.
     """
-    from al.report.look import look_of
-
     file = results / run / "config.yaml"
     if not file.is_file():
         runs = sorted(p.parent.name for p in results.glob("*/config.yaml"))
         raise DataError(f"{file} is not there; {nearest(run, runs) if runs else 'no run yet'}")
-    # What an older version did not write has its default.
-    defaults = read_yaml(ROOT / "config/config.yaml")
-    settings = {**defaults, **read_yaml(file)}
-    settings["report"] = {**defaults["report"], **settings["report"]}
+    settings = read_yaml(file)
     known = list(read_yaml(ROOT / "config/strategies.yaml"))
     for change in changes:
         _set(settings["report"], change)

@@ -17,7 +17,8 @@ from al.io.storage import StorageError, check_storage, explain
 from al.io.tables import PoolRow, read_pool
 from al.layouts import get_layout
 from al.layouts.checks import check_data
-from al.learners import describe_learner
+from al.learners import describe_learner, get_learner
+from al.paths import places_in
 
 from .prepared import preparation
 
@@ -105,7 +106,9 @@ def _check_learner(
     planned = any(job.rule.name in TRAININGS for job in workflow.dag.needrun_jobs())
     if not planned or workflow.deployment_settings.deployment_method:
         return None
-    learner, section = describe_learner(settings["learner"]), settings[settings["learner"]]
+    if not describe_learner(settings["learner"]).checks_start:
+        return None
+    learner, section = get_learner(settings["learner"]), settings[settings["learner"]]
     here = workflow.executor_plugin.name != "slurm"
     opened, classes = get_layout(**layout), settings["classes"]
     made = preparation(settings)
@@ -113,7 +116,7 @@ def _check_learner(
     learner.check_start(section, classes, rows, here, opened, prepared)
     if prepared is not None:
         _refuse_other_plans(prepared / PLANS, file.parent)
-    identity = learner.identity_of(section, classes, rows, opened)
+    identity = learner.identity(section, classes, rows, opened)
     before = read_json(file) if file.exists() else {}
     shared = before.keys() & identity.keys()
     lines = differences(*({key: side[key] for key in shared} for side in (before, identity)))
@@ -132,9 +135,8 @@ def _refuse_other_plans(plans: Path, run: Path) -> None:
     if not plans.exists():
         return
     key = read_json(plans)["key"]
-    trained = [*run.glob("*/initial/seed-*/cycle-001"), *run.glob("references/*/seed-*")]
-    for file in (folder / "training.json" for folder in trained):
-        if file.exists() and read_json(file).get("plans", key) != key:
+    for place, file in places_in(run, "training.json"):
+        if place.cycle <= 1 and read_json(file).get("plans", key) != key:
             raise ConfigError(
                 f"{plans.parent} was made anew, from other data, since {file} was trained; results "
                 "would mix. Start a new run (run=...)"

@@ -1,12 +1,20 @@
-"""Which revealed regions a training is validated on instead of learning from them."""
+"""What a training is validated on: revealed regions held out of it, or images that are scored."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 
+import numpy as np
+
+from al.io.labels import UNKNOWN, read_label
 from al.io.tables import LabelRow, PoolRow, RegionRow
+from al.layouts import Layout
+from al.scoring.scores import score_images
 from decomp_core import Region
+
+from .base import Scorer
 
 
 def hold_out(
@@ -58,3 +66,24 @@ def _place(image: str, box: Region) -> float:
     """Return a number from 0 to 1, the same for the same region in every run."""
     text = repr((image, tuple(map(int, box.start)), tuple(map(int, box.size))))
     return int.from_bytes(sha256(text.encode()).digest()[:8]) / 2**64
+
+
+def scorer(layout: Layout, rows: Sequence[PoolRow], classes: Sequence[str]) -> Scorer:
+    """Return a function that scores predictions of images, and shows none of their labels."""
+
+    def score(segment: Callable[[PoolRow], np.ndarray]) -> float:
+        pairs = ((layout.open_label(row), segment(row)) for row in rows)
+        return score_images(pairs, classes)["score"]
+
+    return score
+
+
+def has_labels(labels: Sequence[LabelRow]) -> Callable[[str, Region], bool]:
+    """Return a function that says whether a region of an image has a labelled pixel."""
+    paths = {row.image: row.path for row in labels}
+    opened = lru_cache(maxsize=8)(read_label)
+
+    def known(image: str, region: Region) -> bool:
+        return bool((opened(paths[image])[region.slices] != UNKNOWN).any())
+
+    return known

@@ -12,9 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from al.io.errors import DataError
+from al.paths import INITIAL, REFERENCES
 from al.scoring.cases import Cases, cases_of
-
-from .curves import INITIAL, REFERENCES
 
 RESAMPLES = 2000
 FEW = 10  # groups; a percentile interval of fewer is clearly too narrow
@@ -114,65 +113,26 @@ def resampled_scores(
     return found
 
 
-def interval_over_cases(
-    cases_by_seed: Mapping[int, Cases],
-    rng: np.random.Generator,
-    n_resamples: int = RESAMPLES,
-    level: float = 0.95,
-) -> Interval:
-    """Percentile interval of a score over test cases, by the hierarchical bootstrap.
-
-    Groups (slides, patients) are drawn with replacement, then cases within each drawn group; with
-    one case per group this is the plain bootstrap. With several it is a little wider than drawing
-    whole groups (Davison and Hinkley 1997, section 3.8), which errs to the safe side. Seeds are
-    not drawn: a resample is scored with each model, and these scores averaged. ``scipy.stats.
-    bootstrap`` knows no hierarchy, and resamples values where a mean IoU needs sums of pixels.
-
-    Args:
-        cases_by_seed: the test cases of each seed's model.
-        rng: the source of all draws.
-        n_resamples: how many.
-        level: of the interval, between 0 and 1.
-    """
-    draws = resampled_scores(cases_by_seed, rng, n_resamples)
-    return _interval(cases_by_seed, _points(cases_by_seed), draws, level)
-
-
-def difference_over_cases(
-    first: Mapping[int, Cases],
-    second: Mapping[int, Cases],
-    rng: np.random.Generator,
-    n_resamples: int = RESAMPLES,
-    level: float = 0.95,
-) -> Interval:
-    """Percentile interval of ``first - second``, paired: both are scored on the same draws.
-
-    Only seeds that both have count. See ``interval_over_cases``.
-
-    Raises:
-        DataError: the test cases of a seed differ.
-    """
-    both = {(side, s): c for side, m in enumerate((first, second)) for s, c in m.items()}
-    draws = resampled_scores(both, rng, n_resamples)
-    points = _points(both)
-    values = [_of_side(draws, side) for side in (0, 1)]
-    means = [_of_side(points, side) for side in (0, 1)]
-    return _difference((first, second), means, values, level)
-
-
 def case_rows(
     metrics: Iterable[Mapping[str, Any]],
     rng: np.random.Generator,
     n_resamples: int = RESAMPLES,
     level: float = 0.95,
 ) -> list[CaseRow]:
-    """Intervals over test cases of each strategy, and of its differences from every other one.
+    """Percentile intervals over test cases of each strategy, and of what it is ahead of others.
+
+    The bootstrap is hierarchical: groups (slides, patients) are drawn with replacement, then cases
+    within each drawn group; with one case per group it is the plain one. With several it is a
+    little wider than drawing whole groups (Davison and Hinkley 1997, section 3.8), which errs to
+    the safe side. Seeds are not drawn: a resample is scored with each model, and these scores
+    averaged. A difference is paired: both are scored on the same draws, over the seeds that both
+    have. ``scipy.stats.bootstrap`` knows no hierarchy, and resamples values where a mean IoU needs
+    sums of pixels.
 
     Args:
         metrics: contents of ``metrics.json`` files of one run: per budget, strategy and seed the
             one of the cycle to compare at (the last that all seeds have), and the references.
-            Those without cases (written by an older version) are left out, as is the shared first
-            cycle.
+            The shared first cycle is left out.
         rng: the source of all draws; strategies, budgets and seeds with the same test cases have
             the same.
         n_resamples: how many.
@@ -208,14 +168,14 @@ def case_rows(
 def _read(
     metrics: Iterable[Mapping[str, Any]],
 ) -> tuple[dict[Row, dict[int, Mapping[str, Any]]], dict[tuple[str, str, int], Cases]]:
-    """Return the files that have cases, by row and seed, and the cases of each."""
+    """Return the files by row and seed, and the cases of each."""
     files: dict[Row, dict[int, Mapping[str, Any]]] = {}
     models: dict[tuple[str, str, int], Cases] = {}
     for m in metrics:
         where = f"metrics.json of {_place(m)}"
-        cases = cases_of(m, where)
-        if cases is None or m["strategy"] == INITIAL:
+        if m["strategy"] == INITIAL:
             continue
+        cases = cases_of(m, where)
         row, seed = (m["budget"], m["strategy"]), int(m["seed"])
         if (*row, seed) in models:
             raise DataError(f"{where}: given twice; allowed: one cycle of each seed")
@@ -254,10 +214,6 @@ def _parts(n_cases: int, n_resamples: int) -> Iterator[slice]:
 
 def _points(models: Mapping[K, Cases]) -> dict[K, float]:
     return {key: c.score(np.ones(len(c.names))) for key, c in models.items()}
-
-
-def _of_side(table: Mapping[tuple[int, int], Any], side: int) -> dict[int, Any]:
-    return {seed: value for (of, seed), value in table.items() if of == side}
 
 
 def _difference(

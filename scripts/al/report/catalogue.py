@@ -23,10 +23,7 @@ def _always(look: Look) -> bool:
 
 def _predicted(look: Look) -> bool:
     """Whether the models of some cycle say what they think of the pool."""
-    from al.strategies import needs_of
-
-    read = {"statistics", "labels", "uncertainty"}
-    return look["cycles"] > 1 and any(needs_of(d) & read for d in look["definitions"].values())
+    return look["cycles"] > 1 and bool(look["predicted"])
 
 
 @dataclass(frozen=True)

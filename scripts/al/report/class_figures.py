@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from al.paths import INITIAL, REFERENCES
+
 from .class_panels import (
     class_order,
     draw_dots,
@@ -23,7 +25,6 @@ from .class_panels import (
     strategies_of,
 )
 from .confidence_figures import draw_confidence, draw_confidence_scatter
-from .curves import INITIAL, REFERENCES
 from .panels import COLUMN, PAGE, SMALL, TEXT, finish, styles_of
 from .statistics import band
 from .style import INK, cost_label, new_figure

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from al.paths import INITIAL, REFERENCES
+
 from .confidence import untested
-from .curves import FULL, INITIAL, REFERENCES
+from .curves import FULL
 from .panels import COLUMN, PAGE, SMALL, styles_of
 from .style import INK
 from .view import View

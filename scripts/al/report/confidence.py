@@ -15,8 +15,9 @@ import numpy as np
 from al.io.errors import DataError
 from al.io.files import atomic_path
 from al.io.tables import read_pool
+from al.paths import INITIAL, Place, places_in, pool_of
 
-from .curves import INITIAL, Point
+from .curves import Point
 from .view import Confidence, View
 
 # Eq. 1 of the paper, for strategies that have no threshold of their own.
@@ -63,13 +64,14 @@ def read_confidence(
     rows: list[Confidence] = []
     counts: dict[tuple[Path, float | None], Counts] = {}
     pools: dict[int, set[str]] = {}
+    tables = dict(places_in(results, "images.csv"))
     for budget in budgets:
         for strategy in strategies:
             tau = tau_of.get(strategy)
             for seed in seeds:
-                for cycle, path in _files(Path(results, budget), strategy, seed):
+                for cycle, path in _files(tables, budget, strategy, seed):
                     if seed not in pools:
-                        pools[seed] = _pool(Path(results, "pools", f"seed-{seed}.csv"), path)
+                        pools[seed] = _pool(pool_of(results, seed), path)
                     if (path, tau) not in counts:
                         counts[path, tau] = _sum(path, pools[seed], classes, tau)
                     rows += [
@@ -79,13 +81,15 @@ def read_confidence(
     return rows
 
 
-def _files(folder: Path, strategy: str, seed: int) -> list[tuple[int, Path]]:
+def _files(
+    tables: Mapping[Place, Path], budget: str, strategy: str, seed: int
+) -> list[tuple[int, Path]]:
     """``images.csv`` by cycle: those of the strategy, and the shared first one."""
-    found: dict[int, Path] = {}
-    for name in (INITIAL, strategy):
-        for path in Path(folder, name, f"seed-{seed}").glob("cycle-*/images.csv"):
-            found[int(path.parent.name.removeprefix("cycle-"))] = path
-    return sorted(found.items())
+    return [
+        (place.cycle, path)
+        for place, path in sorted(tables.items(), key=lambda item: item[0].cycle)
+        if place.strategy in (INITIAL, strategy) and (place.budget, place.seed) == (budget, seed)
+    ]
 
 
 def _pool(path: Path, needed_by: Path) -> set[str]:

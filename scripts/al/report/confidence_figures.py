@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from al.paths import INITIAL
+
 from .class_panels import (
     Cells,
     class_order,
@@ -28,7 +30,7 @@ from .class_panels import (
     strategies_of,
 )
 from .confidence import Correlation, rank_correlations, untested
-from .curves import FULL, INITIAL
+from .curves import FULL
 from .panels import PAGE, SMALL, TEXT, finish
 from .point_names import name_points
 from .style import INK, class_score_name, new_figure

@@ -12,11 +12,9 @@ import numpy as np
 
 from al.io.errors import DataError
 from al.io.files import atomic_path, read_json
+from al.paths import INITIAL, REFERENCES
 
-INITIAL = "initial"
-FULL = "full"
-FULL_SAME_STEPS = "full_same_steps"
-REFERENCES = (FULL, FULL_SAME_STEPS)
+FULL, FULL_SAME_STEPS = REFERENCES
 FIXED = (
     "dataset",
     "run",

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .budget_figures import draw_budgets
 from .catalogue import Look, figures_of
+from .class_figures import draw_imbalance, draw_share_curves, draw_shares
+from .confidence_figures import draw_confidence, draw_confidence_scatter
+from .figures import draw_classes, draw_costs, draw_curves
+from .matrix import draw_comparisons
+from .pair_figures import draw_ablations, draw_dense_sparse, draw_thresholds
+from .seeds import draw_seeds
 from .style import INK, new_figure, save
 from .view import View
 
-# Each takes a view and returns a figure, or None where there is nothing to draw.
-WHERE = {
-    "curves": "figures:draw_curves",
-    "classes": "figures:draw_classes",
-    "costs": "figures:draw_costs",
-    "ablations": "pair_figures:draw_ablations",
-    "dense_sparse": "pair_figures:draw_dense_sparse",
-    "thresholds": "pair_figures:draw_thresholds",
-    "budgets": "budget_figures:draw_budgets",
-    "comparisons": "matrix:draw_comparisons",
-    "seeds": "seeds:draw_seeds",
-    "imbalance": "class_figures:draw_imbalance",
-    "shares": "class_figures:draw_shares",
-    "growth": "class_figures:draw_share_curves",
-    "confidence": "confidence_figures:draw_confidence",
-    "agreement": "confidence_figures:draw_confidence_scatter",
+# Each returns a Matplotlib figure, or None where there is nothing to draw.
+DRAW: dict[str, Callable[[View], Any]] = {
+    "curves": draw_curves,
+    "classes": draw_classes,
+    "costs": draw_costs,
+    "ablations": draw_ablations,
+    "dense_sparse": draw_dense_sparse,
+    "thresholds": draw_thresholds,
+    "budgets": draw_budgets,
+    "comparisons": draw_comparisons,
+    "seeds": draw_seeds,
+    "imbalance": draw_imbalance,
+    "shares": draw_shares,
+    "growth": draw_share_curves,
+    "confidence": draw_confidence,
+    "agreement": draw_confidence_scatter,
 }
 
 
-def draw(name: str, view: View) -> Any:
-    """Return a figure by its name in the catalogue, or ``None`` where there is nothing to draw."""
-    module, function = WHERE[name].split(":")
-    return getattr(import_module(f"al.report.{module}"), function)(view)
-
-
-def save_figures(view: View, look: Look, folder: Path, only: Iterable[str] = ()) -> list[str]:
+def save_figures(view: View, look: Look, folder: Path) -> list[str]:
     """Write the figures of a run as PNG and PDF, by rename.
 
     A figure without anything to draw says so in the place of its axes, so that every file that was
@@ -46,17 +46,14 @@ def save_figures(view: View, look: Look, folder: Path, only: Iterable[str] = ())
         view: of the whole run.
         look: as ``gather.look_of``; tells which figures there are.
         folder: ``results/{run}/report``.
-        only: names of figures; default: all.
 
     Returns:
         stems of the figures that had nothing to draw.
     """
-    empty, chosen = [], set(only)
+    empty = []
     for entry, stem, budget in figures_of(look):
-        if chosen and entry.name not in chosen:
-            continue
         known = budget in view.budgets if budget else bool(view.budgets)
-        figure = draw(entry.name, view.at(budget)) if known else None
+        figure = DRAW[entry.name](view.at(budget)) if known else None
         if figure is None:
             empty.append(stem)
             figure = _nothing(entry.title)

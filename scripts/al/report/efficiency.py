@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .curves import INITIAL, REFERENCES, Point
+from al.paths import INITIAL, REFERENCES
+
+from .curves import Point
 from .view import View
 
 FOREGROUND = "foreground_percent"

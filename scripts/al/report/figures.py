@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from al.paths import REFERENCES
+
 from .confidence import untested
-from .curves import REFERENCES, Curve, Point, of_class
+from .curves import Curve, Point, of_class
 from .panels import (
     COLUMN,
     MOST_BANDS,

@@ -10,9 +10,10 @@ import numpy as np
 
 from al.io.files import read_json
 from al.io.tables import read_pool
+from al.paths import Place, pool_of
 
 from .confidence import read_confidence, read_confidence_csv, taus_of
-from .curves import INITIAL, Point, read_curves, read_points
+from .curves import Point, read_curves, read_points
 from .view import Confidence, View
 
 
@@ -59,7 +60,7 @@ def truth_counts(folder: Path, look: Mapping[str, Any]) -> dict[str, int]:
 
     Empty where ground truth was not counted yet.
     """
-    pool, truth = folder / "pools" / f"seed-{look['seeds'][0]}.csv", folder / "truth.json"
+    pool, truth = pool_of(folder, look["seeds"][0]), folder / "truth.json"
     if not (pool.is_file() and truth.is_file()):
         return {}
     counts = read_json(truth)
@@ -71,18 +72,16 @@ def truth_counts(folder: Path, look: Mapping[str, Any]) -> dict[str, int]:
 def metrics_of(folder: Path, look: Mapping[str, Any]) -> list[Path]:
     """Metrics of the planned cycles and references that are there."""
     found = [
-        folder / budget / (INITIAL if cycle == 1 else name) / f"seed-{seed}" / f"cycle-{cycle:03d}"
+        Place.of(budget, name, seed, cycle)
         for budget in look["budgets"]
         for name in look["strategies"]
         for seed in look["seeds"]
         for cycle in range(1, look["cycles"] + 1)
     ]
     found += [
-        folder / "references" / name / f"seed-{seed}"
-        for name in look["references"]
-        for seed in look["seeds"]
+        Place.of_reference(name, seed) for name in look["references"] for seed in look["seeds"]
     ]
-    files = dict.fromkeys(place / "metrics.json" for place in found)
+    files = dict.fromkeys(folder / place.path / "metrics.json" for place in found)
     return [file for file in files if file.is_file()]
 
 
@@ -91,10 +90,9 @@ def histories_of(folder: Path, look: Mapping[str, Any], budget: str) -> dict[str
     found = {}
     for name in look["strategies"]:
         for cycle in range(look["cycles"], 0, -1):
-            owner = INITIAL if cycle == 1 else name
-            place = folder / budget / owner / f"seed-{look['seeds'][0]}" / f"cycle-{cycle:03d}"
-            if (place / "history.csv").is_file():
-                found[name] = place / "history.csv"
+            file = folder / Place.of(budget, name, look["seeds"][0], cycle).path / "history.csv"
+            if file.is_file():
+                found[name] = file
                 break
     return found
 

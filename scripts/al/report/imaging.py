@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from al.io.tables import PoolRow, RegionRow, read_pool, read_regions
+from al.paths import pool_of
 
 from .catalogue import Look, pictures_of
 from .filling import plot_filling
@@ -36,8 +37,8 @@ class Images:
         self.folder, self.look = folder, look
         layout = look["layout"]
         self.layout = get_layout(layout["name"], layout["options"], layout["classes"])
-        pool = folder / "pools" / f"seed-{look['seeds'][0]}.csv"
-        self.rows: dict[str, PoolRow] = {row.key: row for row in read_pool(pool)}
+        pool = read_pool(pool_of(folder, look["seeds"][0]))
+        self.rows: dict[str, PoolRow] = {row.key: row for row in pool}
         given = look["class_colours"]
         self.colours = (
             [tuple(v / 255 for v in rgb) for rgb in given]

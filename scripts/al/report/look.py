@@ -12,6 +12,8 @@ STOPPED = {
     "clean": "early stopping by revealed regions held out",
 }
 READS_TRUTH = "its start reads ground truth"
+# A strategy that reads any of these has the pool predicted before it selects.
+PREDICTIONS = {"statistics", "labels", "uncertainty"}
 
 # What of a look numbers and pictures are made from: other keys make them anew for nothing.
 COUNTED = ("strategies", "definitions", "budgets", "seeds", "classes")
@@ -28,6 +30,8 @@ def look_of(settings: Mapping[str, Any], known: Sequence[str] = ()) -> dict[str,
         settings: as ``settings.load_settings`` returns, or as in ``results/{run}/config.yaml``.
         known: names in ``config/strategies.yaml``, in its order.
     """
+    from al.strategies import needs_of
+
     report = settings["report"]
     strategies = in_order(settings["strategies"], known)
     definitions = {name: settings["definitions"][name] for name in strategies}
@@ -36,10 +40,11 @@ def look_of(settings: Mapping[str, Any], known: Sequence[str] = ()) -> dict[str,
         **{key: settings[key] for key in (*same, "class_colours", "background", "seeds", "cycles")},
         "strategies": strategies,
         "definitions": definitions,
+        "predicted": [name for name in strategies if needs_of(definitions[name]) & PREDICTIONS],
         "budgets": settings["budget"],
         "known": list(known),
         "folds": (settings["split"] or {}).get("folds", 0),
-        "splits": ["train", "val"] if settings.get("validation_images") else ["train"],
+        "splits": ["train", "val"] if settings["validation_images"] else ["train"],
         "x": report["cost"] or (ROI_COST if settings["task"] == "roi" else AREA_COST),
         "share": report["share"],
         "colours": {n: report["colours"][n] for n in in_order(report["colours"], known)},
@@ -75,5 +80,6 @@ def _validation(settings: Mapping[str, Any]) -> str:
     from al.config.settings import learner_science
     from al.learners import describe_learner
 
-    found = describe_learner(settings["learner"]).validation_of(learner_science(dict(settings)))
+    section = learner_science(dict(settings))
+    found = describe_learner(settings["learner"]).of(section).early_stopping()
     return found[0] or ""

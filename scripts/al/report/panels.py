@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from al.io.errors import DataError
+from al.paths import REFERENCES
 
-from .curves import FULL, FULL_SAME_STEPS, REFERENCES, Curve, Point, reference
+from .curves import FULL, FULL_SAME_STEPS, Curve, Point, reference
 from .shortfalls import shortfalls
 from .statistics import Band, band
 from .style import INK, Style, cost_label, new_figure

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from al.io.errors import DataError
+from al.paths import REFERENCES
 
-from .curves import FULL, REFERENCES, reference
+from .curves import FULL, reference
 from .markdown import grid, marks
 from .style import cost_label
 from .summaries import Summary, area_range, final_cycle, reach_name, seed_curves, summaries

@@ -11,8 +11,8 @@ from statistics import fmean, median
 from typing import NamedTuple
 
 from al.io.errors import DataError
+from al.paths import INITIAL
 
-from .curves import INITIAL
 from .markdown import grid, marks
 
 # In the folder of the cycle they select; predictions come from the cycle before.

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from al.io.files import atomic_path
-
-from .curves import REFERENCES
+from al.paths import REFERENCES
 
 # Okabe and Ito's palette without black and yellow, which serve as ink and cannot be seen on white,
 # and three dark colours. The first six stay apart from each other and from the grey of `random`

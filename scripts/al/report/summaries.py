@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .curves import INITIAL, Curve
+from al.paths import INITIAL
+
+from .curves import Curve
 from .efficiency import efficiency_by_seed
 from .statistics import common_range, cost_to_reach, mean_height
 from .style import cost_label

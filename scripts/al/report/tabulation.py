@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from al.io.files import read_json, write_text
+from al.paths import REFERENCES
 
 from .bootstrap import Interval, case_rows
 from .catalogue import Look, caption, tables_of
 from .comparisons import by_cycle, compare, corrected_interval
 from .confidence import rank_correlations
-from .curves import REFERENCES
 from .efficiency import efficiency_rows
 from .ranks import blocks_of, rank
 from .reach import NO_STRATEGY, brief_rows, reach_markdown, reach_rows, table_row
@@ -143,10 +143,7 @@ def _reach(source: Source) -> Table:
 
 
 def _selection(source: Source) -> Table:
-    from al.strategies import needs_of
-
-    read = {"statistics", "labels", "uncertainty"}
-    predicted = {n: bool(needs_of(d) & read) for n, d in source.look["definitions"].items()}
+    predicted = {name: name in source.look["predicted"] for name in source.look["strategies"]}
     # Of a run that was copied or has only just begun there may be none.
     timed = any(source.benchmarks.glob("*/*/seed-*/cycle-*/*.tsv"))
     rows = selection_rows(source.benchmarks, predicted) if timed else []
@@ -248,10 +245,7 @@ def _cases(source: Source) -> Table:
         "cases": "test cases",
         "note": "note",
     }
-    empty = (
-        "No cycle after the first one that all seeds and strategies have holds results per image; "
-        "runs of older versions do not."
-    )
+    empty = "There is no cycle after the first one yet that all seeds and strategies have."
     return Table(rows, columns, empty=empty)
 
 

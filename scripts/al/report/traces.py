@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .curves import FULL, FULL_SAME_STEPS, REFERENCES, Curve, Point, curves_of, reference
+from al.paths import REFERENCES
+
+from .curves import FULL, FULL_SAME_STEPS, Curve, Point, curves_of, reference
 from .panels import ENOUGH, MOST_BANDS, seeds_planned
 from .statistics import Band, band
 from .style import INK, Style

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from .curves import FULL, REFERENCES, Curve, Point, budgets, curves_of, reference
+from al.paths import REFERENCES
+
+from .curves import FULL, Curve, Point, budgets, curves_of, reference
 from .look import in_order
 from .statistics import fold_ratio
 from .style import Style, class_colours, strategy_styles

@@ -147,22 +147,20 @@ class Cases:
         return cls(value["kind"], classes, names, groups, np.array(values))
 
 
-def cases_of(metrics: Mapping[str, Any], where: str | Path) -> Cases | None:
-    """Return the cases of a metrics file; ``None`` if it was written before there were any.
+def cases_of(metrics: Mapping[str, Any], where: str | Path) -> Cases:
+    """Return the cases of a metrics file.
 
     Raises:
-        DataError: they are malformed; ``where`` is named.
+        DataError: they are missing or malformed; ``where`` is named.
     """
-    return Cases.from_json(metrics[KEY], where) if KEY in metrics else None
+    return Cases.from_json(metrics.get(KEY), where)
 
 
 def write_metrics(path: str | Path, metrics: Mapping[str, Any]) -> None:
     """Write metrics as indented JSON by rename, the cases last and in one line."""
     text = json.dumps({k: v for k, v in metrics.items() if k != KEY}, indent=2, allow_nan=False)
-    if KEY in metrics:
-        line = json.dumps(metrics[KEY], separators=(",", ":"), allow_nan=False)
-        text = f'{text.removesuffix("}").rstrip()},\n  "{KEY}": {line}\n}}'
-    write_text(path, text + "\n")
+    line = json.dumps(metrics[KEY], separators=(",", ":"), allow_nan=False)
+    write_text(path, f'{text.removesuffix("}").rstrip()},\n  "{KEY}": {line}\n}}\n')
 
 
 def _ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import selectors  # noqa: F401 - its modules register themselves
-from .definitions import Unsupported, check_definition, needs_of, note_of, resolve
+from .definitions import STARTS, Unsupported, check_definition, needs_of, note_of, resolve
 from .registry import (
     IMAGE_SELECTORS,
     POOL_SELECTORS,
@@ -18,6 +18,7 @@ __all__ = [
     "IMAGE_SELECTORS",
     "POOL_SELECTORS",
     "REGION_SELECTORS",
+    "STARTS",
     "Unsupported",
     "check_definition",
     "needs_of",

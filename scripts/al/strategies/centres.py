@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from al.io.tables import PoolRow
-from al.strategies.body import body_mask
 
 from .query import Open
 
@@ -24,3 +23,28 @@ def centres_from(layout: dict[str, Any], limits: dict[str, float] | None) -> Ope
         return body_mask(volume, limits["low"], limits["high"])
 
     return centres
+
+
+def body_mask(volume: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Return the largest connected component of the voxels within [low, high].
+
+    Ours: the DECOMP paper only says that foreground was detected. All true where no voxel lies
+    within the limits.
+
+    Args:
+        volume: (D, H, W) intensities (Hounsfield units in CT).
+        low: smallest intensity of the body.
+        high: largest.
+
+    Returns:
+        (D, H, W) bool.
+    """
+    from scipy.ndimage import label
+
+    inside = (volume >= low) & (volume <= high)
+    if not inside.any():
+        return np.ones(volume.shape, bool)
+    components, _ = label(inside)
+    sizes = np.bincount(components.ravel())
+    sizes[0] = 0
+    return components == sizes.argmax()

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
 from al.io.records import Record
 from al.io.tables import RegionRow
 from al.io.threads import in_order
-from decomp_core import Region, rotate_images
+from decomp_core import rotate_images
 
-from .budget import kind_of
 from .definitions import needs_of
-from .pool_wide import check_rois, choose_pool_wide, propose_pool_wide, roi_row
-from .query import Choice, Query
-from .registry import IMAGE_SELECTORS, REGION_SELECTORS, Selector
-from .state import RegionTask
-from .weights import class_weights
+from .query import Choice, ImageQuery, Pick, Query
+from .registry import IMAGE_SELECTORS, POOL_SELECTORS, REGION_SELECTORS, Selector
 
 __all__ = ["Choice", "Query", "choose", "propose"]
 
@@ -26,7 +21,8 @@ __all__ = ["Choice", "Query", "choose", "propose"]
 def choose(query: Query) -> Choice:
     """Choose the regions of a cycle."""
     if "pool" in query.definition:
-        return choose_pool_wide(query)
+        selector = POOL_SELECTORS[query.definition["pool"]]
+        return _pool_wide(query, selector, query.total)
     scores, opened = _open_images(query)
     if REGION_SELECTORS[query.definition["regions"]].batch:
         choice = _choose_batch(query, scores, opened)
@@ -39,60 +35,72 @@ def choose(query: Query) -> Choice:
 
 
 def propose(query: Query) -> Choice:
-    """Return the most uncertain regions of the images a batch selector will choose from.
+    """Return the most uncertain regions that a strategy with features will choose from.
 
-    ``candidates`` times as many as will be annotated in each image, without overlap (METHODS).
+    ``candidates`` times as many as will be annotated, without overlap: in each image that is
+    opened, or in the whole pool (METHODS).
     """
+    factor = query.definition["candidates"]
     if "pool" in query.definition:
-        return propose_pool_wide(query)
+        return _pool_wide(query, POOL_SELECTORS["uncertainty"], factor * query.total, told=False)
     _, opened = _open_images(query)
 
-    def propose_in(image: str, record: Record, reports: list[str]) -> list[RegionRow]:
-        n = query.definition["candidates"] * opened[image]
-        return _most_uncertain(query, image, record, n, reports)
+    def propose_in(record: Record, reports: list[str]) -> list[RegionRow]:
+        asked = ImageQuery(query, record.image, factor * opened[record.image], record)
+        return _most_uncertain(asked, reports)
 
     made = _in_each(query, opened, propose_in)
     rows = [row for image in sorted(opened) for row in made[image][0]]
-    reports = [line for image in sorted(opened) for line in made[image][1]]
-    return Choice([replace(r, order=i) for i, r in enumerate(rows)], reports)
+    return Choice(rows, [line for image in sorted(opened) for line in made[image][1]])
+
+
+def _pool_wide(query: Query, selector: Selector, n: int, told: bool = True) -> Choice:
+    """Choose with a pool-wide selector; ``told``: say what was clipped or is missing."""
+    places = selector.run(query, n)
+    reports = []
+    if told and query.task != "roi":
+        notes = [query.budget.box_in(query.groups[image][0])[1] for image in dict(places)]
+        reports = sorted(note for note in notes if note)
+    if told and len(places) < n:
+        reports.append(f"{len(places)} of {n} regions placed, no more are free")
+    return Choice([query.row(image, place) for image, place in places], reports)
 
 
 def _in_each(
-    query: Query, opened: dict[str, int], work: Callable[[str, Record, list[str]], list[RegionRow]]
+    query: Query, opened: dict[str, int], work: Callable[[Record, list[str]], list[RegionRow]]
 ) -> dict[str, tuple[list[RegionRow], list[str]]]:
     """Return rows and reports of each opened image, whose predictions need not lie in order."""
 
     def one(record: Record) -> tuple[str, tuple[list[RegionRow], list[str]]]:
         reports: list[str] = []
         try:
-            return record.image, (work(record.image, record, reports), reports)
+            return record.image, (work(record, reports), reports)
         except Exception as error:
             error.add_note(f"while regions of {record.image} were chosen")
             raise
 
-    made = dict(in_order(one, query.records(set(opened)), query.threads))
+    made = dict(in_order(one, query.predictions(set(opened)), query.threads))
     if missing := opened.keys() - made.keys():
         raise ValueError(f"no prediction of {min(missing)!r}, which is opened in this cycle")
     return made
 
 
-def _most_uncertain(
-    query: Query, image: str, record: Record, n: int, reports: list[str]
-) -> list[RegionRow]:
+def _most_uncertain(asked: ImageQuery, reports: list[str]) -> list[RegionRow]:
     from decomp_core import uncertain_regions, uncertain_rois
 
-    row, taken = query.groups[image][0], query.taken.get(image, ())
-    if row.roi:
-        rois = check_rois(record, query.groups[image])
-        held = [i for i, roi in enumerate(rois) if roi in taken]
-        return [
-            roi_row(query.cycle, image, rois[i], None, float(record.uncertainty[i]))
-            for i in uncertain_rois(record.uncertainty, n, held)
-        ]
-    window, note = query.budget.window_in(row)
+    query, uncertainty = asked.query, asked.record.uncertainty
+    if query.task == "roi":
+        places = uncertain_rois(uncertainty, asked.n, asked.taken)
+        return [query.row(asked.image, (i, float(uncertainty[i]))) for i in places]
+    _note_window(asked, reports)
+    found = uncertain_regions(uncertainty, asked.n, asked.window, asked.taken, asked.axis)
+    return [query.row(asked.image, region) for region in found]
+
+
+def _note_window(asked: ImageQuery, reports: list[str]) -> None:
+    """Report a window that had to be clipped to its image."""
+    note = asked.query.budget.window_in(asked.query.groups[asked.image][0])[1]
     reports += [note] if note else []
-    found = uncertain_regions(record.uncertainty, n, window, taken=taken, axis=row.axis)
-    return [RegionRow.of(query.cycle, image, kind_of(row, r.size), r, 0) for r in found]
 
 
 def _open_images(query: Query) -> tuple[np.ndarray, dict[str, int]]:
@@ -113,26 +121,27 @@ def _choose_batch(query: Query, scores: np.ndarray, opened: dict[str, int]) -> C
     per_image = query.definition["per_image"] * max(opened.values(), default=1)
     selector = REGION_SELECTORS[query.definition["regions"]]
     indices = selector.run(candidates, n, per_image, query.rng()) if candidates.rows else []
-    rows = [replace(candidates.rows[i], order=k) for k, i in enumerate(indices)]
-    reports = []
+    reports: list[str] = []
     if query.task != "roi":
-        notes = [query.budget.window_in(query.groups[image][0])[1] for image in opened]
-        reports += [note for note in notes if note]
-    if len(rows) < n:
-        reports.append(f"{len(rows)} of {n} regions placed, there are no more candidates")
-    return Choice(rows, reports, scores)
+        for image, wanted in opened.items():
+            _note_window(ImageQuery(query, image, wanted), reports)
+    if len(indices) < n:
+        reports.append(f"{len(indices)} of {n} regions placed, there are no more candidates")
+    return Choice([candidates.rows[i] for i in indices], reports, scores)
 
 
 def _choose_per_image(query: Query, scores: np.ndarray, opened: dict[str, int]) -> Choice:
     needs = needs_of(query.definition)
-    weights = class_weights(query.state, query.definition) if "statistics" in needs else None
+    weights = None
+    if "statistics" in needs:
+        weights = query.state.class_weights(query.definition)
 
     def choose_in(image: str, record: Record | None, reports: list[str]) -> list[RegionRow]:
-        return _choose_in(query, image, opened[image], record, weights, reports)
+        return _choose_in(ImageQuery(query, image, opened[image], record, weights), reports)
 
     made = {}
     if needs & {"labels", "uncertainty"}:
-        made = _in_each(query, opened, choose_in)
+        made = _in_each(query, opened, lambda record, told: choose_in(record.image, record, told))
     rows: list[RegionRow] = []
     reports: list[str] = []
     for image, n in opened.items():
@@ -141,46 +150,25 @@ def _choose_per_image(query: Query, scores: np.ndarray, opened: dict[str, int]) 
         if len(found) < n:
             reports.append(f"{image}: {len(found)} of {n} regions placed, no more are free")
         rows += found
-    return Choice([replace(r, order=i) for i, r in enumerate(rows)], reports, scores)
+    return Choice(rows, reports, scores)
 
 
-def _choose_in(
-    query: Query,
-    image: str,
-    n: int,
-    record: Record | None,
-    weights: np.ndarray | None,
-    reports: list[str],
-) -> list[RegionRow]:
+def _choose_in(asked: ImageQuery, reports: list[str]) -> list[RegionRow]:
+    query = asked.query
     selector = REGION_SELECTORS[query.definition["regions"]]
-    row, taken = query.groups[image][0], query.taken.get(image, ())
-    rng = query.rng(image)
-    if row.roi:
-        group = query.groups[image]
-        rois = check_rois(record, group) if record is not None else [r.roi for r in group]
-        held = tuple(i for i, roi in enumerate(rois) if roi in taken)
-        task = RegionTask(
-            record, (len(rois),), None, (), held, n, weights, options=query.definition
-        )
-        places = selector.run(task, rng)
-        return [_named_roi(query.cycle, image, rois[i], record, i, selector) for i in places]
-    window, note = query.budget.window_in(row)
-    reports += [note] if note else []
-    task = RegionTask(
-        record, row.shape, row.axis, query.budget.shape_of(window), tuple(taken), n, weights,
-        lambda: query.centres(row), query.definition,
-    )  # fmt: skip
-    regions: list[Region] = selector.run(task, rng)
-    return [RegionRow.of(query.cycle, image, kind_of(row, r.size), r, 0) for r in regions]
+    if query.task != "roi":
+        _note_window(asked, reports)
+    places: list[Pick] = selector.run(asked, query.rng(asked.image))
+    return [query.row(asked.image, p, *_why(asked.record, p, selector)) for p in places]
 
 
-def _named_roi(
-    cycle: int, image: str, roi: str, record: Record | None, i: int, selector: Selector
-) -> RegionRow:
-    cls = score = None
-    if record is not None and selector.by_class:
-        cls = int(record.probabilities[i].argmax())
-        score = float(record.probabilities[i, cls])
-    elif record is not None and "uncertainty" in selector.needs:
-        score = float(record.uncertainty[i])
-    return roi_row(cycle, image, roi, cls, score)
+def _why(record: Record | None, place: Pick, selector: Selector) -> tuple[int | None, float | None]:
+    """Return the class behind the choice of a RoI, and its score; regions carry their own."""
+    if record is None or not isinstance(place, int | np.integer):
+        return None, None
+    if selector.by_class:
+        cls = int(record.probabilities[place].argmax())
+        return cls, float(record.probabilities[place, cls])
+    if "uncertainty" in selector.needs:
+        return None, float(record.uncertainty[place])
+    return None, None

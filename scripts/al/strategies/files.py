@@ -8,6 +8,7 @@ from typing import Any
 from al.io.image_statistics import read_statistics
 from al.io.records import read_records
 from al.io.tables import read_pool, read_regions
+from al.layouts import get_layout
 
 from .batch import read_candidates
 from .budget import Budget
@@ -19,11 +20,11 @@ from .validation import with_validation
 
 def query_of(
     pool: str,
-    earlier: str,
     science: Mapping[str, Any],
     budget: str,
     seed: int,
     cycle: int,
+    earlier: str | None = None,
     images: str | None = None,
     predictions: Sequence[str] = (),
     candidates: str | None = None,
@@ -36,35 +37,32 @@ def query_of(
     Where validation images are annotated too, ``validation`` asks about these.
 
     Args:
-        pool, earlier: ``pool.csv`` and the history of the cycle before.
+        pool: ``pool.csv``.
         science: ``definition``, ``layout``, ``task``, ``region``, ``patch``, ``footprint``,
             ``background``, ``centres``, ``thresholds``, and where validation images are annotated
             ``validation_images``, their number.
         budget: such as ``5x15``.
         seed, cycle: of the job.
+        earlier: the history of the cycle before, if there is one.
         images, predictions, candidates, features, patches: files, where they are needed.
         threads: that read and search several images at once.
     """
     definition, layout = science["definition"], science["layout"]
-    needs = needs_of(definition)
     read: dict[str, Any] = {}
-    if "statistics" in needs:
+    if images:
         tau = definition.get("tau", science["thresholds"][-1])
         read["statistics"] = read_statistics(images, layout["classes"], tau)
     if predictions:
         read["records"] = lambda wanted: read_records(predictions, wanted, threads=threads)
     if features:
-        rows = read_regions(candidates)
-        read["candidates"] = read_candidates(rows, features, definition)
-    if "patches" in needs and patches:
+        read["candidates"] = read_candidates(read_regions(candidates), features, definition)
+    if patches:
         read["patches"] = [row for path in patches for row in read_regions(path)]
-    if "truth" in needs:
-        from al.layouts import get_layout
-
+    if "truth" in needs_of(definition):
         read["truth"] = get_layout(**layout).open_label
     query = Query(
         rows=read_pool(pool, "train"),
-        history=read_regions(earlier),
+        history=read_regions(earlier) if earlier else [],
         definition=definition,
         budget=Budget.parse(budget, *(science[k] for k in ("region", "patch", "footprint"))),
         task=science["task"],

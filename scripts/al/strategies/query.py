@@ -1,8 +1,8 @@
-"""Everything one cycle's choice depends on."""
+"""What a strategy is asked in a cycle, and what it may read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -14,12 +14,15 @@ from al.io.pool import by_image, taken_of
 from al.io.records import Record
 from al.io.rng import generator
 from al.io.tables import PoolRow, RegionRow
+from decomp_core import Region
 
 from .batch import Candidates
-from .budget import Budget
-from .state import PoolState, pool_state
+from .budget import Budget, kind_of
+from .pool_state import PoolState, pool_state
 
 Open = Callable[[PoolRow], "np.ndarray | None"]
+# A region, or a RoI by its position in its image, alone or with its score
+Pick = Region | int | tuple[int, float]
 
 
 def _no_truth(row: PoolRow) -> np.ndarray:
@@ -28,7 +31,7 @@ def _no_truth(row: PoolRow) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Query:
-    """What a strategy is asked, and what it may read; absent where it declared no need of it.
+    """What is asked about a pool; absent where the strategy declared no need of it.
 
     Attributes:
         rows: rows of the pool to choose from, in any order.
@@ -87,11 +90,8 @@ class Query:
         state = pool_state(
             self.rows, self.history, self.statistics, self.task, self.classes, self.budget
         )
-        return (
-            state
-            if self.weighted_by is None
-            else replace(state, weighted_by=self.weighted_by.state)
-        )
+        other = self.weighted_by
+        return state if other is None else replace(state, weighted_by=other.state)
 
     @property
     def parts(self) -> list[Query]:
@@ -103,9 +103,109 @@ class Query:
         """Indices of all classes but background."""
         return [c for c in range(len(self.classes)) if c != self.background]
 
+    @property
+    def total(self) -> int:
+        """Regions that a pool-wide strategy chooses."""
+        return self.budget.total(self.task)
+
+    def size(self, image: str) -> tuple[int, ...]:
+        """Size of a pool-wide strategy's region in an image, in array axes, clipped to it."""
+        return self.budget.box_in(self.groups[image][0])[0]
+
+    def taken_regions(self, image: str) -> list[Region]:
+        """Regions annotated before in an image; not for RoIs."""
+        return list(self.taken.get(image, ()))
+
+    def free_rois(self, image: str) -> list[int]:
+        """Positions of the RoIs of an image that are not annotated."""
+        taken = self.taken.get(image, ())
+        return [i for i, row in enumerate(self.groups[image]) if row.roi not in taken]
+
+    def predictions(self, images: set[str] | None = None) -> Iterator[Record]:
+        """Yield the predictions of some images, or of all, one in memory at a time.
+
+        Raises:
+            ValueError: the RoIs of a prediction are not those of the pool.
+        """
+        for record in self.records(images):
+            rois = [row.roi for row in self.groups[record.image]]
+            if self.task == "roi" and list(record.rois) != rois:
+                raise ValueError(f"{record.image}: the prediction's RoIs are not those of the pool")
+            yield record
+
     def rng(self, image: str | None = None) -> np.random.Generator:
         """Return the generator of an image in this cycle, or of the whole pool."""
         return generator(self.seed, self.cycle, self.stream if image is None else image)
+
+    def row(
+        self, image: str, place: Pick, cls: int | None = None, score: float | None = None
+    ) -> RegionRow:
+        """Describe a chosen region; its order is set when all are chosen."""
+        first = self.groups[image][0]
+        if isinstance(place, Region):
+            return RegionRow.of(self.cycle, image, kind_of(first, place.size), place, 0)
+        if isinstance(place, tuple):
+            place, score = place
+        roi = self.groups[image][place].roi
+        return RegionRow(self.cycle, image, "roi", *(None,) * 6, roi, cls, score, 0)
+
+
+@dataclass(frozen=True)
+class ImageQuery:
+    """What region selectors are asked about one opened image.
+
+    Attributes:
+        query: the question about the pool.
+        image: its name.
+        n: regions asked for.
+        record: its prediction; ``None`` where the strategy needs none.
+        weights: (C,) sampling weights of the classes (Eq. 2); ``None`` without statistics.
+    """
+
+    query: Query
+    image: str
+    n: int
+    record: Record | None = None
+    weights: np.ndarray | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The strategy's definition."""
+        return self.query.definition
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Size in array axes; of RoIs their number."""
+        rows = self.query.groups[self.image]
+        return (len(rows),) if rows[0].roi else rows[0].shape
+
+    @property
+    def axis(self) -> int | None:
+        """Slice axis of a volume."""
+        return self.query.groups[self.image][0].axis
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Size of a window, clipped to the image."""
+        return self.query.budget.window_in(self.query.groups[self.image][0])[0]
+
+    @property
+    def shape(self) -> tuple[int, int] | np.ndarray:
+        """What searches take: the window's size, or its boolean footprint; not for RoIs."""
+        return self.query.budget.shape_of(self.window)
+
+    @property
+    def taken(self) -> tuple[Any, ...]:
+        """Regions annotated before; of RoIs their positions."""
+        held = self.query.taken.get(self.image, ())
+        rows = self.query.groups[self.image]
+        if not rows[0].roi:
+            return tuple(held)
+        return tuple(i for i, row in enumerate(rows) if row.roi in held)
+
+    def centres(self) -> np.ndarray | None:
+        """Return the mask in which random windows are centred; opens the volume."""
+        return self.query.centres(self.query.groups[self.image][0])
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def register_images(
 ) -> Callable[[Any], Any]:
     """Register ``f(state, options) -> (N,) scores`` as an image selector; the highest are taken.
 
-    ``state`` is a ``strategies.state.PoolState``; without the need ``statistics`` its counts are 0.
+    ``state`` is a ``strategies.pool_state.PoolState``; its counts are 0 without ``statistics``.
     ``options`` that an entry of strategies.yaml may set: a mapping with their defaults, or the
     names of options whose defaults config.yaml has.
     """
@@ -105,9 +105,9 @@ def register_regions(
     by_class: bool = False,
     options: Options = frozenset(),
 ) -> Callable[[Any], Any]:
-    """Register ``f(task, rng) -> regions`` (RoIs: positions) as a region selector.
+    """Register ``f(asked, rng) -> regions`` (RoIs: positions) as a region selector.
 
-    It is called once for each opened image with a ``strategies.state.RegionTask``.
+    It is called once for each opened image with a ``strategies.query.ImageQuery``.
     """
     return _register(REGION_SELECTORS, name, needs, tasks, options, by_class=by_class)
 
@@ -137,9 +137,9 @@ def register_pool(
     by_class: bool = False,
     more_needs: Callable[[dict[str, Any]], frozenset[str]] = lambda options: frozenset(),
 ) -> Callable[[Any], Any]:
-    """Register ``f(task) -> [(image, region or RoI position)]`` as a pool-wide selector.
+    """Register ``f(query, n) -> [(image, region or RoI position)]`` as a pool-wide selector.
 
-    ``task`` is a ``strategies.pool_wide.PoolTask``.
+    It is called once a cycle with a ``strategies.query.Query``, and chooses ``n``.
     """
     return _register(
         POOL_SELECTORS, name, needs, tasks, options,

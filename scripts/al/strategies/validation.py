@@ -43,9 +43,9 @@ def _limited(query: Query, rows: Sequence[PoolRow]) -> Query:
     """Return the question about some of the images that its predictions and candidates are of."""
     names = {row.image for row in rows}
     limited = replace(query, rows=list(rows))
-    if (records := query.records) is not None:
+    if (read := query.records) is not None:
         limited = replace(
-            limited, records=lambda images: records(names if images is None else images & names)
+            limited, records=lambda images: read(names if images is None else images & names)
         )
     if (held := query.candidates) is not None:
         mine, annotated = (
@@ -59,13 +59,13 @@ def _limited(query: Query, rows: Sequence[PoolRow]) -> Query:
 def in_parts(answer: Callable[[Query], Choice], query: Query) -> list[tuple[Query, Choice]]:
     """Answer a question about the training pool, then, if asked, about the validation images.
 
-    The regions are numbered through.
+    This sets the order of the regions: they are numbered through.
     """
     answers: list[tuple[Query, Choice]] = []
     n = 0
     for part in query.parts:
         choice = answer(part)
-        rows = [replace(row, order=row.order + n) for row in choice.rows]
+        rows = [replace(row, order=n + k) for k, row in enumerate(choice.rows)]
         told = "" if part is query else "validation: "
         reports = [f"{told}{line}" for line in choice.reports]
         answers.append((part, Choice(rows, reports, choice.scores)))

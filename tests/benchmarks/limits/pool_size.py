@@ -12,7 +12,7 @@ from al.io.image_statistics import read_statistics, write_statistics
 from al.io.records import Record
 from al.io.tables import PoolRow, RegionRow, read_pool, write_pool
 from al.strategies.budget import Budget
-from al.strategies.state import pool_state
+from al.strategies.pool_state import pool_state
 from decomp_core import (
     class_confidence,
     decomp_image_scores,

@@ -6,32 +6,31 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..pool_wide import Places, PoolTask
+from ..query import Pick, Query
 from ..registry import register_pool
 
 SIGHTED = "reads ground truth"
 
 
-def _pool(task: PoolTask) -> tuple[list[str], Callable[[int], np.ndarray], list, list]:
+def _pool(query: Query) -> tuple[list[str], Callable[[int], np.ndarray], list, list]:
     """Return the images, how the truth of the i-th is opened, their shapes and patch sizes."""
-    images = list(task.rows)
-    rows = [task.rows[image] for image in images]
+    images = list(query.groups)
+    rows = [query.groups[image][0] for image in images]
 
     def truth_of(i: int) -> np.ndarray:
-        return task.query.truth(rows[i])
+        return query.truth(rows[i])
 
-    return images, truth_of, [row.shape for row in rows], [task.size(image) for image in images]
+    return images, truth_of, [row.shape for row in rows], [query.size(image) for image in images]
 
 
-def _draw(task: PoolTask, kind: str) -> Places:
+def _draw(query: Query, n: int, kind: str) -> list[tuple[str, Pick]]:
     from decomp_core import random_foreground
     from decomp_core.foreground import CHANCES
 
-    images, truth_of, shapes, sizes = _pool(task)
-    taken = [task.taken(image) for image in images]
-    query = task.query
+    images, truth_of, shapes, sizes = _pool(query)
+    taken = [query.taken_regions(image) for image in images]
     picked = random_foreground(
-        truth_of, shapes, task.n, sizes, query.foreground, query.rng(), taken, CHANCES[kind]
+        truth_of, shapes, n, sizes, query.foreground, query.rng(), taken, CHANCES[kind]
     )
     return [(images[i], region) for i, region in picked]
 
@@ -39,14 +38,13 @@ def _draw(task: PoolTask, kind: str) -> Places:
 @register_pool(
     "nnactive_start", needs=frozenset({"truth"}), tasks=frozenset({"2d", "3d"}), note=SIGHTED
 )
-def nnactive_start(task: PoolTask) -> Places:
+def nnactive_start(query: Query, n: int) -> list[tuple[str, Pick]]:
     """Two patches at each label, the rest as ``random_fg33``: nnActive's starting set."""
     from decomp_core import starting_patches
 
-    images, truth_of, shapes, sizes = _pool(task)
-    query = task.query
+    images, truth_of, shapes, sizes = _pool(query)
     picked = starting_patches(
-        truth_of, shapes, task.n, sizes, len(query.classes), query.background, query.rng()
+        truth_of, shapes, n, sizes, len(query.classes), query.background, query.rng()
     )
     return [(images[i], region) for i, region in picked]
 
@@ -54,14 +52,14 @@ def nnactive_start(task: PoolTask) -> Places:
 @register_pool(
     "random_fg33", needs=frozenset({"truth"}), tasks=frozenset({"2d", "3d"}), note=SIGHTED
 )
-def random_fg33(task: PoolTask) -> Places:
+def random_fg33(query: Query, n: int) -> list[tuple[str, Pick]]:
     """A third of the patches at classes or their borders, the others anywhere."""
-    return _draw(task, "fg33")
+    return _draw(query, n, "fg33")
 
 
 @register_pool(
     "random_fg66", needs=frozenset({"truth"}), tasks=frozenset({"2d", "3d"}), note=SIGHTED
 )
-def random_fg66(task: PoolTask) -> Places:
+def random_fg66(query: Query, n: int) -> list[tuple[str, Pick]]:
     """Two thirds of the patches at classes or their borders, the others anywhere."""
-    return _draw(task, "fg66")
+    return _draw(query, n, "fg66")

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..pool_state import PoolState
 from ..registry import register_images
-from ..state import PoolState
-from ..weights import class_weights
 
 CAP_SHARE = 0.1  # of an image's pixels (Sec. 3.2.2)
 CAP_ROIS = 1.0
@@ -31,7 +30,7 @@ def decomp_images(state: PoolState, options: dict[str, Any]) -> np.ndarray:
     """Capped, weighted class counts (DECOMP, Eq. 3)."""
     from decomp_core import decomp_image_scores
 
-    weights = class_weights(state, options)
+    weights = state.class_weights(options)
     if options["equal_weights"] == "random" and np.ptp(np.round(weights, 2)) == 0:
         return np.zeros(len(state.images))
     if state.task == "roi":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..pool_wide import Places, PoolTask
+from ..query import Pick, Query
 from ..registry import register_pool
 
 
@@ -33,14 +33,14 @@ def _needs(options: dict[str, Any]) -> frozenset[str]:
     by_class=True,
     more_needs=_needs,
 )
-def clasp(task: PoolTask) -> Places:
+def clasp(query: Query, n: int) -> list[tuple[str, Pick]]:
     """Give each foreground class its share of the query, the best noisy scores first."""
     from decomp_core import clasp_merge, clasp_quotas
 
-    query, options = task.query, task.options
+    options = query.definition
     found: dict[str, tuple[list, list]] = {image: ([], []) for image in query.groups}
     for row in query.patches:
         found[row.image][row.order].append(row.region)
     classes = query.foreground if options["strata"] else []
-    quotas = clasp_quotas(task.n, classes, options.get("strata_share", 0), query.rng())
-    return clasp_merge(found, task.n, quotas)
+    quotas = clasp_quotas(n, classes, options.get("strata_share", 0), query.rng())
+    return clasp_merge(found, n, quotas)

@@ -8,31 +8,31 @@ import numpy as np
 
 from decomp_core import Region
 
-from ..pool_wide import Places, PoolTask
+from ..query import Pick, Query
 from ..registry import register_pool
 
 OURS = "our formulation"
 
 
-def _maps(task: PoolTask) -> Iterator[tuple[str, np.ndarray, tuple[int, ...], list[Region]]]:
-    for record in task.records():
+def _maps(query: Query) -> Iterator[tuple[str, np.ndarray, tuple[int, ...], list[Region]]]:
+    for record in query.predictions():
         image = record.image
-        yield image, record.uncertainty, task.size(image), task.taken(image)
+        yield image, record.uncertainty, query.size(image), query.taken_regions(image)
 
 
 @register_pool("uncertainty", needs=frozenset({"uncertainty"}))
-def uncertain(task: PoolTask) -> Places:
+def uncertain(query: Query, n: int) -> list[tuple[str, Pick]]:
     """Take the regions of highest mean uncertainty in the whole pool, without overlap."""
     from decomp_core import pool_uncertain
 
-    if task.query.task != "roi":
-        return pool_uncertain(lambda: _maps(task), task.n)
+    if query.task != "roi":
+        return pool_uncertain(lambda: _maps(query), n)
     found = [
         (-float(record.uncertainty[i]), record.image, i)
-        for record in task.records()
-        for i in task.free_rois(record.image)
+        for record in query.predictions()
+        for i in query.free_rois(record.image)
     ]
-    return [(image, (i, -score)) for score, image, i in sorted(found)[: task.n]]
+    return [(image, (i, -score)) for score, image, i in sorted(found)[:n]]
 
 
 @register_pool(
@@ -42,12 +42,12 @@ def uncertain(task: PoolTask) -> Places:
     options=frozenset({"penalty", "sigma"}),
     note=OURS,
 )
-def spatial(task: PoolTask) -> Places:
+def spatial(query: Query, n: int) -> list[tuple[str, Pick]]:
     """Uncertain regions that keep apart in their image (spatial diversity, our formulation)."""
     from decomp_core import spatially_diverse
 
-    o = task.options
-    return spatially_diverse(lambda: _maps(task), task.n, o["penalty"], o["sigma"])
+    o = query.definition
+    return spatially_diverse(lambda: _maps(query), n, o["penalty"], o["sigma"])
 
 
 @register_pool(
@@ -57,14 +57,14 @@ def spatial(task: PoolTask) -> Places:
     options=frozenset({"penalty", "sigma"}),
     note=OURS,
 )
-def spatial_features(task: PoolTask) -> Places:
+def spatial_features(query: Query, n: int) -> list[tuple[str, Pick]]:
     """Regions far apart in features and in their image, of the most uncertain of the pool."""
     from decomp_core import spatially_diverse_features
 
-    candidates, o = task.query.candidates, task.options
+    candidates, o = query.candidates, query.definition
     regions = [r.region for r in candidates.rows]
     picked = spatially_diverse_features(
-        regions, candidates.group, candidates.features, task.n, o["penalty"], o["sigma"],
-        task.query.rng(),
+        regions, candidates.group, candidates.features, n, o["penalty"], o["sigma"],
+        query.rng(),
     )  # fmt: skip
     return [(candidates.rows[i].image, regions[i]) for i in picked]

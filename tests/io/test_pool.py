@@ -1,0 +1,58 @@
+"""Splits, generators and openings of the pool."""
+
+from __future__ import annotations
+
+import pytest
+
+from al.io.pool import assign_splits, openings
+from al.io.rng import generator
+from al.io.tables import PoolRow, RegionRow
+
+
+def rois(n: int, split: str = "") -> list[PoolRow]:
+    return [
+        PoolRow(f"p{i:02d}", f"r{j}", split, "", "", (9, 9)) for i in range(n) for j in range(2)
+    ]
+
+
+def test_shares_are_drawn_by_image_and_seed() -> None:
+    share = {"train": 0.6, "val": 0.1, "test": 0.3}
+    rows = assign_splits(rois(20), share, 0)
+    by_image = {r.image: {q.split for q in rows if q.image == r.image} for r in rows}
+    assert all(len(s) == 1 for s in by_image.values())
+    sizes = [sum(s == {k} for s in by_image.values()) for k in ("train", "val", "test")]
+    assert sizes == [12, 2, 6]
+    assert assign_splits(rois(20), share, 0) == rows != assign_splits(rois(20), share, 1)
+
+
+def test_folds_partition_the_images() -> None:
+    tests = [
+        {r.image for r in assign_splits(rois(11), {"folds": 3}, k) if r.split == "test"}
+        for k in range(3)
+    ]
+    assert sorted(len(t) for t in tests) == [3, 4, 4]
+    assert len(set().union(*tests)) == 11
+
+
+def test_splits_of_the_dataset_are_kept_and_missing_ones_refused() -> None:
+    rows = rois(3, "train")
+    assert assign_splits(rows, {"folds": 3}, 0) == rows
+    with pytest.raises(ValueError, match="fixes no split"):
+        assign_splits(rois(3), None, 0)
+    with pytest.raises(ValueError, match="only the splits"):
+        assign_splits(rois(1), {"train": 0.5, "val": 0.0, "test": 0.5}, 0)
+
+
+def test_generators_differ_by_seed_cycle_and_image() -> None:
+    keys = [(0, 1, None), (1, 0, None), (0, 1, "a"), (0, 1, "b"), (0, 2, "a")]
+    draws = [generator(*k).integers(2**62) for k in keys]
+    assert len(set(draws)) == len(draws)
+    assert generator(0, 1, "a").integers(2**62) == draws[2]
+
+
+def test_openings_count_cycles_not_regions() -> None:
+    history = [
+        RegionRow(c, "a", "roi", *(None,) * 6, r, None, None, 0)
+        for c, r in [(1, "x"), (1, "y"), (3, "z")]
+    ]
+    assert openings(history) == {"a": 2}

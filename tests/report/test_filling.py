@@ -1,0 +1,293 @@
+"""Filling over cycles: of an image's area, and of the pool where no image is chosen twice."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib import colormaps
+from matplotlib.collections import PatchCollection
+from matplotlib.figure import Figure
+
+from al.io.errors import DataError
+from al.io.tables import PoolRow, RegionRow
+from al.report.filling import (
+    draw_filling,
+    fills,
+    images_that_fill,
+    painted,
+    plot_filling,
+    revealed,
+)
+from al.report.pool_filling import NEVER, pool_images
+from decomp_core import footprint
+
+from .drawing_sample import Drawn, colour_of, placed, pool_of, roi, window
+
+FEW = settings(max_examples=20, deadline=None)
+
+
+def _panels(figure: Figure) -> list[Any]:
+    return [axes for axes in figure.axes if axes.get_title(loc="left")]
+
+
+def _titles(figure: Figure) -> list[str]:
+    return [axes.get_title(loc="left") for axes in _panels(figure)]
+
+
+def _texts(figure: Figure) -> str:
+    return "\n".join(t.get_text() for t in figure.texts)
+
+
+def _coloured(axes: Any) -> np.ndarray:
+    pixels = axes.images[0].get_array().astype(int)
+    return pixels.max(axis=2) - pixels.min(axis=2) > 2
+
+
+def _new(axes: Any) -> list[tuple[float, float]]:
+    """Corners of the boxes that are outlined; each has a rim."""
+    return [(p.get_y(), p.get_x()) for p in axes.patches[1::2]]
+
+
+def test_images_that_strategies_come_back_to_come_first() -> None:
+    def chosen(*opened: tuple[int, str]) -> list[RegionRow]:
+        return [window(cycle, image, (0, 0)) for cycle, image in opened]
+
+    regions = {
+        "s": chosen((1, "twice"), (2, "twice"), (1, "once"), (2, "long"), (3, "long"), (4, "long")),
+        "t": chosen((1, "twice"), (3, "twice"), (1, "once"), (1, "once"), (2, "once")),
+    }
+    # twice: both came back; long: one, 3 cycles; once: one, 1 + 2 cycles but 4 regions
+    assert images_that_fill(regions, 9) == ["twice", "once", "long"]
+
+
+@FEW
+@given(st.integers(0, 2**32), st.sampled_from(["square", "disc", "annulus"]))
+def test_only_what_is_annotated_has_colour(seed: int, shape: str) -> None:
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (12, 16, 3)).astype(np.uint8)
+    mask = footprint(shape, (7, 9))
+    colour = (0.2, 0.8, 0.4)
+    found = painted(pixels, [((3, 5, 7, 9), None if shape == "square" else mask, colour)])
+    whole = np.zeros((12, 16), bool)
+    whole[3:10, 5:14] = mask
+    for y in range(12):  # slowly, pixel by pixel
+        for x in range(16):
+            red, green, blue = (int(v) for v in pixels[y, x])
+            grey = 255 * 0.3 + 0.7 * (0.299 * red + 0.587 * green + 0.114 * blue)
+            own = colour if whole[y, x] else (grey / 255,) * 3
+            share = 0.6 if whole[y, x] else 0.0
+            expected = [(1 - share) * grey + share * 255 * c for c in own]
+            assert np.abs(found[y, x] - expected).max() <= 0.51
+    tiles = revealed(pixels, [(2.0, 3.0, 5.0, 6.0)])
+    assert np.array_equal(tiles[2:7, 3:9], pixels[2:7, 3:9]), "tiles keep their own colours"
+    assert (np.ptp(tiles[8:].astype(int), axis=2) == 0).all()
+
+
+@FEW
+@given(st.lists(st.tuples(st.sampled_from("st"), st.integers(1, 3), st.sampled_from("abc"))))
+def test_images_fill_up_where_a_strategy_comes_back(opened: list[tuple[str, int, str]]) -> None:
+    regions = {s: [window(n, i, (0, 0)) for t, n, i in opened if t == s] for s in "st"}
+    back = any(
+        a[0] == b[0] and a[2] == b[2] and a[1] != b[1] for a in opened for b in opened
+    )  # by pairs
+    assert fills(regions) == back
+
+
+def test_an_image_fills_up() -> None:
+    layout = Drawn()
+    regions = {
+        "decomp": [
+            window(1, "a", (0, 0)),
+            window(2, "a", (20, 30)),
+            window(4, "a", (40, 5)),
+            window(3, "b", (0, 0)),
+        ],
+        "random": [window(1, "a", (0, 0)), window(3, "a", (30, 60))],
+    }
+    figure = draw_filling(layout, pool_of((60, 80), None, "a", "b"), regions)
+    assert layout.opened == ["a"] and "a" in _texts(figure).split("\n")
+    panels = _panels(figure)
+    assert [t.split(":")[0] for t in _titles(figure)] == 2 * [f"cycle {n}" for n in (1, 2, 3, 4)]
+    assert [_coloured(a).sum() // 120 for a in panels] == [1, 2, 2, 3, 1, 1, 2, 2]
+    news = [[(0, 0)], [(20, 30)], [], [(40, 5)], [(0, 0)], [], [(30, 60)], []]
+    assert [_new(a) for a in panels] == news
+    colours = [colormaps["viridis"](n / 3)[:3] for n in range(4)]
+    last = panels[3].images[0].get_array()
+    for (y, x), cycle in (((0, 0), 1), ((20, 30), 2), ((40, 5), 4)):
+        hue = last[y : y + 10, x : x + 12].reshape(-1, 3).astype(float)
+        grey = hue - 0.6 * 255 * np.array(colours[cycle - 1])
+        assert np.ptp(grey, axis=1).max() <= 1.01, "the colour of its cycle over grey"
+    between = {"s": [window(n, "a", (0, 12 * (n - 1))) for n in range(1, 7)]}
+    shown = _panels(draw_filling(Drawn(), pool_of((60, 80), None, "a"), between))
+    assert [len(_new(axes)) for axes in shown] == [1, 1, 1, 2, 1], "cycle 4 has no column"
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_volume_fills_up(axis: int) -> None:
+    shape = [50, 60]
+    shape.insert(axis, 20)
+    regions = {
+        "s": [
+            placed(axis, 1, "ct", (3, 0, 0)),
+            placed(axis, 2, "ct", (8, 0, 0)),
+            placed(axis, 3, "ct", (6, 20, 30), depth=4),
+        ]
+    }
+    figure = draw_filling(Drawn(), pool_of(tuple(shape), axis, "ct"), regions)
+    assert "slice 8 of 20" in _texts(figure), "annotated in two cycles, slice 3 in one"
+    panels = _panels(figure)
+    assert [_coloured(a).sum() for a in panels] == [0, 120, 240]
+    assert [_new(a) for a in panels] == [[], [(0, 0)], [(20, 30)]]
+    viridis = [np.rint(255 * np.array(colormaps["viridis"](n / 2)[:3])) for n in range(3)]
+    strips = [a.images[0].get_array()[::-1, 0] for a in figure.axes if len(a.get_yticks()) == 1]
+    cycles: dict[int, int] = {}
+    for strip, new in zip(strips, [{3: 1}, {8: 2}, {6: 3, 7: 3, 9: 3}], strict=True):
+        cycles |= new
+        for z in range(20):
+            expected = viridis[cycles[z] - 1] if z in cycles else [225] * 3
+            assert np.array_equal(strip[z], expected)
+
+
+def test_windows_of_a_shape() -> None:
+    regions = {"s": [window(2, "a", (20, 30)), window(3, "a", (0, 60))]}
+    figure = draw_filling(Drawn(), pool_of((60, 80), None, "a"), regions, shape="disc")
+    expected = np.zeros((60, 80), bool)
+    expected[20:30, 30:42] = footprint("disc", (10, 12))
+    assert np.array_equal(_coloured(_panels(figure)[0]), expected)
+
+
+def test_a_slide_fills_up() -> None:
+    pool = pool_of((30, 30), None, *(f"slide/r{i}" for i in range(6)), "other/r7")
+    regions = {"s": [roi(1, "r0"), roi(2, "r3"), roi(2, "r5"), roi(3, "r7", image="other")]}
+    figure = draw_filling(Drawn(), pool, regions)
+    assert "slide, 6 of 6 RoIs" in _texts(figure)
+    for axes, shown in zip(_panels(figure), ([0], [0, 3, 5], [0, 3, 5]), strict=True):
+        pixels = axes.images[0].get_array()
+        seen = set(map(tuple, pixels[_coloured(axes)].tolist()))
+        assert seen == {colour_of(f"r{i}") for i in shown}
+    pool = pool_of((8, 8), None, *(f"slide/r{i:02d}" for i in range(59)))
+    used = [f"r{i:02d}" for i in range(0, 58, 2)]
+    layout = Drawn()
+    draw_filling(layout, pool, {"s": [roi(1 + i % 2, name) for i, name in enumerate(used)]})
+    assert len(layout.opened) == 40 and set(layout.opened) >= {f"slide/{name}" for name in used}
+
+
+def test_files_and_refusals(tmp_path: Path) -> None:
+    png, pdf = tmp_path / "f.png", tmp_path / "f.pdf"
+    pool = pool_of((60, 80), None, "a")
+    plot_filling(Drawn(), pool, {"a": [window(n, "a", (10 * n, 0)) for n in range(3)]}, png, pdf)
+    assert png.stat().st_size > 5_000 and pdf.stat().st_size > 5_000
+    plot_filling(Drawn(), pool, {"a": []}, png, None)
+    assert 0 < png.stat().st_size < 10_000, "says that there is nothing yet"
+    for cycles in ([1], [1, 2]):  # of the pool, and of the image
+        with pytest.raises(DataError, match="b has regions but is not in the pool"):
+            draw_filling(Drawn(), pool, {"s": [window(n, "b", (0, 0)) for n in cycles]})
+        with pytest.raises(DataError, match="within the image's shape"):
+            draw_filling(Drawn(), pool, {"s": [window(n, "a", (55, 0)) for n in cycles]})
+    with pytest.raises(DataError, match="cannot be shown together"):
+        draw_filling(Drawn(), pool, {"s": [window(1, "a", (0, 0)), roi(1, "r1", image="a")]})
+
+
+def _train(shape: tuple[int, ...], axis: int | None, *names: str) -> dict[str, PoolRow]:
+    return {k: r.with_split("train") for k, r in pool_of(shape, axis, *names).items()}
+
+
+def _names(count: int) -> list[str]:
+    return [f"i{n:04d}" for n in range(count)]
+
+
+def _cells(figure: Figure) -> list[list[tuple[float, ...]]]:
+    """Colours of the cells of each strategy, row by row."""
+    found = []
+    for axes in figure.axes:
+        for cells in (c for c in axes.collections if isinstance(c, PatchCollection)):
+            corners = [tuple(path.vertices.min(axis=0)[::-1]) for path in cells.get_paths()]
+            assert corners == sorted(corners), "in the pool's order"
+            found.append([tuple(c[:3]) for c in cells.get_facecolors()])
+    return found
+
+
+def test_the_pool_fills_up() -> None:
+    layout = Drawn()
+    rows = _train((60, 80), None, *"abcdef") | {
+        "x": replace(pool_of((60, 80), None, "x")["x"], split="test")
+    }
+    regions = {
+        "decomp": [
+            window(1, "c", (0, 0), order=0),
+            window(1, "c", (20, 0), order=1),
+            window(2, "e", (0, 0), order=1),
+            window(2, "f", (40, 30), order=0),
+            window(4, "a", (0, 0)),
+        ],
+        "random": [window(1, "c", (0, 0)), window(2, "b", (0, 0))],
+    }
+    figure = draw_filling(layout, rows, regions)
+    one, two, four = (colormaps["viridis"](n)[:3] for n in (0.0, 1 / 3, 1.0))
+    assert _cells(figure) == [
+        [four, NEVER, one, NEVER, two, two],
+        [NEVER, two, one, NEVER, NEVER, NEVER],
+    ]
+    assert "4 of 6 images" in _texts(figure) and "2 of 6 images" in _texts(figure)
+    assert _titles(figure) == ["cycle 1", "cycle 2", "cycle 4", "cycle 1", "cycle 2"]
+    assert layout.opened == ["c", "f", "a", "c", "b"], "the first that each cycle opened"
+    assert [_new(axes) for axes in _panels(figure)] == [
+        [(0, 0), (20, 0)], [(40, 30)], [(0, 0)], [(0, 0)], [(0, 0)],
+    ]  # fmt: skip
+    back = regions | {"random": [window(1, "c", (0, 0)), window(2, "c", (20, 0))]}
+    assert not _cells(draw_filling(Drawn(), rows, back)), "an image that fills is drawn instead"
+    with pytest.raises(DataError, match="z has regions but is not in the pool of 2 rows"):
+        draw_filling(Drawn(), _train((60, 80), None, "a", "b"), {"s": [window(1, "z", (0, 0))]})
+
+
+@FEW
+@given(st.integers(1, 60), st.integers(0, 40), st.integers(1, 30), st.integers(0, 2**32))
+def test_every_image_is_in_one_cell(train: int, others: int, most: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    names = _names(train + others)
+    splits = rng.permutation(["train"] * train + ["val", "test", "val", "test"] * others)
+    rows = {
+        key: row.with_split(str(split))
+        for (key, row), split in zip(pool_of((9, 9), None, *names).items(), splits, strict=False)
+    }
+    used = list(rng.choice(names, rng.integers(1, len(names) + 1), replace=False))
+    regions = {"s": [window(1, str(i), (0, 0)) for i in used], "t": []}
+    pool = pool_images(rows, regions, most)
+    expected = [n for n in names if rows[n].split == "train" or n in used]
+    assert [i for cell in pool.cells for i in cell] == expected
+    assert pool.validation == sum(rows[n].split == "val" for n in expected)
+    assert len(pool.cells) <= most
+    assert all(len(cell) == pool.per_cell for cell in pool.cells[:-1])
+    assert pool.per_cell == 1 or math.ceil(len(expected) / (pool.per_cell - 1)) > most, "no fewer"
+
+
+def test_slides_and_volumes_of_a_pool() -> None:
+    names = [f"s{i}/r{j}" for i in range(3) for j in range(4)]
+    layout = Drawn()
+    chosen = [roi(1, "r1", image="s2"), roi(1, "r3", image="s2"), roi(2, "r0", image="s0")]
+    figure = draw_filling(layout, _train((30, 30), None, *names), {"s": chosen})
+    first, last = (colormaps["viridis"](n)[:3] for n in (0.0, 1.0))
+    assert _cells(figure) == [[last, NEVER, first]], "a slide is a cell"
+    assert layout.opened == ["s2/r1", "s2/r3", "s0/r0"]
+    regions = {"s": [window(1, "b", (3, 0, 0)), window(2, "a", (1, 20, 30))]}
+    figure = draw_filling(Drawn(), _train((5, 60, 80), 0, "a", "b"), regions)
+    assert _titles(figure) == ["cycle 1, slice 3", "cycle 2, slice 1"]
+
+
+def test_images_of_a_large_pool_share_cells() -> None:
+    names = _names(1500)
+    regions = {"s": [window(c, names[i], (0, 0)) for c, i in ((3, 0), (1, 2), (2, 4), (3, 1499))]}
+    figure = draw_filling(Drawn(), _train((60, 80), None, *names), regions)
+    (cells,) = _cells(figure)
+    one, two, three = (colormaps["viridis"](n)[:3] for n in (0.0, 0.5, 1.0))
+    coloured = {n: c for n, c in enumerate(cells) if c != NEVER}
+    assert len(cells) == 500
+    assert coloured == {0: one, 1: two, 499: three}, "the earliest of a cell"
+    assert "4 of 1500 images annotated" in _texts(figure)

@@ -1,0 +1,216 @@
+"""The numbers behind the interactive parts are those of the run, gaps included."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from dataclasses import replace
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import pytest
+from markupsafe import Markup
+from PIL import Image
+
+from al.io.errors import DataError
+from al.report import interactive
+from al.report.figures import draw_curves
+from al.report.interactive import main_curve, region_browser
+from al.report.pictures import Box, Picture
+from al.report.style import Style
+
+from . import page_sample as sample
+
+STYLES = {n: Style(c, "o", "-") for n, c in sample.COLOURS.items()}
+RGB = [(1.0, 0.0, 0.0), (0.0, 0.5, 0.0), (0.0, 0.0, 1.0)]
+
+
+def embedded(markup: Markup) -> dict[str, Any]:
+    """The JSON in a part, as a browser reads it: up to the first end of a script."""
+    found = re.search(r'<script type="application/json"[^>]*>(.*?)</script', markup, re.S)
+    assert found
+    held: dict[str, Any] = json.loads(found[1])
+    return held
+
+
+def traces(data: dict[str, Any], budget: int = 0, role: str = "mean") -> dict[str, dict[str, Any]]:
+    """Traces of one role by strategy, with their x values by cost."""
+    held = data["budgets"][budget]
+    return {
+        trace["meta"]["strategy"]: trace | {"x": {c: x[i] for c, x in held["x"].items()}}
+        for i, trace in enumerate(held["traces"])
+        if trace["meta"]["role"] == role
+    }
+
+
+def test_means_seeds_and_references_of_a_complete_run() -> None:
+    held = sample.points()
+    data = embedded(main_curve(sample.views(held, share=0.8), sample.COSTS))
+    assert [c["key"] for c in data["costs"]] == list(sample.COSTS)
+    assert [b["name"] for b in data["budgets"]] == list(sample.BUDGETS)
+    for b, budget in enumerate(sample.BUDGETS):
+        drawn, seeds = traces(data, b), traces(data, b, "seeds")
+        assert list(drawn) == list(seeds) == list(sample.STRATEGIES)
+        for name, trace in drawn.items():
+            mine = [p for p in held if (p.budget, p.strategy) == (budget, name)]
+            for k in range(sample.CYCLES):
+                own = [p for p in mine if p.cycle == k + 1]
+                assert trace["y"][k] == pytest.approx(mean(p.score for p in own), rel=1e-5)
+                for cost in sample.COSTS:
+                    at = mean(p.costs[cost] for p in own)
+                    assert trace["x"][cost][k] == pytest.approx(at, rel=1e-5)
+            assert trace["line"]["color"] == sample.COLOURS[name]
+            each = seeds[name]
+            told = zip(each["customdata"], each["x"]["regions"], each["y"], strict=True)
+            assert {(*t, x, y) for t, x, y in told} == {
+                (p.seed, p.cycle, p.costs["regions"], float(f"{p.score:.6g}")) for p in mine
+            }
+    references = traces(data, role="reference")
+    assert references["full"]["y"] == [pytest.approx(0.8 * 0.745)] * 2
+    assert references["full_same_steps"]["y"] == [0.7, 0.7]
+    low, high = references["full"]["x"]["images"]
+    assert 1 < low < 2 and 12 < high < 13
+
+
+def test_gaps_are_drawn_and_said() -> None:
+    """decomp lacks cycle 4, seed 0 of random ends after cycle 3, uncertainty has 4 of 5 seeds."""
+    held = [
+        p for p in sample.points()
+        if not (p.strategy == "decomp" and p.cycle == 4)
+        and not (p.strategy == "random" and p.seed == 0 and p.cycle > 3)
+        and not (p.strategy == "uncertainty" and p.seed == 2)
+    ]  # fmt: skip
+    data = embedded(main_curve(sample.views(held), ["images"]))
+    drawn = traces(data)
+    decomp = drawn["decomp"]
+    assert decomp["x"]["images"] == [2, 4, 6, None, 10, 12]
+    assert decomp["y"][3] is None and len(decomp["y"]) == 6
+    hollow = [symbol.endswith("-open") for symbol in drawn["random"]["marker"]["symbol"]]
+    assert hollow == [False] * 3 + [True] * 3
+    assert [c[1] for c in drawn["random"]["customdata"]] == [5, 5, 5, 4, 4, 4]
+    assert all(symbol.endswith("-open") for symbol in drawn["uncertainty"]["marker"]["symbol"])
+    assert "4 to 5 of 5" in drawn["random"]["name"] and "4 of 5" in drawn["uncertainty"]["name"]
+    assert data["budgets"][0]["hint"]
+    bands = {name: t["x"]["images"] for name, t in traces(data, role="band").items()}
+    assert bands["decomp"] == [2, 4, 6, 6, 4, 2, 2, None, 10, 12, 12, 10, 10]
+    assert bands["random"] == [2, 4, 6, 6, 4, 2, 2] and "uncertainty" not in bands
+
+
+@pytest.mark.parametrize(("folds", "factor"), [(0, 1 / 5), (5, 1 / 5 + 1 / 4)])
+def test_band_is_the_t_interval_from_five_seeds_on(folds: int, factor: float) -> None:
+    held = [
+        sample.point("decomp", s, c, 0.1 + 0.1 * s, "2x3", images=c)
+        for s in range(5)
+        for c in (1, 2)
+    ]
+    data = embedded(main_curve(sample.views(held, folds=folds), ["images"]))
+    band = traces(data, role="band")["decomp"]
+    half = 2.776445 * 0.1581139 * factor**0.5  # t of 4 degrees of freedom, sample deviation
+    low, high = pytest.approx(0.3 - half, abs=1e-5), pytest.approx(0.3 + half, abs=1e-5)
+    assert band["y"] == [low, low, high, high, low] and band["x"]["images"] == [1, 2, 2, 1, 1]
+    assert ("folds" in traces(data)["decomp"]["name"]) == bool(folds)
+    few = [p for p in held if p.seed < 4]
+    assert not traces(embedded(main_curve(sample.views(few), ["images"])), role="band")
+
+
+def test_looks_are_those_of_the_figures() -> None:
+    """Also of strategies that the run no longer has, each of which has one of its own."""
+    held = sample.points(1, ["earlier", "older", "decomp"], ["2x3"])
+    (view,) = sample.views(held, 1, strategies=["decomp"])
+    drawn = traces(embedded(main_curve([view], ["images"])))
+    lines = {li.get_label().split()[0]: li for li in draw_curves(view).axes[0].get_lines()}
+    for name in ("earlier", "older", "decomp"):
+        assert drawn[name]["line"]["color"] == lines[name].get_color()
+    assert len({t["line"]["color"] for t in drawn.values()}) == 3
+
+
+def test_cost_that_a_model_lacks() -> None:
+    held = [
+        replace(p, costs={"images": p.costs["images"]})
+        if p.strategy == "decomp" and p.budget == "2x3" and p.seed == 1 and p.cycle == 3
+        else p
+        for p in sample.points()
+    ]
+    data = embedded(main_curve(sample.views(held), ["regions", "images", "hours"]))
+    assert [c["key"] for c in data["costs"]] == ["regions", "images"]
+    drawn = traces(data)["decomp"]
+    assert drawn["x"]["regions"] == [] and len(drawn["x"]["images"]) == sample.CYCLES
+    assert "decomp" in data["budgets"][0]["lacking"]["regions"]
+    assert data["budgets"][1]["lacking"] == {}
+    with pytest.raises(DataError, match="hours.*area_percent, images, regions"):
+        main_curve(sample.views(held), ["hours"])
+
+
+def test_before_any_strategy_went_on() -> None:
+    held = [sample.point("initial", 0, 1, 0.2, "2x3", images=2.0)]
+    data = embedded(main_curve(sample.views(held, 1), ["images"]))
+    assert list(traces(data)) == ["initial"]
+    references = [p for p in sample.points() if not p.budget]
+    view = replace(sample.views(sample.points())[0], points=references)
+    for nothing in ([], [view], [replace(view, points=[])]):
+        assert "No model of a cycle has been evaluated yet." in main_curve(nothing, ["images"])
+
+
+EVIL = """</script><b>&"'$&"""
+
+
+def test_names_are_escaped() -> None:
+    (view, *_) = sample.views(sample.points(2, [EVIL], ["2x3"]), 2, notes={EVIL: "<i>note"})
+    markup = main_curve([view], ["images"])
+    trace = traces(embedded(markup))[EVIL]
+    shown = EVIL.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    assert shown in trace["name"] and shown in trace["hovertemplate"]
+    assert "<b>&" not in markup and "<i>" not in markup
+    picture = replace(sample.picture("p", [EVIL]), title=EVIL)
+    markup = region_browser({EVIL: [picture]}, {EVIL: STYLES["random"]}, [EVIL, "b", "c"], RGB, 3)
+    data = embedded(markup)
+    assert data["budgets"][0]["name"] == data["budgets"][0]["pictures"][0]["title"] == EVIL
+    assert "<b>" not in markup and markup.count("<script") == 1
+
+
+def pixels_of(uri: str) -> np.ndarray:
+    kind, _, text = uri.partition(",")
+    assert kind == "data:image/jpeg;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))
+
+
+def test_pictures_and_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Box("decomp", 2, 5, 1, (10, 20.25, 30, 40), "window")
+    first = Box("random", 1, 0, None, (0, 0, 4, 4), "window")
+    pixels = np.full((60, 90, 3), (200, 30, 90), np.uint8)
+    picture = Picture("a", "street a", pixels, (box, first))
+    other = Picture("b", "street b", 255 - pixels, (box,))
+    given = {"2x3": [picture, other], "5x15": [other], "9x9": []}
+    data = embedded(region_browser(given, STYLES, sample.CLASSES, RGB, 1))
+    assert [b["name"] for b in data["budgets"]] == ["2x3", "5x15"]
+    assert [s["name"] for s in data["budgets"][0]["strategies"]] == ["random", "decomp"]
+    shown = data["budgets"][0]["pictures"][0]
+    assert (shown["width"], shown["height"], shown["title"]) == (90, 60, "street a")
+    assert shown["boxes"] == [
+        [1, 2, 5, 1, 10, 20.25, 30, 40, "window"],
+        [0, 1, 0, -1, 0, 0, 4, 4, "window"],
+    ]
+    assert data["budgets"][1]["pictures"][0]["boxes"][0][0] == 0
+    assert data["cycles"] == 2, "no less than the cycles of the boxes"
+    assert len(data["images"]) == 2, "a picture of two budgets is there once"
+    for i, held in enumerate((pixels, 255 - pixels)):
+        assert np.abs(pixels_of(data["images"][i]).astype(int) - held).max() <= 3
+    monkeypatch.setattr(interactive, "MAX_SIDE", 50)
+    large = Picture("a", "a", np.zeros((40, 200, 3), np.uint8))
+    data = embedded(region_browser({"b": [large]}, {}, [], [], 3))
+    assert pixels_of(data["images"][0]).shape == (10, 50, 3)
+    assert data["budgets"][0]["pictures"][0]["width"] == 200
+
+
+def test_what_cannot_be_shown_is_refused() -> None:
+    picture = sample.picture("p")
+    with pytest.raises(DataError, match=r"boxes of \['decomp'\]"):
+        few = {n: s for n, s in STYLES.items() if n != "decomp"}
+        region_browser({"2x3": [picture]}, few, sample.CLASSES, RGB, 3)
+    with pytest.raises(DataError, match="p: box of class 2, there are 2 classes"):
+        boxes = (Box("decomp", 1, 0, 2, (0, 0, 1, 1), "window"),)
+        region_browser({"2x3": [replace(picture, boxes=boxes)]}, STYLES, ["a", "b"], RGB[:2], 3)
+    assert "No region has been chosen yet." in region_browser({"2x3": []}, {}, [], [], 3)

@@ -1,0 +1,156 @@
+"""The page works in a browser that reaches no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from al.report.interactive import main_curve, region_browser
+from al.report.page import Section, render_page
+
+from . import page_sample as sample
+from .browser import Page, browser, unavailable
+
+pytestmark = pytest.mark.browser
+
+CURVE = "document.getElementById('main-curve-plot')"
+REGIONS = "document.getElementById('region-browser-plot')"
+NAMED = "t => t.meta.strategy === arguments[0] && t.meta.role === 'mean'"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run in progress: decomp lacks cycle 4."""
+    held = [
+        p for p in sample.points()
+        if not (p.strategy == "decomp" and p.budget == "2x3" and p.cycle == 4)
+    ]  # fmt: skip
+    views = sample.views(held)
+    regions = region_browser(
+        {"2x3": [sample.picture("street_01"), sample.picture("street_002")]},
+        views[0].styles, sample.CLASSES, views[0].class_colours, 3,
+    )  # fmt: skip
+    out = tmp_path_factory.mktemp("report") / "report.html"
+    curve = main_curve(views, sample.COSTS)
+    render_page(
+        "toy-convnet",
+        [("Dataset", "toy")],
+        ["decomp, budget 2x3: cycle 4 of seeds 0-4"],
+        [
+            Section("curves", "Score against cost", "Results", "Means.", html=curve),
+            Section("regions", "Chosen regions", "Regions", "Where.", html=regions),
+        ],
+        out,
+        lacking=(5, 48),
+    )
+    return out
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    if reason := unavailable():
+        pytest.skip(f"no browser here: {reason}")
+    with browser(tmp_path_factory.mktemp("browser")) as page:
+        yield page
+
+
+@pytest.fixture
+def page(shared: Page, report: Path) -> Iterator[Page]:
+    """The page, opened afresh; in the end nothing was said in the console or fetched."""
+    shared.complaints(), shared.fetched()
+    shared.open(report)
+    yield shared
+    assert shared.complaints() == []
+    assert shared.fetched() == [report.as_uri()]
+
+
+def shapes(page: Page) -> list[dict[str, Any]]:
+    """Boxes on the picture, without the dark line under all of them."""
+    return list(page.run(f"return {REGIONS}.layout.shapes")[1:])
+
+
+def test_a_complaint_is_noticed(shared: Page, report: Path) -> None:
+    """What the other tests rest on: errors and attempts to fetch are seen."""
+    shared.open(report)
+    shared.complaints(), shared.fetched()
+    shared.run("setTimeout(() => { throw new Error('broken') }, 0)")
+    shared.run("const i = new Image(); i.src = 'https://example.org/a.png'")
+    said: list[str] = []
+    shared.until(lambda: said.extend(shared.complaints()) or len(said) >= 2)
+    assert any("broken" in line for line in said)
+    assert any("Content Security Policy" in line for line in said)
+
+
+def test_curves_follow_cost_budget_and_legend(page: Page) -> None:
+    def xs(name: str) -> list[float | None]:
+        held: list[float | None] = page.run(f"return {CURVE}.data.find({NAMED}).x", name)
+        return held
+
+    def hidden() -> set[str]:
+        pairs = page.run(f"return {CURVE}.data.map(t => [t.meta.strategy, String(t.visible)])")
+        return {name for name, shown in pairs if shown == "legendonly"}
+
+    assert xs("random") == pytest.approx([0.4 * c for c in range(1, 7)])
+    page.choose("#main-curve-cost", "annotated regions")
+    assert xs("decomp") == [6, 12, 18, None, 30, 36]
+    page.choose("#main-curve-budget", "5x15")
+    assert xs("decomp") == [12, 24, 36, 48, 60, 72]
+    entries = page.driver.find_elements("css selector", "#main-curve-plot .legendtoggle")
+    entries[1].click()
+    page.until(lambda: hidden() == {"uncertainty"})
+    page.choose("#main-curve-budget", "2x3")
+    assert hidden() == {"uncertainty"}, "kept for the next budget"
+    seed = "t => t.meta.strategy === 'random' && t.meta.role === 'seeds'"
+    words = page.run(
+        f"""const plot = {CURVE}; const i = plot.data.findIndex({seed});
+        Plotly.Fx.hover(plot, [{{curveNumber: i, pointNumber: 8}}]);
+        return plot.querySelector('.hovertext').textContent"""
+    )
+    assert words.startswith("random, seed 1cycle 3")
+
+
+def test_boxes_of_picture_strategy_and_cycle(page: Page) -> None:
+    for title in ("street_01", "street_002"):
+        page.choose("#region-browser-picture", title)
+        page.choose("#region-browser-strategy", "decomp")
+        found = sorted((s["y0"], s["x0"], s["y1"] - s["y0"]) for s in shapes(page))
+        boxes = [b.rectangle for b in sample.picture(title).boxes if b.strategy == "decomp"]
+        assert found == sorted((top, left, height) for top, left, height, _ in boxes)
+    slider = page.find("#region-browser-cycle")
+    for cycle, key in ((2, "\ue012"), (1, "\ue012"), (2, "\ue014")):  # left, left, right
+        slider.send_keys(key)
+        held = shapes(page)
+        assert [s["line"]["dash"] for s in held] == ["dash"] * 2 + ["solid"] * (2 * cycle - 2)
+        rows = page.driver.find_elements("css selector", "#region-browser-rows tr")
+        assert len(rows) == 2 * cycle and rows[-1].text.startswith(str(cycle))
+    # A box a tenth as wide as the picture is drawn a tenth as wide.
+    size = "const r = {}.getBoundingClientRect(); return [r.left, r.top, r.width, r.height]"
+    image = page.run(size.format(f"{REGIONS}.querySelector('.imagelayer image')"))
+    path = page.run(size.format(f"{REGIONS}.querySelectorAll('.shapelayer path')[1]"))
+    top, left, height, width = boxes[0]
+    scale = image[2] / 480
+    assert path == pytest.approx(
+        [image[0] + left * scale, image[1] + top * scale, width * scale, height * scale], abs=5
+    )
+
+
+def test_keyboard_reaches_everything_and_a_phone_shows_it(page: Page) -> None:
+    page.run("document.activeElement.blur()")
+    reached = set()
+    for _ in range(40):
+        page.driver.switch_to.active_element.send_keys("\ue004")  # tab
+        reached.add(
+            page.run("const e = document.activeElement; return e.id || e.className || e.tagName")
+        )
+    wanted = {f"main-curve-{p}" for p in ("cost", "budget", "spread")}
+    wanted |= {f"region-browser-{p}" for p in ("picture", "strategy", "cycle", "play")}
+    assert wanted <= reached
+    titles = "return [...document.querySelectorAll('.modebar-btn')].map(b => b.dataset.title)"
+    assert not any("cloud" in t.lower() for t in page.run(titles)), "no button sends data away"
+    page.resize(420, 900)
+    page.until(f"return {CURVE}.querySelector('.main-svg').clientWidth < 400")
+    assert page.run("return document.documentElement.scrollWidth") <= 420
+    page.resize(1300, 1000)
