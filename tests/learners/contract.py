@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from al.io.errors import ConfigError, DataError
+from al.io.locking import LockedError, locked
 from al.io.tables import PoolRow
 from al.learners import FitJob, Request, describe_learner, get_learner
-from al.learners.locking import LockedError, locked
 from decomp_core import Region
 from tests.learners.fakes import CLASSES, Toy
 

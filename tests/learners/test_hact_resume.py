@@ -11,8 +11,8 @@ import pytest
 
 from al.io.errors import ConfigError, DataError
 from al.io.files import read_json
+from al.io.locking import LockedError, locked
 from al.learners import get_learner
-from al.learners.locking import LockedError, locked
 from tests.learners.contract import files_of
 from tests.learners.fakes import CLASSES, Toy
 from tests.learners.test_convnet import act_after, fail

@@ -14,9 +14,9 @@ import psutil
 import pytest
 import yaml
 
-from al.cluster.launches import LAUNCH_VARIABLE
 from tests.workflow.conftest import ROOT, street, undisturbed
-from tests.workflow.test_killed import Killed, suspend, until
+from tests.workflow.launches import end_launches, until
+from tests.workflow.test_killed import Killed, suspend
 
 from .cluster import Cluster, unavailable
 
@@ -145,10 +145,7 @@ def on_cluster(cluster: Cluster, undisturbed: Any, tmp_path: Path) -> Iterator[O
     run.cluster = cluster
     small_profile(run.folder / "profile")
     yield run
-    for process in psutil.process_iter():  # a launcher that a failed test left
-        with contextlib.suppress(psutil.Error):
-            if LAUNCH_VARIABLE in process.environ() and Path(process.cwd()) == run.folder:
-                process.kill()
+    end_launches(run.folder)
     for job in run.running():
         cluster.ask("scancel", job)
     until(lambda: not cluster.jobs("PENDING", "RUNNING", "COMPLETING"))

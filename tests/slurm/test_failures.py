@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from tests.workflow.conftest import Run
-from tests.workflow.test_killed import INITIAL, WAIT, Killed, gone, until
+from tests.workflow.launches import WAIT, gone, until
+from tests.workflow.test_killed import INITIAL, Killed
 
 from .conftest import OnCluster, small_profile
 

@@ -5,22 +5,20 @@ Single failures of every kind are in ``tests/io/test_storage.py``.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from al.cli.launch import REFUSED
-from al.cluster.launches import LAUNCH_VARIABLE
 from al.io.storage import AGAIN
 
 from ..io.test_storage import Mount, fill, mount  # noqa: F401 - a fixture
 from .conftest import Run
+from .launches import end_launches
 from .test_killed import CURVES, DECOMP, INITIAL, SECOND_CYCLE, Killed
 
 pytestmark = pytest.mark.slow
@@ -33,10 +31,7 @@ def disk(mount: Mount, undisturbed: Run) -> Iterator[Killed]:  # noqa: F811
     """A run of two cycles in a file system of its own, saved at every step."""
     folder = mount("size=48m")
     yield Killed(folder, {**undisturbed.settings, **SECOND_CYCLE})
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if LAUNCH_VARIABLE in process.environ() and Path(process.cwd()) == folder:
-                process.kill()
+    end_launches(folder)
 
 
 def remount(folder: Path, options: str) -> None:

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 
 from al.cli.launch import has_locks
-from al.cluster.launches import LAUNCH_VARIABLE, open_launch
+from al.cluster.launches import open_launch
 from al.config.settings import read_yaml
 from al.io.tables import read_labels, read_pool
 from al.layouts import get_layout
@@ -30,10 +30,10 @@ from al.learners import FitJob, get_learner
 from al.learners.training import load_tensors
 
 from .conftest import TINY, Run
+from .launches import WAIT, end_launches, gone, until
 
 pytestmark = pytest.mark.slow
 
-WAIT = 120.0  # seconds for anything that takes about ten on an idle machine
 PULSE = 0.03  # seconds of CPU time a training gets before it is looked at again
 STEPS = int(TINY["steps"])
 SECOND_CYCLE = {"strategies": "decomp", "cycles": "2", "convnet": "{checkpoint_every: 1}"}
@@ -114,7 +114,7 @@ class Killed(Run):
         assert launch is not None and launch.pid is not None
         launcher.kill()
         os.kill(launch.pid, signal.SIGKILL)
-        until(lambda: gone(psutil.Process(launch.pid)) if psutil.pid_exists(launch.pid) else True)
+        until(lambda: gone(launch.pid))
         launcher.wait()
 
     def check_clean_end(self) -> None:
@@ -152,20 +152,6 @@ def check_killed_training(whole: Killed, folder: Path, cycle: str) -> None:
     assert run.results() == whole.results()
 
 
-def until(condition: Callable[[], bool], interval: float = 0.03) -> None:
-    limit = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < limit, "waited in vain"
-        time.sleep(interval)
-
-
-def gone(process: psutil.Process) -> bool:
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
 def suspend(job: psutil.Process) -> None:
     job.suspend()
     until(lambda: gone(job) or job.status() == psutil.STATUS_STOPPED)
@@ -198,10 +184,7 @@ def killed(undisturbed: Run, tmp_path: Path) -> Iterator[Killed]:
     run = Killed(tmp_path / "killed", {**undisturbed.settings, **SECOND_CYCLE})
     run.folder.mkdir()
     yield run
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if LAUNCH_VARIABLE in process.environ() and Path(process.cwd()) == run.folder:
-                process.kill()
+    end_launches(run.folder)
 
 
 def test_killed_again_and_again_it_ends_as_the_undisturbed_run(

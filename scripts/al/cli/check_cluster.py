@@ -17,7 +17,7 @@ import sys
 from snakemake_interface_common.exceptions import WorkflowError
 
 from al.cluster.requests import Asked, requests
-from al.cluster.words import parse_words
+from al.cluster.words import parse_words, split_words
 from al.paths import ROOT
 
 ADVICE = """\
@@ -32,15 +32,15 @@ class NoCluster(RuntimeError):
 
 def main(arguments: list[str]) -> int:
     """Try every request and print a line for each; returns the exit code."""
-    place = arguments.index("--") if "--" in arguments else len(arguments)
+    given, words = split_words(arguments)
     parser = argparse.ArgumentParser(
         prog="check_cluster.py", usage="%(prog)s [options] -- [key=value ...] [snakemake's words]"
     )
     parser.add_argument("--profile", default="profiles/slurm", help="profile to check")
-    own = parser.parse_args(arguments[:place])
+    own = parser.parse_args(given)
     try:
         _run("sinfo", "-V")
-        request = parse_words(arguments[place + 1 :], own.profile)
+        request = parse_words(words, own.profile)
         if not request.uses_slurm:
             print(f"does not fit {own.profile}: executor is {request.options.executor}, not slurm")
             return 1

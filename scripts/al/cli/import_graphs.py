@@ -26,10 +26,10 @@ from typing import Any
 
 from al.io.errors import ConfigError, DataError
 from al.io.files import sweep
+from al.io.locking import LockedError, locked
 from al.io.storage import explain
 from al.learners.hact.graph_file import NAME, RoiGraph, Shard, refuse_widths, write_shard
 from al.learners.hact.published import convert, read_assignment, read_bin
-from al.learners.locking import LockedError, locked
 
 FORMAT = 1  # another one makes shards anew: what is done to the graphs has changed
 PACKAGES = ("dgl", "torch", "numpy", "h5py", "safetensors")

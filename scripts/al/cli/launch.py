@@ -15,6 +15,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -31,7 +33,7 @@ from al.cluster.launches import (
     write_launch,
 )
 from al.cluster.survivors import end_survivors
-from al.cluster.words import Request, parse_words
+from al.cluster.words import Request, parse_words, split_words
 from al.io.storage import StorageError, check_storage, explain
 
 REFUSED = 3  # exit code; Snakemake itself uses 0, 1 and 2
@@ -40,7 +42,7 @@ SNAKEMAKE = (sys.executable, "-m", "snakemake")
 
 def main(arguments: list[str]) -> int:
     """Run the launcher; returns Snakemake's exit code, or ``REFUSED``."""
-    own, words = _split(arguments)
+    own, words = split_words(arguments)
     parser = argparse.ArgumentParser(
         prog="launch.py", usage="%(prog)s [options] -- [key=value ...] [snakemake's words ...]"
     )
@@ -78,13 +80,6 @@ def main(arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT  # before Snakemake was started; nothing of it is left to end
-
-
-def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
-    if "--" not in arguments:
-        return arguments, []
-    place = arguments.index("--")
-    return arguments[:place], arguments[place + 1 :]
 
 
 def clear(directory: Path, grace: float, slurm: bool) -> None:
@@ -135,7 +130,7 @@ def run(request: Request, directory: Path, grace: float, slurm: bool) -> int:
             return code
     launch = Launch.new(slurm)
     write_launch(directory, launch)
-    with Forwarder(slurm) as forwarder:
+    with forwarded(slurm) as attach:
         process = subprocess.Popen(
             [*SNAKEMAKE, *request.command("--rerun-incomplete")],
             stdin=subprocess.DEVNULL,
@@ -144,7 +139,7 @@ def run(request: Request, directory: Path, grace: float, slurm: bool) -> int:
         )
         launch = replace(launch, pid=process.pid)
         write_launch(directory, launch)
-        forwarder.attach(process.pid)
+        attach(process.pid)
         code = process.wait()
         end_survivors(launch, grace, say)
         if slurm:
@@ -157,49 +152,41 @@ def run(request: Request, directory: Path, grace: float, slurm: bool) -> int:
     return code if code >= 0 else 128 - code
 
 
-class Forwarder:
-    """Hands SIGINT, SIGTERM and SIGHUP on to a process group, as a terminal would.
+@contextmanager
+def forwarded(slurm: bool) -> Iterator[Callable[[int], None]]:
+    """Hand SIGINT, SIGTERM and SIGHUP on to a process group, as a terminal would.
 
     With SLURM every one of them becomes SIGINT: Snakemake then cancels its jobs, while after
     SIGTERM it would wait for them to end by themselves.
+
+    Yields:
+        a function that names the group; signals that came before are handed on then.
     """
+    groups: list[int] = []
+    early: list[int] = []
 
-    def __init__(self, slurm: bool) -> None:
-        self._slurm = slurm
-        self._group: int | None = None
-        self._early: list[int] = []
-        self._before: dict[int, object] = {}
-
-    def __enter__(self) -> Forwarder:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks for
-                self._before[number] = signal.signal(number, self._receive)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-
-    def attach(self, group: int) -> None:
-        """Name the group; signals that came before are handed on now."""
-        self._group = group
-        for number in self._early:
-            self._send(number)
-
-    def _receive(self, number: int, _: FrameType | None) -> None:
-        if self._group is None:
-            self._early.append(number)
-        else:
-            self._send(number)
-
-    def _send(self, number: int) -> None:
+    def send(number: int) -> None:
         # A lost terminal is a request to stop; Snakemake knows SIGTERM for that.
         wanted = signal.SIGTERM if number == signal.SIGHUP else number
-        wanted = signal.SIGINT if self._slurm else wanted
-        try:
-            os.killpg(self._group or 0, wanted)
-        except ProcessLookupError:
-            return  # it has just ended by itself
+        with suppress(ProcessLookupError):  # it has just ended by itself
+            os.killpg(groups[0], signal.SIGINT if slurm else wanted)
+
+    def receive(number: int, _: FrameType | None) -> None:
+        send(number) if groups else early.append(number)
+
+    def attach(group: int) -> None:
+        groups.append(group)
+        for number in early:
+            send(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heeded = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]  # not under nohup
+    before = {number: signal.signal(number, receive) for number in heeded}
+    try:
+        yield attach
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def say(message: str) -> None:

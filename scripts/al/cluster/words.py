@@ -73,6 +73,12 @@ class Request:
         return replace(self, words=(*self.words, JOB_PREFIX_FLAG, prefix))
 
 
+def split_words(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Split a program's arguments at ``--``: its own, and the words behind it."""
+    place = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:place], arguments[place + 1 :]
+
+
 def parse_words(words: list[str], profile: str | None = None) -> Request:
     """Split words into settings and the rest, and add the profile unless the words name one.
 

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from al.io.errors import ConfigError
+from al.io.locking import locked
 from al.io.records import Record
 from al.io.tables import PoolRow
 
 from .base import FitJob, ImageSource, Learner, Maps, Request, Taken
 from .ensemble import members_in, train_members
-from .locking import locked
 from .record import decide, entropy_of, free_of, record_of, record_of_rois
 from .regions import unit_length
 from .settings import measures

@@ -20,10 +20,10 @@ import numpy as np
 
 from al.io.errors import ConfigError, DataError
 from al.io.files import read_json, sweep, write_json
+from al.io.locking import locked
 from al.io.tables import PoolRow
 
 from ..base import ImageSource
-from ..locking import locked
 from ..training import choose_device
 from .graph_file import KINDS, NAME, Graphs, RoiGraph, Shard, refuse_widths, write_shard
 from .settings import HactSettings

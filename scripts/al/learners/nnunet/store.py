@@ -19,11 +19,11 @@ import numpy as np
 
 from al.io.errors import ConfigError, DataError
 from al.io.files import atomic_path, read_json, sweep, write_json
+from al.io.locking import locked
 from al.io.tables import PoolRow
 from al.io.threads import in_order
 
 from ..base import VolumeSource
-from ..locking import locked
 from ..sampling import available_cpus
 from .geometry import Placement, canonical_axes, oriented
 from .packages import comp_blosc2_params
