@@ -70,15 +70,6 @@ class Page:
 
         Select(self.find(css)).select_by_visible_text(label)
 
-    def resize(self, width: int, height: int) -> None:
-        """Give the page a size in CSS pixels; windows have a least width, pages do not."""
-        self.driver.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
-        )
-        self.until(f"return window.innerWidth === {width}")
-        time.sleep(0.3)
-
     def complaints(self) -> list[str]:
         """What the console said since the last call: errors, and whatever a policy refused."""
         return [f"{e['level']}: {e['message']}" for e in self.driver.get_log("browser")]

@@ -10,7 +10,6 @@ import pytest
 from scipy.stats import spearmanr
 
 from al.report.class_figures import draw_imbalance, draw_share_curves, draw_shares
-from al.report.class_panels import confident_strategy
 from al.report.confidence_figures import draw_confidence, draw_confidence_scatter
 from al.report.curves import Point
 from al.report.view import Confidence, View
@@ -194,12 +193,3 @@ def test_share_curves() -> None:
             expected = [100 * _mean(1, name, k, axes.get_title()) for k in (1, 2, 3)]
             assert list(line.get_ydata()) == pytest.approx(expected)
         assert list(lines[3].get_xdata()) == list(lines[3].get_ydata()) == [0, 3]
-
-
-def test_whose_confidence() -> None:
-    view = _view()
-    assert confident_strategy(view) == "decomp"
-    others = [r for r in view.confidence if r.strategy != "decomp"]
-    # `random` has the shared first cycle alone.
-    assert confident_strategy(replace(view, confidence=others)) == "uncertainty"
-    assert confident_strategy(replace(view, budget="9x9")) is None

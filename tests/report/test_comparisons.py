@@ -27,7 +27,6 @@ from al.report.comparisons import (
     paired_difference,
     resampled_t,
     signed_rank,
-    smallest_possible,
 )
 from al.report.summaries import Summary
 
@@ -103,13 +102,6 @@ def test_holm_by_hand() -> None:
     assert holm([0.6, 0.7]) == [1.0, 1.0]
     assert holm([0.02, math.nan, 0.03])[::2] == pytest.approx([0.04, 0.04])
     assert math.isnan(holm([math.nan])[0])
-
-
-def test_smallest_possible() -> None:
-    assert smallest_possible(5) == 0.0625
-    assert smallest_possible(6) == 0.03125
-    assert smallest_possible(6, 3) == pytest.approx(0.09375)
-    assert smallest_possible(3, 45) == 1.0 and smallest_possible(0) == 1.0
 
 
 def test_worked_example_of_two_strategies() -> None:

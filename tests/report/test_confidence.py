@@ -181,22 +181,6 @@ def test_the_table_is_read_as_written(
             assert told == row.rate or (math.isnan(told) and row.predicted == 0)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a,b\n1,2\n", "columns are"),
-        ("HEAD\n2x3,s,0,1,road,5.5,1,\n", "line 2.*whole numbers"),
-        ("HEAD\n2x3,s,0,1,road,5,6,1.2\n", "line 2: 6 confident of 5"),
-    ],
-)
-def test_a_spoilt_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "confidence.csv"
-    head = "budget,strategy,seed,cycle,class,predicted,confident,confidence"
-    path.write_text(text.replace("HEAD", head), encoding="utf-8")
-    with pytest.raises(DataError, match=rf"confidence\.csv.*{message}"):
-        read_confidence_csv(path)
-
-
 def _point(scores: dict[str, float], **more: object) -> Point:
     costs = {"area_percent": 1.0}
     point = Point("r", "2x3", "decomp", 0, 2, "2d", "mIoU", 0.5, costs, scores)

@@ -166,19 +166,6 @@ def test_equal_scores_are_seen_and_said(score: float) -> None:
     assert all(0 <= t <= 1 for t in axes.get_yticks())
 
 
-@pytest.mark.parametrize("strategies", [2, 25])
-@pytest.mark.parametrize("draw", EVERY)
-def test_legends_take_no_room_of_the_panels(draw: Draw, strategies: int) -> None:
-    names = [f"s{i:02d}" for i in range(strategies)]
-    figure = draw(view_of(points(grid(names, 1, 2)), title="a title", strategies=[*names, "badge"]))
-    figure.draw_without_rendering()
-    legend = figure.legends[0].get_window_extent()
-    assert not any(legend.padded(-2).overlaps(a.get_tightbbox()) for a in panels(figure))
-    assert panels(figure)[0].get_window_extent().height / figure.dpi > 0.9
-    shown = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
-    assert min(t.get_fontsize() for t in shown) >= 7 and figure.get_figwidth() in (3.4, 7.0)
-
-
 EVIL = ("$x^$", "a_b", "50%", "naïve", "$^$ {", "$\\alpha$", "a $b$ \\$c")
 
 

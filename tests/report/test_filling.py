@@ -19,7 +19,6 @@ from al.io.errors import DataError
 from al.io.tables import PoolRow, RegionRow
 from al.report.filling import (
     draw_filling,
-    fills,
     images_that_fill,
     painted,
     plot_filling,
@@ -88,16 +87,6 @@ def test_only_what_is_annotated_has_colour(seed: int, shape: str) -> None:
     tiles = revealed(pixels, [(2.0, 3.0, 5.0, 6.0)])
     assert np.array_equal(tiles[2:7, 3:9], pixels[2:7, 3:9]), "tiles keep their own colours"
     assert (np.ptp(tiles[8:].astype(int), axis=2) == 0).all()
-
-
-@FEW
-@given(st.lists(st.tuples(st.sampled_from("st"), st.integers(1, 3), st.sampled_from("abc"))))
-def test_images_fill_up_where_a_strategy_comes_back(opened: list[tuple[str, int, str]]) -> None:
-    regions = {s: [window(n, i, (0, 0)) for t, n, i in opened if t == s] for s in "st"}
-    back = any(
-        a[0] == b[0] and a[2] == b[2] and a[1] != b[1] for a in opened for b in opened
-    )  # by pairs
-    assert fills(regions) == back
 
 
 def test_an_image_fills_up() -> None:
@@ -266,19 +255,6 @@ def test_every_image_is_in_one_cell(train: int, others: int, most: int, seed: in
     assert len(pool.cells) <= most
     assert all(len(cell) == pool.per_cell for cell in pool.cells[:-1])
     assert pool.per_cell == 1 or math.ceil(len(expected) / (pool.per_cell - 1)) > most, "no fewer"
-
-
-def test_slides_and_volumes_of_a_pool() -> None:
-    names = [f"s{i}/r{j}" for i in range(3) for j in range(4)]
-    layout = Drawn()
-    chosen = [roi(1, "r1", image="s2"), roi(1, "r3", image="s2"), roi(2, "r0", image="s0")]
-    figure = draw_filling(layout, _train((30, 30), None, *names), {"s": chosen})
-    first, last = (colormaps["viridis"](n)[:3] for n in (0.0, 1.0))
-    assert _cells(figure) == [[last, NEVER, first]], "a slide is a cell"
-    assert layout.opened == ["s2/r1", "s2/r3", "s0/r0"]
-    regions = {"s": [window(1, "b", (3, 0, 0)), window(2, "a", (1, 20, 30))]}
-    figure = draw_filling(Drawn(), _train((5, 60, 80), 0, "a", "b"), regions)
-    assert _titles(figure) == ["cycle 1, slice 3", "cycle 2, slice 1"]
 
 
 def test_images_of_a_large_pool_share_cells() -> None:

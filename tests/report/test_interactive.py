@@ -17,7 +17,6 @@ from PIL import Image
 
 from al.io.errors import DataError
 from al.report import interactive
-from al.report.figures import draw_curves
 from al.report.interactive import main_curve, region_browser
 from al.report.pictures import Box, Picture
 from al.report.style import Style
@@ -63,6 +62,11 @@ def test_means_seeds_and_references_of_a_complete_run() -> None:
                     at = mean(p.costs[cost] for p in own)
                     assert trace["x"][cost][k] == pytest.approx(at, rel=1e-5)
             assert trace["line"]["color"] == sample.COLOURS[name]
+            first = [p.score for p in mine if p.cycle == 1]
+            half = 2.776445 * np.std(first, ddof=1) / 5**0.5  # t of 4 degrees of freedom
+            band = traces(data, b, "band")[name]["y"]
+            assert band[0] == pytest.approx(mean(first) - half, abs=1e-5)
+            assert band[-2] == pytest.approx(mean(first) + half, abs=1e-5)
             each = seeds[name]
             told = zip(each["customdata"], each["x"]["regions"], each["y"], strict=True)
             assert {(*t, x, y) for t, x, y in told} == {
@@ -97,34 +101,6 @@ def test_gaps_are_drawn_and_said() -> None:
     bands = {name: t["x"]["images"] for name, t in traces(data, role="band").items()}
     assert bands["decomp"] == [2, 4, 6, 6, 4, 2, 2, None, 10, 12, 12, 10, 10]
     assert bands["random"] == [2, 4, 6, 6, 4, 2, 2] and "uncertainty" not in bands
-
-
-@pytest.mark.parametrize(("folds", "factor"), [(0, 1 / 5), (5, 1 / 5 + 1 / 4)])
-def test_band_is_the_t_interval_from_five_seeds_on(folds: int, factor: float) -> None:
-    held = [
-        sample.point("decomp", s, c, 0.1 + 0.1 * s, "2x3", images=c)
-        for s in range(5)
-        for c in (1, 2)
-    ]
-    data = embedded(main_curve(sample.views(held, folds=folds), ["images"]))
-    band = traces(data, role="band")["decomp"]
-    half = 2.776445 * 0.1581139 * factor**0.5  # t of 4 degrees of freedom, sample deviation
-    low, high = pytest.approx(0.3 - half, abs=1e-5), pytest.approx(0.3 + half, abs=1e-5)
-    assert band["y"] == [low, low, high, high, low] and band["x"]["images"] == [1, 2, 2, 1, 1]
-    assert ("folds" in traces(data)["decomp"]["name"]) == bool(folds)
-    few = [p for p in held if p.seed < 4]
-    assert not traces(embedded(main_curve(sample.views(few), ["images"])), role="band")
-
-
-def test_looks_are_those_of_the_figures() -> None:
-    """Also of strategies that the run no longer has, each of which has one of its own."""
-    held = sample.points(1, ["earlier", "older", "decomp"], ["2x3"])
-    (view,) = sample.views(held, 1, strategies=["decomp"])
-    drawn = traces(embedded(main_curve([view], ["images"])))
-    lines = {li.get_label().split()[0]: li for li in draw_curves(view).axes[0].get_lines()}
-    for name in ("earlier", "older", "decomp"):
-        assert drawn[name]["line"]["color"] == lines[name].get_color()
-    assert len({t["line"]["color"] for t in drawn.values()}) == 3
 
 
 def test_cost_that_a_model_lacks() -> None:

@@ -58,18 +58,6 @@ def test_direction_of_each_panel() -> None:
     assert texts[1, 0] == ["(−∞)*", "◂ 6:0"] and texts[0, 1] == ["(+∞)*", "▴ 0:6"]
 
 
-def test_costs_that_all_reach_have_a_plain_difference() -> None:
-    scores = {
-        (n, s): v for n, v in (("a", (0.2, 0.8, 0.8)), ("b", (0.2, 0.5, 0.8))) for s in (0, 1)
-    }
-    figure = draw_comparisons(make_view(scores, full=(0.8,)))
-    # 0.76 is 2 + 2 * 0.56 / 0.6 = 3.867 for a, 4 + 2 * 0.26 / 0.3 = 5.733 for b
-    texts, colours = _panel(figure, 2)
-    assert texts[0, 1] == ["−1.9", "◂ 2:0"] and colours[0, 1] == PALE[BETTER]
-    texts, colours = _panel(figure, 1)
-    assert texts[0, 1][1] == "0:0" and colours[0, 1] == NEITHER
-
-
 def test_stars_are_of_tests_alone() -> None:
     """Five seeds have no test; of six, three strategies cannot have one; five folds have."""
     few = draw_comparisons(make_view(_scores(5)))
@@ -118,17 +106,6 @@ def test_nothing_to_compare() -> None:
     assert len(panels(without)) == 2, "no cost to reach without full annotation"
     lone = {("a", 0): (0.2, 0.3), ("a", 1): (0.2, 0.3), ("b", 0): (0.2, 0.4), ("c", 1): (0.2, 0.4)}
     assert _panel(draw_comparisons(make_view(lone)), 0)[0][1, 2] == ["no pair"]
-
-
-@pytest.mark.parametrize("count", [2, 8])
-def test_eight_strategies_fit_a_page(count: int) -> None:
-    names = [f"uncertainty_badge_{i}" for i in range(count)]
-    scores = {(n, s): (0.2, 0.4 + 0.01 * i, 0.8) for i, n in enumerate(names) for s in range(3)}
-    figure = draw_comparisons(make_view(scores, title="a run, budget 2x3"))
-    assert figure.get_figwidth() <= 7.0 and figure.get_figheight() <= 9.5
-    for axes in panels(figure):  # each name is there in full, whatever its lines
-        labels = [t.get_text().replace("\n", "") for t in axes.get_xticklabels()]
-        assert sorted(labels) == sorted(names)
 
 
 def _reach(scores: Drawn) -> tuple[Any, list[Any]]:

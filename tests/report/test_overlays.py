@@ -74,26 +74,6 @@ def test_boxes_on_an_image_and_who_has_none() -> None:
     assert _titles(alone) == ["a", "b"], "a first cycle alone is shown"
 
 
-def test_boxes_have_the_colours_of_the_dataset() -> None:
-    regions = {"decomp": [window(2, "a", (5 + 15 * i, 20), i) for i in range(3)]}
-    pool = pool_of((60, 80), None, "a")
-    given = [(0.0, 0.0, 0.0), (1.0, 1.0, 0.0), (0.0, 0.0, 0.55)]
-    (axes,) = draw_regions(Drawn(), pool, regions, CLASSES, colours=given).axes
-    patches = [p for p in axes.patches if isinstance(p, Rectangle)]
-    assert [to_rgb(p.get_edgecolor()) for p in patches[1::2]] == given
-    rims = [to_rgb(p.get_edgecolor()) for p in patches[::2]]
-    assert rims == [(1, 1, 1), (0, 0, 0), (1, 1, 1)], "white around dark colours"
-    with pytest.raises(DataError, match="class_colours: 2 colours"):
-        draw_regions(Drawn(), pool, regions, CLASSES, colours=given[:2])
-
-
-def test_a_large_image_is_shown_smaller_with_its_boxes() -> None:
-    pool = pool_of((1500, 2000), None, "a")
-    (axes,) = draw_regions(Drawn(), pool, {"s": [window(2, "a", (300, 600), 0)]}, CLASSES).axes
-    assert axes.images[0].get_array().shape == (750, 1000, 3)
-    assert _boxes(axes) == [pytest.approx((150, 300, 5, 6))]
-
-
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_windows_in_slices(axis: int) -> None:
     where = [(7, 3, 4), (7, 30, 20), (11, 1, 2)]
@@ -178,3 +158,14 @@ def test_equal_runs_give_equal_files_and_refusals_none(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=said):
             plot_overlays(Drawn(), pool, {"decomp": chosen}, CLASSES, out)
     assert not out.exists()
+
+
+def test_boxes_have_the_colours_of_the_dataset() -> None:
+    regions = {"decomp": [window(2, "a", (5 + 15 * i, 20), i) for i in range(3)]}
+    pool = pool_of((60, 80), None, "a")
+    given = [(0.0, 0.0, 0.0), (1.0, 1.0, 0.0), (0.0, 0.0, 0.55)]
+    (axes,) = draw_regions(Drawn(), pool, regions, CLASSES, colours=given).axes
+    patches = [p for p in axes.patches if isinstance(p, Rectangle)]
+    assert [to_rgb(p.get_edgecolor()) for p in patches[1::2]] == given
+    with pytest.raises(DataError, match="class_colours: 2 colours"):
+        draw_regions(Drawn(), pool, regions, CLASSES, colours=given[:2])

@@ -155,23 +155,6 @@ def test_what_is_put_in_is_escaped(figure: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cells", "right"),
-    [
-        (["0.71 ± 0.02", "not reached", "12"], True),
-        (["+0.012 (0.001 to 0.02)", "3 of 5", "-"], True),
-        (["5x15", "2x3"], False),
-        (["random", "decomp_tau_03", "1"], False),
-    ],
-)
-def test_numbers_stand_to_the_right(tmp_path: Path, cells: list[str], right: bool) -> None:
-    table = [["name", "value"], *[[f"{i}", cell] for i, cell in enumerate(cells)]]
-    page = rendered(tmp_path, [Section("a", "A", "About", table=table)])
-    assert {a.get("class") == "number" for a in page.all("td") or page.all("th")[1:]} == {right}
-    assert all("class" not in a for a in page.all("th")[:1] + page.all("th")[2:])
-    assert [a["scope"] for a in page.all("th")] == ["col", "col", *["row"] * len(cells)]
-
-
-@pytest.mark.parametrize(
     ("section", "match"),
     [
         (Section("a b", "A", "About"), "section 'a b': an id is a letter"),

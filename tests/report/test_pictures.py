@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from al.io.errors import DataError
 from al.io.tables import RegionRow
-from al.report.pictures import MOST_ROIS, Box, Picture, fitted, pictures_of, slices_of
+from al.report.pictures import Box, Picture, fitted, pictures_of, slices_of
 from decomp_core import Region
 
 from .drawing_sample import Drawn, colour_of, placed, pool_of, roi, window
@@ -112,21 +112,6 @@ def test_a_sheet_of_rois_shows_each_once() -> None:
         assert tuple(middle) == colour_of(name)
         assert y >= 0 and y + height <= sheet.pixels.shape[0] and x + width <= sheet.pixels.shape[1]
     assert max(sheet.pixels.shape) <= 300
-
-
-def test_a_large_sheet_shows_the_rois_chosen_first() -> None:
-    count = MOST_ROIS + 7
-    names = [f"r{i}" for i in range(count)]
-    regions = {"s": [roi(2 if i < 7 else 1, name) for i, name in enumerate(names)]}
-    pool = pool_of((8, 8), None, *(f"slide/{name}" for name in names))
-
-    class Grey(Drawn):
-        def open_image(self, row: object) -> np.ndarray:
-            return np.full((8, 8, 3), 90, np.uint8)
-
-    (sheet,) = pictures_of(Grey(), pool, regions, ["slide"], 1, 500)
-    assert sheet.title == f"slide, the first {MOST_ROIS} of {count} RoIs that any strategy chose"
-    assert len(sheet.boxes) == MOST_ROIS and {b.cycle for b in sheet.boxes} == {1}
 
 
 def test_refusals() -> None:

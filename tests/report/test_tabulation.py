@@ -14,7 +14,6 @@ from scipy.stats import t
 
 from al.report.catalogue import tables_of
 from al.report.gather import metrics_of, read_run
-from al.report.ranks import ONE_RUN
 from al.report.reach import NO_STRATEGY
 from al.report.tabulation import Source, make_table, read_last_metrics
 
@@ -95,16 +94,6 @@ def test_several_budgets(start: Start) -> None:
     assert rows_of(run.report / "ranks.csv") == [], "one strategy alone is not ranked"
     found = {(r["budget"], r["strategy"]) for r in rows_of(run.report / "summaries.csv")}
     assert found == {("2x3", "random"), ("2x3", "decomp"), ("3x2", "random")}
-
-
-def test_ranks_over_budgets(start: Start) -> None:
-    run = start(budget="2x3,3x2")
-    page = write_some(run)
-    ranks = {r["strategy"]: r for r in rows_of(run.report / "ranks.csv") if r["measure"] == "area"}
-    assert {n: float(r["mean_rank"]) for n, r in ranks.items()} == {"decomp": 1, "random": 2}
-    assert ranks["decomp"]["blocks"] == "2"
-    assert ONE_RUN in section(page, "table-ranks")
-    assert all(r["p"] == "" for r in rows_of(run.report / "ranks.csv"))
 
 
 def test_reach_agrees_with_the_files(start: Start) -> None:

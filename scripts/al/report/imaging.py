@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from al.io.tables import PoolRow, RegionRow, read_pool, read_regions
+from al.layouts import get_layout
 from al.paths import pool_of
 
 from .catalogue import Look, pictures_of
@@ -32,8 +33,6 @@ class Images:
     """
 
     def __init__(self, folder: Path, look: Look) -> None:
-        from al.layouts import get_layout
-
         self.folder, self.look = folder, look
         layout = look["layout"]
         self.layout = get_layout(layout["name"], layout["options"], layout["classes"])

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from al.config.settings import learner_science
+from al.learners import describe_learner
+from al.strategies import needs_of, note_of
+
 ROI_COST, AREA_COST = "rois_percent", "area_percent"
 # How trainings were stopped is part of the result; nothing is said where their length is fixed.
 STOPPED = {
@@ -30,8 +34,6 @@ def look_of(settings: Mapping[str, Any], known: Sequence[str] = ()) -> dict[str,
         settings: as ``settings.load_settings`` returns, or as in ``results/{run}/config.yaml``.
         known: names in ``config/strategies.yaml``, in its order.
     """
-    from al.strategies import needs_of
-
     report = settings["report"]
     strategies = in_order(settings["strategies"], known)
     definitions = {name: settings["definitions"][name] for name in strategies}
@@ -68,8 +70,6 @@ def in_order(names: Iterable[str], known: Sequence[str]) -> list[str]:
 
 
 def _notes(settings: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, str]:
-    from al.strategies import note_of
-
     start = READS_TRUTH if settings["initial"] == "nnactive" else ""
     notes = {n: "; ".join(t for t in (note_of(d), start) if t) for n, d in definitions.items()}
     return {name: note for name, note in notes.items() if note}
@@ -77,9 +77,6 @@ def _notes(settings: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[
 
 def _validation(settings: Mapping[str, Any]) -> str:
     """Which images a training may be stopped by: ``paper``, ``clean`` or none."""
-    from al.config.settings import learner_science
-    from al.learners import describe_learner
-
     section = learner_science(dict(settings))
     found = describe_learner(settings["learner"]).of(section).early_stopping()
     return found[0] or ""
