@@ -61,11 +61,8 @@ def random_foreground(
             see ``CHANCES``.
 
     Returns:
-        (image, patch) in the order drawn, ``cls`` the class it is centred on or ``None``; fewer than
-        ``n`` when nothing is free anywhere.
-
-    Raises:
-        ValueError: a wrong dtype or shape, or a value out of range.
+        (image, patch) in the order drawn, ``cls`` the class it is centred on or ``None``; fewer
+        than ``n`` when nothing is free anywhere.
     """
     shapes, patches = _sizes(shapes, patches)
     n = checks.integer("n", n, 0)
@@ -118,9 +115,6 @@ def starting_patches(
     Returns:
         (image, patch) in the order drawn, no two overlapping, ``cls`` the label centred on;
         fewer than ``n`` when nothing is free anywhere.
-
-    Raises:
-        ValueError: a wrong dtype or shape, or a value out of range.
     """
     shapes, patches = _sizes(shapes, patches)
     n = checks.integer("n", n, 0)
