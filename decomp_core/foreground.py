@@ -44,8 +44,8 @@ def random_foreground(
     ``classes`` present in the image, then one of its voxels, or one of its border voxels,
     uniformly; the patch is shifted to fit in the image. A border voxel has a face neighbour of
     another value, unknown included; a class without any gives one of its voxels (ours). A centred
-    patch that overlaps something is drawn again, its kind too, at most 50 times in all (ours). Then,
-    or without foreground, the patch is uniform over the free positions.
+    patch that overlaps something is drawn again, its kind too, at most 50 times in all (ours).
+    Then, or without foreground, the patch is uniform over the free positions.
 
     Args:
         truth_of: opens the uint8 truth of an image by its index; called once per patch that is not
