@@ -1,5 +1,8 @@
 """Choosing what to annotate: pure functions over arrays.
 
+An argument of a wrong dtype or shape or out of range raises ``ValueError`` with its name, its value
+and what is allowed; a docstring names what else is refused.
+
 Names are imported when first used, so that ``Region`` and the scores cost no import of numba.
 """
 

@@ -232,22 +232,14 @@ def exponent_of(highest: float, pixels: int) -> int:
     """Return the exponent e with which sums of floats over ``pixels`` are exact; 2^e make 1.
 
     Floats of at most ``highest`` either side of 0 are rounded to multiples of 2^-e, e so large that
-    no sum leaves int64: equal boxes then have equal sums, whatever the order of summation.
+    no sum leaves int64: equal boxes then have equal sums, whatever the order of summation. With e
+    at most 1000, 2^e is a float; smaller units tell apart only what is far below 1e-200.
     """
-    return 61 - int(pixels).bit_length() - math.frexp(highest)[1]
+    return min(61 - int(pixels).bit_length() - math.frexp(highest)[1], 1000)
 
 
 def to_fixed(values: np.ndarray, exponent: int, fixed: np.ndarray) -> None:
     """Set ``fixed``, contiguous int64 of the same shape, to finite floats in units of 2^-e."""
     kind = np.float32 if values.dtype in (np.float16, np.float32) else np.float64
     flat = np.array(values, kind, order="C", copy=None).reshape(-1)
-    round_scaled(flat, *powers(exponent), fixed.reshape(-1))
-
-
-def powers(exponent: int) -> tuple[float, float]:
-    """Return two powers of 2 whose product is 2^e; that alone can leave the range of float64.
-
-    A float64 times one, then the other, is rounded once at most, as by ``ldexp``.
-    """
-    half = 0 if abs(exponent) <= 1000 else exponent // 2
-    return math.ldexp(1.0, exponent - half), math.ldexp(1.0, half)
+    round_scaled(flat, 2.0**exponent, fixed.reshape(-1))

@@ -16,7 +16,6 @@ from .boxes import (
     box,
     exponent_of,
     largest,
-    powers,
     steps,
     sums_in_order,
     to_fixed,
@@ -42,9 +41,6 @@ def beta_schedule(step: int, steps: int, first: float = 1.0, last: float = 100.0
         steps: how many, at least 1. A single step has ``first``.
         first, last: at the first step and at step ``steps`` - 1, above 0. The last cycle of a
             run does not query, so a run of ``steps`` cycles never uses ``last``.
-
-    Raises:
-        ValueError: a value out of range.
 
     >>> [round(beta_schedule(step, 5), 2) for step in range(5)]
     [1.0, 3.16, 10.0, 31.62, 100.0]
@@ -74,9 +70,6 @@ def clasp_quotas(
 
     Returns:
         Patches per class in ascending order, then those of no class under ``None``.
-
-    Raises:
-        ValueError: a value out of range.
 
     >>> clasp_quotas(20, [1, 2, 3], 0.66, np.random.default_rng(0))
     {1: 4, 2: 4, 3: 5, None: 7}
@@ -135,9 +128,6 @@ def clasp_candidates(
         Candidates in the order of choice, and a reserve for quotas that cannot be met: the next
         patches by entropy until both hold ``n``, or nothing is free (ours). No two overlap; ``cls``
         is the class, or ``None``.
-
-    Raises:
-        ValueError: a wrong dtype or shape, or a value out of range.
     """
     probabilities = _softmax(probabilities)
     n, rng, shape = checks.integer("n", n, 0), checks.generator(rng), probabilities.shape[1:]
@@ -302,7 +292,7 @@ def _weighted_means(values: np.ndarray, weights: np.ndarray | None, box: Occupan
         return plane
 
     means = np.empty(box.free.shape)
-    scale = float(box.pixels), *powers(-exponent), _FLOOR
+    scale = float(box.pixels), 2.0**-exponent, _FLOOR
     for of_position, sums in zip(means, sums_in_order(load, box), strict=True):
         set_means(sums.reshape(-1), *scale, of_position.reshape(-1))
     return means

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -160,7 +160,7 @@ def spatially_diverse_features(
     ``spatially_diverse``. A candidate that overlaps a chosen one of its image is left out.
 
     Args:
-        regions: R candidates; those of one image have one size.
+        regions: R candidates of as many axes; those of one image have one size.
         group: (R,) integers, the image of each.
         features: (R, F) finite float32 or float64, not copied if contiguous.
         n: how many, at least 0.
@@ -175,7 +175,7 @@ def spatially_diverse_features(
     Raises:
         ValueError: a wrong dtype or shape, a value out of range, or unequal sizes in one image.
     """
-    number, images = _candidates(regions, group)
+    starts, sides, group = _candidates(regions, group)
     features = checks.features("features", features, len(regions))
     n = checks.integer("n", n, 0)
     weight, sigma = strength(weight, sigma)
@@ -195,46 +195,28 @@ def spatially_diverse_features(
             scale = math.sqrt(nearest.max()) or 1.0
         chosen[count] = pick
         count += 1
-        image = images[number[pick]]
-        apart = image.starts - image.starts[np.searchsorted(image.members, pick)]
-        left[image.members[(abs(apart) < image.side).all(axis=1)]] = False
-        crowded = np.exp(-0.5 * ((apart / image.side / sigma) ** 2).sum(axis=1))
-        penalty[image.members] += crowded
+        same = np.flatnonzero(group == group[pick])
+        apart = starts[same] - starts[pick]
+        left[same[(abs(apart) < sides[same]).all(axis=1)]] = False
+        penalty[same] += np.exp(-0.5 * ((apart / sides[same] / sigma) ** 2).sum(axis=1))
     return chosen[:count].tolist()
 
 
-class _Candidates(NamedTuple):
-    """Candidates of one image.
-
-    Attributes:
-        members: (M,) int64, their indices, ascending.
-        starts: (M, axes) int64.
-        side: (axes,) int64, of each.
-    """
-
-    members: np.ndarray
-    starts: np.ndarray
-    side: np.ndarray
-
-
-def _candidates(regions: Sequence[Region], group: Any) -> tuple[np.ndarray, list[_Candidates]]:
-    """Number of each candidate's image, and the images, if sizes agree within each."""
-    sizes: dict[int, tuple[int, ...]] = {}
-    members: dict[int, list[int]] = {}
+def _candidates(regions: Sequence[Region], group: Any) -> tuple[np.ndarray, ...]:
+    """Starts and sides, (R, axes) int64, and images of the candidates, if sizes agree in each."""
     group = checks.array("group", group, "iu", (len(regions),))
+    sizes: dict[int, tuple[int, ...]] = {}
     for index, (region, image) in enumerate(zip(regions, group.tolist(), strict=True)):
-        if not isinstance(region, Region):
-            raise ValueError(f"regions[{index}] is {region!r}; it must be a Region")
+        if not isinstance(region, Region) or len(region.size) != len(regions[0].size):
+            raise ValueError(
+                f"regions[{index}] is {region!r}; it must be a Region with the axes of the others"
+            )
         size = sizes.setdefault(image, region.size)
         if region.size != size:
             raise ValueError(
                 f"regions[{index}] has size {region.size}; it must be {size}, as the first of "
                 f"group {image}"
             )
-        members.setdefault(image, []).append(index)
-    number, images = np.empty(len(regions), np.int64), []
-    for image, found in members.items():
-        number[found] = len(images)
-        starts = np.array([regions[i].start for i in found])
-        images.append(_Candidates(np.array(found), starts, np.array(sizes[image])))
-    return number, images
+    shape = len(regions), -1 if regions else 0
+    starts, sides = ([getattr(r, name) for r in regions] for name in ("start", "size"))
+    return np.reshape(starts, shape).astype(np.int64), np.reshape(sides, shape), group

@@ -13,10 +13,8 @@ Empty clusters, distances of 0 and the cap per image can leave places open.
 
 from __future__ import annotations
 
-import difflib
-import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +26,6 @@ from .kernels import farthest, squared_distances
 METHODS = ("cluster", "coreset", "badge", "badge_kmeans")
 _BADGE = ("badge", "badge_kmeans")
 _SAME = 1e-12  # of the squared norms: a squared distance up to this is rounding
-_SPAN = 15  # magnitudes within 2^-15 to 2^15 have fourth powers that float32 holds
 
 
 def choose(
@@ -75,18 +72,20 @@ def choose(
     size, width = table.shape
     ranks = checks.numbers("priority", priority, (size,))
     batch = _Batch(_groups(group, size), n, per_group)
-    rng, method = checks.generator(rng), _known(method)
-    factors = _only("residuals", residuals, method, _BADGE, (size, None), needed=True)
-    fixed = _only("centres", centres, method, ("coreset",), (None, width), needed=False)
+    rng = checks.generator(rng)
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
+    factors = _only("residuals", residuals, method, _BADGE, (size, None))
+    if factors is None and method in _BADGE:
+        raise ValueError(f"residuals is None; method {method!r} needs an array ({size}, C)")
+    fixed = _only("centres", centres, method, ("coreset",), (None, width))
     order = np.argsort(-ranks, kind="stable")
     if batch.wanted and method == "coreset":
-        _farthest(batch, *_in_range(table, fixed), rng)
+        _farthest(batch, table, fixed, rng)
+    elif batch.wanted and method == "badge":
+        _seeds(batch, table, factors, rng)
     elif batch.wanted:
-        (table,), (factors,) = _in_range(table), _in_range(factors)
-        if method == "badge":
-            _seeds(batch, table, factors, rng)
-        else:
-            _one_per_cluster(batch, order, _clusters(table, factors, min(n, size), rng))
+        _one_per_cluster(batch, order, _clusters(table, factors, min(n, size), rng))
     batch.fill(order)
     return batch.chosen
 
@@ -104,11 +103,7 @@ def _gradient_embeddings(table: np.ndarray, factors: np.ndarray) -> np.ndarray:
         left, right = table.astype(np.float32, copy=False), factors.astype(np.float32)
         product = left[:, :, None] * right[:, None, :]
     if not np.isfinite(product).all():
-        largest = _peak(table), _peak(factors)
-        raise ValueError(
-            "features and residuals hold magnitudes up to {:g} and {:g}; their products must be "
-            "at most 3.4e+38".format(*largest)
-        )
+        raise ValueError("features times residuals: the products must be at most 3.4e+38")
     return product.reshape(len(table), table.shape[1] * factors.shape[1])
 
 
@@ -234,7 +229,7 @@ def _embedding_distances(table: np.ndarray, residuals: np.ndarray) -> Callable[[
     norms = left * right
 
     def apart(index: int) -> np.ndarray:
-        e, q = (_distances(v, _row(v, index)) for v in (table, residuals))
+        e, q = (_distances(v, v[index].astype(np.float64)) for v in (table, residuals))
         a, b = left[index], right[index]
         squared = (left - a) * (right - b) + e * (right + b) + q * (left + a) - e * q
         squared /= 2
@@ -244,28 +239,10 @@ def _embedding_distances(table: np.ndarray, residuals: np.ndarray) -> Callable[[
     return apart
 
 
-def _row(table: np.ndarray, index: int) -> np.ndarray:
-    return table[index].astype(np.float64)
-
-
 def _distances(table: np.ndarray, row: np.ndarray) -> np.ndarray:
     found = np.empty(len(table))
     squared_distances(table, row, found)
     return found
-
-
-def _in_range(*tables: np.ndarray | None) -> list[Any]:
-    """Multiply by one power of two where squares would leave the range of a float."""
-    found = [t for t in tables if t is not None]
-    exponent = math.frexp(max(map(_peak, found), default=0.0))[1]
-    shift = 0 if abs(exponent) <= _SPAN else -exponent
-    scaled = [t if t is None or not shift else np.ldexp(t, shift) for t in tables]
-    return [t if t is None else np.ascontiguousarray(t) for t in scaled]
-
-
-def _peak(table: np.ndarray) -> float:
-    """Largest magnitude; 0 without any value."""
-    return max(float(table.max()), -float(table.min())) if table.size else 0.0
 
 
 def _groups(value: Any, size: int) -> np.ndarray:
@@ -275,29 +252,14 @@ def _groups(value: Any, size: int) -> np.ndarray:
     return checks.array("group", found, "iu", (size,))
 
 
-def _known(method: str) -> str:
-    if method not in METHODS:
-        near = difflib.get_close_matches(str(method), METHODS, n=len(METHODS), cutoff=0.0)
-        raise ValueError(f"method is {method!r}; it must be one of {', '.join(near)}")
-    return method
-
-
 def _only(
-    name: str,
-    value: Any,
-    method: str,
-    takers: Iterable[str],
-    shape: tuple[int | None, ...],
-    needed: bool,
+    name: str, value: Any, method: str, takers: Sequence[str], shape: tuple[int | None, ...]
 ) -> np.ndarray | None:
     """Return an argument that only some methods take, as float64; ``None`` where it is absent."""
-    if value is None and needed and method in takers:
-        raise ValueError(f"{name} is None; method {method!r} needs an array ({shape[0]}, C)")
     if value is None:
         return None
     if method not in takers:
-        allowed = " and ".join(takers)
         raise ValueError(
-            f"{name} is given; it must be None with {method!r}, only {allowed} take it"
+            f"{name} is given; it must be None with {method!r}, only {' and '.join(takers)} take it"
         )
-    return checks.numbers(name, value, shape)
+    return np.ascontiguousarray(checks.numbers(name, value, shape))

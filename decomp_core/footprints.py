@@ -22,9 +22,6 @@ def disc(diameter: int) -> np.ndarray:
     Returns:
         (diameter, diameter) bool, True where the pixel's centre lies in the circle or on it.
 
-    Raises:
-        ValueError: a diameter out of range.
-
     >>> disc(4).astype(int)
     array([[0, 1, 1, 0],
            [1, 1, 1, 1],

@@ -44,9 +44,8 @@ def random_foreground(
     ``classes`` present in the image, then one of its voxels, or one of its border voxels,
     uniformly; the patch is shifted to fit in the image. A border voxel has a face neighbour of
     another value, unknown included; a class without any gives one of its voxels (ours). A centred
-    patch that overlaps something is drawn again, its kind too, at most 50 times in all; then the
-    patch is uniform (ours). Uniform is uniform over the free positions, and the only kind where
-    the image holds no foreground.
+    patch that overlaps something is drawn again, its kind too, at most 50 times in all (ours).
+    Then, or without foreground, the patch is uniform over the free positions.
 
     Args:
         truth_of: opens the uint8 truth of an image by its index; called once per patch that is not
@@ -61,20 +60,17 @@ def random_foreground(
             see ``CHANCES``.
 
     Returns:
-        (image, patch) in the order drawn, ``cls`` the class it is centred on or ``None``; fewer than
-        ``n`` when nothing is free anywhere.
-
-    Raises:
-        ValueError: a wrong dtype or shape, or a value out of range.
+        (image, patch) in the order drawn, ``cls`` the class centred on; fewer than ``n`` when
+        nothing is free anywhere.
     """
     shapes, patches = _sizes(shapes, patches)
     n = checks.integer("n", n, 0)
     classes = checks.class_list(classes, checks.UNKNOWN)
     rng = checks.generator(rng)
     chances = _weights(chances)
-    if len(taken) != len(shapes):
-        raise ValueError(f"taken has length {len(taken)}; it must have that of shapes")
     used = [list(regions) for regions in taken]
+    if len(used) != len(shapes):
+        raise ValueError(f"taken has length {len(used)}; it must have that of shapes")
     chosen: list[tuple[int, Region]] = []
     live = list(range(len(shapes)))
     while live and len(chosen) < n:
@@ -118,9 +114,6 @@ def starting_patches(
     Returns:
         (image, patch) in the order drawn, no two overlapping, ``cls`` the label centred on;
         fewer than ``n`` when nothing is free anywhere.
-
-    Raises:
-        ValueError: a wrong dtype or shape, or a value out of range.
     """
     shapes, patches = _sizes(shapes, patches)
     n = checks.integer("n", n, 0)

@@ -10,10 +10,10 @@ from .compiling import compiled
 
 
 @compiled
-def round_scaled(values: np.ndarray, factor: float, rest: float, fixed: np.ndarray) -> None:
-    """Set ``fixed`` (N,) int64 to float ``values`` (N,) times both factors, rounded to even."""
+def round_scaled(values: np.ndarray, factor: float, fixed: np.ndarray) -> None:
+    """Set ``fixed`` (N,) int64 to float ``values`` (N,) times a factor, rounded to even."""
     for x in range(values.size):
-        fixed[x] = np.int64(np.rint(np.float64(values[x]) * factor * rest))
+        fixed[x] = np.int64(np.rint(np.float64(values[x]) * factor))
 
 
 @compiled
@@ -84,11 +84,11 @@ def _add_across(column: np.ndarray, width: int, step: int, line: np.ndarray) -> 
 
 @compiled(error_model="numpy")
 def set_means(
-    sums: np.ndarray, pixels: float, factor: float, rest: float, least: float, means: np.ndarray
+    sums: np.ndarray, pixels: float, factor: float, least: float, means: np.ndarray
 ) -> None:
     """Set ``means`` (N,) float64 to int64 ``sums`` (N,) over ``pixels``, at least ``least``."""
     for x in range(sums.size):
-        mean = np.float64(sums[x]) / pixels * factor * rest
+        mean = np.float64(sums[x]) / pixels * factor
         means[x] = mean if mean > least else least
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import checks
-from .boxes import Occupancy, box, exponent_for, integers_of, powers, sums_in_order
+from .boxes import Occupancy, box, exponent_for, integers_of, sums_in_order
 from .region import Region
 
 Places = tuple[slice, ...]
@@ -74,9 +74,6 @@ def extreme_means(
 
     Args:
         uncertainty, size, taken: see ``ranked_regions``.
-
-    Raises:
-        ValueError: a wrong dtype or number of axes, or a value out of range.
 
     >>> extreme_means(np.uint8([[0, 8, 9], [0, 5, 0]]), (1, 2))
     (2.5, 8.5)
@@ -249,7 +246,7 @@ class Crowding:
 
     def __init__(self, occupancy: Occupancy, exponent: int, weight: float, sigma: float) -> None:
         self._weight, self._picks = weight, []
-        self._units = float(occupancy.pixels), *powers(-exponent)
+        self._units = float(occupancy.pixels), 2.0**-exponent
         self._widths = np.array(occupancy.size) * sigma
         axes = zip(occupancy.free.shape, occupancy.size, strict=True)
         self._tables = [np.exp(-0.5 * (np.arange(1 - p, p) / k / sigma) ** 2) for p, k in axes]
@@ -257,8 +254,8 @@ class Crowding:
 
     def means(self, sums: np.ndarray) -> np.ndarray:
         """Return the means, which are the gains before any pick."""
-        pixels, factor, rest = self._units
-        return sums / pixels * factor * rest
+        pixels, factor = self._units
+        return sums / pixels * factor
 
     def gains(self, sums: np.ndarray, places: Places) -> np.ndarray:
         """Return the gains at a box of positions."""

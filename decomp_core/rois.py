@@ -34,9 +34,6 @@ def decomp_rois(
     Returns:
         Indices in the order of choice, the first of equals; fewer than ``n`` when none is left.
 
-    Raises:
-        ValueError: a wrong dtype or shape, or a value out of range.
-
     >>> p = np.float32([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2]])
     >>> decomp_rois(p, [0.5, 0.5], 2, np.random.default_rng(0))
     [0, 2]
@@ -70,9 +67,6 @@ def uncertain_rois(uncertainty: ArrayLike, n: int, taken: Iterable[int] = ()) ->
     Returns:
         Indices, most uncertain first, the first of equals; fewer than ``n`` when none is left.
 
-    Raises:
-        ValueError: a wrong dtype or shape, or a value out of range.
-
     >>> uncertain_rois([0.1, 0.9, 0.5], 2, taken=[1])
     [2, 0]
     """
@@ -96,9 +90,6 @@ def random_rois(
 
     Returns:
         Indices in the order drawn; fewer than ``n`` when none is left.
-
-    Raises:
-        ValueError: a value out of range.
 
     >>> random_rois(3, 5, np.random.default_rng(0), taken=[0, 2])
     [1]

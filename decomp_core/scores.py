@@ -97,9 +97,6 @@ def sampling_weights(confidence: ArrayLike, emphasis: ArrayLike | None = None) -
     Returns:
         (C,) float64, sums to 1.
 
-    Raises:
-        ValueError: a wrong shape or a value out of range.
-
     >>> sampling_weights([0.5, 1.0, 0.0]).round(3)
     array([0.333, 0.   , 0.667])
     """
@@ -131,9 +128,6 @@ def decomp_image_scores(predicted: ArrayLike, weights: ArrayLike, cap: ArrayLike
     Returns:
         (N,) float64; an image's score does not depend on its place in the list.
 
-    Raises:
-        ValueError: a wrong dtype or shape, or a value out of range.
-
     >>> decomp_image_scores([[9, 1], [2, 2]], [0.25, 0.75], 4)
     array([1.75, 2.  ])
     """
@@ -162,9 +156,6 @@ def select_images(
 
     Returns:
         (k,) int64 indices, best first; k < n where fewer are eligible.
-
-    Raises:
-        ValueError: a wrong dtype or shape, or a value out of range.
 
     >>> select_images([1.0, 3.0, 2.0], 2, [True, True, True], np.random.default_rng(0))
     array([1, 2])
@@ -199,9 +190,6 @@ def rotate_images(
 
     Returns:
         (k,) int64 indices, best first within each loop; k < n where fewer are available.
-
-    Raises:
-        ValueError: a wrong dtype or shape, or a value out of range.
 
     >>> rng = np.random.default_rng(0)
     >>> rotate_images([1.0, 3.0, 2.0], 2, [0, 1, 1], [True, True, True], rng)

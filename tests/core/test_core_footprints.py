@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from decomp_core import best_region, decomp_regions, uncertain_regions
 from decomp_core.footprints import disc, footprint
-from tests.core import brute
 
 SHAPES = {
     "disc 1": disc(1),
@@ -59,50 +57,6 @@ def test_round_shapes_are_symmetric(name):
     assert np.array_equal(shape, shape[::-1]) and np.array_equal(shape, shape[:, ::-1])
     if shape.shape[0] == shape.shape[1]:
         assert np.array_equal(shape, shape.T)
-
-
-def test_kinds():
-    assert footprint("square", (2, 3)).all() and footprint("square", (2, 3)).shape == (2, 3)
-    assert np.array_equal(footprint("disc", [7, 7]), disc(7))
-    assert np.array_equal(footprint("annulus", (8, 8)), footprint("annulus", (8, 8), hole=0.5))
-
-
-@pytest.mark.parametrize("name", SHAPES)
-def test_searches_are_exact(name):
-    shape = SHAPES[name]
-    rng = np.random.default_rng(2)
-    for _ in range(2):
-        image = tuple(int(n + rng.integers(0, 14)) for n in shape.shape)
-        labels = rng.integers(0, 3, image).astype(np.uint8)
-        taken = brute.random_taken(rng, image)
-        expected = brute.best((labels == 1).astype(int), shape, brute.free_pixels(image, taken))
-        found = best_region(labels, 1, shape, taken)
-        if found is None:
-            assert expected is None or expected[0] == 0
-        else:
-            assert (found.score, *found.start) == expected
-        check_sequence(
-            decomp_regions(labels, np.ones(3), 4, shape, rng, taken), labels, shape, taken
-        )
-        values = rng.integers(0, 256, image).astype(np.uint8)
-        used = list(taken)
-        for region in uncertain_regions(values, 4, shape, taken):
-            expected = brute.best(values.astype(int), shape, brute.free_pixels(image, used))
-            assert (region.score, *region.start) == (expected[0] / shape.sum(), *expected[1:])
-            used.append(region)
-
-
-def check_sequence(chosen, labels, shape, taken):
-    """Each region is the best of its class among those that were free."""
-    used = list(taken)
-    for region in chosen:
-        free = brute.free_pixels(labels.shape, used)
-        if region.cls is None:
-            assert brute.free_positions(free, shape)[region.start]
-        else:
-            best = brute.best((labels == region.cls).astype(int), shape, free)
-            assert (region.score, *region.start) == best
-        used.append(region)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from itertools import combinations
 
@@ -142,16 +141,6 @@ def test_patches_are_drawn_by_their_chances(chances, taken):
         chisquare([counts[k] for k in expected], [500 * p for p in expected.values()]).pvalue
         > LEAST
     )
-
-
-def test_four_six_ths_and_a_third_are_uniform():
-    assert CHANCES == {"fg33": (4, 1, 1), "fg66": (1, 1, 1)}
-    for name, share in (("fg33", 4 / 6), ("fg66", 1 / 3)):
-        drawn = [
-            one_patch(TRUTH, (1, 1), [1], CHANCES[name], np.random.default_rng(seed)).cls
-            for seed in range(450)
-        ]
-        assert drawn.count(None) == pytest.approx(450 * share, abs=4 * math.sqrt(450 / 4))
 
 
 def test_without_foreground_or_room_for_it_patches_are_uniform():
@@ -310,24 +299,6 @@ def test_a_start_opens_an_image_to_look_only_once():
     assert len(chosen) == 8
     placed = Counter(image for image, _ in chosen)
     assert all(opened[image] <= placed[image] + 1 for image in range(6))
-
-
-def test_equal_generators_draw_equally():
-    rng = np.random.default_rng(5)
-    truths, shapes, patches = random_pool(rng)
-    taken = [[] for _ in shapes]
-
-    def draw(seed):
-        rng = np.random.default_rng(seed)
-        return (
-            one_patch(TRUTH, (1, 1), [1], (1, 1, 1), rng),
-            random_foreground(
-                truths.__getitem__, shapes, 9, patches, [1], rng, taken, CHANCES["fg33"]
-            ),
-            starting_patches(truths.__getitem__, shapes, 9, patches, 4, 0, rng),
-        )
-
-    assert draw(1) == draw(1) and draw(1) != draw(2)
 
 
 RNG = np.random.default_rng(0)

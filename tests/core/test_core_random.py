@@ -132,21 +132,6 @@ def test_a_class_that_is_used_up_gives_way_to_the_others():
         assert drawn[:2] == [2, 2] and sorted(drawn[2:]) == [0, 1]
 
 
-def test_huge_and_tiny_weights_do_not_overflow():
-    labels = np.uint8([[0, 1]])
-    for weights in ([1e308, 1e308], [5e-324, 5e-324]):
-        counts = np.bincount([d[0] for d in drawn_classes(labels, weights, 1, 400)], minlength=2)
-        assert counts.min() > 100
-
-
-def test_the_same_seed_gives_the_same_regions():
-    labels = np.random.default_rng(0).integers(0, 5, (20, 30)).astype(np.uint8)
-    runs = [decomp_regions(labels, np.ones(5), 6, (4, 4), np.random.default_rng(3)) for _ in "ab"]
-    assert runs[0] == runs[1] and len(runs[0]) == 6
-    other = decomp_regions(labels, np.ones(5), 6, (4, 4), np.random.default_rng(4))
-    assert other != runs[0]
-
-
 def test_random_rois_are_uniform_over_the_free_ones():
     drawn = [random_rois(6, 2, np.random.default_rng(s), taken=[1, 4]) for s in range(1500)]
     assert all(len(set(d)) == 2 for d in drawn)

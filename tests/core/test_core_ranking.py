@@ -137,24 +137,6 @@ def plain_free(values, size, taken):
             yield total, start, math.ldexp(int(total) / math.prod(size), -exponent)
 
 
-@pytest.mark.parametrize("weight", [0, 0.5])
-def test_thousands_of_taken_regions(weight):
-    rng = np.random.default_rng(10)
-    values = rng.integers(0, 200, (3, 70, 90)).astype(np.uint8)
-    corners = rng.integers(0, values.shape, (1500, 3))
-    taken = [Region(tuple(int(i) for i in c), (1, 2, 2)) for c in corners]
-    size = (1, 5, 6)
-    free = brute.free_pixels(values.shape, taken)
-    ranked = list(ranked_regions(values, size, taken, weight=weight))
-    assert len(ranked) > 30
-    for _, region in ranked:
-        assert free[region.slices].all()
-        free[region.slices] = False
-        assert region.score == values[region.slices].mean()
-    views = np.lib.stride_tricks.sliding_window_view(free, size)
-    assert not views.all(axis=(3, 4, 5)).any()
-
-
 def test_regions_that_reach_out_of_the_image_or_repeat():
     values = np.arange(12, dtype=np.uint8).reshape(3, 4)
     far = [Region((2, 3), (10**30, 9)), Region((10**30, 0), (1, 1))] * 3

@@ -109,11 +109,6 @@ def test_image_scores_equal_the_sum_and_are_capped(predicted, data):
     assert (decomp_image_scores(predicted[::-1], weights, caps[::-1])[::-1] == scores).all()
 
 
-def test_cap_of_one_roi_counts_classes_present():
-    scores = decomp_image_scores([[9, 0, 1], [0, 0, 4]], [0.5, 0.3, 0.2], 1)
-    assert scores.tolist() == pytest.approx([0.7, 0.2])
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_select_images_takes_the_best_eligible(data):

@@ -5,7 +5,7 @@ Pool-wide choices from one volume are timed without an alternative.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -105,7 +105,7 @@ def rows(options: Options) -> Iterator[Row]:
     )
 
 
-def _timed(work: str, call, options: Options) -> Row:
+def _timed(work: str, call: Callable[[], object], options: Options) -> Row:
     found = both_clocks(call, min(3, options.repeats))
     peak = traced_bytes(call) / 2**20
     return Row(
