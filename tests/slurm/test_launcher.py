@@ -94,7 +94,7 @@ def test_killed_launcher_then_unlock_and_plain_then_launcher(folder: Folder) -> 
 
     again = folder.launch()
     until(lambda: folder.state(job) == "CANCELLED")
-    assert folder.events("term") == [job], "the survivor was not asked to save"
+    until(lambda: folder.events("term") == [job])  # it was asked to save
     folder.release()  # here, so that the first look finds the second job's end
     printed = finish(again)
     assert again.returncode == 0 and f"cancelling SLURM job {job}" in printed, printed

@@ -1,1 +1,1 @@
-"""One Snakemake at a time in one folder: words, locks, records and survivors of ``launch.py``."""
+"""Runs of Snakemake: one at a time in a folder, what earlier ones left, submissions, journals."""

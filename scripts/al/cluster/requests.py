@@ -50,9 +50,12 @@ def _planned(options: Any, snakefile: Path) -> Iterator[Any]:
         made = api.workflow(
             resource_settings=ResourceSettings(
                 nodes=options.jobs,
-                default_resources=options.default_resources,
-                overwrite_resources=options.set_resources,
+                max_threads=options.max_threads,
+                resources=options.resources,
                 overwrite_threads=options.set_threads,
+                overwrite_resource_scopes=options.set_resource_scopes,
+                overwrite_resources=options.set_resources,
+                default_resources=options.default_resources,
             ),
             config_settings=ConfigSettings(
                 config=parse_config(options.config), configfiles=options.configfile or []
