@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,13 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def config(dataset: str = "cityscapes_mini", **changes: Any) -> dict[str, Any]:
     """Return what Snakemake would hand over: defaults, the dataset, the command line."""
-    defaults = read_yaml(ROOT / "config/config.yaml")
-    own = read_yaml(ROOT / f"config/datasets/{dataset}.yaml")
+    defaults, own = (held(name) for name in ("config", f"datasets/{dataset}"))
     return merge(merge(defaults, own), {"dataset": dataset, **changes})
+
+
+@cache
+def held(name: str) -> dict[str, Any]:
+    return read_yaml(ROOT / f"config/{name}.yaml")
 
 
 def load(dataset: str = "cityscapes_mini", **changes: Any) -> dict[str, Any]:

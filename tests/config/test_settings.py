@@ -259,6 +259,8 @@ def test_the_schedule_of_the_noise_is_part_of_a_run(tmp_path: Path) -> None:
         ("mine: {tau: 0.3}", "has neither"),
         ("mine: {images: decomp, regions: decomp, pool: clasp}", "or `pool` alone"),
         ("mine: {pool: clasp, beta: 0}", "mine.beta"),
+        ("mine: {pool: clsp}", "did you mean 'clasp'"),
+        ("mine: {pool: uncertainty, tau: 0.3}", "they have no options"),
         ("mine: {images: decomp, regions: decmp}", "did you mean 'decomp'"),
         (
             "mine: {images: decomp, regions: decomp, tua: 1}",

@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from al.io.files import atomic_path, sweep, write_text
 from al.io.storage import AGAIN, FAILURES, StorageError, check_storage, explain
-from al.learners.training import save_tensors
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 NOBODY = 65534
@@ -129,14 +127,6 @@ def test_read_only_folder_is_told(mount: Mount) -> None:
     check_told(explain(caught.value) or "", errno.EROFS, str(disk / "table.csv"))
 
 
-def test_read_only_results_leave_a_whole_log(mount: Mount, tmp_path: Path) -> None:
-    mount("size=8m,ro", tmp_path / "results")
-    code, log, console = run_job(tmp_path)
-    assert code == 1
-    for text in (log, console):
-        check_told(text, errno.EROFS, "while results/table.csv was written")
-
-
 def test_quota_that_is_used_up_is_told(mount: Mount) -> None:
     disk = mount("size=16m,usrquota,usrquota_block_hardlimit=1m,mode=777")
     code, log, console = run_job(disk, user=NOBODY)
@@ -153,30 +143,6 @@ def test_missing_right_to_write_is_told(tmp_path: Path) -> None:
     code, _, console = run_job(tmp_path, user=NOBODY)
     assert code == 1
     check_told(console, errno.EACCES, "logs")
-
-
-def test_stale_handle_of_a_rename_is_told(mount: Mount, tmp_path: Path) -> None:
-    """An overlay gives one for a file that was exchanged behind its back."""
-    disk = mount("size=8m")
-    for name in ("lower", "upper", "work"):
-        (disk / name).mkdir()
-    options = f"lowerdir={disk}/lower,upperdir={disk}/upper,workdir={disk}/work"
-    merged = mount(options, tmp_path / "merged", "overlay")
-    program = JOB + (
-        "from al.io.files import atomic_path\n"
-        "with atomic_path('results/other.csv') as temporary:\n"
-        "    temporary.write_text('whole')\n"
-        "    from pathlib import Path\n"
-        f"    behind = Path('{disk}/upper/results', temporary.name)\n"
-        "    behind.rename(behind.with_name('away'))\n"
-        "    behind.write_text('a stranger')\n"
-    )
-    code, log, console = run_job(merged, program)
-    assert code == 1
-    for text in (log, console):
-        check_told(text, errno.ESTALE, "while results/other.csv was written")
-    assert (merged / "results/table.csv").exists()
-    assert not (merged / "results/other.csv").exists()
 
 
 @pytest.mark.parametrize("number", sorted(FAILURES))
@@ -219,17 +185,6 @@ def test_error_behind_another_one_is_found() -> None:
             raise OSError(errno.EIO, "Input/output error")
     except OSError as error:
         check_told(explain(error) or "", errno.ENOSPC, "a.csv")
-
-
-def test_tensors_that_do_not_fit_leave_the_ones_before(mount: Mount) -> None:
-    disk = mount("size=1m")
-    file = disk / "checkpoint.pt"
-    save_tensors(file, {"w": torch.zeros(100)})
-    before = file.read_bytes()
-    with pytest.raises(OSError) as caught:
-        save_tensors(file, {"w": torch.zeros(1_000_000)})
-    check_told(explain(caught.value) or "", errno.ENOSPC, f"while {file} was written")
-    assert names(disk) == {"checkpoint.pt"} and file.read_bytes() == before
 
 
 def test_check_storage_refuses_no_space_and_no_files(mount: Mount, tmp_path: Path) -> None:

@@ -102,12 +102,6 @@ class TestFolders(PngLabels):
         with pytest.raises(DataError, match="valannot: no such folder"):
             layout.index(copy)
 
-    def test_one_name_in_two_splits(self, layout, copy) -> None:
-        (copy / "val" / "val0.jpg").rename(copy / "val" / "train0.jpg")
-        (copy / "valannot" / "val0_L.png").rename(copy / "valannot" / "train0_L.png")
-        with pytest.raises(DataError, match="train0: 2 files carry this name"):
-            layout.index(copy)
-
     def test_coloured_labels_are_refused(self, layout, copy) -> None:
         rows = layout.index(copy)
         Image.new("RGB", (30, 21)).save(rows[0].label_path)

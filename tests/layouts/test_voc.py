@@ -122,12 +122,6 @@ class TestVoc(PairContract):
             layout.index(copy)
         assert f"{N_VAL} problem" in str(error.value)
 
-    def test_an_image_twice_in_a_list_is_named(self, layout, copy) -> None:
-        with (copy / "ImageSets/Segmentation/train.txt").open("a") as file:
-            file.write("2007_000003\n")
-        with pytest.raises(DataError, match="2007_000003: 2 files carry this name"):
-            layout.index(copy)
-
     def test_missing_and_empty_lists_are_named(self, layout, copy) -> None:
         lists = copy / "ImageSets/Segmentation"
         (lists / "val.txt").write_text("\n")
@@ -151,14 +145,6 @@ class TestVoc(PairContract):
         with pytest.raises(DataError, match=f"{path.name}: unreadable or truncated"):
             layout.check(rows)
 
-    def test_colours_instead_of_indices_are_refused(self, layout, copy) -> None:
-        rows = layout.index(copy)
-        with Image.open(rows[0].label_path) as image:
-            colours = image.convert("RGB")
-        colours.save(rows[0].label_path)
-        with pytest.raises(DataError, match="image mode RGB; allowed: one channel of class ids"):
-            layout.check(rows)
-
     def test_downsampling(self, rows, made) -> None:
         half = get_layout("voc", {"downsample": 2}, self.classes)
         small = half.index(made)
@@ -174,14 +160,3 @@ class TestVoc(PairContract):
 
 def test_colours_are_the_official_palette() -> None:
     assert sum(CONFIG["class_colours"], []) == voc_palette()[: 3 * 21]
-
-
-def test_background_is_scored_though_no_foreground() -> None:
-    from al.scoring.scores import score_images
-
-    truth = np.array([[0, 0, 1, 1]], np.uint8)
-    predicted = np.array([[0, 1, 1, 1]], np.uint8)
-    scores = score_images([(truth, predicted)], CONFIG["classes"])
-    assert CONFIG["background"] == 0
-    assert scores["per_class"]["background"] == pytest.approx(1 / 2)
-    assert scores["score"] == pytest.approx((1 / 2 + 2 / 3) / 2)

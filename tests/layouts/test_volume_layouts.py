@@ -60,14 +60,6 @@ class Volumes(PairContract):
         with pytest.raises(ConfigError, match="exclude"):
             get_layout(self.name, {"exclude": "case_00001"}, self.classes)
 
-    def test_infinite_values_are_found(self, layout, copy) -> None:
-        rows = layout.index(copy)
-        values = layout.open_image(rows[1])
-        values[0, 0, 0] = np.nan
-        save(rows[1].path, values, nib.load(rows[1].path).affine)
-        with pytest.raises(DataError, match="NaN"):
-            layout.check(rows)
-
     def test_truncated_label_is_named(self, layout, copy) -> None:
         rows = layout.index(copy)
         path = Path(rows[0].label_path)

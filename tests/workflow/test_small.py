@@ -68,7 +68,7 @@ def test_nested_classes_on_another_grid_with_steps_that_grow(tmp_path: Path) -> 
         uncertainty="least_confidence",
         layout_options="{grid: [12, 8]}",
         region="5x6",
-        steps="{per_region: 1, most: 9}",
+        steps="{convnet: {per_region: 1, most: 9}}",
     )
     run.run("--cores", "2")
     results = run.folder / "results/tiny"
