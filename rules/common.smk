@@ -37,7 +37,8 @@ SCIENCE = {
 }
 # Used with --sdm conda only.
 ENVIRONMENT = f"../envs/{S['learner']}.yaml"
-VALIDATION, _ = describe_learner(S["learner"]).validation_of(SCIENCE["settings"])
+SECTION = describe_learner(S["learner"]).of(SCIENCE["settings"], S["task"])
+VALIDATION, _ = SECTION.early_stopping()
 # Keys of their own where validation images are annotated too: elsewhere parameters stay as they are.
 ANNOTATED = {"annotated": ["train", "val"]} if S["validation_images"] else {}
 STEPS = {"full": S["full_steps"], "full_same_steps": most_steps(S["steps"])}

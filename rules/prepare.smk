@@ -6,8 +6,8 @@ the settings that decide. Where it is made in parts, graphs/{part}-of-{parts}.js
 """
 
 # The jobs that make graphs on a GPU have a rule of their own: profiles give GPUs by rule.
-ON_GPU = PREPARED and describe_learner(S["learner"]).prepares_on_gpu(SCIENCE["settings"])
-PARTS = PREPARED and describe_learner(S["learner"]).parts_of(SCIENCE["settings"])
+ON_GPU = PREPARED and SECTION.prepares_on_gpu()
+PARTS = PREPARED and SECTION.parts()
 PART = f"{PREPARED}/graphs/{{part}}-of-{PARTS:03d}.json" if PARTS else ""
 MADE = (
     {

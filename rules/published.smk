@@ -19,7 +19,7 @@ if PUBLISHED:
         "tissue": "tissue_graphs",
         "assignments": "assignment_matrices",
     }
-    DGL_PARTS = [f"{n:03d}" for n in range(1, describe_learner("hact").parts_of(LEARNER) + 1)]
+    DGL_PARTS = [f"{n:03d}" for n in range(1, SECTION.parts() + 1)]
     # Files of the user that the library is given
     GIVEN = {
         "--nuclei-model": LEARNER.get("nuclei_model"),

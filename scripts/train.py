@@ -84,8 +84,8 @@ def train(
     opened, classes = get_layout(**layout), layout["classes"]
     rows = {row.key: row for row in read_pool(pool, *splits)}
     revealed, steering_labels = _by_split(read_labels(labels), rows)
-    describe = describe_learner(learner)
-    validation, share = describe.validation_of(settings)
+    asked = describe_learner(learner).of(settings, task)
+    validation, share = asked.early_stopping()
     regions = _of_training(read_regions(history), rows) if history else None
     steering: dict[str, Any] = {}
     if validation == "clean":
@@ -99,9 +99,7 @@ def train(
         out=Path(model),
         work=Path(work),
         seed=seed,
-        steps=steps_for(
-            steps, None if regions is None else len(regions), describe.batch_of(settings)
-        ),
+        steps=steps_for(steps, None if regions is None else len(regions), asked.regions_per_step()),
         settings=settings,
         classes=classes,
         task=task,

@@ -57,7 +57,7 @@ def test_every_direct_dependency_is_pinned() -> None:
 
 def test_every_learner_has_an_environment_file() -> None:
     assert sorted(EXTRAS) == ENVIRONMENTS
-    assert LEARNER_EXTRAS.keys() == LEARNERS.keys()
+    assert LEARNER_EXTRAS.keys() == set(LEARNERS)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

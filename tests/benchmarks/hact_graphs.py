@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 from al.generators.tissue import CODES, draw_roi
 from al.learners.hact.building import build_graph
-from al.learners.hact.graph_settings import GraphSettings
 from al.learners.hact.node_features import Cnn, Handcrafted
+from al.learners.hact.settings import GraphSettings
 from tests.benchmarks.machine import cpu_name
 
 ENLARGED = 6

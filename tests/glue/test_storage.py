@@ -15,7 +15,7 @@ import torch
 
 from al.io.files import atomic_path, sweep, write_text
 from al.io.storage import AGAIN, FAILURES, StorageError, check_storage, explain
-from al.learners.running import save_tensors
+from al.learners.training import save_tensors
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 NOBODY = 65534

@@ -47,7 +47,7 @@ class LearnerContract:
 
     @pytest.fixture(params=["2d", "3d", "roi"])
     def toy(self, request: pytest.FixtureRequest) -> Toy:
-        if request.param not in get_learner(self.learner).tasks:
+        if request.param not in describe_learner(self.learner).tasks:
             pytest.skip(f"{self.learner} does not do {request.param}")
         return Toy(request.param, 24 if request.param == "roi" else 6)
 
@@ -181,7 +181,7 @@ class LearnerContract:
 
     def test_features(self, fitted: tuple[Any, Toy, Path, dict[str, Any]]) -> None:
         learner, toy, model, settings = fitted
-        if not learner.has_features:
+        if not learner.settings.has_features:
             pytest.skip(f"{self.learner} has no features")
         rows = list(toy.rows.values())
         if toy.task == "roi":
@@ -201,7 +201,7 @@ class LearnerContract:
     def test_features_as_they_are(self, fitted: tuple[Any, Toy, Path, dict[str, Any]]) -> None:
         """Of RoIs the same but for their length; of regions the maximum, which grows with them."""
         learner, toy, model, settings = fitted
-        if not learner.has_features:
+        if not learner.settings.has_features:
             pytest.skip(f"{self.learner} has no features")
         rows = list(toy.rows.values())
         if toy.task == "roi":
@@ -223,7 +223,7 @@ class LearnerContract:
 
     def test_residuals(self, fitted: tuple[Any, Toy, Path, dict[str, Any]]) -> None:
         learner, toy, model, settings = fitted
-        if not learner.has_features or toy.task == "roi":
+        if not learner.settings.has_features or toy.task == "roi":
             pytest.skip("residuals are of regions, beside their features")
         row = next(iter(toy.rows.values()))
         regions = nested_regions(toy.truth[row.key].shape)
@@ -270,8 +270,8 @@ class LearnerContract:
         if not self.ensemble:
             pytest.skip(f"{self.learner} has no ensembles")
         learner, settings = get_learner(self.learner), {**self.settings[toy.task], **self.ensemble}
-        assert describe_learner(self.learner).members_of(settings) == 2
-        assert describe_learner(self.learner).members_of(self.settings[toy.task]) == 1
+        assert describe_learner(self.learner).of(settings).networks() == 2
+        assert describe_learner(self.learner).of(self.settings[toy.task]).networks() == 1
         labels, rows = toy.labels(tmp_path / "y"), list(toy.rows.values())
         job = toy.job(tmp_path / "a", labels, 3, settings=settings)
         stats = learner.fit(job)

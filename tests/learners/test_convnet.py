@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from al.io.labels import UNKNOWN, read_label, write_label
 from al.io.tables import LabelRow, PoolRow
 from al.learners import FitJob, get_learner
 from al.learners.convnet.images import with_position
-from al.learners.convnet.settings import ConvnetSettings
+from al.learners.convnet.training import ConvnetTraining
 from tests.learners.contract import LearnerContract, files_of
 from tests.learners.fakes import FakeLayout, Toy
 
@@ -74,58 +75,107 @@ def test_revealed_pixels_do_teach(tmp_path: Path) -> None:
     assert models[0] != models[1]
 
 
+STEPS = 22
+
+
+def act_after(monkeypatch: pytest.MonkeyPatch, training: type, step: int, act: Any) -> None:
+    """Let a training act once it has made a step, before that is saved."""
+    advance = training.advance
+
+    def advanced(self: Any) -> None:
+        advance(self)
+        if self.step == step:
+            act()
+
+    monkeypatch.setattr(training, "advance", advanced)
+
+
+def fail() -> None:
+    """Cut a training off."""
+    raise RuntimeError("cut off")
+
+
+@pytest.mark.parametrize(
+    ("task", "how", "step"),
+    [
+        ("2d", signal.SIGTERM, 13),
+        ("2d", signal.SIGINT, 5),
+        ("2d", None, 4),
+        ("2d", None, 10),
+        ("roi", signal.SIGTERM, STEPS - 1),
+        ("roi", None, STEPS),
+    ],
+)
+def test_a_training_cut_off_ends_as_an_undisturbed_one(
+    task: str,
+    how: signal.Signals | None,
+    step: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A signal loses no step, anything else those since the last checkpoint."""
+    if threading.current_thread() is not threading.main_thread():
+        pytest.skip("signals reach the main thread alone")
+    learner, toy = get_learner("convnet"), Toy(task, 6)
+    labels, settings = toy.labels(tmp_path / "y"), {**SMALL[task], "checkpoint_every": 5}
+    whole = toy.job(tmp_path / "a", labels, STEPS, settings=SMALL[task])
+    learner.fit(whole)
+    job = toy.job(tmp_path / "b", labels, STEPS, settings=settings)
+    with monkeypatch.context() as patch, pytest.raises((SystemExit, RuntimeError)) as told:
+        act = fail if how is None else lambda: os.kill(os.getpid(), how)
+        act_after(patch, ConvnetTraining, step, act)
+        learner.fit(job)
+    assert told.value.args == (("cut off",) if how is None else (143,))
+    assert not job.out.exists()
+    kept = (step - 1) // 5 * 5 if how is None else step
+    assert learner.fit(job)["resumed_from"] == kept
+    assert (f"resumed at step {kept}" in capsys.readouterr().out) == (kept > 0)
+    assert files_of(job.out) == files_of(whole.out)
+
+
 CHILD = """
 import sys
 from pathlib import Path
-from al.io.tables import LabelRow, PoolRow
-from al.learners import FitJob, get_learner
+from al.learners import get_learner
 from tests.learners.fakes import Toy
 from tests.learners.test_convnet import SMALL
-task, folder, steps = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-toy = Toy(task, 12)
-settings = {**SMALL[task], "checkpoint_every": 5}
-job = toy.job(folder, toy.labels(folder / "y"), steps, settings=settings)
-print(get_learner("convnet").fit(job)["resumed_from"])
+folder, toy = Path(sys.argv[1]), Toy("2d", 6)
+settings = {**SMALL["2d"], "checkpoint_every": 5}
+get_learner("convnet").fit(toy.job(folder, toy.labels(folder / "y"), 60, settings=settings))
 """
 
 
-def _child(task: str, folder: Path, steps: int) -> subprocess.Popen[str]:
+def start_child(code: str, folder: Path) -> subprocess.Popen[str]:
+    """Start a training in a process group of its own, and wait for its first checkpoint."""
     path = os.pathsep.join([str(ROOT / "scripts"), str(ROOT)])
-    return subprocess.Popen(
-        [sys.executable, "-c", CHILD, task, str(folder), str(steps)],
+    child = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code, str(folder)],
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
+        start_new_session=True,
         text=True,
     )
-
-
-def _wait_for_checkpoint(folder: Path, child: subprocess.Popen[str]) -> None:
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 120
     while not list(folder.glob("work/key-*/checkpoint.pt")):
         assert child.poll() is None, "the training ended before its first checkpoint"
         assert time.monotonic() < limit
         time.sleep(0.01)
+    return child
 
 
-@pytest.mark.parametrize(
-    ("task", "stop"), [("2d", signal.SIGKILL), ("roi", signal.SIGTERM), ("2d", signal.SIGINT)]
-)
-def test_killed_training_ends_as_an_undisturbed_one(
-    task: str, stop: signal.Signals, tmp_path: Path
-) -> None:
-    child = _child(task, tmp_path / "a", 100)
-    _wait_for_checkpoint(tmp_path / "a", child)
-    child.send_signal(stop)
+def test_a_killed_training_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+    child = start_child(CHILD, tmp_path / "a")
+    child.kill()
     child.communicate(timeout=30)
-    assert child.returncode == (-signal.SIGKILL if stop == signal.SIGKILL else 143)
     assert not (tmp_path / "a/model").exists()
-    output, _ = _child(task, tmp_path / "a", 100).communicate(timeout=60)
-    resumed = int(output.split()[-1])
-    assert 0 < resumed < 100
-    assert f"resumed at step {resumed}" in output
-    toy = Toy(task, 12)
-    job = toy.job(tmp_path / "b", toy.labels(tmp_path / "y"), 100, settings=SMALL[task])
-    assert get_learner("convnet").fit(job)["resumed_from"] == 0
+    learner, toy = get_learner("convnet"), Toy("2d", 6)
+    found = []
+    for name in ("a", "b"):
+        labels = toy.labels(tmp_path / name / "y")
+        job = toy.job(tmp_path / name, labels, 60, settings=SMALL["2d"])
+        found.append(learner.fit(job)["resumed_from"])
+    assert 0 < found[0] < 60 and found[1] == 0
     assert files_of(tmp_path / "a/model") == files_of(tmp_path / "b/model")
 
 
@@ -207,37 +257,11 @@ def test_label_outside_the_classes_is_refused(tmp_path: Path) -> None:
         get_learner("convnet").fit(toy.job(tmp_path, toy.labels(tmp_path / "y"), 2))
 
 
-@pytest.mark.parametrize(
-    ("section", "message"),
-    [
-        ({"width": 0}, r"convnet\.width: 0"),
-        ({"width": True}, r"convnet\.width"),
-        ({"crop": [96]}, r"convnet\.crop.*2 whole numbers"),
-        ({"device": "gpu"}, r"convnet\.device.*auto, cpu, cuda"),
-        ({"ema": 1.0}, r"convnet\.ema"),
-        ({"learning_rate": "fast"}, r"convnet\.learning_rate"),
-        ({"flips": [2]}, r"convnet\.flips.*0 to 1"),
-        ({"clip": [5, 5]}, r"convnet\.clip.*low below high"),
-        ({"stem": 0}, r"convnet\.stem"),
-        ({"wdth": 3}, r"convnet\.wdth.*'width'"),
-    ],
-)
-def test_settings_are_checked(section: dict, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        ConvnetSettings.of(section, "2d")
-
-
-def test_settings_survive_json() -> None:
-    settings = ConvnetSettings.of(json.loads('{"crop": [64, 64], "stem": [1, 2]}'), "2d")
-    assert settings.crop == (64, 64)
-    assert settings.stem == (1, 2)
-
-
 def test_cuda_is_refused_where_there_is_none() -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
-    from al.learners.running import choose_device
+    from al.learners.training import choose_device
 
     with pytest.raises(ConfigError, match="no CUDA device"):
         choose_device("cuda", "convnet")

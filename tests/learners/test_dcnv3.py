@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from al.learners.mmseg import dcnv3 as module
-from al.learners.mmseg.dcnv3 import ByGrid, ByTable, dcnv3, point_softmax
+from al.learners.mmseg.dcnv3 import dcnv3
 from tests.learners.brute_dcnv3 import grid_dcnv3, loop_dcnv3
 
-BOTH = pytest.mark.parametrize("function", [ByTable, ByGrid])
 Arguments = tuple[Tensor, Tensor, Tensor, int, float]
 
 
@@ -54,8 +53,7 @@ def assert_close(found: list[Tensor], expected: list[Tensor], tolerance: float) 
         assert float((ours.double() - theirs.double()).abs().max()) <= tolerance * size
 
 
-@BOTH
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     sites=st.tuples(st.integers(1, 2), st.integers(1, 5), st.integers(1, 5)),
@@ -65,43 +63,39 @@ def assert_close(found: list[Tensor], expected: list[Tensor], tolerance: float) 
     spread=st.sampled_from([0.0, 1.0, 5.0, 1e4]),
 )
 def test_same_as_slow_ones(
-    function: type, seed: int, sites: tuple, groups: int, each: int, scale: float, spread: float
+    seed: int, sites: tuple, groups: int, each: int, scale: float, spread: float
 ) -> None:
     given_ = arguments(seed, sites, groups, each, scale, spread)
     expected = gradients(grid_dcnv3, given_)
-    found = gradients(function.apply, given_)
+    found = gradients(dcnv3, given_)
     assert_close(found, expected, 1e-9)
     slow = loop_dcnv3(*(t.numpy() for t in given_[:3]), groups, scale)
     assert_close(found[:1], [torch.from_numpy(slow)], 1e-9)
 
 
-@BOTH
-def test_on_pixels(function: type) -> None:
+def test_on_pixels() -> None:
     """Without offsets it is a sum over the neighbours; the derivatives are those to the right."""
     value, offset, mask, groups, scale = arguments(0)
     given_ = value, torch.zeros_like(offset), mask, groups, scale
-    found = function.apply(*given_)
+    found = dcnv3(*given_)
     slow = loop_dcnv3(*(t.numpy() for t in given_[:3]), groups)
     assert_close([found], [torch.from_numpy(slow)], 1e-9)
 
 
-@BOTH
-def test_finite_differences(function: type) -> None:
+def test_finite_differences() -> None:
     value, offset, mask, groups, scale = arguments(3, (1, 3, 2), 2, 2, 0.8)
     inputs = tuple(t.requires_grad_() for t in (value, offset, mask))
-    assert torch.autograd.gradcheck(lambda *t: function.apply(*t, groups, scale), inputs, eps=1e-6)
+    assert torch.autograd.gradcheck(lambda *t: dcnv3(*t, groups, scale), inputs, eps=1e-6)
 
 
-@BOTH
-def test_float32_and_parts(function: type, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_float32_and_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     exact = arguments(4, (3, 9, 11), 4, 16)
     given_ = tuple(t.float() for t in exact[:3]), exact[3:]
     flat = (*given_[0], *given_[1])
-    whole = gradients(function.apply, flat)
+    whole = gradients(dcnv3, flat)
     assert_close(whole, gradients(grid_dcnv3, exact), 1e-5)
-    for name in ("FORWARD_POINTS", "BACKWARD_POINTS", "GRID_NUMBERS"):
-        monkeypatch.setattr(module, name, 1000)
-    assert_close(gradients(function.apply, flat), whole, 1e-5)
+    monkeypatch.setattr(module, "GRID_NUMBERS", 1000)
+    assert_close(gradients(dcnv3, flat), whole, 1e-5)
 
 
 def test_repeatable() -> None:
@@ -131,26 +125,6 @@ def test_not_contiguous() -> None:
     assert torch.equal(dcnv3(*turned, groups, scale), dcnv3(value, offset, mask, groups, scale))
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 3e38])
-@pytest.mark.parametrize("axis", [0, 1])
-def test_broken_offsets(bad: float, axis: int) -> None:
-    """A training that has diverged must not read foreign memory, nor look sound."""
-    value, offset, mask, groups, scale = arguments(8, groups=3, dtype=torch.float32)
-    offset[0, 2, 3, axis] = bad
-    out, *grads = gradients(dcnv3, (value, offset, mask, groups, scale))
-    assert bool(out[0, 2, 3, 0].isnan()) == (bad != bad)
-    assert out[1].isfinite().all()
-    if bad == bad:
-        assert all(g.isfinite().all() for g in grads)
-
-
-def test_no_images() -> None:
-    value, offset, mask, groups, scale = arguments(9)
-    for function in (ByTable, ByGrid):
-        found = gradients(function.apply, (value[:0], offset[:0], mask[:0], groups, scale))
-        assert [len(t) for t in found] == [0, 0, 0, 0]
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -164,19 +138,6 @@ def test_wrong_shapes(change: dict[str, tuple[int, ...]], message: str) -> None:
     shapes = {"value": (2, 5, 7, 6), "offset": (2, 5, 7, 36), "mask": (2, 5, 7, 18)} | change
     with pytest.raises(ValueError, match=message):
         dcnv3(*(torch.zeros(shape) for shape in shapes.values()), 2)
-
-
-def test_softmax() -> None:
-    logits = torch.randn(50, 9, generator=torch.Generator().manual_seed(0), dtype=torch.double)
-    logits[0] *= 1000
-    weights = torch.linspace(-1, 1, 450, dtype=torch.double).view(50, 9)
-    results = []
-    for function in (point_softmax, lambda x: x.softmax(-1)):
-        leaf = logits.clone().requires_grad_()
-        out = function(leaf)
-        results.append([out.detach(), *torch.autograd.grad(out, leaf, weights)])
-    assert_close(*results, 1e-12)
-    assert point_softmax(logits.bfloat16()).dtype == torch.float32
 
 
 @pytest.mark.gpu

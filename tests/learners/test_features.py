@@ -13,7 +13,7 @@ import torch
 from al.learners import get_learner
 from al.learners.convnet.images import load_image, scale
 from al.learners.convnet.inference import open_image
-from al.learners.convnet.model import Loaded, load
+from al.learners.convnet.model import Loaded
 from al.learners.convnet.network import GAIN
 from al.learners.regions import unit_length
 from decomp_core import Region
@@ -55,7 +55,7 @@ class Model:
         )
 
     def loaded(self) -> tuple[Loaded, torch.Tensor]:
-        loaded = load(self.path, self.settings)
+        loaded = get_learner("convnet").load(self.path, self.settings)
         image = open_image(loaded, self.toy.layout, self.toy.rows["i0"])
         return loaded, torch.from_numpy(image)[None]
 
@@ -169,7 +169,7 @@ def test_badge_is_the_gradient_of_a_roi(members: int, tmp_path: Path) -> None:
     rows = list(toy.rows.values())
     features = learner.embed_rois(job.out, toy.layout, rows, settings, unit=False)
     residuals = learner.residuals_rois(job.out, toy.layout, rows, settings)
-    net = load(job.out, settings).nets[0]
+    net = learner.load(job.out, settings).nets[0]
     for number, row in enumerate(rows):
         image = torch.from_numpy(scale(load_image(toy.layout, row, "roi")))[None]
         logits = net(image)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +12,7 @@ import pytest
 
 from al.io.errors import ConfigError, DataError
 from al.io.tables import LabelRow, PoolRow
-from al.learners import describe_learner, get_learner
+from al.learners import get_learner
 from tests.learners.contract import BALD, LearnerContract, files_of
 from tests.learners.fakes import FakeLayout, Toy
 
@@ -24,8 +23,6 @@ import torch
 
 from al.learners.hact import batches, building, model, training
 from al.learners.hact.graph_file import Graph, Graphs, RoiGraph, write_shard
-from al.learners.hact.graph_settings import GraphSettings
-from al.learners.hact.settings import HactSettings
 
 SMALL: dict[str, Any] = {
     "width": 8,
@@ -79,20 +76,10 @@ def with_graphs(
     ) -> None:
         graphs = {row.key: make(layout.open_image(row)) for row in rows}
         toy.built += graphs
-        write_shard(path, graphs, sums(graphs.values()))
+        write_shard(path, graphs)
 
     monkeypatch.setattr(building, "build_part", build_part)
     return toy
-
-
-def sums(graphs: Iterable[RoiGraph]) -> dict[str, Any]:
-    """Facts of a shard."""
-    held, facts = list(graphs), {}
-    for kind in ("cells", "tissue"):
-        nodes = np.concatenate([getattr(g, kind).features for g in held]).astype(np.float64)
-        squares = (nodes**2).sum(0).tolist()
-        facts[kind] = {"n": len(nodes), "sum": nodes.sum(0).tolist(), "sum_squares": squares}
-    return facts
 
 
 def fit(toy: Toy, folder: Path, steps: int = 2, **changes: Any) -> dict[str, Any]:
@@ -138,13 +125,13 @@ def test_weights_follow_the_validation_rois(
     """Validated at every epoch and at the end; what is kept is what scored best there."""
     taught, chosen = splits(toy)
     weights: dict[int, dict[str, torch.Tensor]] = {}
-    advance = training._Run.advance
+    advance = training.HactTraining.advance
 
-    def noted(self: training._Run) -> None:
+    def noted(self: training.HactTraining) -> None:
         advance(self)
         weights[self.step] = {k: v.clone() for k, v in self.net.state_dict().items()}
 
-    monkeypatch.setattr(training._Run, "advance", noted)
+    monkeypatch.setattr(training.HactTraining, "advance", noted)
     stats = fit(toy, tmp_path / "a", 11, labels=taught, validation=chosen)
     found = stats["validation"]
     assert found["rois"] == 8
@@ -274,13 +261,13 @@ def test_residuals_and_features_are_of_the_first_member(toy: Toy, tmp_path: Path
 def test_members_of_folds_see_different_slides(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen, begin = [], training._Run.begin
+    seen, begin = [], training.HactTraining.begin
 
-    def noted(self: training._Run) -> None:
+    def noted(self: training.HactTraining) -> None:
         seen.append({row.image for row in self.rows})
         begin(self)
 
-    monkeypatch.setattr(training._Run, "begin", noted)
+    monkeypatch.setattr(training.HactTraining, "begin", noted)
     fit(toy, tmp_path, 2, settings={"members": 3, "member_labels": "folds"})
     slides = {row.image for row in toy.rows.values()}
     assert all(len(found) == len(slides) - 2 for found in seen)
@@ -355,36 +342,9 @@ def test_descriptions_survive_json(toy: Toy, tmp_path: Path) -> None:
     assert found.classes == ("ground", "bright", "dark")
 
 
-@pytest.mark.parametrize(
-    ("section", "message"),
-    [
-        ({"width": 0}, r"hact\.width: 0"),
-        ({"width": 3, "layers": 3}, r"hact\.width: 3.*even"),
-        ({"graph_shards": 1000}, r"hact\.graph_shards: 1000.*999"),
-        ({"device": "gpu"}, r"hact\.device.*auto, cpu, cuda"),
-        ({"dropout": 1}, r"hact\.dropout: 1"),
-        ({"dropout": True}, r"hact\.dropout"),
-        ({"learning_rate": 0}, r"hact\.learning_rate"),
-        ({"standardise": 1}, r"hact\.standardise: 1; allowed: auto, true, false"),
-        ({"validation": "clean"}, r"hact\.validation.*revealed, none"),
-        ({"graphs": None}, r"hact\.graphs: None"),
-        ({"workers": -1}, r"hact\.workers: -1"),
-        ({"wdth": 3}, r"hact\.wdth.*'width'"),
-    ],
-)
-def test_settings_are_checked(section: dict, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        describe_learner("hact").check(section, "roi")
-
-
 def test_settings_of_the_machine_decide_nothing(toy: Toy, tmp_path: Path) -> None:
     first = fit(toy, tmp_path, 2)
     other = {"checkpoint_every": 1, "cache_gb": 0, "max_nodes": 5, "workers": 2}
     assert fit(toy, tmp_path, 2, settings=other) == first
     assert fit(toy, tmp_path, 2, settings={"dropout": 0.1})["resumed_from"] == 0
     assert len(list((tmp_path / "work").glob("key-*"))) == 1
-
-
-def test_own_settings_and_those_of_graphs_have_different_names() -> None:
-    own = {f.name for f in fields(HactSettings)}
-    assert not own & {f.name for f in fields(GraphSettings)}

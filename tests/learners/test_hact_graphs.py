@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,9 @@ pytest.importorskip("skimage", reason="the extra `hact` is not installed")
 
 from al.learners.hact.building import both_ways, build_graph, build_part, nearest_edges
 from al.learners.hact.graph_file import PIECES, Shard
-from al.learners.hact.graph_settings import GraphSettings
 from al.learners.hact.node_features import Cnn, Handcrafted, cut, patch_places
 from al.learners.hact.nuclei import find_nuclei
-from al.learners.hact.overlay import draw
+from al.learners.hact.settings import GraphSettings
 from al.learners.hact.tissue import centroids, find_superpixels, merge, neighbours
 
 SETTINGS = GraphSettings()
@@ -61,24 +59,24 @@ def test_a_clump_without_outlines_is_divided() -> None:
     assert np.linalg.norm(middles[:, None] - found, axis=2).min(1).max() < 4
 
 
-@pytest.mark.parametrize("tile", [97, 200, 256])
+@pytest.mark.parametrize("tile", [97, 200])
 def test_tiles_change_no_nucleus(tile: int) -> None:
-    image, _ = section(500, 620, 3)
+    image, _ = section(300, 420, 3)
     whole = find_nuclei(image, SETTINGS)
     np.testing.assert_array_equal(find_nuclei(image, SETTINGS, tile), whole)
 
 
 def test_tiles_through_one_clump_hold_each_nucleus_once() -> None:
     """In a clump larger than a tile's surroundings, borders may differ by a little."""
-    image, _ = section(400, 700, 5, gap=22)
+    image, _ = section(300, 420, 5, gap=22)
     whole, tiled = find_nuclei(image, SETTINGS), find_nuclei(image, SETTINGS, 150)
     assert abs(int(whole.max()) - int(tiled.max())) <= 0.02 * whole.max()
     assert ((whole > 0) == (tiled > 0)).mean() > 0.99
     assert sorted(set(np.unique(tiled))) == list(range(tiled.max() + 1))
 
 
-@pytest.mark.parametrize("colour", [(255,) * 3, (0,) * 3, PINK, (255, 200, 0)])
-@pytest.mark.parametrize("shape", [(1, 1), (3, 500), (90, 130)])
+@pytest.mark.parametrize("colour", [(255,) * 3, PINK])
+@pytest.mark.parametrize("shape", [(1, 1), (30, 130)])
 def test_images_of_nothing(shape: tuple[int, int], colour: tuple[int, int, int]) -> None:
     """No nucleus, one superpixel; with noise, too."""
     rng = np.random.default_rng(0)
@@ -96,7 +94,7 @@ def test_images_of_nothing(shape: tuple[int, int], colour: tuple[int, int, int])
 @pytest.mark.parametrize("downsample", [1, 4])
 def test_images_of_noise(shape: tuple[int, int], downsample: int) -> None:
     image = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    settings = replace(SETTINGS, tissue_downsample=downsample, superpixel_size=50)
+    settings = GraphSettings(tissue_downsample=downsample, superpixel_size=50)
     labels = find_superpixels(image, settings)
     assert labels.shape == shape
     assert labels.dtype == np.int32
@@ -239,8 +237,6 @@ def test_positions_and_assignment() -> None:
         place = (x + 0.5) / 420, (y + 0.5) / 300
         assert graph.cells.features[label - 1, -2:] == pytest.approx(place, abs=1e-6)
         assert graph.assignment[label - 1] == superpixels[int(y + 0.5), int(x + 0.5)] - 1
-    picture = draw(image, nuclei, superpixels, graph)
-    assert picture.shape == image.shape and (picture != image).any()
 
 
 @pytest.mark.parametrize("network", [False, True])
@@ -249,7 +245,7 @@ def test_a_part_does_not_depend_on_workers(tmp_path: Path, network: bool) -> Non
     rows = [layout.add(f"r{n}", section(60 + 50 * n, 150, n)[0]) for n in range(2)]
     rows.append(layout.add("white", np.full((40, 50, 3), 255, np.uint8)))
     weights = str(resnet(tmp_path / "w.pth")) if network else None
-    settings, said = replace(SETTINGS, weights=weights), list[str]()
+    settings, said = GraphSettings(weights=weights), list[str]()
     for workers in (1, 2):
         build_part(layout, rows, tmp_path / f"{workers}", settings, "cpu", workers, said.append)
     shard, other = Shard(tmp_path / "1"), Shard(tmp_path / "2")
@@ -343,26 +339,6 @@ def test_wrong_weights_are_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no complete resnet18 .*conv1\.weight"):
         Cnn(cut_off)
     Cnn(resnet(tmp_path / "headless.pth", **{"fc.weight": None, "fc.bias": torch.zeros(3)}))
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("neighbours", 0), ("neighbours", True), ("max_distance", 0), ("max_distance", math.nan),
-        ("nucleus_diameter", (80, 12)), ("nucleus_diameter", (1, 12)), ("nucleus_diameter", 12),
-        ("nucleus_area", (0, 5)), ("nucleus_contrast", -1), ("superpixel_size", 2.5),
-        ("compactness", 0), ("merge_threshold", -1), ("tissue_downsample", 0), ("weights", ""),
-        ("weights", 5), ("nucleus_patch", 0), ("max_superpixels", "many"),
-    ],
-)  # fmt: skip
-def test_wrong_settings_are_told(key: str, value: Any) -> None:
-    with pytest.raises(ConfigError, match=rf"hact\.{key}: .*allowed"):
-        replace(SETTINGS, **{key: value}).check()
-
-
-def test_usual_settings_are_allowed() -> None:
-    SETTINGS.check()
-    replace(SETTINGS, nucleus_area=(50, 3000), merge_threshold=0).check()
 
 
 def test_tiles_without_tissue() -> None:

@@ -273,7 +273,7 @@ def test_different_numbers_of_features_are_refused(
     with (published["cells"] / "train" / "roi3.bin").open("wb") as file:
         np.savez(file, feat=other.nodes["feat"], edges=other.edges)
     assert import_graphs.main(words(published, tmp_path / "out")) == 2
-    assert "roi3: cells: 7 features; roi0 has 6" in capsys.readouterr().err
+    assert "cells: different numbers of features: 6 (roi0), 7 (roi3)" in capsys.readouterr().err
 
 
 def test_sizes_from_headers_and_tables(tmp_path: Path) -> None:

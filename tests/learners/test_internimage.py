@@ -119,15 +119,6 @@ def test_chosen_levels() -> None:
     assert network.widths == [16, 32, 64, 128]
 
 
-def test_hidden_layer_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    network, x = lively().eval(), images(1, 3, 32, 40)
-    whole = network(x)
-    monkeypatch.setattr(module, "HIDDEN_NUMBERS", 300)
-    with torch.no_grad():
-        for ours, theirs in zip(network(x), whole, strict=True):
-            torch.testing.assert_close(ours, theirs.detach())
-
-
 def test_drop_path() -> None:
     network = lively(drop_path_rate=0.4)
     rates = [m.rate for m in network.modules() if isinstance(m, DropPath)]

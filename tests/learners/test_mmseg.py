@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +15,12 @@ import torch
 
 from al.io.errors import ConfigError, DataError
 from al.io.labels import UNKNOWN, read_label, write_label
-from al.learners import describe_learner, get_learner
-from al.learners.mmseg.model import load
+from al.learners import get_learner
+from al.learners.mmseg.training import MmsegTraining
 from decomp_core import Region
 from tests.learners.contract import LearnerContract, files_of
 from tests.learners.fakes import CLASSES, FakeLayout, Toy
-from tests.learners.test_convnet import _wait_for_checkpoint
+from tests.learners.test_convnet import act_after, fail
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = str(Path(__file__).parent / "configs/unet_tiny.py")
@@ -57,45 +54,17 @@ def fit(toy: Toy, folder: Path, steps: int = 3, **changes: Any) -> Any:
     return get_learner("mmseg").fit(job)
 
 
-CHILD = """
-import sys
-from pathlib import Path
-from tests.learners.fakes import Toy
-from tests.learners.test_mmseg import fit
-found = fit(Toy("2d", 12), Path(sys.argv[1]), 120, checkpoint_every=10, workers=int(sys.argv[2]))
-print(found["resumed_from"])
-"""
-
-
-def _child(folder: Path, workers: int) -> subprocess.Popen[str]:
-    path = os.pathsep.join([str(ROOT / "scripts"), str(ROOT)])
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", CHILD, str(folder), str(workers)],
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-        text=True,
-    )
-
-
-@pytest.mark.parametrize(
-    ("stop", "workers"), [(signal.SIGKILL, 0), (signal.SIGTERM, 2), (signal.SIGINT, 1)]
-)
-def test_killed_training_ends_as_an_undisturbed_one(
-    stop: signal.Signals, workers: int, tmp_path: Path
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_training_cut_off_ends_as_an_undisturbed_one(
+    workers: int, toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where other processes read the images, which get the signal as well."""
-    child = _child(tmp_path / "a", workers)
-    _wait_for_checkpoint(tmp_path / "a", child)
-    os.killpg(child.pid, stop)
-    child.communicate(timeout=60)
-    assert child.returncode == (-signal.SIGKILL if stop == signal.SIGKILL else 143)
-    assert not (tmp_path / "a/model").exists()
-    output, _ = _child(tmp_path / "a", 0).communicate(timeout=120)
-    resumed = int(output.split()[-1])
-    assert 0 < resumed < 120
-    stats = fit(Toy("2d", 12), tmp_path / "b", 120, checkpoint_every=10)
-    assert stats["resumed_from"] == 0
+    """Also where other processes read the images."""
+    fit(toy, tmp_path / "a", 8)
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="cut off"):
+        act_after(patch, MmsegTraining, 5, fail)
+        fit(toy, tmp_path / "b", 8, checkpoint_every=2, workers=workers)
+    stats = fit(toy, tmp_path / "b", 8, checkpoint_every=2, workers=2 - workers)
+    assert (stats["resumed_from"], stats["steps"]) == (4, 8)
     assert files_of(tmp_path / "a/model") == files_of(tmp_path / "b/model")
 
 
@@ -175,7 +144,10 @@ def test_stops_when_the_score_stays(toy: Toy, tmp_path: Path) -> None:
     assert shapes[0] == toy.truth["i0"].shape
     # As long a training that nothing stops has the same weights: the last ones were kept.
     fit(toy, tmp_path / "b", 10, score=lambda s: 0.0, **{**steering, "patience": 99})
-    model = [load(tmp_path / n / "model", SMALL).network.state_dict() for n in ("a", "b")]
+    model = [
+        get_learner("mmseg").load(tmp_path / n / "model", SMALL).network.state_dict()
+        for n in ("a", "b")
+    ]
     same = [torch.equal(v, model[1][k]) for k, v in model[0].items()]
     assert not all(same), "the schedule of 20 steps is another one than that of 10"
 
@@ -304,9 +276,7 @@ def test_wrong_pretrained_weights_are_refused(
     assert str(file) in str(caught.value)
     with pytest.raises(ConfigError, match=message):
         section = {**SMALL, "pretrained": str(file)}
-        describe_learner("mmseg").check_start(
-            section, CLASSES, [], here=True, layout=FakeLayout({})
-        )
+        get_learner("mmseg").check_start(section, CLASSES, [], here=True, layout=FakeLayout({}))
 
 
 def test_no_checkpoint_is_executed(toy: Toy, tmp_path: Path) -> None:
@@ -325,7 +295,7 @@ def test_cuda_is_refused_where_there_is_none(toy: Toy, tmp_path: Path) -> None:
         pytest.skip("there is a CUDA device")
     with pytest.raises(ConfigError, match="mmseg.device: 'cuda', but no CUDA device"):
         fit(toy, tmp_path, device="cuda")
-    check = describe_learner("mmseg").check_start
+    check = get_learner("mmseg").check_start
     with pytest.raises(ConfigError, match=r"mmseg\.device"):
         check({**SMALL, "device": "cuda"}, CLASSES, [], here=True, layout=FakeLayout({}))
     check({**SMALL, "device": "cuda"}, CLASSES, [], here=False, layout=FakeLayout({}))

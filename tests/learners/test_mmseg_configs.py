@@ -224,33 +224,6 @@ def test_what_cannot_be_used_is_refused(old: str, new: str, message: str, tmp_pa
         build(plan(config=file).model, file)
 
 
-@pytest.mark.parametrize(
-    ("section", "message"),
-    [
-        ({"confg": "x"}, r"mmseg\.confg: unknown key; did you mean 'config'"),
-        ({"crop": [512]}, r"mmseg\.crop.*height and width"),
-        ({"crop": 512}, r"mmseg\.crop"),
-        ({"batch": 0}, r"mmseg\.batch: 0"),
-        ({"batch": True}, r"mmseg\.batch"),
-        ({"batch": 4, "accumulate": 3}, r"mmseg\.accumulate: 3; allowed: a divisor of batch 4"),
-        ({"validation": "test"}, r"mmseg\.validation: 'test'; allowed: none, clean, paper"),
-        ({"held_out": 1}, r"mmseg\.held_out"),
-        ({"inference": "sliding"}, r"mmseg\.inference: 'sliding'; allowed: null, whole, slide"),
-        ({"window": [64, 64]}, r"mmseg\.inference: None; allowed: slide"),
-        ({"inference": "slide", "window": [64, 64], "stride": [65, 64]}, r"mmseg\.stride"),
-        ({"scales": [2, 1]}, r"mmseg\.scales"),
-        ({"pretrained": 3}, r"mmseg\.pretrained: 3"),
-        ({"options": "lr"}, r"mmseg\.options"),
-        ({"learning_rate": 0}, r"mmseg\.learning_rate"),
-        ({"device": "gpu"}, r"mmseg\.device.*auto, cpu, cuda"),
-        ({"amp": "yes"}, r"mmseg\.amp"),
-    ],
-)
-def test_settings_are_checked(section: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        MmsegSettings.of(section)
-
-
 def test_the_batch_of_a_configuration_must_have_the_parts() -> None:
     with pytest.raises(ConfigError, match=r"mmseg\.accumulate: 3; allowed: a divisor of 4"):
         plan(accumulate=3)

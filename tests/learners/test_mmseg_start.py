@@ -12,7 +12,7 @@ pytest.importorskip("mmseg", reason="the extra mmseg is not installed")
 
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
-from al.learners import describe_learner
+from al.learners import get_learner
 from tests.learners.fakes import CLASSES, FakeLayout, Toy
 from tests.learners.test_mmseg import SMALL, fit
 
@@ -27,11 +27,11 @@ def test_crops_larger_than_an_image_are_refused(tmp_path: Path) -> None:
         fit(toy, tmp_path, crop=[32, 80])
     with pytest.raises(ConfigError, match="mmseg.crop"):
         section = {**SMALL, "crop": [32, 80]}
-        describe_learner("mmseg").check_start(
+        get_learner("mmseg").check_start(
             section, CLASSES, pool((100, 100), (48, 64)), here=True, layout=FakeLayout({})
         )
     filled = {"crop": [32, 80], "pad": True}
-    describe_learner("mmseg").check_start(
+    get_learner("mmseg").check_start(
         {**SMALL, **filled}, CLASSES, pool((48, 64)), here=True, layout=FakeLayout({})
     )
     assert np.isfinite(fit(toy, tmp_path, **filled)["loss"])
@@ -54,7 +54,7 @@ def test_crops_larger_than_an_image_are_refused(tmp_path: Path) -> None:
 def test_sizes_that_a_network_refuses_are_told_before_the_first_job(
     section: dict[str, Any], message: str
 ) -> None:
-    check, rows = describe_learner("mmseg").check_start, pool((48, 64), (1045, 2059))
+    check, rows = get_learner("mmseg").check_start, pool((48, 64), (1045, 2059))
     if not message:
         return check({**SMALL, **section}, CLASSES, rows, here=True, layout=FakeLayout({}))
     with pytest.raises(ConfigError, match=message):
@@ -65,6 +65,6 @@ def test_a_network_that_needs_large_images_is_tried_on_them() -> None:
     """Its pooling is wider than the small image that is tried first."""
     name = "mobilenet-v3-d8-s_lraspp_4xb4-320k_cityscapes-512x1024"
     section = {"config": name, "pretrained": "scratch", "batch": 2}
-    describe_learner("mmseg").check_start(
+    get_learner("mmseg").check_start(
         section, CLASSES, pool((512, 1024)), here=True, layout=FakeLayout({})
     )

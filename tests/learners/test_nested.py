@@ -12,8 +12,6 @@ import torch
 from al.io.errors import ConfigError
 from al.io.labels import UNKNOWN
 from al.learners import Request, describe_learner, get_learner
-from al.learners.convnet.model import load
-from al.learners.convnet.settings import ConvnetSettings
 from al.learners.convnet.training import nested_loss
 from al.learners.nested import nested_targets
 from decomp_core import Region
@@ -47,7 +45,7 @@ def test_records(members: int, tmp_path: Path) -> None:
     learner, toy, model, settings = _fit("2d", tmp_path, 6, members=members)
     row, taken = toy.rows["i0"], Region((3, 4), (9, 11))
     (record,) = learner.predict(model, toy.layout, [row], {"i0": [taken]}, LEAST, settings)
-    loaded = load(model, settings)
+    loaded = learner.load(model, settings)
     image = torch.from_numpy(np.moveaxis(toy.images["i0"], -1, 0).astype(np.float32) * 4 / 255 - 2)
     p = torch.stack([loaded.run("forward", image[None], m)[0].sigmoid() for m in range(members)])
     p = p.mean(0).numpy()
@@ -72,7 +70,7 @@ def test_residuals_of_nested_classes(tmp_path: Path) -> None:
     regions = [Region((5, 6), (9, 20)), Region((0, 0), (48, 64))]
     row = toy.rows["i0"]
     found = learner.residuals(model, toy.layout, row, regions, settings)
-    loaded = load(model, settings)
+    loaded = learner.load(model, settings)
     image = torch.from_numpy(np.moveaxis(toy.images["i0"], -1, 0).astype(np.float32) * 4 / 255 - 2)
     logits = loaded.run("forward", image[None])[0].clone().requires_grad_()
     labels = torch.from_numpy(learner.segment(model, toy.layout, row, settings)).long()
@@ -117,7 +115,7 @@ def test_what_nested_classes_cannot_do_is_refused(tmp_path: Path) -> None:
             learner.predict(model, toy.layout, rows, {}, request, settings)
     with pytest.raises(ConfigError, match="ClaSP PE needs softmax classes"):
         learner.probabilities(model, toy.layout, rows, settings)
-    assert describe_learner("convnet").uncertainties_of(settings) == ("least_confidence",)
+    assert describe_learner("convnet").of(settings).uncertainties() == ("least_confidence",)
     warm = {**SMALL["2d"], "start": "previous"}
     labels = toy.labels(tmp_path / "y")
     job = toy.job(tmp_path / "b", labels, 1, settings=warm, previous=model)
@@ -125,47 +123,8 @@ def test_what_nested_classes_cannot_do_is_refused(tmp_path: Path) -> None:
         learner.fit(job)
 
 
-def test_kidney_classes_are_accepted() -> None:
-    describe_learner("convnet").check(KIDNEY, "3d", 4)
-    assert ConvnetSettings.of(KIDNEY, "3d").nested == ((1, 2, 3), (2, 3), (2,))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"nested_order": [1, 2, 3]}, r"nested_order.*class 2 decodes to 3"),
-        ({"nested_order": [1, 3]}, "nested_order.*3 class indices"),
-        ({"nested_order": None}, "nested_order.*3 class indices"),
-        ({"nested": None}, "nested_order.*null where nested is null"),
-        ({"nested": []}, "nested"),
-        ({"nested": [[1, 2, 3], [2, 3], []]}, "nested"),
-        ({"nested": [[1, 2, 3], [2, 3], [2, 2]]}, "different class indices"),
-        ({"nested": [[1, 2, 3], [2, 3], 2]}, "nested"),
-        ({"nested": [[1, 2, 3], [2, 3], ["tumour"]]}, "nested"),
-        ({"nested": [[0, 1, 2, 3], [2, 3], [2]]}, "class 0 decodes to 1"),
-    ],
-)
-def test_inconsistent_sets_are_refused(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        describe_learner("convnet").check({**KIDNEY, **change}, "3d")
-
-
-@pytest.mark.parametrize(
-    ("classes", "message"),
-    [(3, "nested.*classes 0 to 2"), (5, "class 4 decodes to 0")],
-)
-def test_sets_must_fit_the_classes(classes: int, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        describe_learner("convnet").check(KIDNEY, "3d", classes)
-
-
 def test_a_training_checks_the_classes(tmp_path: Path) -> None:
     toy = Toy("2d")
     job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 1, settings={**SMALL["2d"], **KIDNEY})
     with pytest.raises(ConfigError, match="nested.*classes 0 to 2"):
         get_learner("convnet").fit(job)
-
-
-def test_rois_have_no_nested_classes() -> None:
-    with pytest.raises(ConfigError, match="nested.*null for RoIs"):
-        describe_learner("convnet").check(NESTED, "roi")

@@ -52,7 +52,7 @@ def test_nested_records_decode_the_sigmoids(tmp_path: Path) -> None:
     learner, model, row = get_learner("nnunet"), tmp_path / "model", toy.rows["i0"]
     taken = Region((1, 2, 3), (4, 9, 5))
     (record,) = learner.predict(model, toy.layout, [row], {"i0": [taken]}, LEAST, settings)
-    slabs = learner._load(model, settings).predict(toy.layout, row).slabs()
+    slabs = learner.load(model, settings).predict(toy.layout, row).slabs()
     p = torch.cat([found[0] for _, found in slabs], 1)
     labels, confidence = decide(p, (1, 2))
     np.testing.assert_array_equal(record.labels, labels)
@@ -64,7 +64,7 @@ def test_nested_records_decode_the_sigmoids(tmp_path: Path) -> None:
     assert record.unlabelled == free.sum()
     sure = (confidence.numpy() > np.float32(0.7)) & free
     np.testing.assert_array_equal(record.confident[1], np.bincount(labels[sure], minlength=3))
-    assert describe_learner("nnunet").uncertainties_of(settings) == ("least_confidence",)
+    assert describe_learner("nnunet").of(settings).uncertainties() == ("least_confidence",)
     with pytest.raises(ConfigError, match="least_confidence"):
         learner.predict(model, toy.layout, [row], {}, Request(frozenset(), ()), settings)
     with pytest.raises(ConfigError, match=r"nnunet\.nested"):

@@ -11,7 +11,7 @@ import pytest
 
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
-from al.learners import describe_learner, get_learner
+from al.learners import get_learner
 from tests.learners.fakes import CLASSES, FakeLayout, Toy
 from tests.learners.nnunet_kit import FAST, Blind, fit, open_dataset, write_dataset
 
@@ -129,7 +129,7 @@ def test_plans_are_those_of_nnunet(configuration: str, planner: str) -> None:
 
 def check(section: dict[str, Any], shape: tuple[int, ...] = (12, 30, 26)) -> None:
     row = PoolRow("i0", "", "", "", "", shape, 0)
-    describe_learner("nnunet").check_start(section, CLASSES, [row], True, FakeLayout({}))
+    get_learner("nnunet").check_start(section, CLASSES, [row], True, FakeLayout({}))
 
 
 @pytest.mark.parametrize(
@@ -144,51 +144,6 @@ def test_what_cannot_be_planned_is_refused_before_a_run(section: dict, message: 
     with pytest.raises(ConfigError, match=message):
         check(section)
     check(FAST)
-
-
-@pytest.mark.parametrize(
-    ("section", "message"),
-    [
-        ({"modality": "CT"}, r"nnunet\.foreground: None.*for modality CT"),
-        ({"modality": "ct"}, r"nnunet\.foreground: None.*for modality CT"),
-        ({"modality": 1}, r"nnunet\.modality: 1"),
-        ({"foreground": [3, 3]}, r"nnunet\.foreground.*low below high"),
-        ({"foreground": [0, float("nan")]}, r"nnunet\.foreground"),
-        ({"foreground": [1]}, r"nnunet\.foreground"),
-        ({"foreground": "label"}, r"nnunet\.foreground: 'label'; allowed: .*labels"),
-        ({"configuration": "3d"}, r"nnunet\.configuration: '3d'; allowed: 2d, 3d_lowres"),
-        ({"planner": "nnUNetPlanner"}, r"nnunet\.planner"),
-        ({"device": "gpu"}, r"nnunet\.device.*auto, cpu, cuda"),
-        ({"start": "last"}, r"nnunet\.start"),
-        ({"member_labels": "half"}, r"nnunet\.member_labels"),
-        ({"iterations": 0}, r"nnunet\.iterations"),
-        ({"members": True}, r"nnunet\.members"),
-        ({"checkpoint_every": 2.5}, r"nnunet\.checkpoint_every"),
-        ({"threads": 0}, r"nnunet\.threads"),
-        ({"batch": 0}, r"nnunet\.batch"),
-        ({"features": 3}, r"nnunet\.features: 3; allowed: a whole number from 4"),
-        ({"workers": -1}, r"nnunet\.workers"),
-        ({"gpu_memory": 0}, r"nnunet\.gpu_memory"),
-        ({"learning_rate": "fast"}, r"nnunet\.learning_rate"),
-        ({"weight_decay": -1}, r"nnunet\.weight_decay"),
-        ({"oversample": 1.1}, r"nnunet\.oversample"),
-        ({"step_size": 0}, r"nnunet\.step_size"),
-        ({"mirror": 1}, r"nnunet\.mirror"),
-        ({"spacing": [1, 1]}, r"nnunet\.spacing"),
-        ({"spacing": [1, 1, -1]}, r"nnunet\.spacing"),
-        ({"patch": [16, 16]}, r"nnunet\.patch.*3 whole numbers"),
-        ({"patch": [16, 16, 16], "configuration": "2d"}, r"nnunet\.patch.*2 whole numbers"),
-        ({"patch": [16, 16, 3]}, r"nnunet\.patch"),
-        ({"nested": [[1, 2], [2]]}, r"nnunet\.nested_order: None"),
-        ({"nested": [[1], [2]], "nested_order": [1, 2]}, r"one list of two classes"),
-        ({"nested_order": [1]}, r"nnunet\.nested_order"),
-        ({"nested": [[1, 1]], "nested_order": [1]}, r"nnunet\.nested"),
-        ({"pach": [16, 16, 16]}, r"nnunet\.pach: unknown key.*'patch'"),
-    ],
-)  # fmt: skip
-def test_settings_are_checked(section: dict, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        NnunetSettings.of(section)
 
 
 @pytest.mark.parametrize(
@@ -212,13 +167,13 @@ def test_other_networks_train_and_predict(changes: dict, tmp_path: Path) -> None
 
 def test_identity_of_a_run() -> None:
     """The version always, the plans once the pool is known; the same at each start."""
-    about, layout = describe_learner("nnunet"), FakeLayout({})
-    assert set(about.identity_of(FAST, CLASSES, [], layout)) == {"nnunetv2"}
+    about, layout = get_learner("nnunet"), FakeLayout({})
+    assert set(about.identity(FAST, CLASSES, [], layout)) == {"nnunetv2"}
     rows = [PoolRow(f"i{k}", "", "", "", "", (12, 30, 26), 0) for k in range(2)]
-    found = about.identity_of(FAST, CLASSES, rows, layout)
+    found = about.identity(FAST, CLASSES, rows, layout)
     assert set(found) == {"nnunetv2", "plans"}
-    assert json.loads(json.dumps(found)) == found == about.identity_of(FAST, CLASSES, rows, layout)
+    assert json.loads(json.dumps(found)) == found == about.identity(FAST, CLASSES, rows, layout)
     other = [PoolRow("i0", "", "", "", "", (40, 90, 60), 0)] * 2
-    assert about.identity_of(FAST, CLASSES, other, layout) != found
-    assert about.identity_of({**FAST, "batch": 3}, CLASSES, rows, layout) != found
+    assert about.identity(FAST, CLASSES, other, layout) != found
+    assert about.identity({**FAST, "batch": 3}, CLASSES, rows, layout) != found
     about.check_start(FAST, CLASSES, [], True, layout)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -18,94 +13,27 @@ from al.io.errors import ConfigError
 from tests.learners.contract import files_of
 from tests.learners.fakes import Toy
 from tests.learners.nnunet_kit import NESTED, fit
-from tests.learners.test_convnet import _wait_for_checkpoint
+from tests.learners.test_convnet import act_after, fail, start_child
 
 pytest.importorskip("nnunetv2", reason="the extra `nnunet` is not installed")
 
 import torch
 
-from al.learners.nnunet import training
+from al.learners.nnunet.training import NnunetTraining
 
-ROOT = Path(__file__).resolve().parents[2]
-STEPS = 14  # in epochs of 4
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    fit(Toy("3d"), folder, STEPS)
-    return files_of(folder / "model")
-
-
-def act_after(monkeypatch: pytest.MonkeyPatch, step: int, act: Callable[[], None]) -> None:
-    advance = training._Run.advance
-
-    def advanced(self: training._Run) -> None:
-        advance(self)
-        if self.step == step:
-            act()
-
-    monkeypatch.setattr(training._Run, "advance", advanced)
-
-
-def fail() -> None:
-    raise RuntimeError("cut off")
-
-
-def terminate() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def ending(folder: Path, workers: int) -> tuple[object, ...]:
-    """Train and return how that is cut off; its frames, which hold the workers, are let go."""
-    try:
-        fit(Toy("3d"), folder, STEPS, checkpoint_every=4, workers=workers)
-    except (SystemExit, RuntimeError) as error:
-        return error.args
-    finally:
-        gc.collect()
-    return ()
+STEPS = 9  # in epochs of 4
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize(("act", "kept"), [(terminate, 10), (fail, 8)])
 def test_a_training_cut_off_ends_as_an_undisturbed_one(
-    act: Callable[[], None],
-    kept: int,
-    workers: int,
-    undisturbed: dict[str, bytes],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A signal loses no step, anything else those since the last checkpoint."""
-    if threading.current_thread() is not threading.main_thread():
-        pytest.skip("signals reach the main thread alone")
-    with monkeypatch.context() as patch:
-        act_after(patch, 10, act)
-        told = ending(tmp_path, workers)
-    assert told == ((143,) if act is terminate else ("cut off",))
-    assert not (tmp_path / "model").exists()
-    stats = fit(Toy("3d"), tmp_path, STEPS, checkpoint_every=4, workers=2 - workers)
-    assert (stats["resumed_from"], stats["steps"]) == (kept, STEPS)
-    assert files_of(tmp_path / "model") == undisturbed
-
-
-def test_a_finished_member_is_not_trained_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = []
-
-    def second() -> None:
-        calls.append(1)
-        if len(calls) == 2:
-            fail()
-
+    fit(Toy("3d"), tmp_path / "a", STEPS)
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="cut off"):
-        act_after(patch, 3, second)
-        fit(Toy("3d"), tmp_path / "a", 4, members=2, checkpoint_every=2)
-    stats = fit(Toy("3d"), tmp_path / "a", 4, members=2, checkpoint_every=2)
-    assert stats["resumed_from"] == 4 + 2
-    fit(Toy("3d"), tmp_path / "b", 4, members=2)
+        act_after(patch, NnunetTraining, 6, fail)
+        fit(Toy("3d"), tmp_path / "b", STEPS, checkpoint_every=4, workers=workers)
+    stats = fit(Toy("3d"), tmp_path / "b", STEPS, checkpoint_every=4, workers=2 - workers)
+    assert (stats["resumed_from"], stats["steps"]) == (4, STEPS)
     assert files_of(tmp_path / "a/model") == files_of(tmp_path / "b/model")
 
 
@@ -121,15 +49,7 @@ fit(Toy("3d"), Path(sys.argv[1]), 2000, checkpoint_every=2, workers=2)
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
 def test_no_worker_outlives_the_training(stop: signal.Signals, tmp_path: Path) -> None:
     """SIGKILL reaches the parent alone, SIGTERM every process of the job."""
-    path = os.pathsep.join([str(ROOT / "scripts"), str(ROOT)])
-    child = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", CHILD, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-        text=True,
-    )
-    _wait_for_checkpoint(tmp_path, child)
+    child = start_child(CHILD, tmp_path)
     workers = psutil.Process(child.pid).children(recursive=True)
     assert len(workers) >= 2
     if stop == signal.SIGKILL:

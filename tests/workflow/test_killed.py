@@ -28,7 +28,7 @@ from al.config.settings import read_yaml
 from al.io.tables import read_labels, read_pool
 from al.layouts import get_layout
 from al.learners import FitJob, get_learner
-from al.learners.running import load_tensors
+from al.learners.training import load_tensors
 
 from .conftest import TINY, Run
 

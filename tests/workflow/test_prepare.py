@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import prepare_learner
-from al import learners
 from al.cluster.plan import make_plan
 from al.cluster.retrain import RetrainRefused, refuse_retraining
 from al.config import start
@@ -23,7 +22,7 @@ from al.io.errors import ConfigError
 from al.io.files import read_json, write_json
 from al.io.tables import PoolRow
 from al.layouts import get_layout
-from al.learners import Description, Preparing, describe_learner
+from al.learners import describe_learner
 from evaluate import score_model
 
 from .conftest import ROOT, TINY, Run
@@ -49,7 +48,7 @@ def prepared(**changes: Any) -> str:
 
 
 def test_only_some_learners_prepare() -> None:
-    assert describe_learner("convnet").preparation_of({}) == {}
+    assert describe_learner("convnet").of({}).preparation() == {}
     assert preparation(load()) is None
     assert describe_learner("nnunet").prepares
     assert re.fullmatch(r"data/prepared/kits23_mini-nnunet-[0-9a-f]{10}", prepared())
@@ -127,8 +126,6 @@ def test_all_images_are_prepared_on_the_files_grid(
     kidneys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prepare_learner, "get_learner", lambda name: Fake())
-    learner: Preparing = Fake()
-    assert learner
     plain = {**LAYOUT, "options": {}}
     plans = tmp_path / "prepared/plans.json"
     prepare_learner.prepare(str(kidneys), plain, "nnunet", {"batch": 2}, str(plans))
@@ -166,11 +163,9 @@ def test_what_was_not_known_at_the_first_start_is_added(
         told.append((classes, rows, layout.wanted))
         return answer
 
-    module = type("M", (), {"identity": staticmethod(identity)})
-    known = Description(("nowhere", "X"), "fake", frozenset({"3d"}), False)
-    monkeypatch.setitem(learners.LEARNERS, "fake", known)
-    monkeypatch.setattr(learners, "import_module", lambda name: module)
-    settings = {"learner": "fake", "fake": {}, "classes": CLASSES}
+    learner = type("L", (), {"identity": staticmethod(identity), "check_start": lambda *args: None})
+    monkeypatch.setattr(start, "get_learner", lambda name: learner())
+    settings = {"learner": "mmseg", "mmseg": {}, "classes": CLASSES}
     file = tmp_path / "learner.json"
 
     def check(rows: Sequence[PoolRow]) -> dict[str, Any] | None:

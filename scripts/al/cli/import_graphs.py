@@ -24,12 +24,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from al.io.errors import ConfigError, DataError
 from al.io.files import sweep
 from al.io.storage import explain
-from al.learners.hact.graph_file import NAME, RoiGraph, Shard, write_shard
+from al.learners.hact.graph_file import NAME, RoiGraph, Shard, refuse_widths, write_shard
 from al.learners.hact.published import convert, read_assignment, read_bin
 from al.learners.locking import LockedError, locked
 
@@ -158,30 +156,6 @@ def _by_stem(folder: Path, suffix: str) -> dict[str, Path]:
     return found
 
 
-class Sums:
-    """Number, sum and sum of squares of node features over RoIs, in float64."""
-
-    def __init__(self, kind: str, known: dict[str, tuple[int, str]]) -> None:
-        self.kind, self.known = kind, known
-        self.n, self.sum, self.squares = 0, np.zeros(0), np.zeros(0)
-
-    def add(self, features: np.ndarray, name: str) -> None:
-        """Count the (N, F) features of a RoI. Raises DataError for another F than before."""
-        width, first = self.known.setdefault(self.kind, (features.shape[1], name))
-        if features.shape[1] != width:
-            found = f"{features.shape[1]} features; {first} has {width}; allowed: one number"
-            raise DataError(f"{name}: {self.kind}: {found}")
-        values = features.astype(np.float64)
-        self.n += len(values)
-        self.sum = (self.sum if self.sum.size else np.zeros(width)) + values.sum(0)
-        squares = self.squares if self.squares.size else np.zeros(width)
-        self.squares = squares + np.square(values).sum(0)
-
-    def facts(self) -> dict[str, Any]:
-        """Return them for JSON."""
-        return {"n": self.n, "sum": self.sum.tolist(), "sum_squares": self.squares.tolist()}
-
-
 def import_graphs(folders: Mapping[str, Path], out: Path, shards: int, sizes: Sizes) -> list[Path]:
     """Write the shards that are missing or out of date; returns the paths of all.
 
@@ -228,7 +202,6 @@ def _import_shard(
         return
     graphs: dict[str, RoiGraph] = {}
     used: dict[str, tuple[int, int]] = {}
-    sums = {kind: Sums(kind, known) for kind in ("cells", "tissue")}
     start = told = time.monotonic()
     for source in sources:
         raw = [read_bin(source.files[kind]) for kind in ("cells", "tissue")]
@@ -238,12 +211,12 @@ def _import_shard(
         if size is not None:
             used[source.name] = size
         for kind, part in (("cells", graph.cells), ("tissue", graph.tissue)):
-            sums[kind].add(part.features, source.name)
+            width, first = known.setdefault(kind, (part.features.shape[1], source.name))
+            refuse_widths(kind, {width: first, part.features.shape[1]: source.name})
         if time.monotonic() - told > TELL_EVERY:
             told = time.monotonic()
             print(f"{path.name}: {len(graphs)} of {len(sources)} RoIs", flush=True)
-    made = {kind: held.facts() for kind, held in sums.items()}
-    write_shard(path, graphs, {**stamp, **made, "image_sizes": used, "versions": _versions()})
+    write_shard(path, graphs, {**stamp, "image_sizes": used, "versions": _versions()})
     seconds = time.monotonic() - start
     print(f"{path.name}: {len(graphs)} RoIs imported in {seconds:.0f} s", flush=True)
 

@@ -102,26 +102,26 @@ def _check_learner(settings: dict[str, Any]) -> None:
             f"learner {settings['learner']!r} does not do task {task!r}, "
             f"only {sorted(learner.tasks)}"
         )
-    section = learner.completed(settings, settings["learner"])
+    section = learner.completed(settings.get(settings["learner"]) or {}, settings)
     settings[settings["learner"]] = section
-    learner.check(section, task, len(classes))
-    if (key := learner.reads_labels(section)) and settings["strategies"]:
+    chosen = learner.of(section, task, len(classes))
+    if (key := chosen.reads_labels()) and settings["strategies"]:
         raise ConfigError(
             f"{key} reads the ground truth of the whole dataset, also what is not revealed; "
             "allowed with strategies=none, for references"
         )
-    if settings["validation_images"] and not learner.uses_validation(section):
+    if settings["validation_images"] and not chosen.uses_validation():
         raise ConfigError(
             f"validation_images {settings['validation_images']!r}: no training of learner "
             f"{settings['learner']!r} with this section is steered by them; allowed: 0"
         )
-    measures = learner.uncertainties_of(section)
+    measures = chosen.uncertainties()
     if settings["uncertainty"] is None:
         settings["uncertainty"] = measures[0]
     if settings["uncertainty"] not in measures:
         hint = ""
         if settings["uncertainty"] == "mutual_information":
-            hint = f" ({settings['learner']}.members is {learner.members_of(section)})"
+            hint = f" ({settings['learner']}.members is {chosen.networks()})"
         raise ConfigError(
             f"uncertainty {settings['uncertainty']!r} is not what learner "
             f"{settings['learner']!r} gives{hint}; allowed: {', '.join(measures)}"
@@ -166,7 +166,7 @@ def check_steps(settings: dict[str, Any]) -> None:
     if not isinstance(steps, dict):
         return
     learner = describe_learner(settings["learner"])
-    if "epochs" in steps and learner.batch_of(settings[settings["learner"]]) is None:
+    if "epochs" in steps and learner.of(settings[settings["learner"]]).regions_per_step() is None:
         raise ConfigError(
             f"steps.epochs: learner {settings['learner']!r} counts no epochs; "
             f"allowed: a whole number from 1, or {GROWING}"

@@ -38,7 +38,7 @@ def preparation(settings: Mapping[str, Any]) -> Preparation | None:
     options = {key: held for key, held in settings["layout_options"].items() if key != "grid"}
     layout = {"name": settings["layout"], "options": options, "classes": settings["classes"]}
     root = str(Path(settings["data_root"]).resolve())
-    chosen = learner.preparation_of(settings.get(settings["learner"]) or {})
+    chosen = learner.of(settings.get(settings["learner"]) or {}).preparation()
     decides = [settings["layout"], options, settings["classes"], root, chosen, learner.made_by()]
     if settings["generate"]:  # another seed makes other data in the same folder
         decides.append(settings["generate"])

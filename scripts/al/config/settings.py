@@ -211,7 +211,7 @@ def science(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the part of the configuration that results depend on."""
     from al.learners import LEARNERS
 
-    others = LEARNERS.keys() - {settings["learner"]}
+    others = set(LEARNERS) - {settings["learner"]}
     found = {k: v for k, v in settings.items() if k not in NOT_SCIENCE and k not in others}
     if not found.get("validation_images"):  # as of runs from before there were any
         found.pop("validation_images", None)

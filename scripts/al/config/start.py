@@ -17,7 +17,7 @@ from al.io.storage import StorageError, check_storage, explain
 from al.io.tables import PoolRow, read_pool
 from al.layouts import get_layout
 from al.layouts.checks import check_data
-from al.learners import describe_learner
+from al.learners import describe_learner, get_learner
 
 from .prepared import preparation
 
@@ -105,7 +105,9 @@ def _check_learner(
     planned = any(job.rule.name in TRAININGS for job in workflow.dag.needrun_jobs())
     if not planned or workflow.deployment_settings.deployment_method:
         return None
-    learner, section = describe_learner(settings["learner"]), settings[settings["learner"]]
+    if not describe_learner(settings["learner"]).checks_start:
+        return None
+    learner, section = get_learner(settings["learner"]), settings[settings["learner"]]
     here = workflow.executor_plugin.name != "slurm"
     opened, classes = get_layout(**layout), settings["classes"]
     made = preparation(settings)
@@ -113,7 +115,7 @@ def _check_learner(
     learner.check_start(section, classes, rows, here, opened, prepared)
     if prepared is not None:
         _refuse_other_plans(prepared / PLANS, file.parent)
-    identity = learner.identity_of(section, classes, rows, opened)
+    identity = learner.identity(section, classes, rows, opened)
     before = read_json(file) if file.exists() else {}
     shared = before.keys() & identity.keys()
     lines = differences(*({key: side[key] for key in shared} for side in (before, identity)))

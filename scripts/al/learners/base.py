@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -14,14 +15,13 @@ from al.io.records import Record
 from al.io.tables import LabelRow, PoolRow
 from decomp_core import Region
 
+from .settings import UNCERTAINTIES, LearnerSettings
+
 if TYPE_CHECKING:
     from al.layouts.grid import Grid
 
-UNCERTAINTIES = ("entropy", "least_confidence", "margin", "mutual_information")
 POOLINGS = ("mean", "max")
 NEEDS = ("labels", "uncertainty")
-# What steers early stopping: nothing, revealed regions held out, or the images that are scored.
-VALIDATIONS = ("none", "clean", "paper")
 
 # Scores a function that predicts the classes of an image, higher is better.
 Scorer = Callable[[Callable[[PoolRow], np.ndarray]], float]
@@ -71,7 +71,7 @@ class FitJob:
             from; only of learners whose settings ask for it.
         score: scores the images that the run is scored on, without showing their labels; only of
             learners whose settings ask for it.
-        prepared: folder that ``Preparing.prepare`` filled; only of learners that have it.
+        prepared: folder that ``Preparing.prepare`` filled; only of those learners.
         before: statistics of the training of the cycle before, if there is one.
         validation: revealed labels of validation images, whose rows are among ``rows``: a training
             may be steered by them and does not learn from them.
@@ -122,83 +122,102 @@ class Request:
             raise ConfigError(f"thresholds: {wrong}; allowed: 0 to 1")
 
 
-class Learner(Protocol):
+Taken = Mapping[str, list[Region]] | Mapping[str, set[str]]
+Maps = Iterator[tuple[PoolRow, np.ndarray, np.ndarray | None]]
+
+
+class Learner(ABC):
     """Trains, predicts and embeds; see ``FitJob`` and ``Request``.
+
+    What a learner does not do it leaves to this class, whose methods refuse. ``section`` is the
+    learner's section of the configuration, as ``settings.of`` reads it.
 
     A model may be an ensemble: probabilities are then the mean over its members; features and
     residuals, which are one network's own, come from the first.
 
     Attributes:
-        name: as the configuration has it.
-        tasks: what it does, of ``2d``, ``3d``, ``roi``.
-        has_features: whether regions have features.
+        settings: model of its settings, which says what it can do.
         segments_full: whether ``segment`` takes ``full=True`` and then answers on the file's grid
             of a volume.
     """
 
-    name: str
-    tasks: frozenset[str]
-    has_features: bool
-    segments_full: bool
+    settings: ClassVar[type[LearnerSettings]]
+    segments_full: ClassVar[bool] = False
 
+    @property
+    def name(self) -> str:
+        """Name, as the configuration has it."""
+        return self.settings.learner
+
+    @abstractmethod
     def fit(self, job: FitJob) -> dict[str, Any]:
-        """Train, or resume; return statistics. Raises ConfigError, DataError, LockedError."""
-        ...
+        """Train, or resume; return statistics. Returns at once where ``job.out`` holds the model.
 
+        Statistics: ``steps`` made, ``seconds`` they took, ``pixels_seen`` (voxels, RoIs),
+        ``resumed_from`` (a step), last ``loss``, ``device``, and what is the learner's own. Of an
+        ensemble, which lies in ``member-0``, ``member-1``, ... of ``job.out``, the first four are
+        sums over the ``members``, and ``loss`` is their mean.
+
+        Raises:
+            ConfigError: for settings or steps that cannot be used.
+            DataError: for labels that nothing can be learnt from, or data that have changed.
+            LockedError: while another process trains it.
+        """
+
+    @abstractmethod
     def predict(
         self,
         model: Path,
         layout: ImageSource,
         rows: Sequence[PoolRow],
-        taken: Mapping[str, list[Region]] | Mapping[str, set[str]],
+        taken: Taken,
         request: Request,
-        settings: Mapping[str, Any],
+        section: Mapping[str, Any],
     ) -> Iterator[Record]:
-        """Yield one record per image; counts leave out what is ``taken``.
+        """Yield one record per image, in the order of ``rows``; counts leave out what is ``taken``.
 
         Raises:
-            ConfigError: for an uncertainty that the model does not have.
+            ConfigError: at once, for an uncertainty that the model does not have.
         """
-        ...
 
     def probabilities(
         self,
         model: Path,
         layout: ImageSource,
         rows: Sequence[PoolRow],
-        settings: Mapping[str, Any],
+        section: Mapping[str, Any],
         disagreement: bool = False,
-    ) -> Iterator[tuple[PoolRow, np.ndarray, np.ndarray | None]]:
+    ) -> Maps:
         """Yield each row with its class probabilities, (C, *spatial) float32; not for RoIs.
 
         With ``disagreement`` also the mutual information between class and member, (*spatial)
         float32 in nats, from 0; otherwise ``None``.
 
         Raises:
-            ConfigError: for RoIs, for classes without softmax, for ``disagreement`` without an
-                ensemble.
+            ConfigError: at once, for RoIs, for classes without softmax, for ``disagreement``
+                without an ensemble.
         """
-        ...
+        raise self._has_no_maps()
 
     def segment(
         self,
         model: Path,
         layout: ImageSource,
         row: PoolRow,
-        settings: Mapping[str, Any],
-        **answer: bool,
+        section: Mapping[str, Any],
+        full: bool = False,
     ) -> np.ndarray:
-        """Return the predicted classes of one image, uint8, (H, W) or (D, H, W).
+        """Return the most probable (nested: decoded) classes of one image, uint8 in its shape.
 
-        ``answer`` is empty, or ``full=True`` where the learner has ``segments_full``.
+        ``full``, on the file's grid of a volume, where the learner has ``segments_full``.
         """
-        ...
+        raise self._has_no_maps()
 
     def classify(
-        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]
+        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], section: Mapping[str, Any]
     ) -> np.ndarray:
         """Return class probabilities of RoIs, (M, C) float32."""
-        ...
+        raise self._has_no_rois()
 
     def embed(
         self,
@@ -206,7 +225,7 @@ class Learner(Protocol):
         layout: ImageSource,
         row: PoolRow,
         regions: Sequence[Region],
-        settings: Mapping[str, Any],
+        section: Mapping[str, Any],
         pooling: str = "mean",
     ) -> np.ndarray:
         """Return features of regions of one image, (R, F) float32, of the first member.
@@ -215,29 +234,10 @@ class Learner(Protocol):
         region, as it is (BADGE).
 
         Raises:
+            ConfigError: regions have no features.
             ValueError: for another ``pooling`` or a region that leaves the image.
         """
-        ...
-
-    def embed_rois(
-        self,
-        model: Path,
-        layout: ImageSource,
-        rows: Sequence[PoolRow],
-        settings: Mapping[str, Any],
-        unit: bool = True,
-    ) -> np.ndarray:
-        """Return features of RoIs, (M, F) float32, of the first member.
-
-        Of length 1, or with ``unit=False`` as the last linear layer sees them (BADGE).
-        """
-        ...
-
-    def residuals_rois(
-        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], settings: Mapping[str, Any]
-    ) -> np.ndarray:
-        """Return p - onehot(argmax p) of RoIs, (M, C) float32, of the first member (BADGE)."""
-        ...
+        raise self._has_no_features()
 
     def residuals(
         self,
@@ -245,43 +245,127 @@ class Learner(Protocol):
         layout: ImageSource,
         row: PoolRow,
         regions: Sequence[Region],
-        settings: Mapping[str, Any],
+        section: Mapping[str, Any],
     ) -> np.ndarray:
         """Return p - onehot(argmax p) averaged over each region, (R, C) float32 (BADGE).
 
-        Of the first member, so that they match its features.
+        Of the first member, so that they match its features. Of nested classes (R, K): p less the
+        outputs that the decoded class belongs to (ours).
 
         Raises:
+            ConfigError: regions have no features.
             ValueError: for a region that leaves the image.
         """
-        ...
+        raise self._has_no_features()
+
+    def embed_rois(
+        self,
+        model: Path,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        section: Mapping[str, Any],
+        unit: bool = True,
+    ) -> np.ndarray:
+        """Return features of RoIs, (M, F) float32, of the first member.
+
+        Of length 1, or with ``unit=False`` as the last linear layer sees them (BADGE).
+        """
+        raise self._has_no_rois()
+
+    def residuals_rois(
+        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], section: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Return p - onehot(argmax p) of RoIs, (M, C) float32, of the first member (BADGE)."""
+        raise self._has_no_rois()
+
+    def check_start(
+        self,
+        section: Mapping[str, Any],
+        classes: Sequence[str],
+        rows: Sequence[PoolRow],
+        here: bool,
+        layout: ImageSource,
+        prepared: Path | None = None,
+    ) -> None:
+        """Refuse, before the first job, what would fail in it.
+
+        Args:
+            section: the learner's section of the configuration.
+            classes: class names.
+            rows: of the pool; empty where it is not known yet.
+            here: whether jobs run on this machine, so that its devices are theirs.
+            layout: opens the images of the rows.
+            prepared: folder of what ``Preparing.prepare`` makes, which may not be there yet.
+
+        Raises:
+            DataError: where what was prepared is of other data.
+            ConfigError: naming the key, its value and what is allowed.
+        """
+        return
+
+    def identity(
+        self,
+        section: Mapping[str, Any],
+        classes: Sequence[str],
+        rows: Sequence[PoolRow],
+        layout: ImageSource,
+    ) -> dict[str, Any]:
+        """Return what the files that a section names hold, as JSON can; not known yet: no key.
+
+        Raises:
+            ConfigError: for files that cannot be used.
+        """
+        return {}
+
+    def _has_no_maps(self) -> ConfigError:
+        return ConfigError("task: 'roi'; maps are for tasks 2d and 3d")
+
+    def _has_no_rois(self) -> ConfigError:
+        tasks = sorted(self.settings.tasks)
+        done = f"task{'s' if len(tasks) > 1 else ''} {', '.join(tasks)}"
+        return ConfigError(f"task: 'roi'; learner {self.name} does {done}")
+
+    def _has_no_features(self) -> ConfigError:
+        return ConfigError(f"learner: {self.name!r} has no features of regions")
 
 
-class Preparing(Protocol):
+class Preparing(Learner):
     """A learner that prepares data once per dataset, for all runs that prepare them alike."""
 
+    @abstractmethod
     def prepare(
         self,
-        layout: VolumeSource,
+        layout: ImageSource,
         rows: Sequence[PoolRow],
         folder: Path,
-        settings: Mapping[str, Any],
+        section: Mapping[str, Any],
         classes: Sequence[str],
     ) -> None:
         """Fill ``folder``; ``plans.json`` is written last.
 
         Its ``key`` changes with all that decides trainings, whose statistics hold it as ``plans``.
-
         What is there already is kept, so that one that was killed goes on.
 
         Args:
-            layout: opens volumes; never asked for labels, unless settings of a control want them.
+            layout: opens images; never asked for labels, unless settings of a control want them.
             rows: of all images, with shapes on the file's grid.
             folder: where to write; it may not be there yet.
-            settings: the learner's section of the configuration.
+            section: the learner's section of the configuration.
             classes: class names, in index order.
 
         Raises:
             ConfigError, DataError: what cannot be prepared.
+            LockedError: while another process prepares it.
         """
-        ...
+
+    def prepare_part(
+        self,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        part: int,
+        folder: Path,
+        section: Mapping[str, Any],
+        classes: Sequence[str],
+    ) -> None:
+        """Make one part (from 1) of what ``prepare`` makes of all ``rows``."""
+        raise ConfigError(f"learner: {self.name!r} prepares data in one piece")

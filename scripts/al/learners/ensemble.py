@@ -16,8 +16,7 @@ from al.io.labels import UNKNOWN, read_label
 from al.io.tables import LabelRow
 
 from .base import FitJob
-from .resumable import already_trained
-from .running import DONE, STATS, building, is_done
+from .training import DONE, STATS, WEIGHTS, Training, already_trained, building, is_done
 
 FINISHED = "finished"
 
@@ -27,62 +26,52 @@ def member_folder(model: Path, member: int, members: int) -> Path:
     return model if members == 1 else model / f"member-{member}"
 
 
-def members_in(model: Path, weights: str) -> list[Path]:
-    """Return the folders of a finished model's networks.
-
-    Args:
-        model: folder of the model; the list is empty where it holds none.
-        weights: name of the file that every network's folder has.
-    """
-    if (model / weights).exists():
+def members_in(model: Path) -> list[Path]:
+    """Return the folders of a finished model's networks; none where it holds no model."""
+    if (model / WEIGHTS).exists():
         return [model]
-    count = len(list(model.glob(f"member-*/{weights}")))
+    count = len(list(model.glob(f"member-*/{WEIGHTS}")))
     # Here even a single one lies in a folder of its own, so no count may read as "alone".
     return [member_folder(model, member, count + 1) for member in range(count)]
 
 
 def train_members(
-    job: FitJob,
-    jobs: Sequence[FitJob],
-    keys: Sequence[str],
-    train_one: Callable[[FitJob], dict[str, Any]],
+    job: FitJob, count: int, folds: bool, make: Callable[[FitJob], Training]
 ) -> dict[str, Any]:
-    """Train each member in its own work folder, where it stays until all are there.
+    """Train one network, or each member of an ensemble in its own work folder until all are there.
 
-    The caller holds the lock of ``job.work``. Returns at once where ``job.out`` holds this very
-    ensemble.
+    The caller holds the lock of ``job.work``. Members that are finished are kept for the next
+    attempt.
 
     Args:
         job: the training of the whole; its ``out`` gets a folder for each member.
-        jobs: the members' trainings; see ``member_jobs``.
-        keys: key of each member's training, as its ``done.json`` holds it.
-        train_one: trains one of ``jobs``, or resumes, and returns its statistics.
+        count: number of members, from 1.
+        folds: member i leaves out fold i of the annotated images; otherwise each learns from all.
+        make: returns the training of a job.
 
     Returns:
-        Statistics: ``steps``, ``seconds``, ``pixels_seen`` and ``resumed_from`` are sums over the
-        members, ``loss`` is their mean; ``device`` is the first one's, ``members`` their number.
-
-    Raises:
-        Whatever ``train_one`` raises; members that are finished are kept for the next attempt.
+        Statistics; see ``Learner.fit``.
     """
+    jobs = [job] if count == 1 else member_jobs(job, count, folds)
+    _drop_others(job, jobs)
+    if count == 1:
+        return make(job).train()
+    keys = [make(member).key for member in jobs]
     key = sha256(" ".join(keys).encode()).hexdigest()
     if is_done(job.out, key):
         return already_trained(job.out)
-    drop_members(job, len(jobs))
-    for old in job.work.glob("key-*"):  # checkpoints of a single network before
-        shutil.rmtree(old)
     found = []
     for number, (member, own) in enumerate(zip(jobs, keys, strict=True)):
-        print(f"member {number + 1} of {len(jobs)}", flush=True)
+        print(f"member {number + 1} of {count}", flush=True)
         finished = is_done(member.out, own)
-        stats = train_one(member)
+        stats = make(member).train()
         found.append({**stats, "resumed_from": stats["steps"]} if finished else stats)
     total = _sum_up(found)
     with building(job.out) as folder:
         for number, member in enumerate(jobs):
-            shutil.copytree(member.out, member_folder(folder, number, len(jobs)))
+            shutil.copytree(member.out, member_folder(folder, number, count))
         write_json(folder / STATS, total)
-        write_json(folder / DONE, {"key": key, "steps": total["steps"], "members": len(jobs)})
+        write_json(folder / DONE, {"key": key, "steps": total["steps"], "members": count})
     return total
 
 
@@ -129,15 +118,15 @@ def leave_out(labels: Sequence[LabelRow], fold: int, folds: int) -> list[LabelRo
     return [row for row in labels if row.image in rest] if rest else list(labels)
 
 
-def drop_members(job: FitJob, count: int) -> None:
-    """Remove from ``job.work`` what is left of members that an ensemble of ``count`` has not.
-
-    A single network has no member folders: its ``count`` is 0.
-    """
-    kept = {f"member-{i}" for i in range(count)}
+def _drop_others(job: FitJob, jobs: Sequence[FitJob]) -> None:
+    """Remove from ``job.work`` what another number of members left there."""
+    kept = {member.work.name for member in jobs}
     for other in job.work.glob("member-*"):
         if other.name not in kept:
             shutil.rmtree(other)
+    if len(jobs) > 1:
+        for old in job.work.glob("key-*"):
+            shutil.rmtree(old)
 
 
 def _reveals(row: LabelRow) -> bool:
@@ -148,8 +137,10 @@ def _reveals(row: LabelRow) -> bool:
 
 def _sum_up(members: Sequence[dict[str, Any]]) -> dict[str, Any]:
     total = {k: sum(m[k] for m in members) for k in ("steps", "resumed_from", "pixels_seen")}
+    shared = {"plans": members[0]["plans"]} if "plans" in members[0] else {}
     return {
         **total,
+        **shared,
         "seconds": round(sum(m["seconds"] for m in members), 3),
         "loss": sum(m["loss"] for m in members) / len(members),
         "device": members[0]["device"],

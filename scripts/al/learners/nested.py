@@ -1,26 +1,28 @@
-"""Nested (hierarchical) classes of a learner: their settings, targets and uncertainty measures.
-
-Nothing here imports torch.
-"""
+"""Nested (hierarchical) classes of a learner: their settings and targets. Does not import torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
-from al.io.errors import ConfigError
 from al.io.labels import UNKNOWN
 
-from .base import UNCERTAINTIES
+from .settings import EnsembleSettings, measures, setting
 
-
-def measures(count: int, nested: bool) -> tuple[str, ...]:
-    """Return the uncertainty measures of a number of members, of nested classes or not."""
-    if nested:
-        return ("least_confidence",)
-    return tuple(u for u in UNCERTAINTIES if count > 1 or u != "mutual_information")
+Index = Annotated[int, Field(ge=0, lt=UNKNOWN)]
+Set = Annotated[tuple[Index, ...], Field(min_length=1)]
+Sets = Annotated[tuple[Set, ...], Field(min_length=1)]
+NESTED = (
+    "Hierarchical classes: per sigmoid output the classes it stands for, such as "
+    "[[1, 2, 3], [2, 3], [2]]; null: one softmax over the classes."
+)
+ORDER = (
+    "Class that each output of `nested` writes over those before it where it is above 0.5; what "
+    "none claims is class 0."
+)
 
 
 def nested_targets(nested: Sequence[Sequence[int]], classes: int) -> np.ndarray:
@@ -28,72 +30,50 @@ def nested_targets(nested: Sequence[Sequence[int]], classes: int) -> np.ndarray:
     return np.array([[c in held for held in nested] for c in range(classes)])
 
 
-def check_sets(learner: str, nested: Any, order: Any) -> None:
-    """Refuse values of ``nested`` and ``nested_order`` that contradict themselves or each other.
+class NestedSettings(EnsembleSettings):
+    """Settings of a learner whose classes may be nested."""
 
-    Args:
-        learner: name of the configuration section, for the message.
-        nested: per output the class indices it stands for, lists read as tuples; ``None``: there
-            are no nested classes.
-        order: class that each output writes over those before it; ``None`` where ``nested`` is.
+    nested: Sets | None = setting(None, NESTED)
+    nested_order: tuple[Index, ...] | None = setting(None, ORDER)
 
-    Raises:
-        ConfigError: naming the key, its value and what is allowed.
-    """
-    if nested is None:
-        if order is not None:
-            _refuse(learner, "nested_order", order, "null where nested is null")
-        return
-    if not isinstance(nested, tuple) or not nested:
-        _refuse(learner, "nested", nested, "lists of class indices")
-    for held in nested:
-        if not _are_indices(held) or not held or len(set(held)) < len(held):
-            _refuse(learner, "nested", nested, "lists of different class indices")
-    if not _are_indices(order) or len(order) != len(nested):
-        allowed = f"{len(nested)} class indices, one for each list of nested"
-        _refuse(learner, "nested_order", order, allowed)
-    check_nested(learner, nested, order, 1 + max(*sum(nested, ()), *order))
+    def uncertainties(self) -> tuple[str, ...]:
+        """Return the uncertainty measures of a trained model."""
+        return measures(self.members, self.nested is not None)
 
+    def science(self) -> dict[str, Any]:
+        """Leave out nested classes where there are none."""
+        found = super().science()
+        if self.nested is None:
+            found = {key: v for key, v in found.items() if key not in ("nested", "nested_order")}
+        return found
 
-def check_nested(
-    learner: str,
-    nested: tuple[tuple[int, ...], ...] | None,
-    order: tuple[int, ...] | None,
-    classes: int,
-) -> None:
-    """Refuse nested classes that do not describe class indices 0 to ``classes`` - 1.
+    def check(self, task: str | None, classes: int | None) -> None:
+        """Refuse sets whose exact targets do not decode to each of the classes.
 
-    The exact targets of every class must decode to that class. What ``check_sets`` refuses must
-    not come here.
-
-    Raises:
-        ConfigError: naming the key, its value and what is allowed.
-    """
-    if nested is None or order is None:
-        return
-    for key, value, used in (
-        ("nested", nested, sum(nested, ())),
-        ("nested_order", order, order),
-    ):
-        if max(used) >= classes:
-            _refuse(learner, key, value, f"classes 0 to {classes - 1}")
-    for cls, targets in enumerate(nested_targets(nested, classes)):
-        decoded = [0, *(c for c, held in zip(order, targets, strict=True) if held)][-1]
-        if decoded != cls:
-            _refuse(
-                learner,
-                "nested_order",
-                order,
-                f"an order that gives every class back; with nested {nested} "
-                f"class {cls} decodes to {decoded}",
-            )
-
-
-def _refuse(learner: str, key: str, value: Any, allowed: str) -> NoReturn:
-    raise ConfigError(f"{learner}.{key}: {value!r}; allowed: {allowed}")
-
-
-def _are_indices(value: Any) -> bool:
-    return isinstance(value, tuple) and all(
-        isinstance(v, int) and not isinstance(v, bool) and 0 <= v < UNKNOWN for v in value
-    )
+        Raises:
+            ConfigError: naming the key, its value and what is allowed.
+        """
+        super().check(task, classes)
+        nested, order = self.nested, self.nested_order
+        if nested is None:
+            if order is not None:
+                self.refuse("nested_order", "null where nested is null")
+            return
+        if any(len(set(held)) < len(held) for held in nested):
+            self.refuse("nested", "lists of different class indices")
+        if order is None or len(order) != len(nested):
+            allowed = f"{len(nested)} class indices, one for each list of nested"
+            self.refuse("nested_order", allowed)
+        used = {"nested": max(map(max, nested)), "nested_order": max(order)}
+        count = 1 + max(used.values()) if classes is None else classes
+        for key, highest in used.items():
+            if highest >= count:
+                self.refuse(key, f"classes 0 to {count - 1}")
+        for cls, targets in enumerate(nested_targets(nested, count)):
+            decoded = [0, *(c for c, held in zip(order, targets, strict=True) if held)][-1]
+            if decoded != cls:
+                self.refuse(
+                    "nested_order",
+                    f"an order that gives every class back; with nested {nested} "
+                    f"class {cls} decodes to {decoded}",
+                )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 from collections.abc import Iterator
@@ -34,6 +35,18 @@ def leave_signals_to_the_parent(number: int) -> None:
     # with it.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def available_cpus() -> int:
+    """Return the number of CPUs that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def workers_of(wish: int | None, device: torch.device, most: int) -> int:
+    """Return the number of worker processes; ``None``: beside a GPU one per CPU up to ``most``."""
+    if wish is not None:
+        return wish
+    return min(most, available_cpus()) if device.type == "cuda" else 0
 
 
 class Stream(Iterator[Any]):

@@ -75,5 +75,6 @@ def _validation(settings: Mapping[str, Any]) -> str:
     from al.config.settings import learner_science
     from al.learners import describe_learner
 
-    found = describe_learner(settings["learner"]).validation_of(learner_science(dict(settings)))
+    section = learner_science(dict(settings))
+    found = describe_learner(settings["learner"]).of(section).early_stopping()
     return found[0] or ""

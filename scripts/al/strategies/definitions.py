@@ -156,13 +156,13 @@ def _check_learner(name: str, definition: dict[str, Any], settings: dict[str, An
         raise Unsupported(
             f"strategy {name!r} needs features of regions, and learner {learner!r} has none"
         )
-    section = settings.get(learner, {})
-    if "patches" in needs and "entropy" not in found.uncertainties_of(section):
+    section = found.of(settings.get(learner, {}))
+    if "patches" in needs and "entropy" not in section.uncertainties():
         raise Unsupported(
             f"strategy {name!r} needs class probabilities that sum to 1, and learner {learner!r} "
             "gives one per nested class"
         )
-    members = found.members_of(section)
+    members = section.networks()
     if "ensemble" in needs and members < 2:
         raise Unsupported(
             f"strategy {name!r} needs an ensemble, and {learner}.members is {members}; "

@@ -15,11 +15,9 @@ from decomp_core import Region
 from ..base import ImageSource
 from ..nested import nested_targets
 from ..record import decide, entropy_of
-from ..regions import check_inside, mean_residuals
+from ..regions import Cells, check_inside, mean_residuals, pool_regions
 from .images import load_image, scale, with_position
 from .model import Loaded
-
-ROIS_AT_A_TIME = 256
 
 
 def tile_starts(length: int, tile: int, overlap: float, multiple: int) -> list[int]:
@@ -105,19 +103,6 @@ def average(
     return mean / model.members, None if entropy is None else entropy / model.members
 
 
-def average_rois(
-    model: Loaded, layout: ImageSource, rows: Sequence[PoolRow]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean over the members of the probabilities of RoIs, and of their entropy.
-
-    Returns:
-        (M, C) float32, and (M,) float32 in nats.
-    """
-    logits = roi_outputs(model, layout, rows, "forward", range(model.members))
-    p = model.activate(torch.from_numpy(logits), 2)
-    return p.mean(0).numpy(), entropy_of(p.movedim(2, 0)).mean(0).numpy()
-
-
 def member_probabilities(model: Loaded, image: np.ndarray, member: int) -> Tensor:
     """Return what one member predicts for an opened image, (C, *spatial) float32."""
     shape = image.shape[1:]
@@ -132,6 +117,28 @@ def member_probabilities(model: Loaded, image: np.ndarray, member: int) -> Tenso
         total[(slice(None), *part)] += value * weight
         norm[part] += weight
     return total / norm
+
+
+def region_features(
+    model: Loaded,
+    layout: ImageSource,
+    row: PoolRow,
+    regions: Sequence[Region],
+    pooling: str = "mean",
+) -> np.ndarray:
+    """Return the bottleneck pooled over each region, (R, F) float32; see ``pool_regions``.
+
+    Raises:
+        ValueError: for another ``pooling`` or a region that leaves the image.
+    """
+    image = open_image(model, layout, row)
+    stride = model.encoder.stride
+
+    def run(part: tuple[slice, ...]) -> Cells:
+        return run_tile(model, "features", image, part)[0].cpu().numpy(), stride
+
+    axes, width = sides(image.shape[1:], model), model.encoder.widths[-1]
+    return pool_regions(regions, axes, stride, width, run, pooling)
 
 
 def region_residuals(
@@ -151,27 +158,3 @@ def region_residuals(
         return mean_residuals(p, regions)
     targets = torch.from_numpy(nested_targets(model.nested, model.classes))
     return mean_residuals(p, regions, targets, lambda inside: decide(inside, model.order)[0])
-
-
-def roi_outputs(
-    model: Loaded,
-    layout: ImageSource,
-    rows: Sequence[PoolRow],
-    method: str,
-    members: Sequence[int] = (0,),
-) -> np.ndarray:
-    """Run ``forward`` or ``features`` of members on RoIs: (members, M, C) or (members, M, F)."""
-    width = model.outputs if method == "forward" else model.encoder.widths[-1]
-    found = np.empty((len(members), len(rows), width), dtype=np.float32)
-    for start in range(0, len(rows), ROIS_AT_A_TIME):
-        part = rows[start : start + ROIS_AT_A_TIME]
-        images = [load_image(layout, row, "roi", size=model.input_size) for row in part]
-        groups: dict[tuple[int, ...], list[int]] = {}
-        for index, image in enumerate(images):
-            groups.setdefault(image.shape, []).append(index)
-        for indices in groups.values():
-            batch = torch.from_numpy(np.stack([scale(images[i]) for i in indices]))
-            places = np.add(indices, start)
-            for number, member in enumerate(members):
-                found[number, places] = model.run(method, batch, member).cpu().numpy()
-    return found

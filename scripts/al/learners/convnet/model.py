@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from al.io.errors import ConfigError
 from al.io.files import read_json, write_json
+from al.io.tables import PoolRow
 
-from ..ensemble import members_in
-from ..running import choose_device, load_tensors, save_tensors
+from ..base import ImageSource
+from ..training import DESCRIPTION, WEIGHTS, load_tensors, save_tensors
+from .images import load_image, scale
 from .network import Classifier, Encoder, Segmenter
 from .settings import ConvnetSettings
 
-WEIGHTS, DESCRIPTION = "weights.pt", "model.json"
+ROIS_AT_A_TIME = 256
 
 
 def memory_format(task: str) -> torch.memory_format:
@@ -68,27 +71,12 @@ def load_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, Tens
     Raises:
         ConfigError: when the model was built otherwise, naming what differs.
     """
-    weights = first_weights(folder)
     found = read_json(folder / DESCRIPTION)
     for key in ("task", "classes", "width", "depth", "stem", "position", "nested", "nested_order"):
         ours, theirs = json.loads(json.dumps(description.get(key))), found.get(key)
         if theirs != ours:
             raise ConfigError(f"convnet.start: {folder} has {key} {theirs!r}, not {ours!r}")
-    return load_tensors(weights)
-
-
-def first_weights(folder: Path) -> Path:
-    """Return the file of the weights that a training starts from.
-
-    Raises:
-        ConfigError: where there is none: the model before has another number of members.
-    """
-    if not (folder / WEIGHTS).exists():
-        raise ConfigError(
-            f"convnet.members: {folder} has no weights to start from; "
-            "allowed: as many members as in the cycle before"
-        )
-    return folder / WEIGHTS
+    return load_tensors(folder / WEIGHTS)
 
 
 @dataclass
@@ -136,18 +124,33 @@ class Loaded:
         """Turn logits into probabilities: softmax over ``axis``, or (nested classes) sigmoids."""
         return logits.softmax(axis) if self.nested is None else logits.sigmoid()
 
+    def roi_outputs(
+        self,
+        layout: ImageSource,
+        rows: Sequence[PoolRow],
+        method: str,
+        members: Sequence[int] = (0,),
+    ) -> np.ndarray:
+        """Run ``forward`` or ``features`` of members on RoIs: (members, M, C) or (.., M, F)."""
+        width = self.outputs if method == "forward" else self.encoder.widths[-1]
+        found = np.empty((len(members), len(rows), width), dtype=np.float32)
+        for start in range(0, len(rows), ROIS_AT_A_TIME):
+            part = rows[start : start + ROIS_AT_A_TIME]
+            images = [load_image(layout, row, "roi", size=self.input_size) for row in part]
+            groups: dict[tuple[int, ...], list[int]] = {}
+            for index, image in enumerate(images):
+                groups.setdefault(image.shape, []).append(index)
+            for indices in groups.values():
+                batch = torch.from_numpy(np.stack([scale(images[i]) for i in indices]))
+                places = np.add(indices, start)
+                for number, member in enumerate(members):
+                    found[number, places] = self.run(method, batch, member).cpu().numpy()
+        return found
 
-def load(folder: Path, section: Mapping[str, Any]) -> Loaded:
-    """Load a finished model for prediction, with the settings of the machine in ``section``."""
-    members = members_in(folder, WEIGHTS)
-    if not members:
-        raise FileNotFoundError(
-            f"{folder} holds no model: neither {WEIGHTS} nor member-0/{WEIGHTS}"
-        )
+
+def load(members: Sequence[Path], settings: ConvnetSettings, device: torch.device) -> Loaded:
+    """Load the networks of a model."""
     found = read_json(members[0] / DESCRIPTION)
-    settings = ConvnetSettings.of(section, found["task"])
-    torch.set_num_threads(settings.threads)
-    device = choose_device(settings.device, "convnet")
     nets = []
     for member in members:
         net = build(found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +13,10 @@ from torch import Tensor, nn
 
 from al.io.labels import UNKNOWN
 
-from ..base import FitJob
 from ..nested import nested_targets
-from ..resumable import Training, already_trained
-from ..running import hash_training, is_done
+from ..training import Training
 from .batches import Crops, Rois
-from .model import build, describe, first_weights, load_weights, memory_format, save_model
-from .settings import ConvnetSettings
-
-
-def train(job: FitJob, settings: ConvnetSettings, device: torch.device) -> dict[str, Any]:
-    """Train one network and return its statistics; at once where ``job.out`` holds this training.
-    The caller holds the lock of ``job.work``; see ``Training``.
-    """
-    key = training_key(job, settings, device)
-    if is_done(job.out, key):  # before anything is built
-        return already_trained(job.out)
-    return _Run(job, settings, device, key).train()
-
-
-def training_key(job: FitJob, settings: ConvnetSettings, device: torch.device) -> str:
-    """Return a hash of what decides the result: labels, settings, seed, steps, first weights."""
-    start = None
-    if settings.start == "previous" and job.previous is not None:
-        start = sha256(first_weights(job.previous).read_bytes()).hexdigest()
-    head = [settings.science(), job.seed, job.steps, list(job.classes), job.task, start]
-    return hash_training([*head, device.type], job.labels)
+from .model import build, describe, load_weights, memory_format, save_model
 
 
 def nested_loss(logits: Tensor, labels: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
@@ -61,12 +38,18 @@ def nested_loss(logits: Tensor, labels: Tensor, targets: Tensor, weights: Tensor
     return (loss * share).sum() / share.sum()
 
 
-class _Run(Training):
-    def __init__(
-        self, job: FitJob, settings: ConvnetSettings, device: torch.device, key: str
-    ) -> None:
-        super().__init__(job, device, key, settings.checkpoint_every)
-        self.settings = settings
+class ConvnetTraining(Training):
+    """Cross-entropy, AdamW along a cosine, and an average of the weights."""
+
+    def facts(self) -> list[Any]:
+        """Settings, seed, steps, classes, task, first weights."""
+        job = self.job
+        head = [self.settings.science(), job.seed, job.steps, list(job.classes), job.task]
+        return [*head, self.start_digest()]
+
+    def build(self) -> None:
+        """Read the labels and build network and optimiser."""
+        job, settings, device = self.job, self.settings, self.device
         self.data = Rois(job, settings) if job.task == "roi" else Crops(job, settings)
         self.description = describe(settings, job.task, list(job.classes))
         self.net = self._network()
@@ -84,8 +67,8 @@ class _Run(Training):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.job.seed)
             net = build(self.description)
-        if self.settings.start == "previous" and self.job.previous is not None:
-            net.load_state_dict(load_weights(self.job.previous, self.description))
+        if self.previous is not None:
+            net.load_state_dict(load_weights(self.previous, self.description))
         return net.to(self.device, memory_format=memory_format(self.job.task)).train()
 
     def _class_weights(self) -> Tensor | None:

@@ -5,21 +5,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
-from typing import Generic, TypeVar
 
 import numpy as np
 
 from al.io.errors import DataError
 from al.io.labels import UNKNOWN
 from al.io.tables import LabelRow, PoolRow
+from al.io.threads import in_order
 
 from ..base import FitJob
 from .graph_file import RoiGraph
 
 Load = Callable[[PoolRow], RoiGraph]
-T = TypeVar("T")
 
 
 def known_labels(job: FitJob, labels: Iterable[LabelRow], what: str) -> list[LabelRow]:
@@ -123,10 +121,10 @@ def by_nodes(
 ) -> Iterator[tuple[slice, list[RoiGraph]]]:
     """Yield RoIs in order, as many as have ``most`` nodes together, and at most ``count``.
 
-    A RoI that has more is alone. The next ones are read meanwhile, by a thread.
+    A RoI that has more is alone. The next ones are read meanwhile, by threads.
     """
     first, held, nodes = 0, [], 0
-    for number, graph in enumerate(_loaded(rows, load)):
+    for number, graph in enumerate(in_order(load, rows, 2)):
         size = len(graph.cells) + len(graph.tissue)
         if held and (nodes + size > most or len(held) == count):
             yield slice(first, number), held
@@ -135,35 +133,3 @@ def by_nodes(
         nodes += size
     if held:
         yield slice(first, len(rows)), held
-
-
-def _loaded(rows: Sequence[PoolRow], load: Load) -> Iterator[RoiGraph]:
-    with ThreadPoolExecutor(1) as pool:
-        waiting: list[Future[RoiGraph]] = []
-        for row in rows:
-            waiting.append(pool.submit(load, row))
-            if len(waiting) > 2:
-                yield waiting.pop(0).result()
-        for future in waiting:
-            yield future.result()
-
-
-class Ahead(Generic[T]):
-    """Makes batch ``step + 1`` by a thread while ``step`` is used."""
-
-    def __init__(self, make: Callable[[int], T], last: int) -> None:
-        """Take what makes the batch of a step, and the number of steps."""
-        self.make, self.last = make, last
-        self.pool = ThreadPoolExecutor(1)
-        self.waiting: dict[int, Future[T]] = {}
-
-    def get(self, step: int) -> T:
-        """Return the batch of a step."""
-        future = self.waiting.pop(step, None) or self.pool.submit(self.make, step)
-        if step + 1 < self.last:
-            self.waiting[step + 1] = self.pool.submit(self.make, step + 1)
-        return future.result()
-
-    def close(self) -> None:
-        """End the thread."""
-        self.pool.shutdown(cancel_futures=True)

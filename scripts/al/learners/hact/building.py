@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,9 +19,9 @@ from al.io.tables import PoolRow
 
 from ..base import ImageSource
 from .graph_file import Graph, RoiGraph, write_shard
-from .graph_settings import FORMAT, GraphSettings
 from .node_features import Cnn, Handcrafted, patch_places
 from .nuclei import find_nuclei
+from .settings import GRAPH_FORMAT, GraphSettings
 from .tissue import centroids, find_superpixels, neighbours
 
 PACKAGES = ("numpy", "scipy", "scikit-image", "pillow")
@@ -180,7 +180,6 @@ def build_part(
         ConfigError: for weights that are none.
         DataError: naming the file that cannot be read.
     """
-    settings.check()
     cnn = Cnn(settings.weights, device, settings) if settings.weights else None
     graphs: dict[str, RoiGraph] = {}
     for row, made in zip(rows, _all_made(layout, rows, settings, workers), strict=True):
@@ -197,28 +196,15 @@ def _facts(
     names = [*(cnn or Handcrafted).names, *COORDINATES]
     packages = PACKAGES + (CNN_PACKAGES if cnn else ())
     return {
-        "settings": asdict(settings),
-        "format": FORMAT,
+        "settings": settings.of_graphs(),
+        "format": GRAPH_FORMAT,
         "features": "handcrafted" if cnn is None else cnn.architecture,
         "weights_sha256": cnn.digest if cnn else None,
         "names": names,
         "packages": {name: version(name) for name in packages},
-        "cells": _sums([graph.cells for graph in graphs.values()], len(names)),
-        "tissue": _sums([graph.tissue for graph in graphs.values()], len(names)),
         "counts": {key: [len(graph.cells), len(graph.tissue)] for key, graph in graphs.items()},
         "no_nuclei": empty,
     }
-
-
-def _sums(graphs: Sequence[Graph], dim: int) -> dict[str, Any]:
-    """Return number, sum and sum of squares of node features, in float64."""
-    count, total, squares = 0, np.zeros(dim), np.zeros(dim)
-    for graph in graphs:
-        values = graph.features.astype(np.float64)
-        count += len(values)
-        total += values.sum(0)
-        squares += np.square(values).sum(0)
-    return {"n": count, "sum": total.tolist(), "sum_squares": squares.tolist()}
 
 
 def _open(layout: ImageSource, row: PoolRow) -> np.ndarray:

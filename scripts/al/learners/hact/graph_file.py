@@ -21,6 +21,7 @@ from al.io.files import atomic_path
 
 VERSION = 1
 NAME = "{part:03d}-of-{parts:03d}.safetensors"
+KINDS = ("cells", "tissue")
 PIECES = ("cells.features", "cells.edges", "tissue.features", "tissue.edges", "assignment")
 
 
@@ -79,10 +80,16 @@ def _outside(indices: np.ndarray, n: int) -> bool:
 def write_shard(
     path: str | Path, graphs: Mapping[str, RoiGraph], facts: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the graphs of a shard, by rename. ``facts``: what JSON can hold, for the header.
+    """Write the graphs of a shard, by rename.
+
+    Args:
+        path: of the file.
+        graphs: by key.
+        facts: what JSON can hold, for the header; ``cells`` and ``tissue`` are added, number, sum
+            and sum of squares of node features.
 
     Raises:
-        DataError: naming the RoI whose graphs are none.
+        DataError: naming the RoI whose graphs are none, or have other features than the rest.
     """
     tensors: dict[str, np.ndarray] = {}
     for key, graph in graphs.items():
@@ -97,9 +104,34 @@ def write_shard(
         for piece, array in zip(PIECES, arrays, strict=True):
             tensors[f"{key}|{piece}"] = np.ascontiguousarray(array)
     header = {"version": str(VERSION), "rois": json.dumps(list(graphs))}
-    header["facts"] = json.dumps(dict(facts or {}), sort_keys=True)
+    sums = {kind: _sums({key: getattr(g, kind) for key, g in graphs.items()}, kind)
+            for kind in KINDS}  # fmt: skip
+    header["facts"] = json.dumps({**(facts or {}), **sums}, sort_keys=True)
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, header)
+
+
+def _sums(graphs: Mapping[str, Graph], kind: str) -> dict[str, Any]:
+    """Number, sum and sum of squares of node features, in float64."""
+    seen: dict[int, str] = {}
+    for key, graph in graphs.items():
+        seen.setdefault(graph.features.shape[1], key)
+    refuse_widths(kind, seen)
+    dim = next(iter(seen), 0)
+    count, total, squares = 0, np.zeros(dim), np.zeros(dim)
+    for graph in graphs.values():
+        values = graph.features.astype(np.float64)
+        count += len(values)
+        total += values.sum(0)
+        squares += np.square(values).sum(0)
+    return {"n": count, "sum": total.tolist(), "sum_squares": squares.tolist()}
+
+
+def refuse_widths(kind: str, seen: Mapping[int, str]) -> None:
+    """Refuse several numbers of features, each with a RoI that has it. Raises DataError."""
+    if len(seen) > 1:
+        told = ", ".join(f"{dim} ({key})" for dim, key in sorted(seen.items()))
+        raise DataError(f"{kind}: different numbers of features: {told}; allowed: one number")
 
 
 class Shard:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,16 +17,13 @@ from al.io.files import read_json, write_json
 from al.io.tables import PoolRow
 
 from ..base import FitJob, ImageSource
-from ..ensemble import members_in
-from ..record import entropy_of
-from ..running import choose_device, load_tensors, save_tensors
+from ..training import DESCRIPTION, WEIGHTS, load_tensors, save_tensors
 from .batches import by_nodes
 from .graph_file import RoiGraph
 from .network import HACT, GraphBatch, collate
 from .preparing import PLANS, Store, build_now, open_store
 from .settings import HactSettings
 
-WEIGHTS, DESCRIPTION = "weights.pt", "model.json"
 NETWORK = ("width", "layers", "hidden", "average_degree", "dropout", "readout")
 Batch = tuple[GraphBatch, GraphBatch, Tensor]
 
@@ -55,7 +52,7 @@ class Network(nn.Module):
         """Return logits, (B, C) float32."""
         return self.net(self._scaled(cells, "cells"), self._scaled(tissue, "tissue"), assignment)
 
-    def embed(self, cells: GraphBatch, tissue: GraphBatch, assignment: Tensor) -> Tensor:
+    def features(self, cells: GraphBatch, tissue: GraphBatch, assignment: Tensor) -> Tensor:
         """Return what the last linear layer sees, (B, hidden) float32."""
         cells, tissue = self._scaled(cells, "cells"), self._scaled(tissue, "tissue")
         return self.net.embed(cells, tissue, assignment)
@@ -160,21 +157,22 @@ class Loaded:
     device: torch.device
     description: Description
     settings: HactSettings
-    store: Store | None = field(default=None)
+    store: Store | None = None
+    order: ClassVar[tuple[int, ...]] = ()
 
     @property
     def members(self) -> int:
         """Number of networks."""
         return len(self.nets)
 
-    def outputs(
+    def roi_outputs(
         self,
         layout: ImageSource,
         rows: Sequence[PoolRow],
         method: str,
         members: Sequence[int] = (0,),
     ) -> np.ndarray:
-        """Call ``forward`` or ``embed`` of members on RoIs.
+        """Call ``forward`` or ``features`` of members on RoIs.
 
         Returns:
             (members, M, C) logits or (members, M, hidden), float32.
@@ -194,18 +192,6 @@ class Loaded:
         with tempfile.TemporaryDirectory(prefix="hact-") as folder:
             graphs = build_now(layout, rows, Path(folder) / "graphs.safetensors", self._building())
             return run_rois(calls, rows, lambda row: graphs.load(row.key), width, most, self.device)
-
-    def probabilities(
-        self, layout: ImageSource, rows: Sequence[PoolRow]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean over the members of the probabilities of RoIs, and of their entropy.
-
-        Returns:
-            (M, C) float32, and (M,) float32 in nats.
-        """
-        logits = self.outputs(layout, rows, "forward", range(self.members))
-        p = torch.from_numpy(logits).softmax(2)
-        return p.mean(0).numpy(), entropy_of(p.movedim(2, 0)).mean(0).numpy()
 
     def _building(self) -> HactSettings:
         """The settings the model's graphs were made with, and where and how fast to make others."""
@@ -239,16 +225,8 @@ def open_prepared(folder: Path, key: str) -> Store:
     return store
 
 
-def load(folder: Path, section: Mapping[str, Any]) -> Loaded:
-    """Load a finished model for prediction, with the settings of the machine in ``section``."""
-    members = members_in(folder, WEIGHTS)
-    if not members:
-        raise FileNotFoundError(
-            f"{folder} holds no model: neither {WEIGHTS} nor member-0/{WEIGHTS}"
-        )
-    settings = HactSettings.of(section)
-    torch.set_num_threads(settings.threads)
-    device = choose_device(settings.device, "hact")
+def load(members: Sequence[Path], settings: HactSettings, device: torch.device) -> Loaded:
+    """Load the networks of a model."""
     description = Description.read(members[0])
     nets = []
     for member in members:

@@ -19,11 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from al.learners.hact.graph_file import Graph, RoiGraph
-from al.learners.hact.operators import AGGREGATORS, Messages, aggregate
+from .graph_file import Graph, RoiGraph
 
+AGGREGATORS = 4  # mean, max, min and standard deviation
+VARIANCE_EPS = 1e-5
 SCALERS = 3  # as is, more for many messages, less for many messages
-READOUTS = ("mean", "sum")
 
 
 @dataclass(frozen=True)
@@ -48,30 +48,6 @@ class GraphBatch:
         """Return (N,) int64, the graph that each node belongs to."""
         graphs = torch.arange(len(self.sizes), device=self.sizes.device)
         return graphs.repeat_interleave(self.sizes, output_size=len(self.features))
-
-    def check(self, name: str, width: int) -> None:
-        """Raise ValueError for shapes, sizes or edges that are no such batch."""
-        n = len(self.features)
-        if self.features.ndim != 2 or self.features.shape[1] != width:
-            raise ValueError(
-                f"{name}: features: {tuple(self.features.shape)}; allowed: (N, {width})"
-            )
-        if self.sizes.ndim != 1 or bool((self.sizes < 0).any()) or int(self.sizes.sum()) != n:
-            raise ValueError(
-                f"{name}: sizes: {self.sizes.tolist()}; allowed: from 0, {n} in all, as the nodes"
-            )
-        if self.edges.ndim != 2 or len(self.edges) != 2:
-            raise ValueError(f"{name}: edges: {tuple(self.edges.shape)}; allowed: (2, E)")
-        _check_range(f"{name}: edges", self.edges, n)
-
-
-def _check_range(name: str, indices: Tensor, n: int) -> None:
-    if indices.dtype != torch.int64:
-        raise ValueError(f"{name}: {indices.dtype}; allowed: torch.int64")
-    if indices.numel():
-        low, high = (int(extreme) for extreme in indices.aminmax())
-        if low < 0 or high >= n:
-            raise ValueError(f"{name}: from {low} to {high}; allowed: from 0 to {n - 1}")
 
 
 def collate(graphs: Sequence[RoiGraph]) -> tuple[GraphBatch, GraphBatch, Tensor]:
@@ -103,6 +79,27 @@ def _side_by_side(graphs: Sequence[Graph]) -> GraphBatch:
         torch.from_numpy(np.concatenate(moved, axis=1).astype(np.int64)),
         torch.tensor(sizes),
     )
+
+
+def aggregate(sent: Tensor, own: Tensor, edges: Tensor, degree: Tensor) -> Tensor:
+    """Return mean, max, min and standard deviation of each node's ReLU(sent[source] + own).
+
+    (N, W) and (N, W) to (N, 4 W), 0 for nodes without messages. The deviation is made from the
+    differences to the mean: in E[m^2] - E[m]^2 the squares would cancel in float32.
+    """
+    source, target = edges
+    messages = (sent.index_select(0, source) + own.index_select(0, target)).relu()
+    place = target[:, None].expand_as(messages)
+    count = degree.clamp(min=1).to(sent.dtype)[:, None]
+    mean = torch.zeros_like(own).index_add(0, target, messages) / count
+    high, low = (
+        torch.zeros_like(own).scatter_reduce(0, place, messages, kind, include_self=False)
+        for kind in ("amax", "amin")
+    )
+    spread = (messages - mean.index_select(0, target)).square()
+    variance = torch.zeros_like(own).index_add(0, target, spread) / count
+    deviation = torch.where(degree[:, None] > 0, (variance + VARIANCE_EPS).sqrt(), 0)
+    return torch.cat([mean, high, low, deviation], 1)
 
 
 def nest(path: str, layer: nn.Module) -> nn.Sequential:
@@ -137,24 +134,24 @@ class Tower(nn.Module):
         self.posttrans = nest("0.mlp.fc", nn.Linear(mixed, width))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, plan: Messages, shrink: Tensor) -> Tensor:
-        """(N, inputs) to (N, width); ``shrink``: (N, 1), factor of each node."""
+    def forward(self, x: Tensor, edges: Tensor, degree: Tensor, shrink: Tensor) -> Tensor:
+        """(N, inputs) to (N, width); ``degree``: (N,) messages, ``shrink``: (N, 1), factor."""
         before, after = self.pretrans[0].mlp.fc, self.posttrans[0].mlp.fc
         inputs, width = x.shape[1], before.out_features
         # A linear layer of [source, destination] is a sum of two: products per node, not edge.
         # The update's part for the nodes themselves joins them.
         blocks = (*before.weight.split(inputs, 1), after.weight[:, :inputs])
         sent, own, kept = F.linear(x, torch.cat(blocks)).split(width, 1)
-        found = aggregate(sent, own + before.bias, plan)
+        found = aggregate(sent, own + before.bias, edges, degree)
         # A node's scalers are numbers: they may follow the product as well.
         mixing = after.weight[:, inputs:].unflatten(1, (SCALERS, -1)).transpose(0, 1)
         parts = F.linear(found, mixing.flatten(0, 1)).unflatten(1, (SCALERS, width))
-        mixed = (parts * self._scalers(plan, x.dtype)).sum(1) + kept + after.bias
+        mixed = (parts * self._scalers(degree, x.dtype)).sum(1) + kept + after.bias
         return self.dropout(self.batchnorm_h(mixed.relu() * shrink))
 
-    def _scalers(self, plan: Messages, dtype: torch.dtype) -> Tensor:
+    def _scalers(self, degree: Tensor, dtype: torch.dtype) -> Tensor:
         """Return (N, 3, 1); what no message came to is 0, whatever its scalers."""
-        much = plan.degree.clamp(min=1).to(dtype).log1p() / self.usual
+        much = degree.clamp(min=1).to(dtype).log1p() / self.usual
         return torch.stack([torch.ones_like(much), much, 1 / much], 1)[:, :, None]
 
 
@@ -166,9 +163,9 @@ class PnaLayer(nn.Module):
         self.towers = nn.ModuleList([Tower(inputs, width, average_degree, dropout)])
         self.mixing_network = nn.Sequential(nn.Linear(width, width), nn.LeakyReLU())
 
-    def forward(self, x: Tensor, plan: Messages, shrink: Tensor) -> Tensor:
+    def forward(self, x: Tensor, edges: Tensor, degree: Tensor, shrink: Tensor) -> Tensor:
         """(N, inputs) to (N, width)."""
-        found = self.mixing_network(self.towers[0](x, plan, shrink))
+        found = self.mixing_network(self.towers[0](x, edges, degree, shrink))
         return x + found if x.shape == found.shape else found
 
 
@@ -190,11 +187,11 @@ class GraphNetwork(nn.Module):
     def forward(self, graphs: GraphBatch) -> Tensor:
         """Return (N, width)."""
         x = graphs.features
-        plan = Messages(graphs.edges, len(x))
+        degree = torch.bincount(graphs.edges[1], minlength=len(x))
         shrink = graphs.sizes.to(x.dtype).rsqrt().index_select(0, graphs.graph_of())[:, None]
         outputs = []
         for layer in self.layers:
-            x = layer(x, plan, shrink)
+            x = layer(x, graphs.edges, degree, shrink)
             outputs.append(x)
         return self._attend(torch.stack(outputs))
 
@@ -220,9 +217,6 @@ class HACT(nn.Module):
         average_degree: messages of a node for which the scalers are 1, above 0.
         dropout: in [0, 1).
         readout: over the superpixels of a RoI, "mean" as published or "sum" as in the paper.
-
-    Raises:
-        ValueError: where an argument is none of these.
     """
 
     def __init__(
@@ -238,17 +232,7 @@ class HACT(nn.Module):
         readout: str = "mean",
     ) -> None:
         super().__init__()
-        numbers = (cell_dim, tissue_dim, n_classes, width, layers, hidden)
-        if min(numbers) < 1 or layers * width % 2:
-            raise ValueError(f"sizes: {numbers}; allowed: from 1, layers * width even")
-        if average_degree <= 0 or not 0 <= dropout < 1:
-            raise ValueError(
-                f"average_degree, dropout: {average_degree}, {dropout}; "
-                "allowed: above 0, from 0 to below 1"
-            )
-        if readout not in READOUTS:
-            raise ValueError(f"readout: {readout}; allowed: {', '.join(READOUTS)}")
-        self.readout, self.tissue_dim = readout, tissue_dim
+        self.readout = readout
         self.cell_graph_gnn = GraphNetwork(cell_dim, width, layers, average_degree, dropout)
         self.superpx_gnn = GraphNetwork(width + tissue_dim, width, layers, average_degree, dropout)
         first, last = (nest("fc", nn.Linear(*s)) for s in ((width, hidden), (hidden, n_classes)))
@@ -260,7 +244,7 @@ class HACT(nn.Module):
         return self.pred_layer.mlp[1].fc
 
     def forward(self, cells: GraphBatch, tissue: GraphBatch, assignment: Tensor) -> Tensor:
-        """Return the logits, (B, n_classes); arguments and errors as of ``embed``."""
+        """Return the logits, (B, n_classes); arguments as of ``embed``."""
         return self.head(self.embed(cells, tissue, assignment))
 
     def embed(self, cells: GraphBatch, tissue: GraphBatch, assignment: Tensor) -> Tensor:
@@ -270,11 +254,7 @@ class HACT(nn.Module):
             cells: graphs of nuclei, some or all of which may be empty.
             tissue: graphs of superpixels, at least one in each.
             assignment: (N_cells,) int64, the row of each cell's superpixel in the tissue batch.
-
-        Raises:
-            ValueError: where the three do not fit together, or indices are out of range.
         """
-        self._check(cells, tissue, assignment)
         found = self.cell_graph_gnn(cells)
         pooled = found.new_zeros(len(tissue.features), found.shape[1])
         pooled = pooled.index_add(0, assignment, found)
@@ -285,19 +265,3 @@ class HACT(nn.Module):
         if self.readout == "mean":
             read = read / tissue.sizes[:, None]
         return self.pred_layer.mlp[0](read).relu()
-
-    def _check(self, cells: GraphBatch, tissue: GraphBatch, assignment: Tensor) -> None:
-        cells.check("cells", self.cell_graph_gnn.inputs)
-        tissue.check("tissue", self.tissue_dim)
-        if len(cells.sizes) != len(tissue.sizes):
-            raise ValueError(
-                f"cells: {len(cells.sizes)} graphs, tissue: {len(tissue.sizes)}; allowed: as many"
-            )
-        if bool((tissue.sizes < 1).any()):
-            raise ValueError("tissue: sizes: 0; allowed: from 1")
-        if assignment.shape != (len(cells.features),):
-            raise ValueError(
-                f"assignment: {tuple(assignment.shape)}; allowed: ({len(cells.features)},), "
-                "one per cell"
-            )
-        _check_range("assignment", assignment, len(tissue.features))

@@ -13,8 +13,8 @@ import numpy as np
 
 from al.io.errors import ConfigError
 
-from .graph_settings import GraphSettings
 from .nuclei import stain
+from .settings import GraphSettings
 from .tissue import centroids, strips
 
 if TYPE_CHECKING:

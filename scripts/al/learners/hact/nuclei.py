@@ -16,7 +16,7 @@ from skimage.feature import peak_local_max
 from skimage.filters import threshold_otsu
 from skimage.segmentation import watershed
 
-from .graph_settings import GraphSettings
+from .settings import GraphSettings
 
 # Optical density of each stain in red, green and blue; the third axis is what neither explains.
 HAEMATOXYLIN, EOSIN = (0.650, 0.704, 0.286), (0.072, 0.990, 0.105)

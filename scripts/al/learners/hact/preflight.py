@@ -9,7 +9,7 @@ from typing import Any
 from al.io.errors import ConfigError, DataError
 from al.io.tables import PoolRow
 
-from ..running import choose_device
+from ..training import choose_device
 from .preparing import Store, check_imported, open_store, source_of
 from .settings import ORIGINAL, HactSettings
 
@@ -36,7 +36,7 @@ def check_all(
         if settings.runs_network:
             from .node_features import Cnn
 
-            Cnn(settings.graph.weights, "cpu", settings.graph)
+            Cnn(settings.weights, "cpu", settings)
     elif settings.graphs == ORIGINAL and not Path(settings.imported_from).is_dir():
         raise ConfigError(
             f"hact.graphs: {ORIGINAL} needs an environment of its own; start Snakemake with "
@@ -51,7 +51,7 @@ def _refuse_other_source(settings: HactSettings, store: Store) -> None:
     now = identify(settings).get("source", store.plans["source"])
     if now != store.plans["source"]:
         imported = f"graphs: {settings.imported_from}"
-        told = f"weights: {settings.graph.weights}" if settings.builds else imported
+        told = f"weights: {settings.weights}" if settings.builds else imported
         raise DataError(
             f"hact.{told} is another than {store.folder} was made from. Put it back, or delete "
             "that folder: runs that used it can then not be continued"

@@ -24,12 +24,11 @@ from al.io.tables import PoolRow
 
 from ..base import ImageSource
 from ..locking import locked
-from ..running import choose_device
-from .graph_file import NAME, Graph, Graphs, RoiGraph, Shard, write_shard
-from .settings import HactSettings, made_by
+from ..training import choose_device
+from .graph_file import KINDS, NAME, Graphs, RoiGraph, Shard, refuse_widths, write_shard
+from .settings import HactSettings
 
 PLANS, FOLDER = "plans.json", "graphs"
-KINDS = ("cells", "tissue")
 MANY_NODES = 50_000  # of a RoI; a training needs some 0.17 MB for each
 NAMED = 5  # of what is wrong, in a message
 
@@ -107,7 +106,7 @@ def _stamp(rows: Sequence[PoolRow], settings: HactSettings) -> dict[str, Any]:
     gone = [f"{row.key} ({row.path})" for row in rows if rois[row.key] == -1]
     if gone:
         raise DataError(f"no file of {_some(gone)}")
-    made = {"made_by": made_by(), "settings": settings.preparation(), "rois": rois}
+    made = {"made_by": settings.made_by(), "settings": settings.preparation(), "rois": rois}
     return {**made, "source": source_of(settings)}
 
 
@@ -118,7 +117,7 @@ def _build(
 
     # What is built without a network needs no GPU, though trainings may.
     device = choose_device(settings.device if settings.runs_network else "cpu", "hact")
-    build_part(layout, rows, path, settings.graph, str(device), settings.workers or 1)
+    build_part(layout, rows, path, settings, str(device), settings.workers or 1)
 
 
 def build_now(
@@ -147,7 +146,7 @@ def source_of(settings: HactSettings) -> dict[str, Any] | None:
         DataError: where there are no imported graphs.
     """
     if settings.builds:
-        weights = settings.graph.weights
+        weights = settings.weights
         if weights is None:
             return None
         if not Path(weights).is_file():
@@ -196,29 +195,10 @@ def check_imported(rows: Sequence[PoolRow], settings: HactSettings) -> Graphs:
 def copy_imported(
     rows: Sequence[PoolRow], mine: Sequence[PoolRow], path: Path, settings: HactSettings
 ) -> None:
-    """Write the imported graphs of ``mine``, under their keys, with sums of their features."""
+    """Write the imported graphs of ``mine``, under their keys."""
     held = check_imported(rows, settings)
     graphs = {row.key: held.load(Path(row.path).stem) for row in mine}
-    facts = {
-        "imported from": str(settings.imported_from),
-        "cells": _sums(graph.cells for graph in graphs.values()),
-        "tissue": _sums(graph.tissue for graph in graphs.values()),
-    }
-    write_shard(path, graphs, facts)
-
-
-def _sums(graphs: Iterable[Graph]) -> dict[str, Any]:
-    """Number, sum and sum of squares of node features, in float64."""
-    count, total, squares = 0, np.zeros(0), np.zeros(0)
-    for graph in graphs:
-        values = graph.features.astype(np.float64)
-        if not total.size:
-            total, squares = np.zeros(values.shape[1]), np.zeros(values.shape[1])
-        if values.shape[1] == total.size:  # others are refused when all parts are there
-            count += len(values)
-            total += values.sum(0)
-            squares += np.square(values).sum(0)
-    return {"n": count, "sum": total.tolist(), "sum_squares": squares.tolist()}
+    write_shard(path, graphs, {"imported from": str(settings.imported_from)})
 
 
 def prepare(
@@ -269,7 +249,7 @@ def make_plans(graphs: Graphs, rows: Sequence[PoolRow], settings: HactSettings) 
         "rois": {row.key: file_size(row) for row in sorted(rows, key=lambda r: r.key)},
         "nodes": {key: [cells[0], tissue[0]] for key, (cells, tissue) in sorted(shapes.items())},
         "settings": settings.preparation(),
-        "made_by": made_by(),
+        "made_by": settings.made_by(),
         "source": source_of(settings),
     }
     spread = {"median": float(np.median(nuclei)), "min": min(nuclei), "max": max(nuclei)}
@@ -295,9 +275,7 @@ def _dims(shapes: Mapping[str, Shapes]) -> dict[str, int]:
         seen: dict[int, str] = {}
         for key, both in shapes.items():
             seen.setdefault(both[number][1], key)
-        if len(seen) > 1:
-            told = ", ".join(f"{dim} ({key})" for dim, key in sorted(seen.items()))
-            raise DataError(f"{kind}: different numbers of features: {told}; allowed: one number")
+        refuse_widths(kind, seen)
         if not seen:
             raise DataError("no RoI to prepare graphs of")
         found[kind] = next(iter(seen))
@@ -305,17 +283,11 @@ def _dims(shapes: Mapping[str, Shapes]) -> dict[str, int]:
 
 
 def _moments(shards: Sequence[Shard], kind: str) -> dict[str, list[float]]:
-    """Mean and deviation of each feature over the nodes of all shards; 0 and 1 where it varies not.
-
-    Raises:
-        DataError: a shard has sums of another length.
-    """
+    """Mean and deviation of each feature over the nodes of all shards; 1 where it varies not."""
     held = [shard.facts[kind] for shard in shards if shard.keys]
     held = [facts for facts in held if facts["n"]]
     if not held:
         return {"mean": [], "deviation": []}
-    if len({len(facts["sum"]) for facts in held}) > 1:
-        raise DataError(f"{kind}: shards with different numbers of features; allowed: one number")
     count = sum(facts["n"] for facts in held)
     mean = np.sum([facts["sum"] for facts in held], axis=0) / count
     squares = np.sum([facts["sum_squares"] for facts in held], axis=0) / count

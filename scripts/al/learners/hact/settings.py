@@ -1,134 +1,197 @@
-"""The configuration section ``hact``: defaults, checks, what belongs to the science of a run."""
+"""The configuration section ``hact``; nothing here imports torch or scikit-image."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-from al.io.errors import ConfigError, nearest
-from al.io.tables import PoolRow
-
-from ..nested import measures
-from .graph_settings import FORMAT as GRAPH_FORMAT
-from .graph_settings import GraphSettings
+from ..settings import (
+    Count,
+    EnsembleSettings,
+    NotNegative,
+    Positive,
+    Settings,
+    Text,
+    setting,
+)
 
 BUILD = "build"
 ORIGINAL = "histocartography"  # the library of HACT-Net's authors makes the graphs
-FORMAT = 1  # of what is prepared; another number makes everything anew
-CHOICES = {
-    "readout": ("mean", "sum"),
-    "standardise": ("auto", True, False),
-    "validation": ("revealed", "none"),
-    "start": ("scratch", "previous"),
-    "member_labels": ("all", "folds"),
-    "device": ("auto", "cpu", "cuda"),
-}
-COUNTS = (
-    "graph_shards", "width", "layers", "hidden", "batch", "members", "checkpoint_every", "threads",
-    "max_nodes",
-)  # fmt: skip
-# Where and how fast something runs, or how the finished model is used: not part of the training.
-MACHINE = ("checkpoint_every", "threads", "workers", "device", "cache_gb", "max_nodes")
-# May be changed in the middle of a run.
-RUNTIME = ("checkpoint_every", "threads", "workers", "cache_gb", "max_nodes")
-# Decide what is made once per dataset, beside the fields of GraphSettings.
-PREPARATION = ("graphs", "graph_shards")
-# Likewise, of graphs that the original library makes.
-OF_ORIGINAL = ("published", "nuclei_model", "stain_target")
-# Left out of the key where they change nothing, so that it is the key of a single network.
-ENSEMBLE = ("members", "member_labels")
+FORMAT, GRAPH_FORMAT = 1, 1  # of what is prepared and of the method; others make all graphs anew
+Range = tuple[Positive, Positive]
 
 
-@dataclass(frozen=True)
-class HactSettings:
-    """Settings of ``hact``; those of ``GraphSettings`` lie flat beside them in the section.
+class GraphSettings(Settings):
+    """Settings of the graphs; the defaults are for 40x, 0.25 um a pixel.
 
-    Attributes:
-        graphs: ``build`` makes them from the images; ``histocartography`` lets the original library
-            make them in an environment of its own (``--sdm conda``) and imports them; otherwise the
-            folder of imported ones, whose names are those of the images' files without suffix.
-        published: where ``histocartography`` leaves its graphs, for all runs; ``None``:
-            ``data/histocartography/DATASET-DIGITS``.
-        nuclei_model: its weights of the nuclei detector; ``None``: the library downloads them.
-        stain_target: image to whose stain it normalises all others; ``None``: no normalisation.
-        graph_shards: files (and jobs) the graphs of a dataset are made in.
-        standardise: node features less their mean, divided by their deviation, over all nodes of
-            what is prepared; ``auto``: handcrafted features only.
-        width: of a node's features between the layers.
-        layers: of message passing, in either graph.
-        hidden: width of the classifier's hidden layer.
-        average_degree: of a node, by which the aggregation scales.
-        dropout: share of a layer's values that a training step leaves out.
-        readout: how the nodes of the tissue become those of a RoI: ``mean``, ``sum``.
-        batch: RoIs per step.
-        learning_rate: of the first step; it falls along a cosine.
-        weight_decay: of Adam.
-        validation: ``revealed`` keeps the weights that score best on annotated RoIs of the
-            validation set, where there are any; ``none`` the last ones.
-        start: weights of the first step: random (``scratch``) or of the cycle before.
-        members: networks of an ensemble; their probabilities are averaged.
-        member_labels: what a member learns from: ``all``, so that members differ by their seed, or
-            ``folds``: member i leaves out fold i of the annotated images.
-        checkpoint_every: steps between resume checkpoints.
-        device: ``auto`` takes CUDA where there is one.
-        threads: of the CPU; more than 1 may change the last bits of a training.
-        workers: processes that build graphs; ``None``: one.
-        cache_gb: memory for graphs of annotated RoIs; the others are read when they are used.
-        max_nodes: nuclei and superpixels that are predicted at a time.
-        graph: how graphs are built.
+    ``neighbours``, ``max_distance``, ``superpixel_size``, ``compactness``, ``tissue_downsample``
+    and the patches are those published with HACT-Net for BRACS (Pati et al., Medical Image
+    Analysis 2022); how nuclei are found and superpixels merged is this project's.
     """
 
-    graphs: str = BUILD
-    published: str | None = None
-    nuclei_model: str | None = None
-    stain_target: str | None = None
-    graph_shards: int = 16
-    standardise: bool | str = "auto"
-    width: int = 128
-    layers: int = 4
-    hidden: int = 128
-    average_degree: float = 4.0
-    dropout: float = 0.2
-    readout: str = "mean"
-    batch: int = 16
-    learning_rate: float = 5e-4
-    weight_decay: float = 5e-4
-    validation: str = "revealed"
-    start: str = "scratch"
-    members: int = 1
-    member_labels: str = "all"
-    checkpoint_every: int = 100
-    device: str = "auto"
-    threads: int = 1
-    workers: int | None = None
-    cache_gb: float = 4.0
-    max_nodes: int = 60_000
-    graph: GraphSettings = field(default_factory=GraphSettings)
+    learner: ClassVar[str] = "hact"
 
-    @classmethod
-    def of(cls, section: Mapping[str, Any]) -> HactSettings:
-        """Read and check the configuration section.
+    neighbours: Count = setting(
+        5, "Nearest nuclei that an edge leads to from each nucleus.", "preparation"
+    )
+    max_distance: Positive = setting(
+        50.0, "Longest edge between the centroids of two nuclei, pixels.", "preparation"
+    )
+    nucleus_diameter: Range = setting(
+        (12.0, 80.0),
+        "Smallest and largest diameter of a nucleus, pixels; sets the smoothing, the distance of "
+        "seeds and the overlap of tiles.",
+        "preparation",
+    )
+    nucleus_area: Range | None = setting(
+        None,
+        "Smallest and largest area of what is kept, square pixels; null: of discs of "
+        "`nucleus_diameter`.",
+        "preparation",
+    )
+    nucleus_contrast: Positive = setting(
+        0.15,
+        "Optical density (base e) by which the haematoxylin of nuclei exceeds that of the rest at "
+        "least, before anything is taken for a nucleus.",
+        "preparation",
+    )
+    superpixel_size: Count = setting(
+        500, "Area of a superpixel before merging, pixels of the downsampled image.", "preparation"
+    )
+    max_superpixels: Count = setting(
+        10_000, "Their number before merging; in larger images they are larger.", "preparation"
+    )
+    compactness: Positive = setting(
+        20.0, "Of SLIC, weight of closeness against likeness of colour.", "preparation"
+    )
+    merge_threshold: NotNegative = setting(
+        8.0,
+        "Difference in mean colour (CIE Lab, Euclidean) up to which neighbours of common size "
+        "merge; larger ones must be more alike.",
+        "preparation",
+    )
+    tissue_downsample: Count = setting(
+        4, "Superpixels are found in means over so many pixels squared.", "preparation"
+    )
+    weights: Text | None = setting(
+        None,
+        "File of torchvision's ResNet-18, -34, -50 or -101, whose outputs become the features of "
+        "nodes; null: handcrafted features.",
+        "preparation",
+    )
+    nucleus_patch: Count = setting(
+        72, "Side of the square around a nucleus that the network sees, pixels.", "preparation"
+    )
+    tissue_patch: Count = setting(
+        144, "Side of the squares of a superpixel that the network sees, pixels.", "preparation"
+    )
 
-        Raises:
-            ConfigError: naming the key, its value and what is allowed.
-        """
-        own = [f.name for f in fields(cls) if f.name != "graph"]
-        of_graphs = [f.name for f in fields(GraphSettings)]
-        for key in section:
-            if key not in own and key not in of_graphs:
-                raise ConfigError(f"hact.{key}: unknown key; {nearest(key, own + of_graphs)}")
-        values = {key: _tuples(value) for key, value in section.items()}
-        graph = GraphSettings(**{key: values[key] for key in of_graphs if key in values})
-        settings = cls(**{key: values[key] for key in own if key in values}, graph=graph)
-        _check(settings)
-        graph.check()
-        return settings
+    def check(self, task: str | None, classes: int | None) -> None:
+        """Refuse ranges that are none. Raises ConfigError."""
+        super().check(task, classes)
+        for key in ("nucleus_diameter", "nucleus_area"):
+            value = getattr(self, key)
+            if value is not None and value[0] >= value[1]:
+                self.refuse(key, "[smallest, largest], smallest below largest")
+        if self.nucleus_diameter[0] < 3:
+            self.refuse("nucleus_diameter", "[smallest, largest], smallest from 3")
+
+    @property
+    def areas(self) -> tuple[float, float]:
+        """Smallest and largest area of a nucleus, square pixels."""
+        if self.nucleus_area is not None:
+            return self.nucleus_area
+        low, high = (math.pi / 4 * diameter**2 for diameter in self.nucleus_diameter)
+        return low, high
+
+    def of_graphs(self) -> dict[str, Any]:
+        """Return the settings of graphs alone, as JSON can hold them."""
+        return self.model_dump(mode="json", include=set(GraphSettings.model_fields))
+
+
+class HactSettings(EnsembleSettings, GraphSettings):
+    """Settings of ``hact``, those of graphs flat beside its own."""
+
+    learner: ClassVar[str] = "hact"
+    tasks: ClassVar[frozenset[str]] = frozenset({"roi"})
+    has_features: ClassVar[bool] = True
+    prepares: ClassVar[bool] = True
+    checks_start: ClassVar[bool] = True
+
+    graphs: Text = setting(
+        BUILD,
+        "`build` makes them from the images; `histocartography` lets the original library make "
+        "them in an environment of its own (--sdm conda) and imports them; otherwise the folder of "
+        "imported ones, whose names are those of the images' files without suffix.",
+        "preparation",
+    )
+    published: str | None = setting(
+        None,
+        "Where `histocartography` leaves its graphs, for all runs; null: "
+        "data/histocartography/DATASET-DIGITS.",
+        "preparation",
+    )
+    nuclei_model: str | None = setting(
+        None, "Its weights of the nuclei detector; null: the library downloads them.", "preparation"
+    )
+    stain_target: str | None = setting(
+        None,
+        "Image to whose stain it normalises all others; null: no normalisation.",
+        "preparation",
+    )
+    graph_shards: int = setting(
+        16, "Files (and jobs) the graphs of a dataset are made in.", "preparation", ge=1, le=999
+    )
+    standardise: bool | Literal["auto"] = setting(
+        "auto",
+        "Node features less their mean, divided by their deviation, over all nodes of what is "
+        "prepared; `auto`: handcrafted features only.",
+    )
+    width: Count = setting(128, "Of a node's features between the layers.")
+    layers: Count = setting(4, "Of message passing, in either graph.")
+    hidden: Count = setting(128, "Width of the classifier's hidden layer.")
+    average_degree: Positive = setting(4.0, "Of a node, by which the aggregation scales.")
+    dropout: float = setting(
+        0.2, "Share of a layer's values that a training step leaves out.", ge=0, lt=1
+    )
+    readout: Literal["mean", "sum"] = setting(
+        "mean", "How the nodes of the tissue become those of a RoI."
+    )
+    batch: Count = setting(16, "RoIs per step.")
+    learning_rate: Positive = setting(5e-4, "Of the first step; it falls along a cosine.")
+    weight_decay: NotNegative = setting(5e-4, "Of Adam.")
+    validation: Literal["revealed", "none"] = setting(
+        "revealed",
+        "`revealed` keeps the weights that score best on annotated RoIs of the validation set, "
+        "where there are any; `none` the last ones.",
+    )
+    start: Literal["scratch", "previous"] = setting(
+        "scratch", "Weights of the first step: random (`scratch`) or of the cycle before."
+    )
+    checkpoint_every: Count = setting(100, "Steps between resume checkpoints.", "nothing")
+    workers: int | None = setting(None, "Processes that build graphs; null: one.", "nothing", ge=0)
+    cache_gb: NotNegative = setting(
+        4.0,
+        "Memory for graphs of annotated RoIs, GB; the others are read when they are used.",
+        "nothing",
+    )
+    max_nodes: Count = setting(
+        60_000, "Nuclei and superpixels that are predicted at a time.", "nothing"
+    )
+
+    def check(self, task: str | None, classes: int | None) -> None:
+        """Refuse values that do not fit each other. Raises ConfigError."""
+        super().check(task, classes)
+        if self.width % 2 and self.layers % 2:  # half of their product is the LSTM's width
+            self.refuse("width", "an even number, or an even number of layers")
+        for key in ("published", "nuclei_model", "stain_target"):
+            if getattr(self, key) is not None and self.graphs != ORIGINAL:
+                self.refuse(key, f"null; with graphs: {ORIGINAL} a path")
 
     @property
     def builds(self) -> bool:
@@ -138,171 +201,57 @@ class HactSettings:
     @property
     def runs_network(self) -> bool:
         """Whether a network makes the features of the nodes that are built."""
-        return self.builds and self.graph.weights is not None
+        return self.builds and self.weights is not None
 
     @property
     def imported_from(self) -> str:
         """Folder of the shards that are imported; meaningless where graphs are built."""
         return f"{self.published}/shards" if self.graphs == ORIGINAL else self.graphs
 
-    def science(self) -> dict[str, Any]:
-        """Return what decides the trained weights beside the graphs, for the key of a training."""
-        left_out = (
-            *MACHINE,
-            *PREPARATION,
-            *OF_ORIGINAL,
-            "graph",
-            *(ENSEMBLE if self.members == 1 else ()),
-        )
-        return {k: v for k, v in asdict(self).items() if k not in left_out}
+    @classmethod
+    def completed(cls, section: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a section in which the folder of the original library's graphs is named.
+
+        Its digits follow from the images and from what the library is given.
+        """
+        if section.get("graphs") != ORIGINAL or section.get("published"):
+            return {**section}
+        given = [str(section.get(key)) for key in ("nuclei_model", "stain_target")]
+        root = str(Path(str(settings["data_root"])).resolve())
+        decides = json.dumps([root, settings["layout_options"], *given], sort_keys=True)
+        digits = sha256(decides.encode()).hexdigest()[:10]
+        return {**section, "published": f"data/{ORIGINAL}/{settings['dataset']}-{digits}"}
+
+    @classmethod
+    def made_by(cls) -> list[Any]:
+        """Return what else decides what is prepared: forms of files, scikit-image's version."""
+        try:
+            from .graph_file import VERSION
+
+            return [FORMAT, GRAPH_FORMAT, VERSION, version("scikit-image")]
+        except (ImportError, PackageNotFoundError):  # built elsewhere, or will be refused
+            return [FORMAT, GRAPH_FORMAT, None, None]
 
     def preparation(self) -> dict[str, Any]:
         """Return what decides the graphs, as JSON can hold it."""
-        keys = (*PREPARATION, *(OF_ORIGINAL if self.graphs == ORIGINAL else ()))
-        found: dict[str, Any] = {key: getattr(self, key) for key in keys}
-        return json.loads(json.dumps({**found, **(asdict(self.graph) if self.builds else {})}))
+        found = super().preparation()
+        unused = () if self.builds else tuple(GraphSettings.model_fields)
+        if self.graphs != ORIGINAL:
+            unused += ("published", "nuclei_model", "stain_target")
+        return {key: value for key, value in found.items() if key not in unused}
 
+    def uses_validation(self) -> bool:
+        """Whether annotated validation RoIs choose the weights."""
+        return self.validation == "revealed"
 
-def check(section: Mapping[str, Any], task: str, classes: int | None = None) -> None:
-    """Refuse a section that cannot be used.
+    def regions_per_step(self) -> int:
+        """Return ``batch``."""
+        return self.batch
 
-    Raises:
-        ConfigError: naming the key, its value and what is allowed.
-    """
-    HactSettings.of(section)
+    def parts(self) -> int:
+        """Return ``graph_shards``."""
+        return self.graph_shards
 
-
-def check_start(
-    section: Mapping[str, Any],
-    classes: Sequence[str],
-    rows: Sequence[PoolRow],
-    here: bool,
-    layout: Any,
-    prepared: Path | None,
-) -> None:
-    """Refuse what would fail in the first job; see ``learners.Description.check_start``."""
-    try:
-        from .preflight import check_all
-    except ImportError as error:
-        raise ConfigError(
-            f"learner hact: {error}; install it with: make venv EXTRAS=workflow,slurm,hact,dev"
-        ) from None
-    check_all(HactSettings.of(section), rows, here, prepared)
-
-
-def identity(
-    section: Mapping[str, Any], classes: Sequence[str], rows: Sequence[PoolRow], layout: Any
-) -> dict[str, Any]:
-    """Return what the imported graphs are."""
-    from .preflight import identify
-
-    return identify(HactSettings.of(section))
-
-
-def preparation(section: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what decides the graphs, as JSON can hold it."""
-    return HactSettings.of(section).preparation()
-
-
-def completed(section: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a section in which the folder of the original library's graphs is named.
-
-    Its digits follow from the images and from what the library is given.
-    """
-    if section.get("graphs") != ORIGINAL or section.get("published"):
-        return {**section}
-    given = [str(section.get(key)) for key in ("nuclei_model", "stain_target")]
-    decides = [str(Path(str(settings["data_root"])).resolve()), settings["layout_options"], *given]
-    digits = sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:10]
-    return {**section, "published": f"data/{ORIGINAL}/{settings['dataset']}-{digits}"}
-
-
-def batch(section: Mapping[str, Any]) -> int:
-    """Return the RoIs of a step. Raises ConfigError."""
-    return HactSettings.of(section).batch
-
-
-def parts(section: Mapping[str, Any]) -> int:
-    """Return the number of shards that graphs are made in. Raises ConfigError."""
-    return HactSettings.of(section).graph_shards
-
-
-def prepares_on_gpu(section: Mapping[str, Any]) -> bool:
-    """Whether a network makes the features of nodes, on CUDA where there is one."""
-    settings = HactSettings.of(section)
-    return settings.runs_network and settings.device != "cpu"
-
-
-def made_by() -> list[Any]:
-    """Return what else decides what is prepared: the form of the files, scikit-image's version."""
-    try:
-        from .graph_file import VERSION
-
-        return [FORMAT, GRAPH_FORMAT, VERSION, version("scikit-image")]
-    except (ImportError, PackageNotFoundError):  # built elsewhere, or will be refused
-        return [FORMAT, GRAPH_FORMAT, None, None]
-
-
-def members(section: Mapping[str, Any]) -> int:
-    """Return the number of networks that a section asks for. Raises ConfigError."""
-    return HactSettings.of(section).members
-
-
-def uses_validation(section: Mapping[str, Any]) -> bool:
-    """Whether annotated validation RoIs choose the weights. Raises ConfigError."""
-    return HactSettings.of(section).validation == "revealed"
-
-
-def uncertainties(section: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the uncertainty measures of models trained with a section."""
-    return measures(members(section), False)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
-
-
-def _refuse(key: str, value: Any, allowed: str) -> None:
-    raise ConfigError(f"hact.{key}: {value!r}; allowed: {allowed}")
-
-
-def _whole(value: Any, lowest: int = 1) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= lowest
-
-
-def _number(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
-
-
-def _check(settings: HactSettings) -> None:
-    for key, allowed in CHOICES.items():
-        value = getattr(settings, key)
-        # 1 and 0 equal true and false, and are none.
-        if not any(value is choice or (isinstance(value, str) and value == choice)
-                   for choice in allowed):  # fmt: skip
-            _refuse(key, value, ", ".join(str(choice).lower() for choice in allowed))
-    for key in COUNTS:
-        if not _whole(getattr(settings, key)):
-            _refuse(key, getattr(settings, key), "a whole number from 1")
-    if settings.graph_shards > 999:  # three digits in the names of the files
-        _refuse("graph_shards", settings.graph_shards, "1 to 999")
-    if settings.workers is not None and not _whole(settings.workers, 0):
-        _refuse("workers", settings.workers, "a whole number from 0, or null")
-    for key, lowest, open_end in (
-        ("learning_rate", 0, True), ("average_degree", 0, True), ("weight_decay", 0, False),
-        ("cache_gb", 0, False),
-    ):  # fmt: skip
-        value = getattr(settings, key)
-        if not _number(value) or value < lowest or (open_end and value == lowest):
-            _refuse(key, value, f"a number {'above' if open_end else 'from'} {lowest}")
-    if not _number(settings.dropout) or not 0 <= settings.dropout < 1:
-        _refuse("dropout", settings.dropout, "0 to below 1")
-    if settings.width % 2 and settings.layers % 2:  # half of their product is the LSTM's width
-        _refuse("width", settings.width, "an even number, or an even number of layers")
-    if not isinstance(settings.graphs, str) or not settings.graphs:
-        _refuse("graphs", settings.graphs, f"{BUILD}, {ORIGINAL}, or the folder of imported graphs")
-    for key in OF_ORIGINAL:
-        value = getattr(settings, key)
-        if value is not None and (settings.graphs != ORIGINAL or not isinstance(value, str)):
-            _refuse(key, value, f"null; with graphs: {ORIGINAL} a path")
+    def prepares_on_gpu(self) -> bool:
+        """Whether a network makes the features of nodes, on CUDA where there is one."""
+        return self.runs_network and self.device != "cpu"

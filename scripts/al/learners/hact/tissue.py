@@ -13,7 +13,7 @@ from PIL import Image
 from skimage.color import rgb2lab
 from skimage.segmentation import slic
 
-from .graph_settings import GraphSettings
+from .settings import GraphSettings
 
 STRIP = 1 << 21  # pixels that are worked on at a time
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from hashlib import sha256
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +14,13 @@ from torch import Tensor
 
 from al.io.errors import ConfigError, DataError
 from al.io.tables import LabelRow, PoolRow
+from al.io.threads import in_order
 from al.scoring.scores import score_rois
 
 from ..base import FitJob
-from ..ensemble import drop_members, member_jobs, train_members
-from ..locking import locked
-from ..resumable import Training, already_trained
-from ..running import choose_device, hash_training, is_done, load_tensors
 from ..sampling import seeded
+from ..training import WEIGHTS, Training, load_tensors
 from .batches import (
-    Ahead,
     Kept,
     batch_numbers,
     epoch_steps,
@@ -34,49 +29,21 @@ from .batches import (
     seen_rois,
     validation_labels,
 )
-from .model import WEIGHTS, Batch, Network, describe, run_rois, save_model, to_device
+from .model import Batch, Network, describe, run_rois, save_model, to_device
 from .network import collate
 from .preparing import Store, open_store, prepare
-from .settings import HactSettings, made_by
+from .settings import HactSettings
 
 
-def fit(job: FitJob) -> dict[str, Any]:
-    """Train ``job`` and return its statistics; at once where ``job.out`` holds this very training.
-
-    Where nothing was prepared for the dataset, that is done for the RoIs of the job.
+def store_of(job: FitJob, settings: HactSettings) -> Store:
+    """Return the graphs that were prepared for a job; where none were promised, of its own RoIs.
 
     Raises:
-        ConfigError: for settings or steps that cannot be used.
-        DataError: for labels that nothing can be learnt from, and graphs of other data.
-        LockedError: while another process trains it.
+        ConfigError: others or none are prepared, or others than the cycle before had.
+        DataError: for labels that nothing can be learnt from.
     """
-    settings = HactSettings.of(job.settings)
-    if job.steps < 1:
-        raise ConfigError(f"steps: {job.steps}; allowed: a whole number from 1")
     if not known_labels(job, job.labels, "labels"):
         raise DataError("labels: no labelled RoI; nothing to learn from")
-    device = choose_device(settings.device, "hact")
-    torch.set_num_threads(settings.threads)
-    with locked(job.work):
-        store = _store(job, settings)
-        _refuse_other_plans(job, store)
-        one = replace(settings, members=1, member_labels="all")
-
-        def train_one(member: FitJob) -> dict[str, Any]:
-            key = training_key(member, one, store, device)
-            if is_done(member.out, key):
-                return already_trained(member.out)
-            return _Run(member, one, store, device, key).train()
-
-        if settings.members == 1:
-            drop_members(job, 0)
-            return train_one(job)
-        jobs = member_jobs(job, settings.members, settings.member_labels == "folds")
-        keys = [training_key(member, one, store, device) for member in jobs]
-        return {**train_members(job, jobs, keys, train_one), "plans": store.key}
-
-
-def _store(job: FitJob, settings: HactSettings) -> Store:
     folder = job.prepared or job.work / "prepared"
     store = open_store(folder)
     if job.prepared is None:
@@ -88,13 +55,19 @@ def _store(job: FitJob, settings: HactSettings) -> Store:
         raise ConfigError(f"{folder}: nothing is prepared there")
     elif store.plans["settings"] != settings.preparation():
         raise ConfigError(f"{folder}: with other settings something else is prepared there")
+    before = (job.before or {}).get("plans", store.key)
+    if before != store.key:
+        raise ConfigError(
+            f"{store.folder}: its graphs are not those of the cycle before: it was made anew "
+            "since. Start a new run (run=...); results would mix"
+        )
     return store
 
 
 def _is_of(store: Store, settings: HactSettings, rows: Sequence[PoolRow]) -> bool:
     """Whether a preparation of a job's own is of its settings and rows."""
     plans = store.plans
-    if plans["settings"] != settings.preparation() or plans["made_by"] != made_by():
+    if plans["settings"] != settings.preparation() or plans["made_by"] != settings.made_by():
         return False
     try:
         store.check(rows)
@@ -103,52 +76,41 @@ def _is_of(store: Store, settings: HactSettings, rows: Sequence[PoolRow]) -> boo
     return len(plans["rois"]) == len(rows)
 
 
-def _refuse_other_plans(job: FitJob, store: Store) -> None:
-    """Refuse to go on from a cycle that was trained on other graphs. Raises ConfigError."""
-    before = (job.before or {}).get("plans", store.key)
-    if before != store.key:
-        raise ConfigError(
-            f"{store.folder}: its graphs are not those of the cycle before: it was made anew "
-            "since. Start a new run (run=...); results would mix"
-        )
+class HactTraining(Training):
+    """A training on the graphs of ``store``."""
 
-
-def training_key(job: FitJob, settings: HactSettings, store: Store, device: torch.device) -> str:
-    """Return a hash of what decides the result: labels, graphs, seed, first weights."""
-    start = None
-    if settings.start == "previous" and job.previous is not None:
-        start = sha256((job.previous / WEIGHTS).read_bytes()).hexdigest()
-    chosen = sorted([row.image, row.roi, row.label] for row in _validation(job, settings))
-    head = [settings.science(), store.key, job.seed, job.steps, list(job.classes), start, chosen]
-    return hash_training([*head, device.type], job.labels)
-
-
-def _validation(job: FitJob, settings: HactSettings) -> list[LabelRow]:
-    if settings.validation == "none":
-        return []
-    return validation_labels(job, known_labels(job, job.labels, "labels"))
-
-
-class _Run(Training):
     def __init__(
-        self, job: FitJob, settings: HactSettings, store: Store, device: torch.device, key: str
+        self, job: FitJob, settings: HactSettings, device: torch.device, store: Store
     ) -> None:
-        super().__init__(job, device, key, settings.checkpoint_every)
-        self.settings, self.store = settings, store
-        labels = known_labels(job, job.labels, "labels")
-        if not labels:
-            raise DataError("labels: no labelled RoI; nothing to learn from")
-        self.rows, self.targets = self._split(labels)
-        self.chosen, self.truth = self._split(_validation(job, settings))
+        super().__init__(job, settings, device)
+        self.store = store
+        self.scores: list[list[float]] = []  # step, weighted F1 and loss of every validation
+        self.best: dict[str, Tensor] = {}
+        self.data: Iterator[tuple[Batch, Tensor]] | None = None
+
+    def facts(self) -> list[Any]:
+        """Settings, graphs, seed, steps, classes, first weights, RoIs that choose the weights."""
+        job = self.job
+        chosen = sorted([row.image, row.roi, row.label] for row in self._validation())
+        head = [self.settings.science(), self.store.key, job.seed, job.steps, list(job.classes)]
+        return [*head, self.start_digest(), chosen]
+
+    def _validation(self) -> list[LabelRow]:
+        if self.settings.validation == "none":
+            return []
+        return validation_labels(self.job, known_labels(self.job, self.job.labels, "labels"))
+
+    def build(self) -> None:
+        """Find the RoIs that teach and that choose; build network and optimiser."""
+        settings, store = self.settings, self.store
+        self.rows, self.targets = self._split(known_labels(self.job, self.job.labels, "labels"))
+        self.chosen, self.truth = self._split(self._validation())
         self.kept = Kept(lambda row: store.graphs.load(row.key), settings.cache_gb * 1e9)
-        self.description = describe(store, settings, job)
+        self.description = describe(store, settings, self.job)
         self.net = self._network()
         self.optimizer = torch.optim.Adam(
             self.net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
-        self.scores: list[list[float]] = []  # step, weighted F1 and loss of every validation
-        self.best: dict[str, Tensor] = {}
-        self.data: Ahead[tuple[Batch, Tensor]] | None = None
 
     def _split(self, labels: Sequence[LabelRow]) -> tuple[list[PoolRow], np.ndarray]:
         rows = [self.job.rows[key_of(row)] for row in labels]
@@ -156,30 +118,29 @@ class _Run(Training):
         return rows, np.array([row.label for row in labels], dtype=np.int64)
 
     def _network(self) -> Network:
-        job, settings = self.job, self.settings
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(job.seed)
+            torch.manual_seed(self.job.seed)
             net = Network(self.description.network)
         if self._is_standardised():
             net.standardise(self.store.plans["moments"])
-        if settings.start == "previous" and job.previous is not None:
-            self.description.refuse_other(job.previous)
-            net.load_state_dict(load_tensors(job.previous / WEIGHTS))
-            print(f"starts from {job.previous}", flush=True)
+        if (previous := self.previous) is not None:
+            self.description.refuse_other(previous)
+            net.load_state_dict(load_tensors(previous / WEIGHTS))
+            print(f"starts from {previous}", flush=True)
         return net.to(self.device)
 
     def _is_standardised(self) -> bool:
         settings = self.settings
         if settings.standardise == "auto":
-            return settings.builds and settings.graph.weights is None
+            return settings.builds and settings.weights is None
         return bool(settings.standardise)
 
     def begin(self) -> None:
-        """Start to read the batch that comes next."""
-        self.data = Ahead(self._batch, self.job.steps)
+        """Start to read the batches that come next, by threads."""
+        self.data = in_order(self._batch, range(self.step, self.job.steps), 2)
 
     def end(self) -> None:
-        """End the thread that reads batches."""
+        """End the threads that read batches."""
         if self.data is not None:
             self.data.close()
 
@@ -190,7 +151,7 @@ class _Run(Training):
 
     def advance(self) -> None:
         """One batch, and at the end of an epoch what is validated."""
-        batch, targets = self.data.get(self.step)
+        batch, targets = next(self.data)
         for group in self.optimizer.param_groups:
             share = 0.5 + 0.5 * math.cos(math.pi * self.step / self.job.steps)
             group["lr"] = self.settings.learning_rate * share

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from al.learners.mmseg.dcnv3 import POINTS, SIDE, dcnv3
+from .dcnv3 import POINTS, SIDE, dcnv3
 
 Operator = Callable[[Tensor, Tensor, Tensor, int, float], Tensor]
 

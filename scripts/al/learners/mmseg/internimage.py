@@ -13,14 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from al.learners.mmseg.dcnv3 import POINTS, point_softmax
-from al.learners.mmseg.dcnv3_operator import choose_operator
+from .dcnv3 import POINTS
+from .dcnv3_operator import choose_operator
 
 LEVELS = 4
 EPS = 1e-6
-# Numbers of a hidden layer that a CPU handles at a time when no gradient is wanted: what its caches
-# hold. Allocating and reading back all of them took longer than the activation.
-HIDDEN_NUMBERS = 1 << 19
 
 
 def norm(channels: int, place: int) -> nn.Sequential:
@@ -78,7 +75,8 @@ class DeformableConv(nn.Module):
         """(N, H, W, C) to the same shape."""
         convolution, normalise, activate = self.dw_conv
         guide = activate(normalise(convolve(convolution, x)))
-        mask = point_softmax(self.mask(guide).unflatten(-1, (self.groups, POINTS)))
+        logits = self.mask(guide).unflatten(-1, (self.groups, POINTS))
+        mask = logits.softmax(-1, torch.float64 if logits.dtype == torch.float64 else torch.float32)
         # Mixed precision would round the offsets to a hundredth of a pixel and more.
         with torch.autocast(x.device.type, enabled=False):
             offset = self.offset(guide.to(self.offset.weight.dtype))
@@ -99,13 +97,6 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, H, W, C) to the same shape."""
-        if torch.is_grad_enabled() or x.device.type != "cpu":
-            return self._apply_to(x)
-        pixels = x.reshape(-1, x.shape[-1])
-        parts = pixels.split(max(1, HIDDEN_NUMBERS // self.fc1.out_features))
-        return torch.cat([self._apply_to(part) for part in parts]).view(x.shape)
-
-    def _apply_to(self, x: Tensor) -> Tensor:
         return self.fc2(F.gelu(self.fc1(x)))
 
 

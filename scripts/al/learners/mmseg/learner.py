@@ -2,92 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from al.io.errors import ConfigError
-from al.io.records import Record
 from al.io.tables import PoolRow
+from al.io.threads import in_order
 from decomp_core import Region
 
-from ..absent import WithoutRois
-from ..base import FitJob, ImageSource, Request
-from ..model_cache import LastLoaded
-from ..record import free_of, record_of
+from ..base import FitJob, ImageSource
 from ..regions import mean_residuals
-from ..running import read_ahead
-from . import training
-from .model import WEIGHTS, Loaded, load
-from .settings import uncertainties
+from ..torch_learner import MapLearner, Slab
+from ..training import Training
+from . import preflight
+from .model import Loaded, load
+from .settings import MmsegSettings
+from .training import MmsegTraining, plan_of
 
 
-class Mmseg(WithoutRois):
-    """See ``learners.base.Learner``."""
+class Mmseg(MapLearner):
+    """Networks of mmsegmentation, and InternImage."""
 
-    name = "mmseg"
-    tasks = frozenset({"2d"})
-    has_features = True
-    segments_full = False
+    settings = MmsegSettings
 
-    def __init__(self) -> None:
-        self._last = LastLoaded(load)
-
-    def fit(self, job: FitJob) -> dict[str, Any]:
-        """Train, or resume; see ``training.fit``."""
-        return training.fit(job)
-
-    def predict(
+    def check_start(
         self,
-        model: Path,
+        section: Mapping[str, Any],
+        classes: Sequence[str],
+        rows: Sequence[PoolRow],
+        here: bool,
+        layout: ImageSource,
+        prepared: Path | None = None,
+    ) -> None:
+        """Build the network and try it; see ``preflight.check_all``."""
+        preflight.check_all(MmsegSettings.of(section), classes, rows, here)
+
+    def identity(
+        self,
+        section: Mapping[str, Any],
+        classes: Sequence[str],
+        rows: Sequence[PoolRow],
+        layout: ImageSource,
+    ) -> dict[str, Any]:
+        """Return the resolved configuration and a hash of the first weights."""
+        return preflight.identify(MmsegSettings.of(section), classes)
+
+    def trainings(
+        self, job: FitJob, settings: MmsegSettings, device: torch.device
+    ) -> Callable[[FitJob], Training]:
+        """Read the configuration of mmsegmentation."""
+        plan = plan_of(job, settings)
+        return partial(MmsegTraining, settings=settings, device=device, plan=plan)
+
+    def open(
+        self, members: Sequence[Path], settings: MmsegSettings, device: torch.device
+    ) -> Loaded:
+        """Load the network."""
+        return load(members[0], settings, device)
+
+    def outputs(
+        self,
+        loaded: Loaded,
         layout: ImageSource,
         rows: Sequence[PoolRow],
-        taken: Mapping[str, list[Region]] | Mapping[str, set[str]],
-        request: Request,
-        settings: Mapping[str, Any],
-    ) -> Iterator[Record]:
-        """Yield one record per image, in the order of ``rows``.
-
-        Raises:
-            ConfigError: at once, for an uncertainty that needs an ensemble.
-        """
-        _check_measure(request.uncertainty)
-        loaded = self._load(model, settings)
-        for row, image in read_ahead(layout, rows):
+        spread: bool = False,
+        full: bool = False,
+    ) -> Iterator[tuple[PoolRow, Iterator[Slab]]]:
+        """Each image is one slab; the next images are read meanwhile, by threads."""
+        for row, image in zip(rows, in_order(layout.open_image, rows, 2), strict=True):
             maps = loaded.probabilities(image)
-            shape, free = maps.shape[1:], free_of(taken.get(row.image, ()), maps.shape[1:])
-            yield record_of(row.image, [(maps, None)], shape, len(maps), request, free)
-
-    def probabilities(
-        self,
-        model: Path,
-        layout: ImageSource,
-        rows: Sequence[PoolRow],
-        settings: Mapping[str, Any],
-        disagreement: bool = False,
-    ) -> Iterator[tuple[PoolRow, np.ndarray, np.ndarray | None]]:
-        """Yield each row with its class probabilities, (C, H, W) float32, and ``None``.
-
-        Raises:
-            ConfigError: at once, for ``disagreement``: there are no ensembles.
-        """
-        if disagreement:
-            _check_measure("mutual_information")
-        loaded = self._load(model, settings)
-        return (
-            (row, loaded.probabilities(image).cpu().numpy(), None)
-            for row, image in read_ahead(layout, rows)
-        )
-
-    def segment(
-        self, model: Path, layout: ImageSource, row: PoolRow, settings: Mapping[str, Any]
-    ) -> np.ndarray:
-        """Return the most probable classes of one image, (H, W) uint8."""
-        maps = self._load(model, settings).probabilities(layout.open_image(row))
-        return maps.argmax(0).to(torch.uint8).cpu().numpy()
+            yield row, iter([(slice(0, maps.shape[1]), maps, None)])
 
     def embed(
         self,
@@ -95,17 +83,11 @@ class Mmseg(WithoutRois):
         layout: ImageSource,
         row: PoolRow,
         regions: Sequence[Region],
-        settings: Mapping[str, Any],
+        section: Mapping[str, Any],
         pooling: str = "mean",
     ) -> np.ndarray:
-        """Return the bottleneck pooled over each region, (R, F) float32.
-
-        ``mean`` is of length 1, ``max`` as it is; see ``Loaded.region_features``.
-
-        Raises:
-            ValueError: for another ``pooling`` or a region that leaves the image.
-        """
-        loaded = self._load(model, settings)
+        """Return the bottleneck pooled over each region; see ``Loaded.region_features``."""
+        loaded = self.load(model, section)
         return loaded.region_features(layout.open_image(row), regions, pooling)
 
     def residuals(
@@ -114,24 +96,8 @@ class Mmseg(WithoutRois):
         layout: ImageSource,
         row: PoolRow,
         regions: Sequence[Region],
-        settings: Mapping[str, Any],
+        section: Mapping[str, Any],
     ) -> np.ndarray:
-        """Return p - onehot(argmax p) averaged over each region, (R, C) float32.
-
-        Raises:
-            ValueError: for a region that leaves the image.
-        """
-        maps = self._load(model, settings).probabilities(layout.open_image(row))
+        """Return p - onehot(argmax p) averaged over each region; see ``Learner``."""
+        maps = self.load(model, section).probabilities(layout.open_image(row))
         return mean_residuals(maps, regions)
-
-    def _load(self, model: Path, settings: Mapping[str, Any]) -> Loaded:
-        return self._last.get(model, [model / WEIGHTS], settings)
-
-
-def _check_measure(measure: str) -> None:
-    allowed = uncertainties({})
-    if measure not in allowed:
-        raise ConfigError(
-            f"uncertainty: {measure!r}; allowed: {', '.join(allowed)} (learner mmseg trains one "
-            "network, no ensemble)"
-        )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,12 +20,11 @@ from al.io.files import read_json, write_json
 from decomp_core import Region
 
 from ..regions import Cells, pool_regions
-from ..running import choose_device, load_tensors, save_tensors
+from ..training import DESCRIPTION, WEIGHTS, load_tensors, save_tensors
 from . import packages  # noqa: F401 - registers what is built here
 from .configs import set_inference
 from .settings import MmsegSettings
 
-WEIGHTS, DESCRIPTION = "weights.pt", "model.json"
 WRAPPERS = ("state_dict", "model", "state_dict_ema")
 SHOWN = 3
 
@@ -168,6 +167,13 @@ class Loaded:
 
     network: nn.Module
     device: torch.device
+    members: ClassVar[int] = 1
+    order: ClassVar[tuple[int, ...]] = ()
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return self.network.out_channels
 
     def probabilities(self, image: np.ndarray) -> Tensor:
         """Return the softmax for (H, W, 3) uint8 RGB, (C, H, W) float32 on the device."""
@@ -231,19 +237,14 @@ def to_tensor(image: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))
 
 
-def load(folder: Path, section: Mapping[str, Any]) -> Loaded:
-    """Load a finished model for prediction, as ``section`` says how."""
-    settings = MmsegSettings.of(section)
-    if not (folder / WEIGHTS).exists():
-        raise FileNotFoundError(f"{folder} holds no model: no {WEIGHTS}")
+def load(folder: Path, settings: MmsegSettings, device: torch.device) -> Loaded:
+    """Load a finished model for prediction, as the settings say how."""
     found = read_json(folder / DESCRIPTION)
     model = untag(found["model"])
     crop = model.get("data_preprocessor", {}).get("size") or (512, 512)
     set_inference(model, settings, tuple(crop))
-    torch.set_num_threads(settings.threads)
     network = build(model, str(folder))
     load_strictly(network, load_tensors(folder / WEIGHTS), str(folder / WEIGHTS))
-    device = choose_device(settings.device, "mmseg")
     return Loaded(network.to(device).eval(), device)
 
 

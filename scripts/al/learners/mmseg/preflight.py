@@ -18,7 +18,7 @@ from torch import nn
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
 
-from ..running import choose_device
+from ..training import choose_device
 from .configs import Plan, check_weights, make_plan
 from .data import compose, refuse_small
 from .model import Loaded, build, load_pretrained

@@ -25,14 +25,11 @@ from al.io.tables import PoolRow
 from al.scoring.scores import confusion, iou
 
 from ..base import FitJob
-from ..locking import locked
-from ..resumable import Training, already_trained
-from ..running import available_cpus, choose_device, hash_training, is_done, load_tensors
-from ..sampling import Stream
+from ..sampling import Stream, workers_of
+from ..training import WEIGHTS, Training, load_tensors
 from .configs import Plan, check_weights, make_plan
 from .data import Samples, batches, only
 from .model import (
-    WEIGHTS,
     Loaded,
     build,
     load_pretrained,
@@ -45,74 +42,57 @@ from .settings import SCRATCH, MmsegSettings
 MOST_WORKERS = 8
 
 
-def fit(job: FitJob) -> dict[str, Any]:
-    """Train ``job`` and return its statistics; at once where ``job.out`` holds this very training.
-
-    ``steps`` are those that were made, ``validation`` the scores that decided when to stop.
+def plan_of(job: FitJob, settings: MmsegSettings) -> Plan:
+    """Return what a training does; refuses one that has nothing to be validated on.
 
     Raises:
-        ConfigError: for settings, weights or a configuration that cannot be used.
-        DataError: for labels that nothing can be learnt from.
-        LockedError: while another process trains it.
+        ConfigError: for a configuration that cannot be used, or nothing to validate on.
     """
-    settings = MmsegSettings.of(job.settings)
-    if job.steps < 1:
-        raise ConfigError(f"steps: {job.steps}; allowed: a whole number from 1")
-    device = choose_device(settings.device, "mmseg")
-    torch.set_num_threads(settings.threads)
-    plan = make_plan(settings, job.classes, job.steps)
-    if settings.validation != "clean":
-        job = replace(job, held_out={})
-    elif not job.held_out:
+    if settings.validation == "clean" and not job.held_out:
         raise ConfigError(
             "mmseg.validation: 'clean', but no revealed region is held out; it takes two or more"
         )
     if settings.validation == "paper" and job.score is None:
         raise ConfigError("mmseg.validation: 'paper' needs scored images; none were given")
-    with locked(job.work):
-        key = training_key(job, settings, plan, device)
-        if is_done(job.out, key):
-            return already_trained(job.out)
-        return _Run(job, settings, plan, device, key).train()
+    return make_plan(settings, job.classes, job.steps)
 
 
-def training_key(job: FitJob, settings: MmsegSettings, plan: Plan, device: torch.device) -> str:
-    """Return a hash of what decides the result: labels, configuration, seed, first weights."""
-    start = _first_weights(job, settings)
-    held = {k: [(r.start, r.size) for r in v] for k, v in sorted(job.held_out.items())}
-    made = asdict(plan)
-    if settings.validation == "none":  # how images are predicted then decides nothing
-        made["model"] = {k: v for k, v in made["model"].items() if k != "test_cfg"}
-        made["model"]["data_preprocessor"] = dict(made["model"].get("data_preprocessor") or {})
-        made["model"]["data_preprocessor"].pop("test_cfg", None)
-    facts = [
-        settings.science(),
-        made,
-        job.seed,
-        job.steps,
-        list(job.classes),
-        start and sha256(start.read_bytes()).hexdigest(),
-        held,
-        device.type,
-    ]
-    return hash_training(facts, job.labels)
+class MmsegTraining(Training):
+    """A training of ``plan``; ``held_out`` counts where it is validated on what is held out."""
 
-
-def _first_weights(job: FitJob, settings: MmsegSettings) -> Path | None:
-    if settings.start == "previous" and job.previous is not None:
-        return job.previous / WEIGHTS
-    if settings.pretrained in (None, SCRATCH) or not Path(settings.pretrained).is_file():
-        return None
-    return Path(settings.pretrained)
-
-
-class _Run(Training):
     def __init__(
-        self, job: FitJob, settings: MmsegSettings, plan: Plan, device: torch.device, key: str
+        self, job: FitJob, settings: MmsegSettings, device: torch.device, plan: Plan
     ) -> None:
-        super().__init__(job, device, key, settings.checkpoint_every)
-        self.settings, self.plan = settings, plan
-        self.samples = Samples(job, plan, settings.pad)
+        if settings.validation != "clean":
+            job = replace(job, held_out={})
+        super().__init__(job, settings, device)
+        self.plan = plan
+        self.data: Stream | None = None
+        self.scores: list[list[float]] = []  # step and score of every validation
+        self.best: dict[str, Tensor] = {}
+
+    def facts(self) -> list[Any]:
+        """Settings, configuration, seed, steps, classes, first weights, what is held out."""
+        job, made = self.job, asdict(self.plan)
+        if self.settings.validation == "none":  # how images are predicted then decides nothing
+            made["model"] = {k: v for k, v in made["model"].items() if k != "test_cfg"}
+            made["model"]["data_preprocessor"] = dict(made["model"].get("data_preprocessor") or {})
+            made["model"]["data_preprocessor"].pop("test_cfg", None)
+        held = {k: [(r.start, r.size) for r in v] for k, v in sorted(job.held_out.items())}
+        start = self.start_digest() if self.previous else self._digest_of_pretrained()
+        head = [self.settings.science(), made, job.seed, job.steps, list(job.classes)]
+        return [*head, start, held]
+
+    def _digest_of_pretrained(self) -> str | None:
+        named = self.settings.pretrained
+        if named in (None, SCRATCH) or not Path(named).is_file():
+            return None
+        return sha256(Path(named).read_bytes()).hexdigest()
+
+    def build(self) -> None:
+        """Find the labels that teach; build network, optimiser and schedulers."""
+        settings, plan, device = self.settings, self.plan, self.device
+        self.samples = Samples(self.job, plan, settings.pad)
         self.amp = settings.amp and device.type == "cuda"
         self.model = Loaded(self._network().to(device), device)
         self.optimizer = build_optim_wrapper(self.model.network, plan.optim_wrapper)
@@ -120,19 +100,16 @@ class _Run(Training):
             PARAM_SCHEDULERS.build(dict(s), default_args={"optimizer": self.optimizer})
             for s in plan.schedule
         ]
-        self.data: Stream | None = None
-        self.scores: list[list[float]] = []  # step and score of every validation
-        self.best: dict[str, Tensor] = {}
 
     def _network(self) -> torch.nn.Module:
         job, settings = self.job, self.settings
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(job.seed)
             network = build(self.plan.model, settings.config)
-        if settings.start == "previous" and job.previous is not None:
-            same_model(job.previous, self.plan.model, job.classes)
-            load_strictly(network, load_tensors(job.previous / WEIGHTS), str(job.previous))
-            print(f"starts from {job.previous}", flush=True)
+        if (previous := self.previous) is not None:
+            same_model(previous, self.plan.model, job.classes)
+            load_strictly(network, load_tensors(previous / WEIGHTS), str(previous))
+            print(f"starts from {previous}", flush=True)
             return network
         check_weights(settings, self.plan)
         if settings.pretrained not in (None, SCRATCH):
@@ -147,9 +124,7 @@ class _Run(Training):
 
     def begin(self) -> None:
         """Start to read from the sample that comes next."""
-        workers = self.settings.workers
-        if workers is None:
-            workers = min(MOST_WORKERS, available_cpus()) if self.device.type == "cuda" else 0
+        workers = workers_of(self.settings.workers, self.device, MOST_WORKERS)
         parts = self.settings.accumulate
         size = self.plan.batch // parts
         first, last = self.step * parts, self.job.steps * parts

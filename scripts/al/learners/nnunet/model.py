@@ -17,15 +17,12 @@ from al.io.files import read_json, write_json
 from al.io.tables import PoolRow
 
 from ..base import FitJob, VolumeSource
-from ..ensemble import members_in
-from ..running import choose_device, load_tensors, save_tensors
+from ..training import DESCRIPTION, WEIGHTS, load_tensors, save_tensors
 from .geometry import Placement, Target, sample
 from .packages import determine_do_sep_z_and_axis, nnUNetPredictor, nnUNetTrainer
 from .planning import Plans
 from .settings import NnunetSettings
 from .store import Store, open_store, preprocess
-
-WEIGHTS, DESCRIPTION = "weights.pt", "model.json"
 
 
 @dataclass(frozen=True)
@@ -127,9 +124,14 @@ class Loaded:
     store: Store | None
 
     @property
-    def nested(self) -> bool:
-        """Whether the outputs are sigmoids of nested classes."""
-        return bool(self.description.order)
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.description.classes)
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Class that each sigmoid output writes; empty where the classes are exclusive."""
+        return self.description.order
 
     @property
     def members(self) -> int:
@@ -152,7 +154,7 @@ class Loaded:
             predictor = self._predictor(number)
             maps = predictor.predict_sliding_window_return_logits(data)
             found.append(target.arrange(maps))
-        return Predicted(found, target, self.nested)
+        return Predicted(found, target, bool(self.order))
 
     def _preprocessed(self, layout: VolumeSource, row: PoolRow) -> tuple[Tensor, Placement]:
         store = self.store
@@ -195,16 +197,8 @@ class Loaded:
         return Target(placement, tuple(int(n) for n in shape), axis)
 
 
-def load(folder: Path, section: Mapping[str, Any]) -> Loaded:
-    """Load a finished model for prediction, with the settings of the machine in ``section``."""
-    members = members_in(folder, WEIGHTS)
-    if not members:
-        raise FileNotFoundError(
-            f"{folder} holds no model: neither {WEIGHTS} nor member-0/{WEIGHTS}"
-        )
-    settings = NnunetSettings.of(section)
-    torch.set_num_threads(settings.threads)
-    device = choose_device(settings.device, "nnunet")
+def load(members: Sequence[Path], settings: NnunetSettings, device: torch.device) -> Loaded:
+    """Load the networks of a model."""
     description = Description.read(members[0])
     plans = description.plans
     network = nnUNetTrainer.build_network_architecture(

@@ -9,7 +9,7 @@ from typing import Any
 from al.io.tables import PoolRow
 
 from ..base import VolumeSource
-from ..running import choose_device
+from ..training import choose_device
 from .planning import PLAIN, Plans, make_plans, nnunet_version, refuse_shallow
 from .settings import NnunetSettings
 from .store import case_shape, open_store

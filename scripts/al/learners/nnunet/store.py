@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,10 +20,11 @@ import numpy as np
 from al.io.errors import ConfigError, DataError
 from al.io.files import atomic_path, read_json, sweep, write_json
 from al.io.tables import PoolRow
+from al.io.threads import in_order
 
 from ..base import VolumeSource
 from ..locking import locked
-from ..running import available_cpus
+from ..sampling import available_cpus
 from .geometry import Placement, canonical_axes, oriented
 from .packages import comp_blosc2_params
 from .planning import (
@@ -37,16 +36,11 @@ from .planning import (
     sample_intensities,
     summarise,
 )
-from .settings import LABELS, PREPARATION, NnunetSettings
+from .settings import LABELS, NnunetSettings
 
 PLANS = "plans.json"
 MOST_THREADS = 4
 OUT = TypeVar("OUT")
-
-
-def settings_of(settings: NnunetSettings) -> dict[str, Any]:
-    """Return the settings that decide what is prepared, as JSON gives them back."""
-    return json.loads(json.dumps({key: getattr(settings, key) for key in PREPARATION}))
 
 
 def facts_of(layout: VolumeSource, row: PoolRow) -> dict[str, Any]:
@@ -111,7 +105,7 @@ def _prepare(
             **plans.as_json(),
             "key": plans.key,
             "nnunetv2": nnunet_version(),
-            "settings": settings_of(settings),
+            "settings": settings.preparation(),
             "cases": {row.image: fact for row, fact in zip(rows, facts, strict=True)},
         },
     )
@@ -122,11 +116,10 @@ def _each(
     function: Callable[[PoolRow], OUT], rows: Sequence[PoolRow], threads: int, word: str
 ) -> list[OUT]:
     found = []
-    with ThreadPoolExecutor(threads) as pool:
-        for number, value in enumerate(pool.map(function, rows), start=1):
-            found.append(value)
-            if number % max(1, len(rows) // 10) == 0 or number == len(rows):
-                print(f"{word}: {number} of {len(rows)} volumes", flush=True)
+    for number, value in enumerate(in_order(function, rows, threads), start=1):
+        found.append(value)
+        if number % max(1, len(rows) // 10) == 0 or number == len(rows):
+            print(f"{word}: {number} of {len(rows)} volumes", flush=True)
     return found
 
 
@@ -260,7 +253,7 @@ class Store:
         folder: where it lies.
         plans: the frozen plans.
         cases: facts of every volume, by name.
-        settings: of ``settings_of``.
+        settings: those that decided it.
     """
 
     folder: Path

@@ -10,8 +10,6 @@ import copy
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +18,10 @@ import torch
 from al.io.errors import ConfigError
 
 from ..base import FitJob
-from ..ensemble import drop_members, member_jobs, train_members
-from ..locking import locked
-from ..nested import check_nested
-from ..resumable import Training, already_trained
-from ..running import available_cpus, choose_device, hash_training, is_done, load_tensors
-from ..sampling import Stream
+from ..sampling import Stream, workers_of
+from ..training import WEIGHTS, Training, load_tensors
 from .cases import Batches, Cases, HiddenPadding, stream
-from .model import WEIGHTS, Description, describe, save_model
+from .model import Description, describe, save_model
 from .packages import (
     determine_num_input_channels,
     nnUNetDataLoader,
@@ -36,7 +30,7 @@ from .packages import (
 )
 from .planning import Plans
 from .settings import NnunetSettings
-from .store import Store, open_store, prepare, settings_of
+from .store import Store, open_store, prepare
 
 MOST_WORKERS = 12
 
@@ -112,101 +106,66 @@ def make_trainer(
     return trainer
 
 
-def fit(job: FitJob) -> dict[str, Any]:
-    """Train ``job`` and return its statistics; at once where ``job.out`` holds this very training.
-
-    Where nothing was prepared for the dataset, that is done for the volumes of the job.
+def store_of(job: FitJob, settings: NnunetSettings) -> Store:
+    """Return what was prepared for a job; where nothing was promised, for its own volumes.
 
     Raises:
-        ConfigError: for settings or steps that cannot be used.
-        DataError: for labels that nothing can be learnt from, and prepared volumes of other data.
-        LockedError: while another process trains it.
+        ConfigError: something else or nothing is prepared, or what the cycle before did not have.
     """
-    settings = NnunetSettings.of(job.settings)
-    check_nested("nnunet", settings.nested, settings.nested_order, len(job.classes))
-    if job.steps < 1:
-        raise ConfigError(f"steps: {job.steps}; allowed: a whole number from 1")
-    device = choose_device(settings.device, "nnunet")
-    torch.set_num_threads(settings.threads)
-    if device.type == "cuda":  # as nnU-Net does
-        torch.backends.cudnn.benchmark = True
-    with locked(job.work):
-        store = _store(job, settings)
-        _refuse_other_plans(job, store)
-        one = replace(settings, members=1, member_labels="all")
-
-        def train_one(member: FitJob) -> dict[str, Any]:
-            key = training_key(member, one, store, device)
-            if is_done(member.out, key):
-                return already_trained(member.out)
-            return _Run(member, one, store, device, key).train()
-
-        if settings.members == 1:
-            drop_members(job, 0)
-            return train_one(job)
-        jobs = member_jobs(job, settings.members, settings.member_labels == "folds")
-        keys = [training_key(member, one, store, device) for member in jobs]
-        return {**train_members(job, jobs, keys, train_one), "plans": store.plans.key}
-
-
-def _store(job: FitJob, settings: NnunetSettings) -> Store:
     folder = job.prepared or job.work / "prepared"
     store = open_store(folder)
-    if store is not None and store.settings == settings_of(settings):
-        return store
-    if job.prepared is not None:
-        found = "nothing is" if store is None else "with other settings something else is"
-        raise ConfigError(f"{folder}: {found} prepared there")
-    prepare(job.layout, list(job.rows.values()), folder, settings, job.classes)
-    return open_store(folder)
-
-
-def _refuse_other_plans(job: FitJob, store: Store) -> None:
-    """Refuse to go on from a cycle that was trained by other plans. Raises ConfigError."""
+    if store is None or store.settings != settings.preparation():
+        if job.prepared is not None:
+            found = "nothing is" if store is None else "with other settings something else is"
+            raise ConfigError(f"{folder}: {found} prepared there")
+        prepare(job.layout, list(job.rows.values()), folder, settings, job.classes)
+        store = open_store(folder)
     before = (job.before or {}).get("plans", store.plans.key)
     if before != store.plans.key:
         raise ConfigError(
             f"{store.folder}: its plans are not those of the cycle before: it was made anew since, "
             "from other volumes. Start a new run (run=...); results would mix"
         )
+    return store
 
 
-def training_key(job: FitJob, settings: NnunetSettings, store: Store, device: torch.device) -> str:
-    """Return a hash of what decides the result: labels, plans, seed, first weights."""
-    start = None
-    if settings.start == "previous" and job.previous is not None:
-        start = sha256((job.previous / WEIGHTS).read_bytes()).hexdigest()
-    head = [settings.science(), store.plans.key, job.seed, job.steps, list(job.classes), start]
-    return hash_training([*head, device.type], job.labels)
+class NnunetTraining(Training):
+    """A training by the plans of ``store``."""
 
-
-class _Run(Training):
     def __init__(
-        self, job: FitJob, settings: NnunetSettings, store: Store, device: torch.device, key: str
+        self, job: FitJob, settings: NnunetSettings, device: torch.device, store: Store
     ) -> None:
-        super().__init__(job, device, key, settings.checkpoint_every)
-        self.settings, self.store = settings, store
+        super().__init__(job, settings, device)
+        self.store = store
+        self.data: Stream | None = None
+
+    def facts(self) -> list[Any]:
+        """Settings, plans, seed, steps, classes, first weights."""
+        job = self.job
+        head = [self.settings.science(), self.store.plans.key, job.seed, job.steps]
+        return [*head, list(job.classes), self.start_digest()]
+
+    def build(self) -> None:
+        """Bring the labels to nnU-Net's grid; let nnU-Net build network, optimiser and loader."""
+        job, settings, store = self.job, self.settings, self.store
         began = time.monotonic()
         self.cases = Cases(job, store)
         self.labels_seconds = time.monotonic() - began
         self.description: Description = describe(store, settings, job)
         epochs = math.ceil(job.steps / settings.iterations)
-        self.trainer = make_trainer(store.plans, settings, epochs, device)
+        self.trainer = make_trainer(store.plans, settings, epochs, self.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(job.seed)
             self.trainer.initialize()
-        if settings.start == "previous" and job.previous is not None:
-            self.description.refuse_other(job.previous)
-            self.trainer.network.load_state_dict(load_tensors(job.previous / WEIGHTS))
-            print(f"starts from {job.previous}", flush=True)
+        if (previous := self.previous) is not None:
+            self.description.refuse_other(previous)
+            self.trainer.network.load_state_dict(load_tensors(previous / WEIGHTS))
+            print(f"starts from {previous}", flush=True)
         self.loader = self.trainer.loader(self.cases)
-        self.data: Stream | None = None
 
     def begin(self) -> None:
         """Start to make the batch that comes next."""
-        workers = self.settings.workers
-        if workers is None:
-            workers = min(MOST_WORKERS, available_cpus()) if self.device.type == "cuda" else 0
+        workers = workers_of(self.settings.workers, self.device, MOST_WORKERS)
         batches = Batches(self.loader, self.store.plans, self.job.seed)
         self.data = stream(batches, self.step, self.job.steps, workers)
 
