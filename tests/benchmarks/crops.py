@@ -27,7 +27,7 @@ from al.io.labels import UNKNOWN, write_label
 from al.io.tables import LabelRow, PoolRow
 from al.layouts import get_layout
 from al.learners import FitJob, get_learner
-from al.learners.convnet.images import Cache
+from al.learners.cache import Cache
 from decomp_core import random_regions
 from tests.benchmarks.machine import cpu_name
 
@@ -53,7 +53,7 @@ class Pool:
             raise SystemExit(f"{data}: {len(self.rows)} images; asked: {revealed} + {held_out}")
         # The held-out images stand together: neighbours in a video are nearly the same image.
         self.candidates, self.held_out = self.rows[:-held_out], self.rows[-held_out:]
-        self.revealed, self.cache = revealed, Cache(1 << 30)
+        self.revealed, self.cache = revealed, Cache(1 << 30, lambda image: image.nbytes)
 
     def open_image(self, row: PoolRow) -> np.ndarray:
         """Return an image, decoded once."""

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 from al.generators.tissue import CODES, draw_roi
 from al.learners.hact.building import build_graph
-from al.learners.hact.node_features import Cnn, Handcrafted
+from al.learners.hact.node_features import Cnn
 from al.learners.hact.settings import GraphSettings
 from tests.benchmarks.machine import cpu_name
 
@@ -65,9 +65,9 @@ def measure(side: int, network: bool) -> dict[str, Any]:
     """Build graphs of an image; return seconds of the processor and what was found."""
     image, settings = tissue(side), GraphSettings()
     if not network:
-        build_graph(image[:300, :300], settings, Handcrafted())
+        build_graph(image[:300, :300], settings)
         began = time.process_time()
-        graph = build_graph(image, settings, Handcrafted())
+        graph = build_graph(image, settings)
     else:
         import torch
 

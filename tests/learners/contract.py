@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
 
 from al.io.errors import ConfigError, DataError
-from al.learners import Request, describe_learner, get_learner
+from al.io.tables import PoolRow
+from al.learners import FitJob, Request, describe_learner, get_learner
 from al.learners.locking import LockedError, locked
 from decomp_core import Region
 from tests.learners.fakes import CLASSES, Toy
@@ -34,6 +37,29 @@ def files_of(model: Path) -> dict[str, bytes]:
     }
 
 
+@dataclass
+class Fitted:
+    """A short training of a toy, and its model."""
+
+    learner: Any
+    toy: Toy
+    job: FitJob
+    stats: dict[str, Any]
+
+    @property
+    def rows(self) -> list[PoolRow]:
+        return list(self.toy.rows.values())
+
+    def __getattr__(self, method: str) -> Any:
+        """Return a method of the learner that takes what comes after model and layout."""
+        bound = getattr(self.learner, method)
+
+        def call(*args: Any, **more: Any) -> Any:
+            return bound(self.job.out, self.toy.layout, *args, **more)
+
+        return call
+
+
 class LearnerContract:
     """Set ``learner``, ``settings`` by task, and ``steps``, enough to learn the toys.
 
@@ -45,82 +71,104 @@ class LearnerContract:
     steps: ClassVar[dict[str, int]]
     ensemble: ClassVar[dict[str, Any]] = {}
 
-    @pytest.fixture(params=["2d", "3d", "roi"])
-    def toy(self, request: pytest.FixtureRequest) -> Toy:
-        if request.param not in describe_learner(self.learner).tasks:
-            pytest.skip(f"{self.learner} does not do {request.param}")
-        return Toy(request.param, 24 if request.param == "roi" else 6)
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run each test for each task of the learner."""
+        tasks = sorted(describe_learner(self.learner).tasks)
+        metafunc.parametrize("task", tasks, scope="class")
 
-    @pytest.fixture
-    def fitted(self, toy: Toy, tmp_path: Path) -> tuple[Any, Toy, Path, dict[str, Any]]:
-        learner, settings = get_learner(self.learner), self.settings[toy.task]
-        job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 3, settings=settings)
-        learner.fit(job)
-        return learner, toy, job.out, settings
+    @pytest.fixture(scope="class")
+    def toy(self, task: str) -> Toy:
+        return Toy(task, 24 if task == "roi" else 6)
 
-    def test_learns_an_easy_toy(self, toy: Toy, tmp_path: Path) -> None:
-        learner, settings = get_learner(self.learner), self.settings[toy.task]
-        labels, steps = toy.labels(tmp_path / "y"), self.steps[toy.task]
-        stats = learner.fit(toy.job(tmp_path, labels, steps, settings=settings))
+    @pytest.fixture(scope="class")
+    def section(self, task: str) -> dict[str, Any]:
+        return self.settings[task]
+
+    @pytest.fixture(scope="class")
+    def fitted(
+        self, toy: Toy, section: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+    ) -> Fitted:
+        """Of three steps; no test changes it."""
+        learner, folder = get_learner(self.learner), tmp_path_factory.mktemp("fitted")
+        job = toy.job(folder, toy.labels(folder / "y"), 3, settings=section)
+        return Fitted(learner, toy, job, learner.fit(job))
+
+    def test_learns_an_easy_toy(self, toy: Toy, section: dict[str, Any], tmp_path: Path) -> None:
+        learner, steps = get_learner(self.learner), self.steps[toy.task]
+        job = toy.job(tmp_path, toy.labels(tmp_path / "y"), steps, settings=section)
+        stats = learner.fit(job)
         fresh = Toy(toy.task, 12, seed=1)
-        rows, model = list(fresh.rows.values()), tmp_path / "model"
+        rows = list(fresh.rows.values())
         if toy.task == "roi":
-            found = learner.classify(model, fresh.layout, rows, settings).argmax(1)
+            found = learner.classify(job.out, fresh.layout, rows, section).argmax(1)
             right = found == [fresh.truth[r.key] for r in rows]
         else:
-            found = [learner.segment(model, fresh.layout, r, settings) for r in rows[:3]]
+            found = [learner.segment(job.out, fresh.layout, r, section) for r in rows[:3]]
             right = np.stack(found) == np.stack([fresh.truth[r.key] for r in rows[:3]])
         assert right.mean() > 0.9
         assert stats["steps"] == steps
         assert {"seconds", "resumed_from", "pixels_seen", "loss", "device"} <= set(stats)
 
-    def test_same_job_same_bytes(self, toy: Toy, tmp_path: Path) -> None:
-        learner, settings = get_learner(self.learner), self.settings[toy.task]
-        labels = toy.labels(tmp_path / "y")
-        learner.fit(toy.job(tmp_path / "a", labels, 3, settings=settings))
-        learner.fit(toy.job(tmp_path / "b", labels[::-1], 3, settings=settings))
-        learner.fit(toy.job(tmp_path / "c", labels, 3, settings=settings, seed=8))
-        first = files_of(tmp_path / "a/model")
-        assert first
-        assert first == files_of(tmp_path / "b/model")
-        assert first != files_of(tmp_path / "c/model")
-
-    def test_finished_training_returns_at_once(self, toy: Toy, tmp_path: Path) -> None:
-        learner, settings = get_learner(self.learner), self.settings[toy.task]
-        job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 3, settings=settings)
-        first = learner.fit(job)
-        written = {p: p.stat().st_mtime_ns for p in job.out.rglob("*")}
-        assert learner.fit(job) == first
-        assert {p: p.stat().st_mtime_ns for p in job.out.rglob("*")} == written
-
-    def test_lost_output_is_written_again_without_training(self, toy: Toy, tmp_path: Path) -> None:
-        learner, settings = get_learner(self.learner), self.settings[toy.task]
-        job = toy.job(tmp_path / "a", toy.labels(tmp_path / "y"), 3, settings=settings)
-        stats = learner.fit(job)
+    def test_same_job_same_bytes(self, fitted: Fitted, tmp_path: Path) -> None:
+        """Whatever the order of the labels; asked again, it returns at once or writes again."""
+        learner, job = fitted.learner, fitted.job
         first = files_of(job.out)
-        job.out.rename(tmp_path / "gone")
-        assert learner.fit(job) == stats  # to the millisecond it took
-        assert files_of(job.out) == first
+        assert first
+        written = {p: p.stat().st_mtime_ns for p in job.out.rglob("*")}
+        assert learner.fit(job) == fitted.stats
+        assert {p: p.stat().st_mtime_ns for p in job.out.rglob("*")} == written
+        assert learner.fit(replace(job, out=tmp_path / "again")) == fitted.stats
+        assert files_of(tmp_path / "again") == first
+        other = {"out": tmp_path / "model", "work": tmp_path / "work"}
+        learner.fit(replace(job, labels=job.labels[::-1], **other))
+        assert files_of(tmp_path / "model") == first
+        learner.fit(replace(job, seed=8, **other))
+        assert files_of(tmp_path / "model") != first
 
-    def test_second_writer_refuses(self, toy: Toy, tmp_path: Path) -> None:
-        learner, settings = get_learner(self.learner), self.settings[toy.task]
-        job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 3, settings=settings)
+    def test_what_is_refused(self, toy: Toy, section: dict[str, Any], tmp_path: Path) -> None:
+        """A second writer, nothing to learn from, no steps, a setting that there is not."""
+        learner, labels = get_learner(self.learner), toy.labels(tmp_path / "y")
+        job = toy.job(tmp_path, labels, 3, settings=section)
         with locked(job.work), pytest.raises(LockedError, match=r"host .+, pid \d+, since"):
             learner.fit(job)
-        assert not job.out.exists()
-        learner.fit(job)
-
-    def test_nothing_to_learn_from(self, toy: Toy, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="nothing to learn"):
-            get_learner(self.learner).fit(
-                toy.job(tmp_path, [], 3, settings=self.settings[toy.task])
-            )
+            learner.fit(replace(job, labels=[]))
+        with pytest.raises(ConfigError, match="steps: 0"):
+            learner.fit(replace(job, steps=0))
+        with pytest.raises(ConfigError, match="lerning_rate.*learning_rate"):
+            learner.fit(replace(job, settings={"lerning_rate": 1}))
+        assert not job.out.exists()
 
-    def test_records(self, fitted: tuple[Any, Toy, Path, dict[str, Any]]) -> None:
-        learner, toy, model, settings = fitted
-        rows = list(toy.rows.values())
-        image, taken = _taken(toy)
-        records = list(learner.predict(model, toy.layout, rows, taken, REQUEST, settings))
+    def test_what_decides_a_training(
+        self, toy: Toy, section: dict[str, Any], tmp_path: Path
+    ) -> None:
+        """Another key for other labels, seed, steps, classes or settings; none for the machine."""
+        learner, device = get_learner(self.learner), torch.device("cpu")
+        job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 3, settings=section)
+
+        def key(job: FitJob) -> str:
+            settings = learner.settings.of(job.settings, job.task)
+            return learner.trainings(job, settings, device)(job).key
+
+        first = key(job)
+        for same in (
+            replace(job, labels=job.labels[::-1]),
+            replace(job, settings={**section, "checkpoint_every": 9, "threads": 2}),
+        ):
+            assert key(same) == first
+        for other in (
+            replace(job, labels=job.labels[1:]),
+            replace(job, seed=8),
+            replace(job, steps=4),
+            replace(job, classes=[*CLASSES[:2], "other"]),
+            replace(job, settings={**section, "learning_rate": 0.0123}),
+        ):
+            assert key(other) != first
+
+    def test_records(self, fitted: Fitted, section: dict[str, Any]) -> None:
+        toy, rows = fitted.toy, fitted.rows
+        _, taken = _taken(toy)
+        records = list(fitted.predict(rows, taken, REQUEST, section))
         assert [r.image for r in records] == list(dict.fromkeys(r.image for r in rows))
         for record in records:
             assert record.predicted.dtype == record.confident.dtype == np.int64
@@ -134,6 +182,8 @@ class LearnerContract:
                 self._check_rois(record, taken)
             else:
                 self._check_maps(record, toy, taken)
+        (record,) = fitted.predict(rows[:1], {}, Request(frozenset(), (0.5,)), section)
+        assert record.labels is None and record.uncertainty is None  # no more than was asked
 
     def _check_rois(self, record: Any, taken: dict[str, set[str]]) -> None:
         free = [i for i, r in enumerate(record.rois) if r not in taken.get(record.image, ())]
@@ -155,147 +205,99 @@ class LearnerContract:
         mean = record.uncertainty[free].mean() / 255
         assert abs(mean - record.mean_uncertainty) < 0.5 / 255 + 1e-4
 
-    def test_record_holds_no_more_than_asked(
-        self, fitted: tuple[Any, Toy, Path, dict[str, Any]]
-    ) -> None:
-        learner, toy, model, settings = fitted
-        row = next(iter(toy.rows.values()))
-        request = Request(frozenset(), (0.5,))
-        (record,) = learner.predict(model, toy.layout, [row], {}, request, settings)
-        assert record.labels is None
-        assert record.uncertainty is None
-
-    def test_segment_agrees_with_predict(
-        self, fitted: tuple[Any, Toy, Path, dict[str, Any]]
-    ) -> None:
-        learner, toy, model, settings = fitted
-        rows = list(toy.rows.values())
-        records = list(learner.predict(model, toy.layout, rows, {}, REQUEST, settings))
-        if toy.task == "roi":
-            again = learner.classify(model, toy.layout, rows, settings)
+    def test_segment_agrees_with_predict(self, fitted: Fitted, section: dict[str, Any]) -> None:
+        records = list(fitted.predict(fitted.rows, {}, REQUEST, section))
+        if fitted.toy.task == "roi":
+            again = fitted.classify(fitted.rows, section)
             together = np.concatenate([r.probabilities for r in records])
             np.testing.assert_allclose(together, again, atol=1e-5)
         else:
-            again = learner.segment(model, toy.layout, rows[0], settings)
+            again = fitted.segment(fitted.rows[0], section)
             np.testing.assert_array_equal(records[0].labels, again)
 
-    def test_features(self, fitted: tuple[Any, Toy, Path, dict[str, Any]]) -> None:
-        learner, toy, model, settings = fitted
-        if not learner.settings.has_features:
-            pytest.skip(f"{self.learner} has no features")
-        rows = list(toy.rows.values())
-        if toy.task == "roi":
-            found = learner.embed_rois(model, toy.layout, rows[:5], settings)
-            part = learner.embed_rois(model, toy.layout, rows[3:5], settings)
-            np.testing.assert_allclose(found[3:], part, atol=1e-5)
-        else:
-            ndim = toy.truth[rows[0].key].ndim
-            regions = [Region((1,) * ndim, (3,) * ndim), Region((5,) * ndim, (6,) * ndim)]
-            regions += [Region((0,) * ndim, toy.truth[rows[0].key].shape)]
-            found = learner.embed(model, toy.layout, rows[0], regions, settings)
-            assert np.abs(found[0] - found[2]).max() > 1e-6
-            assert learner.embed(model, toy.layout, rows[0], [], settings).shape[0] == 0
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
-
-    def test_features_as_they_are(self, fitted: tuple[Any, Toy, Path, dict[str, Any]]) -> None:
-        """Of RoIs the same but for their length; of regions the maximum, which grows with them."""
-        learner, toy, model, settings = fitted
-        if not learner.settings.has_features:
-            pytest.skip(f"{self.learner} has no features")
-        rows = list(toy.rows.values())
-        if toy.task == "roi":
-            found = learner.embed_rois(model, toy.layout, rows, settings, unit=False)
-            unit = learner.embed_rois(model, toy.layout, rows, settings)
+    def test_features(self, fitted: Fitted, section: dict[str, Any]) -> None:
+        """Of length 1; as they are, of regions the maximum, which grows with them."""
+        if not describe_learner(self.learner).has_features:
+            return
+        rows = fitted.rows
+        if fitted.toy.task == "roi":
+            unit = fitted.embed_rois(rows, section)
+            np.testing.assert_allclose(fitted.embed_rois(rows[3:5], section), unit[3:5], atol=1e-5)
+            found = fitted.embed_rois(rows, section, unit=False)
             length = np.linalg.norm(found, axis=1, keepdims=True)
             np.testing.assert_allclose(found / length, unit, atol=1e-5)
         else:
-            regions = nested_regions(toy.truth[rows[0].key].shape)
-            found = learner.embed(model, toy.layout, rows[0], regions, settings, "max")
+            regions = nested_regions(fitted.toy.truth[rows[0].key].shape)
+            unit = fitted.embed(rows[0], regions, section)
+            found = fitted.embed(rows[0], regions, section, "max")
             length = np.linalg.norm(found, axis=1)
             assert (np.diff(found, axis=0) >= -1e-6).all()
-            assert np.abs(found[0] - found[-1]).max() > 1e-6
-            assert len(learner.embed(model, toy.layout, rows[0], [], settings, "max")) == 0
+            for pooling in ("mean", "max"):
+                assert len(fitted.embed(rows[0], [], section, pooling)) == 0
             with pytest.raises(ValueError, match="pooling"):
-                learner.embed(model, toy.layout, rows[0], regions, settings, "sum")
-        assert found.dtype == np.float32
+                fitted.embed(rows[0], regions, section, "sum")
+        assert found.dtype == unit.dtype == np.float32
+        assert np.abs(unit[0] - unit[-1]).max() > 1e-6 and np.abs(found[0] - found[-1]).max() > 1e-6
+        np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, atol=1e-5)
         assert np.abs(length - 1).max() > 1e-3
 
-    def test_residuals(self, fitted: tuple[Any, Toy, Path, dict[str, Any]]) -> None:
-        learner, toy, model, settings = fitted
-        if not learner.settings.has_features or toy.task == "roi":
-            pytest.skip("residuals are of regions, beside their features")
-        row = next(iter(toy.rows.values()))
-        regions = nested_regions(toy.truth[row.key].shape)
-        found = learner.residuals(model, toy.layout, row, regions, settings)
-        ((_, p, _),) = learner.probabilities(model, toy.layout, [row], settings)
-        chosen = np.eye(len(CLASSES))[p.argmax(0)]
-        for region, residual in zip(regions, found, strict=True):
-            wanted = np.moveaxis(p, 0, -1)[region.slices] - chosen[region.slices]
-            expected = wanted.reshape(-1, len(CLASSES)).mean(0)
-            np.testing.assert_allclose(residual, expected, atol=1e-5)
-        assert found.dtype == np.float32
-        assert np.abs(found).max() > 1e-4
-        assert learner.residuals(model, toy.layout, row, [], settings).shape == (0, len(CLASSES))
-
-    def test_probabilities(self, fitted: tuple[Any, Toy, Path, dict[str, Any]]) -> None:
-        learner, toy, model, settings = fitted
-        rows = list(toy.rows.values())[:2]
-        if toy.task == "roi":
+    def test_probabilities_and_residuals(self, fitted: Fitted, section: dict[str, Any]) -> None:
+        rows = fitted.rows[:2]
+        if fitted.toy.task == "roi":
             with pytest.raises(ConfigError, match="task"):
-                learner.probabilities(model, toy.layout, rows, settings)
+                fitted.probabilities(rows, section)
             return
-        found = list(learner.probabilities(model, toy.layout, rows, settings))
+        found = list(fitted.probabilities(rows, section))
         assert [row for row, _, _ in found] == rows
         for row, p, information in found:
             assert information is None
             assert p.dtype == np.float32
-            assert p.shape == (len(CLASSES), *toy.truth[row.key].shape)
+            assert p.shape == (len(CLASSES), *fitted.toy.truth[row.key].shape)
             np.testing.assert_allclose(p.sum(0), 1, atol=1e-5)
-            again = learner.segment(model, toy.layout, row, settings)
-            np.testing.assert_array_equal(p.argmax(0), again)
+            np.testing.assert_array_equal(p.argmax(0), fitted.segment(row, section))
+        if not describe_learner(self.learner).has_features:
+            return
+        _, p, _ = found[0]
+        regions = nested_regions(p.shape[1:])
+        residuals = fitted.residuals(rows[0], regions, section)
+        wanted = np.moveaxis(p - np.moveaxis(np.eye(len(CLASSES))[p.argmax(0)], -1, 0), 0, -1)
+        for region, residual in zip(regions, residuals, strict=True):
+            expected = wanted[region.slices].reshape(-1, len(CLASSES)).mean(0)
+            np.testing.assert_allclose(residual, expected, atol=1e-5)
+        assert residuals.dtype == np.float32
+        assert np.abs(residuals).max() > 1e-4
+        assert fitted.residuals(rows[0], [], section).shape == (0, len(CLASSES))
 
     def test_one_network_has_no_mutual_information(
-        self, fitted: tuple[Any, Toy, Path, dict[str, Any]]
+        self, fitted: Fitted, section: dict[str, Any]
     ) -> None:
-        learner, toy, model, settings = fitted
-        rows = list(toy.rows.values())
         with pytest.raises(ConfigError, match="mutual_information"):
-            next(learner.predict(model, toy.layout, rows, {}, BALD, settings))
-        if toy.task != "roi":
+            fitted.predict(fitted.rows, {}, BALD, section)
+        if fitted.toy.task != "roi":
             with pytest.raises(ConfigError, match="mutual_information"):
-                next(learner.probabilities(model, toy.layout, rows, settings, disagreement=True))
+                fitted.probabilities(fitted.rows, section, disagreement=True)
 
-    def test_ensemble(self, toy: Toy, tmp_path: Path) -> None:
+    def test_ensemble(self, toy: Toy, section: dict[str, Any], tmp_path: Path) -> None:
         if not self.ensemble:
-            pytest.skip(f"{self.learner} has no ensembles")
-        learner, settings = get_learner(self.learner), {**self.settings[toy.task], **self.ensemble}
-        assert describe_learner(self.learner).of(settings).networks() == 2
-        assert describe_learner(self.learner).of(self.settings[toy.task]).networks() == 1
-        labels, rows = toy.labels(tmp_path / "y"), list(toy.rows.values())
-        job = toy.job(tmp_path / "a", labels, 3, settings=settings)
+            return
+        learner, section = get_learner(self.learner), {**section, **self.ensemble}
+        assert describe_learner(self.learner).of(section).networks() == 2
+        rows = list(toy.rows.values())
+        job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 3, settings=section)
         stats = learner.fit(job)
         assert (stats["members"], stats["steps"]) == (2, 6)
         assert learner.fit(job) == stats
-        other = toy.job(tmp_path / "b", labels[::-1], 3, settings=settings)
-        learner.fit(other)
-        assert files_of(job.out) == files_of(other.out)
-        records = list(learner.predict(job.out, toy.layout, rows, {}, BALD, settings))
+        records = list(learner.predict(job.out, toy.layout, rows, {}, BALD, section))
         assert 0 < max(r.mean_uncertainty for r in records) < 1
         if toy.task == "roi":
             return
-        found = learner.probabilities(job.out, toy.layout, rows[:1], settings, disagreement=True)
+        found = learner.probabilities(job.out, toy.layout, rows[:1], section, disagreement=True)
         ((_, p, information),) = found
         np.testing.assert_allclose(p.sum(0), 1, atol=1e-5)
         assert information.shape == p.shape[1:]
         assert 0 <= information.min() < information.max() <= np.log(len(CLASSES))
         expected = 255 * information / np.log(len(CLASSES))
         assert np.abs(records[0].uncertainty - expected).max() < 0.51
-
-    def test_unknown_setting_is_named(self, toy: Toy, tmp_path: Path) -> None:
-        job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 3, settings={"lerning_rate": 1})
-        with pytest.raises(ConfigError, match="lerning_rate.*learning_rate"):
-            get_learner(self.learner).fit(job)
 
 
 def _taken(toy: Toy) -> tuple[str, dict[str, Any]]:

@@ -63,8 +63,7 @@ def check_import(folder: Path) -> None:
         assignment[1:] = assignment[0] if cells == tissue else assignment[1:]
         matrix = np.eye(tissue)[assignment]
         with h5py.File(folders["assignments"] / f"{name}.h5", "w") as file:
-            held = matrix.T if number % 2 else matrix
-            file.create_dataset("assignment_matrix", data=held, compression="gzip")
+            file.create_dataset("assignment_matrix", data=matrix, compression="gzip")
         written[name] = (graphs, assignment)
     words = [w for kind in KINDS for w in (f"--{kind}", str(folder / kind))]
     assert import_graphs.main([*words, "--out", str(folder / "out"), "--shards", "2"]) == 0

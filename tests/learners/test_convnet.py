@@ -179,32 +179,16 @@ def test_a_killed_training_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     assert files_of(tmp_path / "a/model") == files_of(tmp_path / "b/model")
 
 
-@pytest.mark.parametrize("change", ["labels", "seed", "settings", "steps"])
-def test_nothing_stale_is_resumed(change: str, tmp_path: Path) -> None:
+def test_nothing_stale_is_resumed(tmp_path: Path) -> None:
     learner, toy = get_learner("convnet"), Toy("2d")
     labels = toy.labels(tmp_path / "y")
-    learner.fit(toy.job(tmp_path, labels, 3, settings=SMALL["2d"]))
-    values = {"settings": SMALL["2d"], "steps": 3}
-    if change == "labels":
-        label = read_label(labels[0].path).copy()
-        label[0, 0] = UNKNOWN
-        write_label(labels[0].path, label)
-    elif change == "seed":
-        values["seed"] = 8
-    elif change == "settings":
-        values["settings"] = {**SMALL["2d"], "noise": 0.5}
-    else:
-        values["steps"] = 4
-    assert learner.fit(toy.job(tmp_path, labels, **values))["resumed_from"] == 0
+    job = toy.job(tmp_path, labels, 3, settings=SMALL["2d"])
+    learner.fit(job)
+    label = read_label(labels[0].path).copy()
+    label[0, 0] = UNKNOWN
+    write_label(labels[0].path, label)
+    assert learner.fit(job)["resumed_from"] == 0
     assert len(list((tmp_path / "work").glob("key-*"))) == 1
-
-
-def test_settings_of_the_machine_are_no_science(tmp_path: Path) -> None:
-    learner, toy = get_learner("convnet"), Toy("2d")
-    labels = toy.labels(tmp_path / "y")
-    first = learner.fit(toy.job(tmp_path, labels, 3, settings=SMALL["2d"]))
-    other = {**SMALL["2d"], "checkpoint_every": 1, "tile": [64, 64]}
-    assert learner.fit(toy.job(tmp_path, labels, 3, settings=other)) == first
 
 
 @pytest.mark.parametrize("task", ["2d", "3d"])
@@ -273,17 +257,6 @@ def test_position_of_a_crop_is_cut_from_that_of_the_image() -> None:
     crop = with_position(image[:, 4:12, 7:19], (4, 7), (20, 30))
     np.testing.assert_allclose(crop, whole[:, 4:12, 7:19], atol=1e-6)
     np.testing.assert_allclose(whole[3, [0, -1], 0], [-0.95, 0.95], atol=1e-6)
-
-
-def test_tiles_know_their_position(tmp_path: Path) -> None:
-    learner, toy = get_learner("convnet"), Toy("2d")
-    placed = {**SMALL["2d"], "depth": 1, "position": True}
-    job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 20, settings=placed)
-    learner.fit(job)
-    row, tiles = toy.rows["i1"], {"tile": [24, 30], "overlap": 0.6}
-    whole = learner.segment(job.out, toy.layout, row, placed)
-    tiled = learner.segment(job.out, toy.layout, row, {**placed, **tiles})
-    assert (whole == tiled).mean() > 0.99
 
 
 def test_rare_and_small_classes_are_learnt_too(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterator
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -108,19 +108,11 @@ def test_right_one_is_used(monkeypatch: pytest.MonkeyPatch, newer: bool) -> None
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (Fake(output=torch.zeros_like), "the output differed, by up to 1 of"),
-        (Fake(output=lambda t: t * float("nan")), "the output differed, by up to nan"),
-        (
-            Fake(output=lambda t: t[:1]),
-            r"it raised ValueError: output \(1, 5, 7, 32\); allowed: \(2, 5",
-        ),
-        (Fake(value=lambda t: -t), "the gradient of value differed, by up to 2 of"),
-        (Fake(offset=lambda t: t.flip(-1)), "the gradient of offset differed"),
-        (Fake(mask=lambda t: 1.01 * t), "the gradient of mask differed, by up to 0.01 "),
-        (Fake(output=failing), "it raised RuntimeError: no kernel image"),
+        (Fake(output=lambda t: t * float("nan")), "output nan, gradient of value 0"),
+        (Fake(output=lambda t: t[:1]), r"it raised ValueError: output \(1, 5, 7, 32\)"),
+        (Fake(offset=lambda t: t.flip(-1)), "of offset [0-9]"),
+        (Fake(mask=lambda t: 1.01 * t), "of mask 0.01"),
         (Fake(mask=failing), "it raised RuntimeError: no kernel image"),
-        (SimpleNamespace(), "it raised AttributeError.*dcnv3_forward"),
-        (SimpleNamespace(dcnv3_forward=Fake().dcnv3_forward), "AttributeError.*dcnv3_backward"),
         (SimpleNamespace(dcnv3_forward=lambda: None), "it raised TypeError"),
     ],
 )
@@ -189,11 +181,3 @@ def test_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     device = torch.device("cuda", torch.cuda.current_device())
     assert dcnv3_operator._problem(choose_operator(device), device) is None
-
-
-def test_module_type(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("DCNv3")
-    fake = Fake()
-    module.dcnv3_forward, module.dcnv3_backward = fake.dcnv3_forward, fake.dcnv3_backward
-    install(monkeypatch, module)
-    assert choose_operator(CPU) is not dcnv3

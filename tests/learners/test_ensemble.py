@@ -51,8 +51,7 @@ def test_one_member_is_a_single_network(tmp_path: Path) -> None:
     assert sorted(models[0]) == ["done.json", "model.json", "weights.pt"]
 
 
-@pytest.mark.parametrize("labels", ["all", "folds"])
-@pytest.mark.parametrize("task", ["2d", "roi"])
+@pytest.mark.parametrize(("task", "labels"), [("2d", "folds"), ("roi", "all")])
 def test_members_are_trainings_of_their_own(task: str, labels: str, tmp_path: Path) -> None:
     learner, toy = get_learner("convnet"), Toy(task, 12)
     rows, settings = toy.labels(tmp_path / "y"), _of(task, 3, member_labels=labels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -332,19 +331,3 @@ def test_numbers_of_a_batch_follow_from_the_step() -> None:
     assert sorted(first) == sorted(second) == list(range(10))
     assert list(first) != list(second)
     assert [batches.seen_rois(10, 4, n) for n in range(8)] == [0, 4, 8, 10, 14, 18, 20, 24]
-
-
-def test_descriptions_survive_json(toy: Toy, tmp_path: Path) -> None:
-    fit(toy, tmp_path, 1)
-    text = (tmp_path / "model/model.json").read_text()
-    found = model.Description.read(tmp_path / "model")
-    assert found.as_json() == json.loads(text)
-    assert found.classes == ("ground", "bright", "dark")
-
-
-def test_settings_of_the_machine_decide_nothing(toy: Toy, tmp_path: Path) -> None:
-    first = fit(toy, tmp_path, 2)
-    other = {"checkpoint_every": 1, "cache_gb": 0, "max_nodes": 5, "workers": 2}
-    assert fit(toy, tmp_path, 2, settings=other) == first
-    assert fit(toy, tmp_path, 2, settings={"dropout": 0.1})["resumed_from"] == 0
-    assert len(list((tmp_path / "work").glob("key-*"))) == 1

@@ -16,7 +16,7 @@ pytest.importorskip("skimage", reason="the extra `hact` is not installed")
 
 from al.learners.hact.building import both_ways, build_graph, build_part, nearest_edges
 from al.learners.hact.graph_file import PIECES, Shard
-from al.learners.hact.node_features import Cnn, Handcrafted, cut, patch_places
+from al.learners.hact.node_features import NAMES, Cnn, cut, handcrafted, patch_places
 from al.learners.hact.nuclei import find_nuclei
 from al.learners.hact.settings import GraphSettings
 from al.learners.hact.tissue import centroids, find_superpixels, merge, neighbours
@@ -83,10 +83,10 @@ def test_images_of_nothing(shape: tuple[int, int], colour: tuple[int, int, int])
     for noise in (0, 5):
         values = np.array(colour) + rng.normal(0, noise, (*shape, 3))
         image = np.clip(values, 0, 255).astype(np.uint8)
-        graph = build_graph(image, SETTINGS, Handcrafted())
+        graph = build_graph(image, SETTINGS)
         graph.check("a RoI")
-        assert graph.cells.features.shape == (0, Handcrafted.dim + 2)
-        assert graph.tissue.features.shape == (1, Handcrafted.dim + 2)
+        assert graph.cells.features.shape == (0, len(NAMES) + 2)
+        assert graph.tissue.features.shape == (1, len(NAMES) + 2)
         assert graph.cells.edges.shape == graph.tissue.edges.shape == (2, 0)
 
 
@@ -99,7 +99,7 @@ def test_images_of_noise(shape: tuple[int, int], downsample: int) -> None:
     assert labels.shape == shape
     assert labels.dtype == np.int32
     assert list(np.unique(labels)) == list(range(1, labels.max() + 1))
-    build_graph(image, settings, Handcrafted()).check("a RoI")
+    build_graph(image, settings).check("a RoI")
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 5, 60])
@@ -186,13 +186,13 @@ def test_handcrafted_features_by_loops(strip: int, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("al.learners.hact.tissue.STRIP", strip)
     image, _ = section(150, 210, 4)
     labels = find_nuclei(image, SETTINGS)
-    found = Handcrafted().cells(image, labels)
-    assert found.shape == (labels.max(), Handcrafted.dim)
+    found = handcrafted(image, labels)
+    assert found.shape == (labels.max(), len(NAMES))
     exact = ["red_mean", "green_std", "blue_mean", "log_area"]
     exact += ["eccentricity", "log_major_axis", "log_minor_axis"]
     near = {"log_perimeter": 0.08, "solidity": 0.08}
     expected = by_label(image, labels, [*exact, *near])
-    columns = [Handcrafted.names.index(name) for name in (*exact, *near)]
+    columns = [NAMES.index(name) for name in (*exact, *near)]
     of_exact = len(exact)
     np.testing.assert_allclose(found[:, columns[:of_exact]], expected[:, :of_exact], rtol=1e-5)
     for number, allowed in enumerate(near.values(), of_exact):
@@ -206,7 +206,7 @@ def test_texture_by_pairs_of_pixels() -> None:
     labels = np.ones((9, 8), np.int32)
     labels[:, 5:] = 2
     levels = np.clip(stain(image, 0) * 4, 0, 7).astype(int)
-    found = Handcrafted().cells(image, labels)
+    found = handcrafted(image, labels)
     for label in (1, 2):
         table = np.zeros((8, 8))
         for y in range(9):
@@ -224,13 +224,13 @@ def test_texture_by_pairs_of_pixels() -> None:
             "entropy": -(share[share > 0] * np.log(share[share > 0])).sum(),
         }
         for name, value in expected.items():
-            at = Handcrafted.names.index(name)
+            at = NAMES.index(name)
             assert found[label - 1, at] == pytest.approx(value, rel=1e-5)
 
 
 def test_positions_and_assignment() -> None:
     image, _ = section(300, 420, 6)
-    graph = build_graph(image, SETTINGS, Handcrafted())
+    graph = build_graph(image, SETTINGS)
     nuclei, superpixels = find_nuclei(image, SETTINGS), find_superpixels(image, SETTINGS)
     for label in range(1, nuclei.max() + 1):
         y, x = (axis.mean() for axis in np.nonzero(nuclei == label))
@@ -277,24 +277,26 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path, workers: int) -> None:
 def test_an_image_of_another_kind_is_refused() -> None:
     for image in (np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3)), np.zeros((0, 5, 3), np.uint8)):
         with pytest.raises(DataError, match="allowed: uint8"):
-            build_graph(image, SETTINGS, Handcrafted())
+            build_graph(image, SETTINGS)
 
 
 def test_network_sees_patches_around_places(tmp_path: Path) -> None:
     image, _ = section(150, 210, 4)
     cnn = Cnn(resnet(tmp_path / "w.pth"))
     labels = find_nuclei(image, SETTINGS)
-    found = cnn.cells(image, labels)
+    nuclei = centroids(labels)
+    found, tissue = cnn.describe(
+        image, nuclei, *patch_places(find_superpixels(image, SETTINGS), 144)
+    )
     assert found.shape == (labels.max(), 512) and found.dtype == np.float32
     padded = np.pad(image, ((80, 80), (80, 80), (0, 0)), mode="reflect")
-    for place in centroids(labels):
+    for place in nuclei:
         y, x = (int(v + 0.5) for v in place)
         expected = padded[y + 80 - 36 : y + 80 + 36, x + 80 - 36 : x + 80 + 36]
         np.testing.assert_array_equal(cut(image, place, 72), expected)
     assert cut(image[:1, :1], np.zeros(2), 72).shape == (72, 72, 3)
-    tissue = cnn.tissue(image, find_superpixels(image, SETTINGS))
     assert tissue.shape[1] == 512 and np.isfinite(tissue).all()
-    assert cnn.cells(image, np.zeros((150, 210), np.int32)).shape == (0, 512)
+    assert cnn.embed(image, np.zeros((0, 2)), 72).shape == (0, 512)
 
 
 def test_every_superpixel_has_a_patch() -> None:

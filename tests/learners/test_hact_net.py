@@ -129,7 +129,7 @@ def test_float32_batch_and_alone() -> None:
     torch.testing.assert_close(network(*collate(graphs)), alone, rtol=1e-4, atol=1e-5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(roi_strategy(), st.integers(0, 10**6))
 def test_order_does_not_matter(one: RoiGraph, seed: int) -> None:
     """Of nodes and edges, to the logits and, in training, to the gradients."""

@@ -101,29 +101,13 @@ def test_node_data_that_cannot_be_used(graph: RawGraph, size: Any, told: str) ->
         node_features(graph, "BRACS_1: cells", size)
 
 
-@pytest.mark.parametrize(("cells", "tissue"), [(9, 4), (4, 9), (5, 5), (7, 1), (1, 7)])
-@pytest.mark.parametrize("dtype", [np.float64, np.uint8, bool])
-def test_assignment_in_both_orientations(cells: int, tissue: int, dtype: Any) -> None:
+@pytest.mark.parametrize(("cells", "tissue"), [(9, 4), (5, 5), (7, 1), (0, 4)])
+@pytest.mark.parametrize("dtype", [np.float64, bool])
+def test_assignment(cells: int, tissue: int, dtype: Any) -> None:
     matrix = one_hot(cells, tissue)
-    if cells == tissue:
-        matrix[:] = 0
-        matrix[:, 2] = 1  # all in one superpixel: only one way makes sense
-    expected = matrix.argmax(1)
-    for given in (matrix, matrix.T):
-        found = assignment_of(given.astype(dtype), cells, tissue, "a")
-        assert found.dtype == np.int64
-        np.testing.assert_array_equal(found, expected)
-
-
-def test_square_assignment_that_allows_both_is_read_as_published() -> None:
-    matrix = np.eye(4)[[1, 2, 3, 0]]
-    np.testing.assert_array_equal(assignment_of(matrix, 4, 4, "a"), [1, 2, 3, 0])
-
-
-def test_assignment_by_numbers_and_of_no_nuclei() -> None:
-    np.testing.assert_array_equal(assignment_of(np.array([2.0, 0, 1]), 3, 3, "a"), [2, 0, 1])
-    assert assignment_of(np.zeros((0, 4)), 0, 4, "a").shape == (0,)
-    assert assignment_of(np.zeros((4, 0)), 0, 4, "a").shape == (0,)
+    found = assignment_of(matrix.astype(dtype), cells, tissue, "a")
+    assert found.dtype == np.int64
+    np.testing.assert_array_equal(found, matrix.argmax(1))
 
 
 @pytest.mark.parametrize(
@@ -131,10 +115,9 @@ def test_assignment_by_numbers_and_of_no_nuclei() -> None:
     [
         (np.zeros((5, 4)), "5 of 5 nuclei"),
         (np.ones((5, 4)), "5 of 5 nuclei"),
-        (np.zeros((4, 5)), "5 of 5 nuclei"),
-        (np.zeros((5, 3)), r"shape \(5, 3\); allowed: \(5, 4\), \(4, 5\)"),
+        (np.zeros((5, 3)), r"shape \(5, 3\); allowed: \(5, 4\)"),
         (np.full((5, 4), 0.25), "0 and 1"),
-        (np.array([0, 1, 2, 3, 0.5]), "numbers of superpixels"),
+        (np.zeros((4, 5)), r"allowed: \(5, 4\)"),
     ],
 )
 def test_assignment_that_is_none(matrix: np.ndarray, told: str) -> None:
@@ -142,12 +125,10 @@ def test_assignment_that_is_none(matrix: np.ndarray, told: str) -> None:
         assignment_of(matrix, 5, 4, "a")
 
 
-def test_index_beyond_the_superpixels_and_other_labels_are_refused() -> None:
-    with pytest.raises(DataError, match="a: assignment must be"):
-        convert("a", raw(3), raw(2), np.array([0, 1, 2]), NO_SIZE)
+def test_other_labels_are_refused() -> None:
     other = RawGraph(raw(2).nodes, raw(2).edges, (3.0,))
     with pytest.raises(DataError, match="label"):
-        convert("a", raw(3), other, np.array([0, 1, 1]), NO_SIZE)
+        convert("a", raw(3), other, one_hot(3, 2), NO_SIZE)
 
 
 # Files and resumption; what reads them is replaced by reading arrays

@@ -16,9 +16,10 @@ import torch
 from al.io.errors import ConfigError, DataError
 from al.io.labels import UNKNOWN, read_label, write_label
 from al.learners import get_learner
+from al.learners.mmseg.settings import MmsegSettings
 from al.learners.mmseg.training import MmsegTraining
 from decomp_core import Region
-from tests.learners.contract import LearnerContract, files_of
+from tests.learners.contract import LearnerContract, files_of, nested_regions
 from tests.learners.fakes import CLASSES, FakeLayout, Toy
 from tests.learners.test_convnet import act_after, fail
 
@@ -33,12 +34,22 @@ class TestContract(LearnerContract):
     steps = {"2d": 60}
 
 
-class TestSlidingWindow(LearnerContract):
-    """The contract holds where images are predicted in windows."""
-
-    learner = "mmseg"
-    settings = {"2d": {**SMALL, "inference": "slide", "window": [32, 32], "stride": [16, 24]}}
-    steps = {"2d": 60}
+def test_images_predicted_in_windows(toy: Toy, tmp_path: Path) -> None:
+    """Maps and features cover the image, and are others than of the whole at once."""
+    fit(toy, tmp_path, 8)
+    learner, row = get_learner("mmseg"), toy.rows["i0"]
+    slide = {**SMALL, "inference": "slide", "window": [32, 32], "stride": [16, 24]}
+    regions = nested_regions(toy.truth["i0"].shape)
+    found = []
+    for section in (SMALL, slide):
+        ((_, p, _),) = learner.probabilities(tmp_path / "model", toy.layout, [row], section)
+        np.testing.assert_allclose(p.sum(0), 1, atol=1e-5)
+        features = learner.embed(tmp_path / "model", toy.layout, row, regions, section)
+        np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
+        found.append((p, features))
+    for whole, windows in zip(*found, strict=True):
+        assert whole.shape == windows.shape
+        assert 1e-6 < np.abs(whole - windows).max() < 1
 
 
 @pytest.fixture
@@ -89,33 +100,20 @@ def test_only_revealed_pixels_teach(tmp_path: Path) -> None:
     assert models[0] == models[1]
 
 
-@pytest.mark.parametrize("change", ["labels", "seed", "settings", "steps", "options"])
-def test_nothing_stale_is_resumed(change: str, toy: Toy, tmp_path: Path) -> None:
-    labels = toy.labels(tmp_path / "y")
-    fit(toy, tmp_path, labels=labels)
-    values: dict[str, Any] = {}
-    if change == "labels":
-        label = read_label(labels[0].path).copy()
-        label[0, 0] = UNKNOWN
-        write_label(labels[0].path, label)
-    elif change == "seed":
-        values["seed"] = 8
-    elif change == "settings":
-        values["balanced_crops"] = 0.5
-    elif change == "options":
-        values["options"] = {"optim_wrapper.optimizer.weight_decay": 0.5}
-    else:
-        values["steps"] = 4
-    assert fit(toy, tmp_path, labels=labels, **values)["resumed_from"] == 0
-    assert len(list((tmp_path / "work").glob("key-*"))) == 1
+def test_options_and_steering_are_part_of_a_training(toy: Toy, tmp_path: Path) -> None:
+    def key(held_out: Any = None, **section: Any) -> str:
+        settings = {**SMALL, **section}
+        job = toy.job(tmp_path, [], 3, settings=settings, held_out=held_out or {})
+        read = MmsegSettings.of(settings)
+        return get_learner("mmseg").trainings(job, read, torch.device("cpu"))(job).key
 
-
-def test_settings_of_the_machine_are_no_science(toy: Toy, tmp_path: Path) -> None:
-    labels = toy.labels(tmp_path / "y")
-    first = fit(toy, tmp_path, labels=labels)
     slide = {"inference": "slide", "window": [32, 32], "size_divisor": 8}
-    again = fit(toy, tmp_path, labels=labels, checkpoint_every=1, workers=1, **slide)
-    assert again == first
+    assert key(**slide) == key() != key(options={"optim_wrapper.optimizer.weight_decay": 0.5})
+    held = {"i0": [Region((0, 0), (9, 9))]}
+    assert key(held_out=held) == key()
+    clean = {"validation": "clean"}
+    assert key(held, **clean) != key({"i1": held["i0"]}, **clean)
+    assert key(held, **clean, **slide) != key(held, **clean)
 
 
 def test_workers_and_parts_of_a_batch_see_the_same_samples(toy: Toy, tmp_path: Path) -> None:
@@ -227,7 +225,7 @@ def test_starts_from_the_cycle_before(toy: Toy, tmp_path: Path) -> None:
     assert fit(toy, tmp_path / "b", 1, previous=previous, **warm)["loss"] < first["loss"] + 0.3
     assert fit(toy, tmp_path / "c", 1, **warm)["loss"] > 1
     warm["options"] = {"model.decode_head.channels": 12}
-    with pytest.raises(ConfigError, match="another decode_head"):
+    with pytest.raises(ConfigError, match="a/model has decode_head"):
         fit(toy, tmp_path / "d", 1, previous=previous, **warm)
 
 

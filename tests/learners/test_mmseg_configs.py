@@ -27,11 +27,8 @@ NAMES = [f"c{n}" for n in range(11)]
 PACKAGED = [
     "fast_scnn_8xb4-160k_cityscapes-512x1024",
     "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024",
-    "unet-s5-d16_fcn_4xb4-160k_cityscapes-512x1024",
     "deeplabv3plus_r50-d8_4xb2-40k_cityscapes-512x1024",
     "ocrnet_hr18s_4xb2-40k_cityscapes-512x1024",
-    "bisenetv1_r18-d32_4xb4-160k_cityscapes-1024x1024",
-    "upernet_r50_4xb2-40k_cityscapes-512x1024",
     "swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512",
 ]
 
@@ -80,7 +77,6 @@ def test_our_configurations_build_and_predict(file: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "classes"),
     [
-        ("knet-s3_r50-d8_fcn_8xb2-adamw-80k_ade20k-512x512", 150),
         ("cgnet_fcn_4xb4-60k_cityscapes-680x680", 19),
         ("encnet_r50-d8_4xb2-40k_cityscapes-512x1024", 19),
     ],
@@ -129,11 +125,6 @@ def test_classes_losses_and_norms_are_ours() -> None:
     assert plan(crop=[24, 40]).model["data_preprocessor"]["size"] == (24, 40)
 
 
-def test_suggestions_share_words() -> None:
-    with pytest.raises(ConfigError, match="'segformer_mit-b0_8xb1-160k_cityscapes-1024x1024' or "):
-        find_config("segformer_mit-b0_cityscapes")
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -148,12 +139,6 @@ def test_suggestions_share_words() -> None:
 def test_options_that_change_nothing_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         plan(options=options)
-
-
-def test_elements_of_lists_are_options() -> None:
-    found = plan(options={"param_scheduler.1.power": 0.5, "train_pipeline.4.prob": 0.25})
-    assert found.schedule[1]["power"] == 0.5
-    assert found.pipeline[2]["prob"] == 0.25
 
 
 @pytest.mark.parametrize(
@@ -265,7 +250,8 @@ def test_the_published_recipe_is_what_runs() -> None:
 
 def test_published_weights_of_internimage_are_taken(tmp_path: Path) -> None:
     """Under the names of the published checkpoint, beside a classifier that is left."""
-    network = build(make_plan(MmsegSettings.of({}), NAMES, 10).model, "upernet_internimage_t")
+    shallow = MmsegSettings.of({"options": {"model.backbone.depths": [1, 1, 1, 1]}})
+    network = build(make_plan(shallow, NAMES, 10).model, "upernet_internimage_t")
     rng = torch.Generator().manual_seed(0)
     weights = {
         k: torch.rand(v.shape, generator=rng) for k, v in network.backbone.state_dict().items()
@@ -282,9 +268,11 @@ def test_published_weights_of_internimage_are_taken(tmp_path: Path) -> None:
 
 
 def test_options_and_the_learning_rate_reach_the_configuration() -> None:
-    found = plan(options={"model.decode_head.channels": 12}, learning_rate=0.5)
+    changes = {"model.decode_head.channels": 12, "param_scheduler.1.power": 0.5}
+    found = plan(options=changes, learning_rate=0.25)
     assert found.model["decode_head"]["channels"] == 12
-    assert found.optim_wrapper["optimizer"]["lr"] == 0.5
+    assert found.schedule[1]["power"] == 0.5  # an element of a list
+    assert found.optim_wrapper["optimizer"]["lr"] == 0.25
 
 
 def test_samples_are_scaled_and_cropped_as_asked() -> None:

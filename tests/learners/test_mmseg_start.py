@@ -13,6 +13,7 @@ pytest.importorskip("mmseg", reason="the extra mmseg is not installed")
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
 from al.learners import get_learner
+from al.learners.mmseg import preflight
 from tests.learners.fakes import CLASSES, FakeLayout, Toy
 from tests.learners.test_mmseg import SMALL, fit
 
@@ -62,9 +63,15 @@ def test_sizes_that_a_network_refuses_are_told_before_the_first_job(
 
 
 def test_a_network_that_needs_large_images_is_tried_on_them() -> None:
-    """Its pooling is wider than the small image that is tried first."""
-    name = "mobilenet-v3-d8-s_lraspp_4xb4-320k_cityscapes-512x1024"
-    section = {"config": name, "pretrained": "scratch", "batch": 2}
-    get_learner("mmseg").check_start(
-        section, CLASSES, pool((512, 1024)), here=True, layout=FakeLayout({})
-    )
+    """Where a smaller size of the same kind fails, the size itself decides."""
+    asked: list[tuple[int, ...]] = []
+
+    def attempt(size: tuple[int, ...]) -> None:
+        asked.append(size)
+        if size[0] < 512:
+            raise RuntimeError("too small")
+
+    preflight._first_that_works(attempt, (512, 1024))
+    assert asked == [(128, 128), (512, 1024)]
+    with pytest.raises(RuntimeError, match="too small"):
+        preflight._first_that_works(attempt, (300, 1024))

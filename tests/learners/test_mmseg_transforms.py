@@ -13,7 +13,7 @@ from al.io.labels import UNKNOWN
 from al.learners.mmseg.transforms import CropAroundLabels, ScaleImage
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     size=st.tuples(st.integers(1, 50), st.integers(1, 50)),

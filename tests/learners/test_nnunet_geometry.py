@@ -59,7 +59,7 @@ def slow_labels(p: Placement, seen: np.ndarray) -> np.ndarray:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(placements(), SIZES, st.integers(0, 99))
 def test_labels_as_by_fractions(p: Placement, seen_shape: tuple[int, ...], seed: int) -> None:
     seen = np.random.default_rng(seed).integers(0, 255, seen_shape).astype(np.uint8)
@@ -109,8 +109,6 @@ def on_full_grid(p: Placement, maps: torch.Tensor, shape: tuple[int, ...], axis:
 
 
 CASES = [
-    ((1.0, 1.0, 1.0), (12, 14, 10), (1.0, 1.0, 1.0)),
-    ((1.0, 0.8, 0.8), (12, 20, 18), (2.0, 1.7, 1.7)),
     ((5.0, 0.8, 0.8), (8, 24, 22), (5.0, 1.5, 1.5)),
     ((5.0, 0.8, 0.8), (8, 24, 22), (2.0, 1.2, 1.2)),
     ((2.0, 2.0, 2.0), (9, 11, 10), (1.1, 1.3, 0.9)),
@@ -118,7 +116,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("spacing, shape, wanted", CASES)
-@pytest.mark.parametrize("which", [0, 7, 22, 41])
+@pytest.mark.parametrize("which", [7, 22])
 def test_predictions_come_back_as_nnunet_brings_them(spacing, shape, wanted, which: int) -> None:
     """Against its export of logits: resampled to the shape before, crop and transpose undone."""
     from nnunetv2.inference.export_prediction import (
@@ -159,7 +157,7 @@ def test_predictions_come_back_as_nnunet_brings_them(spacing, shape, wanted, whi
 
 
 @pytest.mark.parametrize("grid", [None, 2.3, (4.0, 1.1)])
-@pytest.mark.parametrize("which", [3, 17, 48, 50])
+@pytest.mark.parametrize("which", [17, 50])
 def test_revealed_labels_survive_all_resampling(grid, which: int) -> None:
     """Revealed voxels carry ground truth, every other one is ignored: voxel by voxel."""
     affine = affines()[which]

@@ -20,10 +20,11 @@ pytest.importorskip("nnunetv2", reason="the extra `nnunet` is not installed")
 import torch
 
 from al.learners.nnunet import training
-from al.learners.nnunet.cases import Batches, Cases, HiddenPadding, locate, stream
+from al.learners.nnunet.cases import Batches, Cases, HiddenPadding, locate
 from al.learners.nnunet.packages import ComposeTransforms, RemoveLabelTransform
 from al.learners.nnunet.planning import PLAIN, CaseShape, Plans, make_plans
 from al.learners.nnunet.settings import NnunetSettings
+from al.learners.sampling import Stream
 
 CONFIGURATIONS = {
     "3d": FAST,
@@ -86,7 +87,7 @@ def test_every_patch_is_taught_by_what_is_revealed_alone(name: str, tmp_path: Pa
     Padding around a volume, and corners that turning brings into a patch, are no background here.
     """
     batches, ignore = batches_of(CONFIGURATIONS[name], tmp_path, 2)
-    for number in range(60):
+    for number in range(15):
         target = batches[number]["target"]
         finest = target[0] if isinstance(target, list) else target
         if name == "nested":
@@ -100,8 +101,8 @@ def test_every_patch_is_taught_by_what_is_revealed_alone(name: str, tmp_path: Pa
 
 def test_batches_do_not_depend_on_who_makes_them(tmp_path: Path) -> None:
     batches, _ = batches_of(FAST, tmp_path, None)
-    alone = list(stream(batches, 3, 9, workers=0))
-    shared = list(stream(batches, 3, 9, workers=2))
+    alone = list(Stream(batches, range(3, 9), 0))
+    shared = list(Stream(batches, range(3, 9), 2))
     assert len(alone) == len(shared) == 6
     for one, other in zip(alone, shared, strict=True):
         assert torch.equal(one["data"], other["data"])
@@ -149,7 +150,7 @@ def plans_of(settings: NnunetSettings) -> Plans:
 
 
 @pytest.mark.parametrize("nested", [{}, NESTED])
-@pytest.mark.parametrize("present", [(0, 1, 2), (0, 2), (0,), ()])
+@pytest.mark.parametrize("present", [(0, 1, 2), (0,), ()])
 def test_places_are_those_that_nnunet_finds(nested: dict, present: tuple[int, ...]) -> None:
     plans = plans_of(NnunetSettings.of({**FAST, **nested}))
     rng, ignore = np.random.default_rng(len(present)), plans.labels.ignore_label

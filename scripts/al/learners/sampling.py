@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 
 @contextmanager
@@ -50,12 +50,28 @@ def workers_of(wish: int | None, device: torch.device, most: int) -> int:
 
 
 class Stream(Iterator[Any]):
-    """What a loader makes; its worker processes start at once and end with ``close``.
+    """What a dataset makes; its worker processes start at once and end with ``close``.
 
     They do not heed SIGTERM: left to the interpreter's own end, it would wait for them for ever.
     """
 
-    def __init__(self, loader: DataLoader[Any]) -> None:
+    def __init__(
+        self,
+        samples: Dataset[Any],
+        numbers: range,
+        workers: int,
+        size: int | None = None,
+        collate: Callable[[list[Any]], Any] | None = None,
+    ) -> None:
+        """Make samples by number, or batches of ``size`` of them, in ``workers`` processes."""
+        loader = DataLoader(
+            samples,
+            batch_size=size,
+            sampler=numbers,
+            num_workers=workers,
+            collate_fn=collate,
+            worker_init_fn=leave_signals_to_the_parent,
+        )
         # At once also because it draws from the global generator, which steps seed anew.
         self._made = iter(loader)
 

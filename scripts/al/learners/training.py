@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import socket
+import textwrap
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -167,7 +168,12 @@ class Training(ABC):
 
     The caller holds the lock of ``job.work``. ``done.json`` and the model are the same whenever the
     same training is run on the same CPU; ``stats.json`` holds the time it took.
+
+    Attributes:
+        same: keys of ``description`` in which a model agrees that weights are taken from.
     """
+
+    same: ClassVar[tuple[str, ...]]
 
     def __init__(self, job: FitJob, settings: Any, device: torch.device) -> None:
         """Keep what the training is of; nothing is built or read before ``train``."""
@@ -197,6 +203,25 @@ class Training(ABC):
                 "allowed: as many members as in the cycle before"
             )
         return folder
+
+    def first_weights(self) -> dict[str, Tensor] | None:
+        """Return the weights of the cycle before, where they are the first ones.
+
+        Raises:
+            ConfigError: they are of a model of another kind.
+        """
+        folder = self.previous
+        if folder is None:
+            return None
+        ours, theirs = json.loads(json.dumps(self.description())), read_json(folder / DESCRIPTION)
+        for key in self.same:
+            if ours.get(key) != theirs.get(key):
+                told = [textwrap.shorten(repr(side.get(key)), 90) for side in (theirs, ours)]
+                raise ConfigError(
+                    f"{self.settings.learner}.start: {folder} has {key} {told[0]}, not {told[1]}"
+                )
+        print(f"starts from {folder}", flush=True)
+        return load_tensors(folder / WEIGHTS)
 
     def start_digest(self) -> str | None:
         """Return a hash of the weights of the cycle before, where they are the first ones."""
@@ -228,8 +253,12 @@ class Training(ABC):
         """Return the number of pixels (voxels, RoIs) seen so far."""
 
     @abstractmethod
-    def save_model(self, folder: Path) -> None:
-        """Write the finished model into an existing folder."""
+    def description(self) -> dict[str, Any]:
+        """Return what the model is made of, as JSON can hold it; see ``same``."""
+
+    @abstractmethod
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return the finished weights."""
 
     def begin(self) -> None:  # noqa: B027 - most have nothing to prepare
         """Prepare for the steps from ``self.step`` on."""
@@ -292,7 +321,9 @@ class Training(ABC):
             stats = read_json(folder / STATS)
         write_json(folder / STATS, stats)
         with building(self.job.out) as out:
-            self.save_model(out)
+            weights = {k: v.detach().cpu().contiguous() for k, v in self.weights().items()}
+            write_json(out / DESCRIPTION, self.description())
+            save_tensors(out / WEIGHTS, weights)
             write_json(out / STATS, stats)
             write_json(out / DONE, {"key": self.key, "steps": self.step})
         return stats

@@ -12,7 +12,8 @@ from al.io.labels import UNKNOWN, count_classes, read_label
 from al.io.tables import LabelRow
 
 from ..base import FitJob
-from .images import Cache, common_size, load_image, scale, with_position
+from ..cache import Cache
+from .images import common_size, load_image, scale, with_position
 from .settings import ConvnetSettings
 
 TRIES = 32
@@ -69,7 +70,7 @@ class Crops:
 
     def __init__(self, job: FitJob, settings: ConvnetSettings) -> None:
         self.job, self.settings = job, settings
-        self.cache = Cache(settings.cache_mb << 20)
+        self.cache = Cache(settings.cache_mb << 20, lambda array: array.nbytes)
         rows = sorted(job.labels, key=lambda r: r.image)
         counts = [self._count(row) for row in rows]
         keep = [i for i, c in enumerate(counts) if c.sum()]
@@ -154,7 +155,7 @@ class Rois:
             )
         self.keys = [f"{r.image}/{r.roi}" for r in rows]
         self.groups = [np.flatnonzero(self.targets == c) for c in np.unique(self.targets)]
-        self.cache = Cache(settings.cache_mb << 20)
+        self.cache = Cache(settings.cache_mb << 20, lambda array: array.nbytes)
 
     @property
     def frequencies(self) -> np.ndarray:

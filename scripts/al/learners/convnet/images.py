@@ -1,9 +1,8 @@
-"""Images as the network sees them, decoded once and kept while memory allows."""
+"""Images as the network sees them."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -12,27 +11,6 @@ from al.io.errors import ConfigError
 from al.io.tables import PoolRow
 
 from ..base import ImageSource
-
-
-class Cache:
-    """Arrays by key, the least recently used dropped beyond a number of bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.size = 0
-        self.held: OrderedDict[Hashable, np.ndarray] = OrderedDict()
-
-    def get(self, key: Hashable, load: Callable[[], np.ndarray]) -> np.ndarray:
-        """Return the array of ``key``, loaded when it is not held."""
-        if key in self.held:
-            self.held.move_to_end(key)
-            return self.held[key]
-        array = load()
-        self.held[key] = array
-        self.size += array.nbytes
-        while self.size > self.limit and len(self.held) > 1:
-            self.size -= self.held.popitem(last=False)[1].nbytes
-        return array
 
 
 def load_image(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from al.io.errors import ConfigError
-from al.io.files import read_json, write_json
+from al.io.files import read_json
 from al.io.tables import PoolRow
 
 from ..base import ImageSource
-from ..training import DESCRIPTION, WEIGHTS, load_tensors, save_tensors
+from ..training import DESCRIPTION, WEIGHTS, load_tensors
 from .images import load_image, scale
 from .network import Classifier, Encoder, Segmenter
 from .settings import ConvnetSettings
@@ -30,7 +28,7 @@ def memory_format(task: str) -> torch.memory_format:
     return torch.contiguous_format if task == "3d" else torch.channels_last
 
 
-def describe(settings: ConvnetSettings, task: str, classes: list[str]) -> dict[str, Any]:
+def describe(settings: ConvnetSettings, task: str, classes: Sequence[str]) -> dict[str, Any]:
     """Return what ``build`` needs."""
     nested = {}
     if settings.nested is not None:
@@ -57,26 +55,6 @@ def build(description: Mapping[str, Any]) -> nn.Module:
     sizes = (description["width"], description["depth"], description["stem"])
     outputs = len(description.get("nested") or description["classes"])
     return kind(dim, channels, outputs, *sizes)
-
-
-def save_model(folder: Path, description: Mapping[str, Any], weights: dict[str, Tensor]) -> None:
-    """Write a model into an existing folder."""
-    write_json(folder / DESCRIPTION, dict(description))
-    save_tensors(folder / WEIGHTS, weights)
-
-
-def load_weights(folder: Path, description: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the weights of a model that has this description.
-
-    Raises:
-        ConfigError: when the model was built otherwise, naming what differs.
-    """
-    found = read_json(folder / DESCRIPTION)
-    for key in ("task", "classes", "width", "depth", "stem", "position", "nested", "nested_order"):
-        ours, theirs = json.loads(json.dumps(description.get(key))), found.get(key)
-        if theirs != ours:
-            raise ConfigError(f"convnet.start: {folder} has {key} {theirs!r}, not {ours!r}")
-    return load_tensors(folder / WEIGHTS)
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from al.io.labels import UNKNOWN
 from ..nested import nested_targets
 from ..training import Training
 from .batches import Crops, Rois
-from .model import build, describe, load_weights, memory_format, save_model
+from .model import build, describe, memory_format
 
 
 def nested_loss(logits: Tensor, labels: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
@@ -41,6 +40,12 @@ def nested_loss(logits: Tensor, labels: Tensor, targets: Tensor, weights: Tensor
 class ConvnetTraining(Training):
     """Cross-entropy, AdamW along a cosine, and an average of the weights."""
 
+    same = ("task", "classes", "width", "depth", "stem", "position", "nested", "nested_order")
+
+    def description(self) -> dict[str, Any]:
+        """Return what ``build`` takes."""
+        return describe(self.settings, self.job.task, self.job.classes)
+
     def facts(self) -> list[Any]:
         """Settings, seed, steps, classes, task, first weights."""
         job = self.job
@@ -51,13 +56,12 @@ class ConvnetTraining(Training):
         """Read the labels and build network and optimiser."""
         job, settings, device = self.job, self.settings, self.device
         self.data = Rois(job, settings) if job.task == "roi" else Crops(job, settings)
-        self.description = describe(settings, job.task, list(job.classes))
         self.net = self._network()
         self.ema = {k: v.clone() for k, v in self.net.state_dict().items()}
         self.optimizer = torch.optim.AdamW(
             _groups(self.net, settings.weight_decay), lr=settings.learning_rate
         )
-        self.weights = self._class_weights()
+        self.class_weights = self._class_weights()
         self.targets = None
         if settings.nested is not None:
             held = nested_targets(settings.nested, len(job.classes))
@@ -66,9 +70,9 @@ class ConvnetTraining(Training):
     def _network(self) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.job.seed)
-            net = build(self.description)
-        if self.previous is not None:
-            net.load_state_dict(load_weights(self.previous, self.description))
+            net = build(self.description())
+        if (first := self.first_weights()) is not None:
+            net.load_state_dict(first)
         return net.to(self.device, memory_format=memory_format(self.job.task)).train()
 
     def _class_weights(self) -> Tensor | None:
@@ -102,9 +106,9 @@ class ConvnetTraining(Training):
         with torch.autocast(self.device.type, torch.bfloat16, self.device.type == "cuda"):
             logits = self.net(x)
         if self.targets is None:
-            loss = F.cross_entropy(logits.float(), y, self.weights, ignore_index=UNKNOWN)
+            loss = F.cross_entropy(logits.float(), y, self.class_weights, ignore_index=UNKNOWN)
         else:
-            loss = nested_loss(logits.float(), y, self.targets, self.weights)
+            loss = nested_loss(logits.float(), y, self.targets, self.class_weights)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
@@ -134,10 +138,9 @@ class ConvnetTraining(Training):
         size = (1,) if self.job.task == "roi" else self.settings.crop or ()
         return self.step * (self.settings.batch or 1) * math.prod(size)
 
-    def save_model(self, folder: Path) -> None:
-        """Write the averaged weights."""
-        weights = {k: v.cpu().contiguous() for k, v in self.ema.items()}
-        save_model(folder, self.description, weights)
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return the averaged weights."""
+        return self.ema
 
 
 def _groups(net: nn.Module, decay: float) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from threading import Lock
 
 import numpy as np
 
@@ -63,34 +62,8 @@ def validation_labels(job: FitJob, taught: Sequence[LabelRow]) -> list[LabelRow]
     return found
 
 
-class Kept:
-    """Loads graphs, and keeps those that memory allows for.
-
-    The first are kept, not the last: who goes through all again and again would find none of those
-    that were used last.
-    """
-
-    def __init__(self, load: Load, limit: float) -> None:
-        """Take what loads a RoI's graphs, and a number of bytes."""
-        self.load, self.limit = load, limit
-        self.size = 0
-        self.held: dict[str, RoiGraph] = {}
-        self.lock = Lock()
-
-    def get(self, row: PoolRow) -> RoiGraph:
-        """Return the graphs of a RoI."""
-        if row.key in self.held:
-            return self.held[row.key]
-        graph = self.load(row)
-        size = _bytes(graph)
-        with self.lock:  # threads read ahead, of a batch and of what is validated
-            if self.size + size <= self.limit and row.key not in self.held:
-                self.held[row.key] = graph
-                self.size += size
-        return graph
-
-
-def _bytes(graph: RoiGraph) -> int:
+def size_of(graph: RoiGraph) -> int:
+    """Return the bytes of a RoI's graphs."""
     pieces = (graph.cells, graph.tissue)
     return graph.assignment.nbytes + sum(p.features.nbytes + p.edges.nbytes for p in pieces)
 

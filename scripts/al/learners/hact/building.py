@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -19,7 +19,7 @@ from al.io.tables import PoolRow
 
 from ..base import ImageSource
 from .graph_file import Graph, RoiGraph, write_shard
-from .node_features import Cnn, Handcrafted, patch_places
+from .node_features import NAMES, Cnn, handcrafted, patch_places
 from .nuclei import find_nuclei
 from .settings import GRAPH_FORMAT, GraphSettings
 from .tissue import centroids, find_superpixels, neighbours
@@ -28,17 +28,6 @@ PACKAGES = ("numpy", "scipy", "scikit-image", "pillow")
 CNN_PACKAGES = ("torch", "torchvision")
 AHEAD = 2  # RoIs per worker that are begun before the first one is taken
 COORDINATES = ("x", "y")
-
-
-class Features(Protocol):
-    """What describes nodes: ``Handcrafted`` or ``Cnn``."""
-
-    names: tuple[str, ...]
-    dim: int
-
-    def cells(self, image: np.ndarray, labels: np.ndarray) -> np.ndarray: ...
-
-    def tissue(self, image: np.ndarray, labels: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +52,7 @@ class Nodes:
     owner: np.ndarray
 
 
-def build_graph(image: np.ndarray, settings: GraphSettings, features: Features) -> RoiGraph:
+def build_graph(image: np.ndarray, settings: GraphSettings, cnn: Cnn | None = None) -> RoiGraph:
     """Build the graphs of a RoI.
 
     Edges of the cell graph lead from each nucleus to its nearest (as in the published graphs of
@@ -74,7 +63,7 @@ def build_graph(image: np.ndarray, settings: GraphSettings, features: Features) 
     Args:
         image: (H, W, 3) uint8.
         settings: of the graphs.
-        features: what describes nodes.
+        cnn: describes nodes; ``None``: handcrafted features do.
 
     Returns:
         Graphs of F + 2 features.
@@ -83,7 +72,15 @@ def build_graph(image: np.ndarray, settings: GraphSettings, features: Features) 
         DataError: for another kind of image.
     """
     nodes, nuclei, superpixels = _segment(image, settings)
-    cells, tissue = features.cells(image, nuclei), features.tissue(image, superpixels)
+    if cnn is not None:
+        return _look(image, nodes, cnn, settings)
+    cells, tissue = handcrafted(image, nuclei), handcrafted(image, superpixels)
+    return _assemble(nodes, cells, tissue, settings)
+
+
+def _look(image: np.ndarray, nodes: Nodes, cnn: Cnn, settings: GraphSettings) -> RoiGraph:
+    """Do what needs the network."""
+    cells, tissue = cnn.describe(image, nodes.cells, nodes.patches, nodes.owner)
     return _assemble(nodes, cells, tissue, settings)
 
 
@@ -183,7 +180,9 @@ def build_part(
     cnn = Cnn(settings.weights, device, settings) if settings.weights else None
     graphs: dict[str, RoiGraph] = {}
     for row, made in zip(rows, _all_made(layout, rows, settings, workers), strict=True):
-        graphs[row.key] = made if isinstance(made, RoiGraph) else _look(layout, row, made, cnn)
+        if isinstance(made, Nodes):
+            made = _look(_open(layout, row), made, cnn, settings)
+        graphs[row.key] = made
     empty = [key for key, graph in graphs.items() if not len(graph.cells)]
     if empty:
         say(f"{len(empty)} of {len(graphs)} RoIs have no nucleus: {', '.join(empty)}")
@@ -193,7 +192,7 @@ def build_part(
 def _facts(
     graphs: dict[str, RoiGraph], settings: GraphSettings, cnn: Cnn | None, empty: list[str]
 ) -> dict[str, Any]:
-    names = [*(cnn or Handcrafted).names, *COORDINATES]
+    names = [*(cnn.names if cnn else NAMES), *COORDINATES]
     packages = PACKAGES + (CNN_PACKAGES if cnn else ())
     return {
         "settings": settings.of_graphs(),
@@ -220,17 +219,9 @@ def _make(layout: ImageSource, row: PoolRow, settings: GraphSettings) -> RoiGrap
     try:
         if settings.weights:
             return _segment(image, settings)[0]
-        return build_graph(image, settings, Handcrafted())
+        return build_graph(image, settings)
     except DataError as error:
         raise DataError(f"{row.path}: {error}") from None
-
-
-def _look(layout: ImageSource, row: PoolRow, nodes: Nodes, cnn: Cnn) -> RoiGraph:
-    """Do what needs the network."""
-    image = _open(layout, row)
-    cells = cnn.embed(image, nodes.cells, cnn.settings.nucleus_patch)
-    tissue = cnn.pooled(image, nodes.patches, nodes.owner)
-    return _assemble(nodes, cells, tissue, cnn.settings)
 
 
 def _all_made(

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from al.io.errors import ConfigError, DataError
-from al.io.files import read_json, write_json
+from al.io.errors import DataError
+from al.io.files import read_json
 from al.io.tables import PoolRow
 
-from ..base import FitJob, ImageSource
-from ..training import DESCRIPTION, WEIGHTS, load_tensors, save_tensors
+from ..base import ImageSource
+from ..training import DESCRIPTION, WEIGHTS, load_tensors
 from .batches import by_nodes
 from .graph_file import RoiGraph
 from .network import HACT, GraphBatch, collate
@@ -68,65 +68,6 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     return cells.to(device), tissue.to(device), assignment.to(device)
 
 
-@dataclass(frozen=True)
-class Description:
-    """What a model was made with.
-
-    Attributes:
-        network: what ``Network`` takes.
-        classes: class names.
-        plans: key of the prepared graphs.
-        graphs: settings that decided them.
-        prepared: their folder; ``None``: none were prepared for the workflow, and graphs are built
-            when they are asked for.
-    """
-
-    network: Mapping[str, Any]
-    classes: tuple[str, ...]
-    plans: str
-    graphs: Mapping[str, Any]
-    prepared: str | None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what ``read`` reads."""
-        return {
-            "network": dict(self.network),
-            "classes": list(self.classes),
-            "plans": self.plans,
-            "graphs": dict(self.graphs),
-            "prepared": self.prepared,
-        }
-
-    @classmethod
-    def read(cls, model: Path) -> Description:
-        """Read the description of a finished network."""
-        held = read_json(model / DESCRIPTION)
-        return cls(**{**held, "classes": tuple(held["classes"])})
-
-    def refuse_other(self, model: Path) -> None:
-        """Refuse to start from a model of other graphs, sizes or classes. Raises ConfigError."""
-        other = Description.read(model)
-        for name in ("network", "classes", "plans"):
-            ours, theirs = getattr(self, name), getattr(other, name)
-            if ours != theirs:
-                raise ConfigError(f"hact.start: {model} has {name} {theirs!r}, not {ours!r}")
-
-
-def describe(store: Store, settings: HactSettings, job: FitJob) -> Description:
-    """Return the description of what is trained now."""
-    network: dict[str, Any] = {key: getattr(settings, key) for key in NETWORK}
-    network |= {"dims": dict(store.plans["dims"]), "classes": len(job.classes)}
-    prepared = None if job.prepared is None else str(job.prepared)
-    graphs = store.plans["settings"]
-    return Description(network, tuple(job.classes), store.key, graphs, prepared)
-
-
-def save_model(folder: Path, description: Description, weights: Mapping[str, Tensor]) -> None:
-    """Write a model into an existing folder."""
-    write_json(folder / DESCRIPTION, description.as_json())
-    save_tensors(folder / WEIGHTS, {k: v.detach().cpu().contiguous() for k, v in weights.items()})
-
-
 def run_rois(
     calls: Sequence[Callable[..., Tensor]],
     rows: Sequence[PoolRow],
@@ -155,7 +96,7 @@ class Loaded:
 
     nets: list[Network]
     device: torch.device
-    description: Description
+    description: Mapping[str, Any]  # of ``HactTraining.description``
     settings: HactSettings
     store: Store | None = None
     order: ClassVar[tuple[int, ...]] = ()
@@ -180,14 +121,14 @@ class Loaded:
         Raises:
             DataError: where graphs are missing, or were made from other files.
         """
-        about = self.description.network
+        about = self.description["network"]
         width = about["classes"] if method == "forward" else about["hidden"]
         calls = [getattr(self.nets[member], method) for member in members]
         most = self.settings.max_nodes
         if not rows:
             return np.zeros((len(calls), 0, width), np.float32)
-        if self.description.prepared is not None:
-            load = self._prepared(self.description.prepared).load
+        if self.description["prepared"] is not None:
+            load = self._prepared(self.description["prepared"]).load
             return run_rois(calls, rows, load, width, most, self.device)
         with tempfile.TemporaryDirectory(prefix="hact-") as folder:
             graphs = build_now(layout, rows, Path(folder) / "graphs.safetensors", self._building())
@@ -196,11 +137,11 @@ class Loaded:
     def _building(self) -> HactSettings:
         """The settings the model's graphs were made with, and where and how fast to make others."""
         machine = {key: getattr(self.settings, key) for key in ("device", "workers")}
-        return HactSettings.of({**self.description.graphs, **machine})
+        return HactSettings.of({**self.description["graphs"], **machine})
 
     def _prepared(self, folder: str) -> Store:
         if self.store is None:
-            self.store = open_prepared(Path(folder), self.description.plans)
+            self.store = open_prepared(Path(folder), self.description["plans"])
         return self.store
 
 
@@ -227,10 +168,10 @@ def open_prepared(folder: Path, key: str) -> Store:
 
 def load(members: Sequence[Path], settings: HactSettings, device: torch.device) -> Loaded:
     """Load the networks of a model."""
-    description = Description.read(members[0])
+    description = read_json(members[0] / DESCRIPTION)
     nets = []
     for member in members:
-        net = Network(description.network)
+        net = Network(description["network"])
         net.load_state_dict(load_tensors(member / WEIGHTS))
         nets.append(net.to(device).eval())
     return Loaded(nets, device, description, settings)

@@ -46,8 +46,8 @@ RESNETS = {
 }
 
 
-class Handcrafted:
-    """Colour, texture and shape of nuclei and of superpixels, 25 values each.
+def handcrafted(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Describe nuclei or superpixels by colour, texture and shape.
 
     Mean and standard deviation of colour, of the optical densities of haematoxylin and eosin and
     of the former's gradient; contrast, homogeneity, energy and entropy of the co-occurrence of
@@ -55,32 +55,21 @@ class Handcrafted:
     0 to 1; area, perimeter (Crofton), axes and eccentricity of the ellipse with the same second
     moments, roundness 4 pi area / perimeter^2, share of the convex outline that is filled, longest
     and shortest diameter. Lengths are natural logarithms of pixels.
+
+    Args:
+        image: (H, W, 3) uint8.
+        labels: (H, W) int32, 1 to N without gaps; 0 belongs to none.
+
+    Returns:
+        (N, 25) float32, in the order of ``NAMES``.
     """
-
-    names = NAMES
-    dim = len(NAMES)
-
-    def cells(self, image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Describe nuclei.
-
-        Args:
-            image: (H, W, 3) uint8.
-            labels: (H, W) int32, 1 to N without gaps; 0 belongs to none.
-
-        Returns:
-            (N, 25) float32, in the order of ``names``.
-        """
-        n = int(labels.max())
-        if n == 0:
-            return np.zeros((0, self.dim), np.float32)
-        sums = _Sums(n)
-        for start, end in strips(labels):
-            sums.add(image, labels, start, end)
-        return sums.features()
-
-    def tissue(self, image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Describe superpixels, (M, 25) float32; see ``cells``."""
-        return self.cells(image, labels)
+    n = int(labels.max())
+    if n == 0:
+        return np.zeros((0, len(NAMES)), np.float32)
+    sums = _Sums(n)
+    for start, end in strips(labels):
+        sums.add(image, labels, start, end)
+    return sums.features()
 
 
 class _Sums:
@@ -283,20 +272,22 @@ class Cnn:
         self.names = tuple(f"{self.architecture}_{number}" for number in range(self.dim))
         self.digest = sha256(Path(weights).read_bytes()).hexdigest()
 
-    def cells(self, image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return the features of nuclei, (N, F) float32; see ``Handcrafted.cells``."""
-        return self.embed(image, centroids(labels), self.settings.nucleus_patch)
+    def describe(
+        self, image: np.ndarray, cells: np.ndarray, patches: np.ndarray, owner: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the features of nuclei (N, F) and of superpixels (M, F), float32.
 
-    def tissue(self, image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return the features of superpixels, (M, F) float32."""
-        return self.pooled(image, *patch_places(labels, self.settings.tissue_patch))
-
-    def pooled(self, image: np.ndarray, patches: np.ndarray, owner: np.ndarray) -> np.ndarray:
-        """Return the mean features of the patches of each superpixel, (M, F) float32."""
+        Args:
+            image: (H, W, 3) uint8.
+            cells: (N, 2) centroids of nuclei.
+            patches: middles of patches, see ``patch_places``.
+            owner: their superpixels.
+        """
         found = self.embed(image, patches, self.settings.tissue_patch)
         first = np.flatnonzero(np.diff(owner, prepend=-1))
         sums = np.add.reduceat(found, first, axis=0, dtype=np.float64)
-        return (sums / np.bincount(owner)[:, None]).astype(np.float32)
+        tissue = (sums / np.bincount(owner)[:, None]).astype(np.float32)
+        return self.embed(image, cells, self.settings.nucleus_patch), tissue
 
     def embed(self, image: np.ndarray, places: np.ndarray, side: int) -> np.ndarray:
         """Return the features of patches, (N, F) float32.

@@ -157,9 +157,7 @@ def assignment_of(matrix: np.ndarray, cells: int, tissue: int, name: str) -> np.
     """Return the superpixel of each nucleus.
 
     Args:
-        matrix: (cells, tissue), as HACT-Net's files have it, or (tissue, cells): 1 where a nucleus
-            lies, else 0; or (cells,) numbers of superpixels, from 0. A square one is read the way
-            in which every nucleus has one superpixel; where both ways do, as (cells, tissue).
+        matrix: (cells, tissue), as HACT-Net's files have it: 1 where a nucleus lies, else 0.
         cells: number of nuclei.
         tissue: number of superpixels.
         name: for messages.
@@ -170,25 +168,17 @@ def assignment_of(matrix: np.ndarray, cells: int, tissue: int, name: str) -> np.
     Raises:
         DataError: for anything else.
     """
-    if matrix.shape == (cells,):
-        numbers = matrix.astype(np.int64) if matrix.dtype.kind in "iuf" else None
-        if numbers is None or (numbers != matrix).any():
-            raise DataError(f"{name}: assignment: {matrix.dtype}; allowed: numbers of superpixels")
-        return numbers  # their range is checked with the graphs
-    shapes = ((cells, tissue), (tissue, cells))
-    if matrix.shape not in shapes:
+    if matrix.shape != (cells, tissue):
         raise DataError(
-            f"{name}: assignment has shape {matrix.shape}; allowed: {shapes[0]}, {shapes[1]}"
+            f"{name}: assignment has shape {matrix.shape}; allowed: ({cells}, {tissue})"
         )
     lies = matrix == 1
     if not (lies | (matrix == 0)).all():
         raise DataError(f"{name}: assignment: other values than 0 and 1")
-    ways = [way for way in (lies, lies.T) if way.shape == shapes[0]]
-    for way in ways:
-        if (way.sum(1) == 1).all():
-            return way.argmax(1).astype(np.int64)
-    wrong = int((ways[0].sum(1) != 1).sum())
-    raise DataError(f"{name}: {wrong} of {cells} nuclei lie in no superpixel, or in several")
+    wrong = int((lies.sum(1) != 1).sum())
+    if wrong:
+        raise DataError(f"{name}: {wrong} of {cells} nuclei lie in no superpixel, or in several")
+    return lies.argmax(1).astype(np.int64)
 
 
 def convert(

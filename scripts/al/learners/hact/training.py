@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,18 +17,20 @@ from al.io.threads import in_order
 from al.scoring.scores import score_rois
 
 from ..base import FitJob
+from ..cache import Cache
 from ..sampling import seeded
-from ..training import WEIGHTS, Training, load_tensors
+from ..training import Training
 from .batches import (
-    Kept,
     batch_numbers,
     epoch_steps,
     key_of,
     known_labels,
     seen_rois,
+    size_of,
     validation_labels,
 )
-from .model import Batch, Network, describe, run_rois, save_model, to_device
+from .graph_file import RoiGraph
+from .model import NETWORK, Batch, Network, run_rois, to_device
 from .network import collate
 from .preparing import Store, open_store, prepare
 from .settings import HactSettings
@@ -79,6 +80,8 @@ def _is_of(store: Store, settings: HactSettings, rows: Sequence[PoolRow]) -> boo
 class HactTraining(Training):
     """A training on the graphs of ``store``."""
 
+    same = ("network", "classes", "plans")
+
     def __init__(
         self, job: FitJob, settings: HactSettings, device: torch.device, store: Store
     ) -> None:
@@ -102,11 +105,10 @@ class HactTraining(Training):
 
     def build(self) -> None:
         """Find the RoIs that teach and that choose; build network and optimiser."""
-        settings, store = self.settings, self.store
+        settings = self.settings
         self.rows, self.targets = self._split(known_labels(self.job, self.job.labels, "labels"))
         self.chosen, self.truth = self._split(self._validation())
-        self.kept = Kept(lambda row: store.graphs.load(row.key), settings.cache_gb * 1e9)
-        self.description = describe(store, settings, self.job)
+        self.cache: Cache[RoiGraph] = Cache(settings.cache_gb * 1e9, size_of)
         self.net = self._network()
         self.optimizer = torch.optim.Adam(
             self.net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -120,13 +122,11 @@ class HactTraining(Training):
     def _network(self) -> Network:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.job.seed)
-            net = Network(self.description.network)
+            net = Network(self.description()["network"])
         if self._is_standardised():
             net.standardise(self.store.plans["moments"])
-        if (previous := self.previous) is not None:
-            self.description.refuse_other(previous)
-            net.load_state_dict(load_tensors(previous / WEIGHTS))
-            print(f"starts from {previous}", flush=True)
+        if (first := self.first_weights()) is not None:
+            net.load_state_dict(first)
         return net.to(self.device)
 
     def _is_standardised(self) -> bool:
@@ -144,9 +144,12 @@ class HactTraining(Training):
         if self.data is not None:
             self.data.close()
 
+    def _load(self, row: PoolRow) -> RoiGraph:
+        return self.cache.get(row.key, lambda: self.store.graphs.load(row.key))
+
     def _batch(self, step: int) -> tuple[Batch, Tensor]:
         numbers = batch_numbers(len(self.rows), self.settings.batch, self.job.seed, step)
-        graphs = [self.kept.get(self.rows[n]) for n in numbers]
+        graphs = [self._load(self.rows[n]) for n in numbers]
         return collate(graphs), torch.from_numpy(self.targets[numbers])
 
     def advance(self) -> None:
@@ -180,7 +183,7 @@ class HactTraining(Training):
         """
         classes, most = self.job.classes, self.settings.max_nodes
         self.net.eval()
-        (found,) = run_rois([self.net], self.chosen, self.kept.get, len(classes), most, self.device)
+        (found,) = run_rois([self.net], self.chosen, self._load, len(classes), most, self.device)
         score = score_rois(self.truth, found.argmax(1), classes)["score"]
         loss = float(F.cross_entropy(torch.from_numpy(found), torch.from_numpy(self.truth)))
         loss = loss if math.isfinite(loss) else math.inf
@@ -216,6 +219,22 @@ class HactTraining(Training):
         self.optimizer.load_state_dict(state["optimizer"])
         self.scores, self.best = state["scores"], state["best"]
 
-    def save_model(self, folder: Path) -> None:
-        """Write the best weights, without validation the last ones."""
-        save_model(folder, self.description, self.best or self.net.state_dict())
+    def description(self) -> dict[str, Any]:
+        """Return what the network is made of, and the graphs that it was trained on.
+
+        ``prepared`` is their folder; ``None``: none were prepared for the workflow, and graphs are
+        built when they are asked for.
+        """
+        job, plans = self.job, self.store.plans
+        network = {key: getattr(self.settings, key) for key in NETWORK}
+        return {
+            "network": {**network, "dims": dict(plans["dims"]), "classes": len(job.classes)},
+            "classes": list(job.classes),
+            "plans": self.store.key,
+            "graphs": plans["settings"],
+            "prepared": None if job.prepared is None else str(job.prepared),
+        }
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return the best weights, without validation the last ones."""
+        return self.best or self.net.state_dict()

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 from mmcv.transforms import Compose
-from mmengine.dataset import pseudo_collate
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from al.io.errors import ConfigError, DataError
 from al.io.labels import UNKNOWN, count_classes, read_label
@@ -16,7 +15,7 @@ from al.io.tables import LabelRow
 from decomp_core import Region
 
 from ..base import FitJob
-from ..sampling import Stream, leave_signals_to_the_parent, seeded
+from ..sampling import seeded
 from .configs import Plan
 
 TRIES = 20
@@ -104,16 +103,3 @@ class Samples(Dataset[dict[str, Any]]):
             "reduce_zero_label": False,
             "label_map": None,
         }
-
-
-def batches(samples: Samples, first: int, last: int, size: int, workers: int) -> Stream:
-    """Return batches ``first`` to ``last`` - 1 of ``size`` samples each."""
-    loader = DataLoader(
-        samples,
-        batch_size=size,
-        sampler=range(first * size, last * size),
-        num_workers=workers,
-        collate_fn=pseudo_collate,
-        worker_init_fn=leave_signals_to_the_parent,
-    )
-    return Stream(loader)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,11 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from al.io.errors import ConfigError
-from al.io.files import read_json, write_json
+from al.io.files import read_json
 from decomp_core import Region
 
 from ..regions import Cells, pool_regions
-from ..training import DESCRIPTION, WEIGHTS, load_tensors, save_tensors
+from ..training import DESCRIPTION, WEIGHTS, load_tensors
 from . import packages  # noqa: F401 - registers what is built here
 from .configs import set_inference
 from .settings import MmsegSettings
@@ -63,14 +62,6 @@ def untag(value: Any) -> Any:
     if set(value) == {"tuple"}:
         return tuple(untag(v) for v in value["tuple"])
     return {k: untag(v) for k, v in value.items()}
-
-
-def save_model(
-    folder: Path, model: Mapping[str, Any], classes: Sequence[str], weights: dict[str, Tensor]
-) -> None:
-    """Write a model into an existing folder."""
-    write_json(folder / DESCRIPTION, {"classes": list(classes), "model": tag(model)})
-    save_tensors(folder / WEIGHTS, weights)
 
 
 def load_strictly(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
@@ -239,21 +230,10 @@ def to_tensor(image: np.ndarray) -> Tensor:
 
 def load(folder: Path, settings: MmsegSettings, device: torch.device) -> Loaded:
     """Load a finished model for prediction, as the settings say how."""
-    found = read_json(folder / DESCRIPTION)
-    model = untag(found["model"])
+    model = untag(read_json(folder / DESCRIPTION))
+    model.pop("classes")
     crop = model.get("data_preprocessor", {}).get("size") or (512, 512)
     set_inference(model, settings, tuple(crop))
     network = build(model, str(folder))
     load_strictly(network, load_tensors(folder / WEIGHTS), str(folder / WEIGHTS))
     return Loaded(network.to(device).eval(), device)
-
-
-def same_model(folder: Path, model: Mapping[str, Any], classes: Sequence[str]) -> None:
-    """Refuse to start from a model that was built otherwise. Raises ConfigError."""
-    found = read_json(folder / DESCRIPTION)
-    ours = json.loads(json.dumps(tag(model)))
-    for key in ("backbone", "neck", "decode_head", "auxiliary_head"):
-        if found["model"].get(key) != ours.get(key):
-            raise ConfigError(f"mmseg.start: {folder} has another {key} than the configuration")
-    if found["classes"] != list(classes):
-        raise ConfigError(f"mmseg.start: {folder} has classes {found['classes']}")

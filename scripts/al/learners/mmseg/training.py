@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from torch import Tensor
@@ -26,16 +27,15 @@ from al.scoring.scores import confusion, iou
 
 from ..base import FitJob
 from ..sampling import Stream, workers_of
-from ..training import WEIGHTS, Training, load_tensors
+from ..training import Training
 from .configs import Plan, check_weights, make_plan
-from .data import Samples, batches, only
+from .data import Samples, only
 from .model import (
     Loaded,
     build,
     load_pretrained,
     load_strictly,
-    same_model,
-    save_model,
+    tag,
 )
 from .settings import SCRATCH, MmsegSettings
 
@@ -59,6 +59,8 @@ def plan_of(job: FitJob, settings: MmsegSettings) -> Plan:
 
 class MmsegTraining(Training):
     """A training of ``plan``; ``held_out`` counts where it is validated on what is held out."""
+
+    same = ("backbone", "neck", "decode_head", "auxiliary_head", "classes")
 
     def __init__(
         self, job: FitJob, settings: MmsegSettings, device: torch.device, plan: Plan
@@ -106,10 +108,8 @@ class MmsegTraining(Training):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(job.seed)
             network = build(self.plan.model, settings.config)
-        if (previous := self.previous) is not None:
-            same_model(previous, self.plan.model, job.classes)
-            load_strictly(network, load_tensors(previous / WEIGHTS), str(previous))
-            print(f"starts from {previous}", flush=True)
+        if (first := self.first_weights()) is not None:
+            load_strictly(network, first, str(self.previous))
             return network
         check_weights(settings, self.plan)
         if settings.pretrained not in (None, SCRATCH):
@@ -127,8 +127,8 @@ class MmsegTraining(Training):
         workers = workers_of(self.settings.workers, self.device, MOST_WORKERS)
         parts = self.settings.accumulate
         size = self.plan.batch // parts
-        first, last = self.step * parts, self.job.steps * parts
-        self.data = batches(self.samples, first, last, size, workers)
+        numbers = range(self.step * self.plan.batch, self.job.steps * self.plan.batch)
+        self.data = Stream(self.samples, numbers, workers, size, pseudo_collate)
 
     def end(self) -> None:
         """End the processes that make batches."""
@@ -196,12 +196,13 @@ class MmsegTraining(Training):
         found = self.model.probabilities(self.job.layout.open_image(row))
         return found.argmax(0).to(torch.uint8).cpu().numpy()
 
-    def _final_weights(self) -> dict[str, Tensor]:
-        if self.settings.validation == "clean" and self.best:
-            state: dict[str, Tensor] = self.best
-        else:
-            state = self.model.network.state_dict()
-        return {k: v.detach().cpu().contiguous() for k, v in state.items()}
+    def description(self) -> dict[str, Any]:
+        """Return the configuration of the segmentor, and the classes."""
+        return {"classes": list(self.job.classes), **tag(self.plan.model)}
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return the best weights of a clean validation, otherwise the last ones."""
+        return self.best or self.model.network.state_dict()
 
     def pixels(self) -> int:
         """Pixels of all crops."""
@@ -210,10 +211,6 @@ class MmsegTraining(Training):
     def more_stats(self) -> dict[str, Any]:
         """What steered the training, with the step and score of every validation."""
         return {"validation": {"by": self.settings.validation, "scores": self.scores}}
-
-    def save_model(self, folder: Path) -> None:
-        """Write the final weights."""
-        save_model(folder, self.plan.model, self.job.classes, self._final_weights())
 
     def state(self) -> dict[str, Any]:
         """Weights, the memory of optimiser and schedulers, and the scores so far."""

@@ -10,14 +10,14 @@ from typing import Any
 import blosc2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from al.io.errors import DataError
 from al.io.labels import UNKNOWN, count_classes, read_label
 from al.io.tables import LabelRow
 
 from ..base import FitJob
-from ..sampling import Stream, leave_signals_to_the_parent, seeded
+from ..sampling import seeded
 from .packages import (
     ComposeTransforms,
     GaussianBlurTransform,
@@ -213,15 +213,3 @@ class Batches(Dataset[dict[str, Any]]):
         else:
             known = finest[:, 0] != self.labels.ignore_label
         return known.flatten(1).any(1)
-
-
-def stream(batches: Batches, first: int, last: int, workers: int) -> Stream:
-    """Return batches ``first`` to ``last`` - 1."""
-    loader = DataLoader(
-        batches,
-        batch_size=None,
-        sampler=range(first, last),
-        num_workers=workers,
-        worker_init_fn=leave_signals_to_the_parent,
-    )
-    return Stream(loader)

@@ -17,7 +17,7 @@ from ..torchvision_cpu import import_torchvision
 
 import_torchvision()
 
-# ruff: noqa: E402 - torchvision comes first
+# ruff: noqa: E402, F401 - torchvision comes first; others import all this from here
 from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.remove_label import RemoveLabelTransform
@@ -44,27 +44,6 @@ from nnunetv2.utilities.label_handling.label_handling import (
     determine_num_input_channels,
 )
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
-
-__all__ = [
-    "ComposeTransforms",
-    "ConfigurationManager",
-    "DatasetFingerprintExtractor",
-    "ExperimentPlanner",
-    "GaussianBlurTransform",
-    "LabelManager",
-    "PlansManager",
-    "RemoveLabelTransform",
-    "comp_blosc2_params",
-    "determine_do_sep_z_and_axis",
-    "determine_num_input_channels",
-    "get_pool_and_conv_props",
-    "nnUNetDataLoader",
-    "nnUNetPredictor",
-    "nnUNetTrainer",
-    "recursive_fix_for_json_export",
-    "residual_planners",
-    "temporary_folders",
-]
 
 
 @contextlib.contextmanager

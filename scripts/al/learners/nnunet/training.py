@@ -10,7 +10,6 @@ import copy
 import math
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,9 +18,8 @@ from al.io.errors import ConfigError
 
 from ..base import FitJob
 from ..sampling import Stream, workers_of
-from ..training import WEIGHTS, Training, load_tensors
-from .cases import Batches, Cases, HiddenPadding, stream
-from .model import Description, describe, save_model
+from ..training import Training
+from .cases import Batches, Cases, HiddenPadding
 from .packages import (
     determine_num_input_channels,
     nnUNetDataLoader,
@@ -132,6 +130,8 @@ def store_of(job: FitJob, settings: NnunetSettings) -> Store:
 class NnunetTraining(Training):
     """A training by the plans of ``store``."""
 
+    same = ("classes", "plans", "dataset_json", "configuration")
+
     def __init__(
         self, job: FitJob, settings: NnunetSettings, device: torch.device, store: Store
     ) -> None:
@@ -151,23 +151,20 @@ class NnunetTraining(Training):
         began = time.monotonic()
         self.cases = Cases(job, store)
         self.labels_seconds = time.monotonic() - began
-        self.description: Description = describe(store, settings, job)
         epochs = math.ceil(job.steps / settings.iterations)
         self.trainer = make_trainer(store.plans, settings, epochs, self.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(job.seed)
             self.trainer.initialize()
-        if (previous := self.previous) is not None:
-            self.description.refuse_other(previous)
-            self.trainer.network.load_state_dict(load_tensors(previous / WEIGHTS))
-            print(f"starts from {previous}", flush=True)
+        if (first := self.first_weights()) is not None:
+            self.trainer.network.load_state_dict(first)
         self.loader = self.trainer.loader(self.cases)
 
     def begin(self) -> None:
         """Start to make the batch that comes next."""
         workers = workers_of(self.settings.workers, self.device, MOST_WORKERS)
         batches = Batches(self.loader, self.store.plans, self.job.seed)
-        self.data = stream(batches, self.step, self.job.steps, workers)
+        self.data = Stream(batches, range(self.step, self.job.steps), workers)
 
     def end(self) -> None:
         """End the processes that make batches."""
@@ -216,6 +213,14 @@ class NnunetTraining(Training):
             "labels_seconds": round(self.labels_seconds, 3),
         }
 
-    def save_model(self, folder: Path) -> None:
-        """Write the last weights."""
-        save_model(folder, self.description, self.trainer.network.state_dict())
+    def description(self) -> dict[str, Any]:
+        """Return the plans and the classes, and where preprocessed volumes lie, if they do."""
+        job = self.job
+        order = list(self.settings.nested_order or ())
+        prepared = None if job.prepared is None else str(job.prepared)
+        head = {"classes": list(job.classes), "order": order, "prepared": prepared}
+        return {**head, **self.store.plans.as_json()}
+
+    def weights(self) -> Mapping[str, Any]:
+        """Return the last weights."""
+        return self.trainer.network.state_dict()
