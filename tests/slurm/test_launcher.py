@@ -35,7 +35,7 @@ slurm-jobname-prefix: decomp
 slurm-status-command: squeue
 slurm-init-seconds-before-status-checks: 8
 latency-wait: 5
-default-resources: {slurm_partition: work, runtime: 10, mem_mb: 200, disk_mb: 10}
+default-resources: {slurm_partition: work, runtime: 10, mem_mb: 500, disk_mb: 10}
 """
 
 

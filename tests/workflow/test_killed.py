@@ -1,7 +1,7 @@
 """Runs killed by every signal at every stage: what the next start of the launcher makes of them.
 
-That a change of seed, settings or steps resumes nothing is in ``tests/learners``, and that a
-second launcher is refused in ``test_launch.py``.
+That a change of labels, seed, settings or steps resumes nothing is in ``tests/learners``, and that
+a second launcher is refused in ``test_launch.py``.
 """
 
 from __future__ import annotations
@@ -16,17 +16,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
-from PIL import Image
 
 from al.cli.launch import has_locks
 from al.cluster.launches import open_launch
-from al.config.settings import read_yaml
-from al.io.tables import read_labels, read_pool
-from al.layouts import get_layout
-from al.learners import FitJob, get_learner
 from al.learners.training import load_tensors
 
 from .conftest import TINY, Run
@@ -290,47 +284,3 @@ def stop_by(run: Killed, number: signal.Signals) -> int:
     if number == signal.SIGTERM:
         assert f"stopped by a signal, saved at step {step}" in run.log(DECOMP)
     return step
-
-
-def test_labels_changed_after_a_kill_resume_nothing(
-    killed: Killed, undisturbed: Run, street: Path, tmp_path: Path
-) -> None:
-    """The killed training is not continued on labels that it has not seen."""
-    shutil.copytree(street, tmp_path / "street")
-    killed.settings["data_root"] = str(tmp_path / "street")
-    target = f"results/tiny/{INITIAL}/training.json"
-    launcher = killed.launch(target)
-    job, _ = killed.hold_training(launcher, INITIAL)
-    job.kill()
-    launcher.communicate(timeout=WAIT)
-    for file in (tmp_path / "street/gtFine/train").rglob("*_labelIds.png"):
-        labels = np.asarray(Image.open(file))
-        Image.fromarray(labels[::-1].copy()).save(file)
-
-    killed.finish(target, "--forcerun", "reveal_labels")
-    assert "resumed" not in killed.log(INITIAL)
-    folder = killed.folder / "results/tiny"
-    assert json.loads((folder / INITIAL / "training.json").read_text())["resumed_from"] == 0
-    model = (folder / INITIAL / "model/weights.pt").read_bytes()
-    assert model == train_afresh(folder, tmp_path)
-    assert model != undisturbed.files(f"tiny/{INITIAL}/model/weights.pt").popitem()[1]
-
-
-def train_afresh(results: Path, out: Path) -> bytes:
-    """Weights of the first cycle's training on its present labels, without the workflow."""
-    config = read_yaml(results / "config.yaml")
-    job = FitJob(
-        layout=get_layout(config["layout"], config["layout_options"], config["classes"]),
-        rows={row.key: row for row in read_pool(results / "pools/seed-0.csv", "train")},
-        labels=read_labels(results / INITIAL / "labels.csv"),
-        out=out / "model",
-        work=out / "work",
-        seed=0,
-        steps=STEPS,
-        settings=config["convnet"],
-        classes=config["classes"],
-        task=config["task"],
-        previous=None,
-    )
-    get_learner("convnet").fit(job)
-    return (out / "model/weights.pt").read_bytes()

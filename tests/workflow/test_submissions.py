@@ -19,10 +19,14 @@ from al.cluster.submissions import (
     submission_of,
 )
 from al.config.checks import check_submissions
+from al.config.settings import read_yaml
 from al.io.errors import ConfigError
+from al.io.tables import read_labels, read_pool
+from al.layouts import get_layout
+from al.learners import FitJob, get_learner
 
 from .conftest import ROOT, Run
-from .test_killed import train_afresh
+from .test_killed import INITIAL, STEPS
 
 MINUTES = {"select": 2, "train": 25, "full": 120, "predict": 4, "evaluate": 3, "other": 1}
 # One cycle of a strategy that chooses by features, as rules/ have them.
@@ -119,19 +123,15 @@ def test_a_training_asked_for_does_not_resume(undisturbed: Run, tmp_path: Path) 
     """In the middle of a run, where the checkpoints of finished trainings still lie."""
     run = Run(tmp_path / "middle", undisturbed.settings)
     shutil.copytree(undisturbed.folder, run.folder)
-    first = "tiny/2x3/initial/seed-0/cycle-001"
-    leave_checkpoint(run, first, tmp_path / "first")
+    first = f"tiny/{INITIAL}"
     goal = f"results/{first}/training.json"
     log = run.folder / "logs" / first / "train.log"
-    (run.folder / goal).unlink()
-    run.run("--cores", "1", goal, "--forcerun", "reveal_labels")
-    assert "resumed at step 6" in log.read_text(), "it lay there"
-    leave_checkpoint(run, first, tmp_path / "second")
+    leave_checkpoint(run, first, tmp_path / "first")
     run.run("--cores", "1", goal, "--forcerun", "train")
     assert "resumed" not in log.read_text()
     # What a Snakemake leaves that is killed while it sets the times of a submission's files: no
     # training is lost by going on, so that nothing is refused.
-    leave_checkpoint(run, first, tmp_path / "third")
+    leave_checkpoint(run, first, tmp_path / "second")
     labels = run.folder / "results" / first / "labels.csv"
     labels.write_text(labels.read_text() + "\n")
     run.run("--cores", "1", goal)
@@ -146,6 +146,26 @@ def leave_checkpoint(run: Run, cycle: str, scratch: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     (scratch / "work").rename(place)
     assert list(place.glob("key-*/checkpoint.pt"))
+
+
+def train_afresh(results: Path, out: Path) -> bytes:
+    """Weights of the first cycle's training on its present labels, without the workflow."""
+    config = read_yaml(results / "config.yaml")
+    job = FitJob(
+        layout=get_layout(config["layout"], config["layout_options"], config["classes"]),
+        rows={row.key: row for row in read_pool(results / "pools/seed-0.csv", "train")},
+        labels=read_labels(results / INITIAL / "labels.csv"),
+        out=out / "model",
+        work=out / "work",
+        seed=0,
+        steps=STEPS,
+        settings=config["convnet"],
+        classes=config["classes"],
+        task=config["task"],
+        previous=None,
+    )
+    get_learner("convnet").fit(job)
+    return (out / "model/weights.pt").read_bytes()
 
 
 def test_every_rule_of_a_cycle_says_where_it_goes() -> None:
