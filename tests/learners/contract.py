@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from al.io.locking import LockedError, locked
 from al.io.tables import PoolRow
 from al.learners import FitJob, Request, describe_learner, get_learner
 from decomp_core import Region
-from tests.learners.fakes import CLASSES, Toy
+from tests.learners.fakes import CLASSES, Toy, prepared
 
 REQUEST = Request(frozenset({"labels", "uncertainty"}), (0.3, 0.7))
 
@@ -28,13 +29,15 @@ def nested_regions(shape: tuple[int, ...]) -> list[Region]:
     return [Region(s, tuple(n - a for n, a in zip(shape, s, strict=True))) for s in start]
 
 
-def files_of(model: Path) -> dict[str, bytes]:
-    """Contents of a model folder without what reports times."""
-    return {
-        str(p.relative_to(model)): p.read_bytes()
-        for p in sorted(model.rglob("*"))
-        if p.is_file() and p.name != "stats.json"
-    }
+def files_of(model: Path) -> dict[str, Any]:
+    """Contents of a model folder without what reports times, and where data were prepared."""
+    found: dict[str, Any] = {}
+    for path in sorted(p for p in model.rglob("*") if p.is_file() and p.name != "stats.json"):
+        found[str(path.relative_to(model))] = path.read_bytes()
+        if path.name == "model.json":
+            about = json.loads(path.read_text())
+            found[str(path.relative_to(model))] = {**about, "prepared": None}
+    return found
 
 
 @dataclass
@@ -78,7 +81,12 @@ class LearnerContract:
 
     @pytest.fixture(scope="class")
     def toy(self, task: str) -> Toy:
-        return Toy(task, 24 if task == "roi" else 6)
+        """A pool of which ``taught`` are labelled, and the others are to be predicted."""
+        return Toy(task, 36 if task == "roi" else 9)
+
+    @staticmethod
+    def taught(toy: Toy) -> int:
+        return 24 if toy.task == "roi" else 6
 
     @pytest.fixture(scope="class")
     def section(self, task: str) -> dict[str, Any]:
@@ -90,45 +98,47 @@ class LearnerContract:
     ) -> Fitted:
         """Of three steps; no test changes it."""
         learner, folder = get_learner(self.learner), tmp_path_factory.mktemp("fitted")
-        job = toy.job(folder, toy.labels(folder / "y"), 3, settings=section)
+        labels = toy.labels(folder / "y")[: self.taught(toy)]
+        job = prepared(learner, toy.job(folder, labels, 3, settings=section))
         return Fitted(learner, toy, job, learner.fit(job))
 
-    def test_learns_an_easy_toy(self, toy: Toy, section: dict[str, Any], tmp_path: Path) -> None:
-        learner, steps = get_learner(self.learner), self.steps[toy.task]
-        job = toy.job(tmp_path, toy.labels(tmp_path / "y"), steps, settings=section)
-        stats = learner.fit(job)
-        fresh = Toy(toy.task, 12, seed=1)
-        rows = list(fresh.rows.values())
+    @pytest.fixture
+    def job(self, fitted: Fitted, tmp_path: Path) -> FitJob:
+        """The same training, elsewhere."""
+        return replace(fitted.job, out=tmp_path / "model", work=tmp_path / "work")
+
+    def test_learns_an_easy_toy(self, fitted: Fitted, job: FitJob, section: dict[str, Any]) -> None:
+        learner, toy, steps = fitted.learner, fitted.toy, self.steps[job.task]
+        stats = learner.fit(replace(job, steps=steps))
+        rows = fitted.rows[self.taught(toy) :]
         if toy.task == "roi":
-            found = learner.classify(job.out, fresh.layout, rows, section).argmax(1)
-            right = found == [fresh.truth[r.key] for r in rows]
+            found = learner.classify(job.out, toy.layout, rows, section).argmax(1)
+            right = found == [toy.truth[r.key] for r in rows]
         else:
-            found = [learner.segment(job.out, fresh.layout, r, section) for r in rows[:3]]
-            right = np.stack(found) == np.stack([fresh.truth[r.key] for r in rows[:3]])
+            found = [learner.segment(job.out, toy.layout, r, section) for r in rows]
+            right = np.stack(found) == np.stack([toy.truth[r.key] for r in rows])
         assert right.mean() > 0.9
         assert stats["steps"] == steps
         assert {"seconds", "resumed_from", "pixels_seen", "loss", "device"} <= set(stats)
 
-    def test_same_job_same_bytes(self, fitted: Fitted, tmp_path: Path) -> None:
+    def test_same_job_same_bytes(self, fitted: Fitted, job: FitJob, tmp_path: Path) -> None:
         """Whatever the order of the labels; asked again, it returns at once or writes again."""
-        learner, job = fitted.learner, fitted.job
-        first = files_of(job.out)
+        learner, own = fitted.learner, fitted.job
+        first = files_of(own.out)
         assert first
-        written = {p: p.stat().st_mtime_ns for p in job.out.rglob("*")}
-        assert learner.fit(job) == fitted.stats
-        assert {p: p.stat().st_mtime_ns for p in job.out.rglob("*")} == written
-        assert learner.fit(replace(job, out=tmp_path / "again")) == fitted.stats
+        written = {p: p.stat().st_mtime_ns for p in own.out.rglob("*")}
+        assert learner.fit(own) == fitted.stats
+        assert {p: p.stat().st_mtime_ns for p in own.out.rglob("*")} == written
+        assert learner.fit(replace(own, out=tmp_path / "again")) == fitted.stats
         assert files_of(tmp_path / "again") == first
-        other = {"out": tmp_path / "model", "work": tmp_path / "work"}
-        learner.fit(replace(job, labels=job.labels[::-1], **other))
-        assert files_of(tmp_path / "model") == first
-        learner.fit(replace(job, seed=8, **other))
-        assert files_of(tmp_path / "model") != first
+        learner.fit(replace(job, labels=job.labels[::-1]))
+        assert files_of(job.out) == first
+        learner.fit(replace(job, seed=8))
+        assert files_of(job.out) != first
 
-    def test_what_is_refused(self, toy: Toy, section: dict[str, Any], tmp_path: Path) -> None:
+    def test_what_is_refused(self, fitted: Fitted, job: FitJob) -> None:
         """A second writer, nothing to learn from, no steps, a setting that there is not."""
-        learner, labels = get_learner(self.learner), toy.labels(tmp_path / "y")
-        job = toy.job(tmp_path, labels, 3, settings=section)
+        learner = fitted.learner
         with locked(job.work), pytest.raises(LockedError, match=r"host .+, pid \d+"):
             learner.fit(job)
         with pytest.raises(DataError, match="nothing to learn"):
@@ -140,11 +150,10 @@ class LearnerContract:
         assert not job.out.exists()
 
     def test_what_decides_a_training(
-        self, toy: Toy, section: dict[str, Any], tmp_path: Path
+        self, fitted: Fitted, job: FitJob, section: dict[str, Any]
     ) -> None:
         """Another key for other labels, seed, steps, classes or settings; none for the machine."""
-        learner, device = get_learner(self.learner), torch.device("cpu")
-        job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 3, settings=section)
+        learner, device = fitted.learner, torch.device("cpu")
 
         def key(job: FitJob) -> str:
             settings = learner.settings.of(job.settings, job.task)
@@ -277,13 +286,13 @@ class LearnerContract:
             with pytest.raises(ConfigError, match="mutual_information"):
                 fitted.probabilities(fitted.rows, section, disagreement=True)
 
-    def test_ensemble(self, toy: Toy, section: dict[str, Any], tmp_path: Path) -> None:
+    def test_ensemble(self, fitted: Fitted, job: FitJob, section: dict[str, Any]) -> None:
         if not self.ensemble:
             return
-        learner, section = get_learner(self.learner), {**section, **self.ensemble}
+        learner, toy, rows = fitted.learner, fitted.toy, fitted.rows
+        section = {**section, **self.ensemble}
         assert describe_learner(self.learner).of(section).networks() == 2
-        rows = list(toy.rows.values())
-        job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 3, settings=section)
+        job = replace(job, settings=section)
         stats = learner.fit(job)
         assert (stats["members"], stats["steps"]) == (2, 6)
         assert learner.fit(job) == stats

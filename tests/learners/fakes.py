@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from al.io.labels import UNKNOWN, write_label
 from al.io.tables import LabelRow, PoolRow
 from al.layouts.grid import Grid
-from al.learners import FitJob
+from al.learners import FitJob, Learner, Preparing
 
 CLASSES = ["ground", "bright", "dark"]
 
@@ -86,6 +87,15 @@ class Toy:
             "task": self.task,
         }
         return FitJob(**{**values, **changes})
+
+
+def prepared(learner: Learner, job: FitJob) -> FitJob:
+    """Return a job whose data are prepared beside its work folder, where the learner does so."""
+    if job.prepared is not None or not isinstance(learner, Preparing):
+        return job
+    folder = job.work.parent / "prepared"
+    learner.prepare(job.layout, list(job.rows.values()), folder, job.settings, job.classes)
+    return replace(job, prepared=folder)
 
 
 def scene(rng: np.random.Generator, number: int) -> tuple[np.ndarray, np.ndarray]:

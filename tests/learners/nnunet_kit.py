@@ -14,7 +14,7 @@ from al.io.tables import LabelRow, PoolRow
 from al.layouts import Layout, get_layout
 from al.learners import get_learner
 from decomp_core import Region
-from tests.learners.fakes import CLASSES, FakeLayout, Toy
+from tests.learners.fakes import CLASSES, FakeLayout, Toy, prepared
 
 TINY: dict[str, Any] = {
     "patch": [8, 16, 16],
@@ -35,8 +35,9 @@ def fit(toy: Toy, folder: Path, steps: int = 2, **changes: Any) -> dict[str, Any
     fields = ("previous", "prepared", "seed", "rows", "layout", "classes")
     given = {key: changes.pop(key) for key in fields if key in changes}
     labels = changes.pop("labels", None) or toy.labels(folder / "y")
+    learner = get_learner("nnunet")
     job = toy.job(folder, labels, steps, settings={**FAST, **changes}, **given)
-    return get_learner("nnunet").fit(job)
+    return learner.fit(prepared(learner, job))
 
 
 def reveal(

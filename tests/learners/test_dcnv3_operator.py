@@ -108,7 +108,7 @@ def test_right_one_is_used(monkeypatch: pytest.MonkeyPatch, newer: bool) -> None
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (Fake(output=lambda t: t * float("nan")), "output nan, gradient of value 0"),
+        (Fake(output=lambda t: t * float("nan")), "output nan"),
         (Fake(output=lambda t: t[:1]), r"it raised ValueError: output \(1, 5, 7, 32\)"),
         (Fake(offset=lambda t: t.flip(-1)), "of offset [0-9]"),
         (Fake(mask=lambda t: 1.01 * t), "of mask 0.01"),

@@ -13,7 +13,7 @@ from al.io.errors import ConfigError, DataError
 from al.io.tables import LabelRow, PoolRow
 from al.learners import get_learner
 from tests.learners.contract import BALD, LearnerContract, files_of
-from tests.learners.fakes import FakeLayout, Toy
+from tests.learners.fakes import FakeLayout, Toy, prepared
 
 pytest.importorskip("torch")
 pytest.importorskip("skimage", reason="the extra `hact` is not installed")
@@ -85,7 +85,9 @@ def fit(toy: Toy, folder: Path, steps: int = 2, **changes: Any) -> dict[str, Any
     """Train on what the toy reveals; fields of the job by name."""
     labels = changes.pop("labels", None) or toy.labels(folder / "y")
     settings = {**SMALL, **changes.pop("settings", {})}
-    return get_learner("hact").fit(toy.job(folder, labels, steps, settings=settings, **changes))
+    learner = get_learner("hact")
+    job = toy.job(folder, labels, steps, settings=settings, **changes)
+    return learner.fit(prepared(learner, job))
 
 
 class TestContract(LearnerContract):
@@ -313,14 +315,14 @@ def test_starts_from_the_cycle_before(toy: Toy, tmp_path: Path) -> None:
     fit(toy, tmp_path / "a", 4)
     still = {"learning_rate": 1e-12, "weight_decay": 0, "start": "previous"}
     previous = tmp_path / "a/model"
-    prepared = tmp_path / "a/work/prepared"
-    fit(toy, tmp_path / "b", 1, settings=still, previous=previous, prepared=prepared, seed=9)
+    made = tmp_path / "a/prepared"
+    fit(toy, tmp_path / "b", 1, settings=still, previous=previous, prepared=made, seed=9)
     before, after = (saved(tmp_path / n) for n in ("a", "b"))
     learnt = [k for k in before if k.endswith("weight") and "batchnorm" not in k]
     assert all(torch.allclose(before[k], after[k], atol=1e-6) for k in learnt)
     wider = {**still, "hidden": 12}
     with pytest.raises(ConfigError, match=r"hact\.start: .*a/model has network"):
-        fit(toy, tmp_path / "c", 1, settings=wider, previous=previous, prepared=prepared)
+        fit(toy, tmp_path / "c", 1, settings=wider, previous=previous, prepared=made)
 
 
 def test_numbers_of_a_batch_follow_from_the_step() -> None:

@@ -12,7 +12,7 @@ import pytest
 from al.io.errors import ConfigError, DataError
 from al.io.files import read_json
 from al.io.locking import LockedError, locked
-from al.learners import get_learner
+from al.learners import Start, get_learner
 from tests.learners.contract import files_of
 from tests.learners.fakes import CLASSES, Toy
 from tests.learners.test_convnet import act_after, fail
@@ -86,8 +86,7 @@ def test_parts_are_made_in_any_order_and_once(toy: Toy, tmp_path: Path) -> None:
     assert Graphs.of(folder / "graphs").place.keys() == toy.rows.keys()
     # Elsewhere at once: the same key, and other settings another one.
     assert prepare(toy, tmp_path / "q")["key"] == plans["key"]
-    assert prepare(toy, tmp_path / "q", graph_shards=2)["key"] != plans["key"]
-    assert len(list((tmp_path / "q/graphs").glob("*.safetensors"))) == 2
+    assert prepare(toy, tmp_path / "r", graph_shards=2)["key"] != plans["key"]
     with pytest.raises(ConfigError, match="part: 4; allowed: 1 to 3"):
         learner.prepare_part(toy.layout, rows, 4, folder, SMALL, CLASSES)
 
@@ -127,7 +126,7 @@ def test_plans_tell_what_was_found(
 def test_fewer_rois_than_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     toy = with_graphs(monkeypatch, Toy("roi", 3))
     fit(toy, tmp_path, 2, settings={"graph_shards": 16})
-    assert len(list((tmp_path / "work/prepared/graphs").glob("*.safetensors"))) == 16
+    assert len(list((tmp_path / "prepared/graphs").glob("*.safetensors"))) == 16
 
 
 def test_graphs_of_several_kinds_are_refused(
@@ -147,9 +146,9 @@ def test_graphs_of_several_kinds_are_refused(
 
 
 def check_start(toy: Toy, folder: Path, **settings: Any) -> None:
-    get_learner("hact").check_start(
-        {**SMALL, **settings}, CLASSES, list(toy.rows.values()), True, toy.layout, folder
-    )
+    rows = list(toy.rows.values())
+    start = Start(CLASSES, rows, toy.layout, prepared=folder)
+    get_learner("hact").check_start({**SMALL, **settings}, start)
 
 
 def test_changed_files_are_refused(toy: Toy, tmp_path: Path) -> None:
@@ -251,7 +250,7 @@ def test_imported_graphs_are_taken_by_the_name_of_the_file(toy: Toy, tmp_path: P
     for path in (tmp_path / "import").iterdir():  # no more needed
         path.unlink()
     check_start(toy, tmp_path / "p", **section)
-    assert get_learner("hact").identity(section, CLASSES, [], toy.layout) == {}
+    assert get_learner("hact").identity(section, Start(CLASSES, [], toy.layout)) == {}
 
 
 def test_missing_imported_graphs_are_named(toy: Toy, tmp_path: Path) -> None:
@@ -271,11 +270,11 @@ def test_missing_imported_graphs_are_named(toy: Toy, tmp_path: Path) -> None:
 def test_other_imported_graphs_are_refused(toy: Toy, tmp_path: Path) -> None:
     on_disk(toy, tmp_path / "data")
     section = {"graphs": str(imported(toy, tmp_path / "import"))}
-    before = get_learner("hact").identity(section, CLASSES, [], toy.layout)
+    before = get_learner("hact").identity(section, Start(CLASSES, [], toy.layout))
     prepare(toy, tmp_path / "p", **section)
     toy.images = {key: 255 - image for key, image in toy.images.items()}
     imported(toy, tmp_path / "import")
-    assert get_learner("hact").identity(section, CLASSES, [], toy.layout) != before
+    assert get_learner("hact").identity(section, Start(CLASSES, [], toy.layout)) != before
     with pytest.raises(DataError, match="is another than"):
         check_start(toy, tmp_path / "p", **section)
 

@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from al.io.errors import ConfigError
-from al.learners import LEARNERS, Learner, Preparing, Request, describe_learner, get_learner
+from al.learners import (
+    LEARNERS,
+    Learner,
+    Preparing,
+    Request,
+    Start,
+    describe_learner,
+    get_learner,
+)
 from al.learners.convnet.settings import ConvnetSettings
 from al.learners.mmseg.settings import MmsegSettings
 from al.learners.nnunet.settings import NnunetSettings
@@ -74,8 +82,9 @@ def test_what_a_learner_does_not_do_is_refused(
         learner.segment(tmp_path, toy.layout, row, {})
     with pytest.raises(ConfigError, match="in one piece"):
         learner.prepare_part(toy.layout, [row], 1, tmp_path, {}, ["a"])
-    assert learner.identity({}, ["a"], [row], toy.layout) == {}
-    assert learner.check_start({}, ["a"], [row], True, toy.layout) is None
+    start = Start(["a"], [row], toy.layout)
+    assert learner.identity({}, start) == {}
+    assert learner.check_start({}, start) is None
 
 
 def test_an_incomplete_learner_cannot_be_made() -> None:

@@ -15,7 +15,7 @@ import torch
 
 from al.io.errors import ConfigError, DataError
 from al.io.labels import UNKNOWN, read_label, write_label
-from al.learners import get_learner
+from al.learners import Start, get_learner
 from al.learners.mmseg.settings import MmsegSettings
 from al.learners.mmseg.training import MmsegTraining
 from decomp_core import Region
@@ -274,7 +274,7 @@ def test_wrong_pretrained_weights_are_refused(
     assert str(file) in str(caught.value)
     with pytest.raises(ConfigError, match=message):
         section = {**SMALL, "pretrained": str(file)}
-        get_learner("mmseg").check_start(section, CLASSES, [], here=True, layout=FakeLayout({}))
+        get_learner("mmseg").check_start(section, Start(CLASSES, [], FakeLayout({})))
 
 
 def test_no_checkpoint_is_executed(toy: Toy, tmp_path: Path) -> None:
@@ -295,8 +295,8 @@ def test_cuda_is_refused_where_there_is_none(toy: Toy, tmp_path: Path) -> None:
         fit(toy, tmp_path, device="cuda")
     check = get_learner("mmseg").check_start
     with pytest.raises(ConfigError, match=r"mmseg\.device"):
-        check({**SMALL, "device": "cuda"}, CLASSES, [], here=True, layout=FakeLayout({}))
-    check({**SMALL, "device": "cuda"}, CLASSES, [], here=False, layout=FakeLayout({}))
+        check({**SMALL, "device": "cuda"}, Start(CLASSES, [], FakeLayout({}), here=True))
+    check({**SMALL, "device": "cuda"}, Start(CLASSES, [], FakeLayout({}), here=False))
 
 
 def test_label_outside_the_classes_is_refused(toy: Toy, tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ pytest.importorskip("mmseg", reason="the extra mmseg is not installed")
 import torch
 
 from al.io.errors import ConfigError
+from al.learners import Start
 from al.learners.mmseg.configs import check_weights, make_plan
 from al.learners.mmseg.files import find_config
 from al.learners.mmseg.model import Loaded, build, load_pretrained, tag, untag
 from al.learners.mmseg.preflight import check_all
 from al.learners.mmseg.settings import MmsegSettings
+from tests.learners.fakes import FakeLayout
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = str(Path(__file__).parent / "configs/unet_tiny.py")
@@ -84,7 +86,7 @@ def test_our_configurations_build_and_predict(file: Path) -> None:
 def test_widths_and_class_weights_of_a_configuration_survive(name: str, classes: int) -> None:
     """Trained on and predicted with, as before a run."""
     section = MmsegSettings.of({"config": name, "pretrained": "scratch", "batch": 2})
-    check_all(section, [str(n) for n in range(classes)], [], here=True)
+    check_all(section, Start([str(n) for n in range(classes)], [], FakeLayout({})))
 
 
 def test_no_weights_are_left_to_be_downloaded(tmp_path: Path) -> None:

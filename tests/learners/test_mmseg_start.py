@@ -12,7 +12,7 @@ pytest.importorskip("mmseg", reason="the extra mmseg is not installed")
 
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
-from al.learners import get_learner
+from al.learners import Start, get_learner
 from al.learners.mmseg import preflight
 from tests.learners.fakes import CLASSES, FakeLayout, Toy
 from tests.learners.test_mmseg import SMALL, fit
@@ -29,11 +29,11 @@ def test_crops_larger_than_an_image_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="mmseg.crop"):
         section = {**SMALL, "crop": [32, 80]}
         get_learner("mmseg").check_start(
-            section, CLASSES, pool((100, 100), (48, 64)), here=True, layout=FakeLayout({})
+            section, Start(CLASSES, pool((100, 100), (48, 64)), FakeLayout({}))
         )
     filled = {"crop": [32, 80], "pad": True}
     get_learner("mmseg").check_start(
-        {**SMALL, **filled}, CLASSES, pool((48, 64)), here=True, layout=FakeLayout({})
+        {**SMALL, **filled}, Start(CLASSES, pool((48, 64)), FakeLayout({}))
     )
     assert np.isfinite(fit(toy, tmp_path, **filled)["loss"])
 
@@ -57,9 +57,9 @@ def test_sizes_that_a_network_refuses_are_told_before_the_first_job(
 ) -> None:
     check, rows = get_learner("mmseg").check_start, pool((48, 64), (1045, 2059))
     if not message:
-        return check({**SMALL, **section}, CLASSES, rows, here=True, layout=FakeLayout({}))
+        return check({**SMALL, **section}, Start(CLASSES, rows, FakeLayout({})))
     with pytest.raises(ConfigError, match=message):
-        check({**SMALL, **section}, CLASSES, rows, here=True, layout=FakeLayout({}))
+        check({**SMALL, **section}, Start(CLASSES, rows, FakeLayout({})))
 
 
 def test_a_network_that_needs_large_images_is_tried_on_them() -> None:

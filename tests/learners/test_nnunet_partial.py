@@ -12,7 +12,7 @@ from al.io.errors import ConfigError, DataError
 from al.learners import get_learner
 from decomp_core import Region
 from tests.learners.contract import files_of
-from tests.learners.fakes import Toy
+from tests.learners.fakes import Toy, prepared
 from tests.learners.nnunet_kit import FAST, NESTED, corners, fit, reveal
 
 pytest.importorskip("nnunetv2", reason="the extra `nnunet` is not installed")
@@ -72,8 +72,8 @@ def batches_of(section: dict[str, Any], folder: Path, value: int | None) -> tupl
     """Batches of windows at borders and corners, and the number of ``ignore``."""
     toy, settings = Toy("3d"), NnunetSettings.of(section)
     labels = reveal(toy, folder / "y", corners(toy), value)
-    job = toy.job(folder, labels, 1, settings=section)
-    store = training._store(job, settings)
+    job = prepared(get_learner("nnunet"), toy.job(folder, labels, 1, settings=section))
+    store = training.store_of(job, settings)
     trainer = training.make_trainer(store.plans, settings, 1, torch.device("cpu"))
     trainer.initialize()
     loader = trainer.loader(Cases(job, store))
@@ -198,7 +198,7 @@ def test_what_lies_between_the_voxels_of_a_coarse_grid_is_told(
 
     labels = toy.labels(tmp_path / "y", hidden)
     settings = {**FAST, "spacing": [2.0, 1.0, 1.0], "patch": [8, 16, 16]}
-    stats = get_learner("nnunet").fit(toy.job(tmp_path, labels, 1, settings=settings))
+    stats = fit(toy, tmp_path, 1, labels=labels, **settings)
     told = "lies between the voxels of nnU-Net's grid" in capsys.readouterr().out
     assert told == (stats["revealed_kept"] < 0.9)
     assert told == lost

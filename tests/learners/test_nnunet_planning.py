@@ -11,7 +11,7 @@ import pytest
 
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
-from al.learners import get_learner
+from al.learners import Start, get_learner
 from tests.learners.fakes import CLASSES, FakeLayout, Toy
 from tests.learners.nnunet_kit import FAST, Blind, fit, open_dataset, write_dataset
 
@@ -129,7 +129,7 @@ def test_plans_are_those_of_nnunet(configuration: str, planner: str) -> None:
 
 def check(section: dict[str, Any], shape: tuple[int, ...] = (12, 30, 26)) -> None:
     row = PoolRow("i0", "", "", "", "", shape, 0)
-    get_learner("nnunet").check_start(section, CLASSES, [row], True, FakeLayout({}))
+    get_learner("nnunet").check_start(section, Start(CLASSES, [row], FakeLayout({})))
 
 
 @pytest.mark.parametrize(
@@ -168,12 +168,14 @@ def test_other_networks_train_and_predict(changes: dict, tmp_path: Path) -> None
 def test_identity_of_a_run() -> None:
     """The version always, the plans once the pool is known; the same at each start."""
     about, layout = get_learner("nnunet"), FakeLayout({})
-    assert set(about.identity(FAST, CLASSES, [], layout)) == {"nnunetv2"}
+    assert set(about.identity(FAST, Start(CLASSES, [], layout))) == {"nnunetv2"}
     rows = [PoolRow(f"i{k}", "", "", "", "", (12, 30, 26), 0) for k in range(2)]
-    found = about.identity(FAST, CLASSES, rows, layout)
+    found = about.identity(FAST, Start(CLASSES, rows, layout))
     assert set(found) == {"nnunetv2", "plans"}
-    assert json.loads(json.dumps(found)) == found == about.identity(FAST, CLASSES, rows, layout)
+    assert (
+        json.loads(json.dumps(found)) == found == about.identity(FAST, Start(CLASSES, rows, layout))
+    )
     other = [PoolRow("i0", "", "", "", "", (40, 90, 60), 0)] * 2
-    assert about.identity(FAST, CLASSES, other, layout) != found
-    assert about.identity({**FAST, "batch": 3}, CLASSES, rows, layout) != found
-    about.check_start(FAST, CLASSES, [], True, layout)
+    assert about.identity(FAST, Start(CLASSES, other, layout)) != found
+    assert about.identity({**FAST, "batch": 3}, Start(CLASSES, rows, layout)) != found
+    about.check_start(FAST, Start(CLASSES, [], layout))

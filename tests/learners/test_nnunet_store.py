@@ -14,7 +14,7 @@ from al.io.errors import ConfigError, DataError
 from al.io.tables import PoolRow
 from al.learners import get_learner
 from tests.learners.contract import files_of
-from tests.learners.fakes import CLASSES, Toy
+from tests.learners.fakes import CLASSES, Toy, prepared
 from tests.learners.nnunet_kit import FAST, count_calls, fit, open_dataset, write_dataset
 
 pytest.importorskip("nnunetv2", reason="the extra `nnunet` is not installed")
@@ -52,28 +52,19 @@ def toy() -> Toy:
 
 
 def test_prepared_images_are_used(toy: Toy, tmp_path: Path, calls: list[int]) -> None:
-    """By training and prediction, with the results of a model that has none."""
+    """By training and prediction; where they are gone, a volume is preprocessed in memory."""
     folder, rows = tmp_path / "prepared", list(toy.rows.values())
     prepare(toy, folder)
     assert len(calls) == 4
     calls.clear()
-    fit(toy, tmp_path / "a", 4, prepared=folder)
-    found = [segment(toy, tmp_path / "a/model", row) for row in rows]
+    fit(toy, tmp_path, 4, prepared=folder)
+    found = [segment(toy, tmp_path / "model", row) for row in rows]
     assert calls == []
     assert len(np.unique(found)) > 1
-    fit(toy, tmp_path / "b", 4)
-    assert len(calls) == 4
-    for name in ("weights.pt", "done.json"):
-        assert (tmp_path / "a/model" / name).read_bytes() == (
-            tmp_path / "b/model" / name
-        ).read_bytes()
-    calls.clear()
-    again = [segment(toy, tmp_path / "b/model", row) for row in rows]
-    assert len(calls) == 4
-    np.testing.assert_array_equal(found, again)
     folder.rename(tmp_path / "gone")
-    np.testing.assert_array_equal(segment(toy, tmp_path / "a/model", rows[1]), found[1])
-    assert len(calls) == 5
+    again = [get_learner("nnunet").segment(tmp_path / "model", toy.layout, rows[1], FAST)]
+    np.testing.assert_array_equal(again[0], found[1])
+    assert len(calls) == 1
 
 
 def test_other_volumes_are_preprocessed_in_memory(
@@ -83,16 +74,16 @@ def test_other_volumes_are_preprocessed_in_memory(
     folder = tmp_path / "prepared"
     prepare(toy, folder)
     fit(toy, tmp_path, 4, prepared=folder)
-    fit(toy, tmp_path / "without", 4)
     other = Toy("3d", 6, seed=5)
     other.images["i1"] = other.images["i1"][:, :-3]
     row = other.rows["i1"]
     rows = [PoolRow(row.image, "", "train", "", "", (12, 27, 26), 0), other.rows["i5"]]
     calls.clear()
-    for row in rows:
-        found = segment(other, tmp_path / "model", row)
-        np.testing.assert_array_equal(found, segment(other, tmp_path / "without/model", row))
-        assert found.shape == row.shape
+    found = [segment(other, tmp_path / "model", row) for row in rows]
+    folder.rename(tmp_path / "gone")
+    for row, first in zip(rows, found, strict=True):
+        np.testing.assert_array_equal(first, segment(other, tmp_path / "model", row))
+        assert first.shape == row.shape
     assert len(calls) == 4
 
 
@@ -197,24 +188,13 @@ def test_empty_volume_is_refused_by_name(toy: Toy, tmp_path: Path) -> None:
 
 def test_a_cycle_goes_on_by_the_plans_of_the_one_before(tmp_path: Path) -> None:
     """A folder that was deleted and made again from more volumes plans otherwise."""
-    toy = Toy("3d")
-    labels = toy.labels(tmp_path / "y")
-    job = toy.job(tmp_path, labels, 1, settings=FAST)
-    stats = get_learner("nnunet").fit(job)
-    other = toy.job(tmp_path / "b", labels, 1, settings=FAST, before=stats)
-    assert get_learner("nnunet").fit(other)["plans"] == stats["plans"]
-    other = toy.job(tmp_path / "c", labels, 1, settings=FAST, before={**stats, "plans": "0"})
+    toy, learner = Toy("3d", 3), get_learner("nnunet")
+    job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 1, settings=FAST)
+    job = prepared(learner, job)
+    stats = learner.fit(job)
+    assert learner.fit(replace(job, before=stats))["plans"] == stats["plans"]
     with pytest.raises(ConfigError, match="not those of the cycle before"):
-        get_learner("nnunet").fit(other)
-
-
-def test_fit_alone_prepares_again_for_other_settings(tmp_path: Path) -> None:
-    toy = Toy("3d")
-    labels = toy.labels(tmp_path / "y")
-    first = get_learner("nnunet").fit(toy.job(tmp_path, labels, 1, settings=FAST))
-    changed = {**FAST, "batch": 3}
-    second = get_learner("nnunet").fit(toy.job(tmp_path, labels, 1, settings=changed))
-    assert second["pixels_seen"] / first["pixels_seen"] == 3 / FAST["batch"]
+        learner.fit(replace(job, before={**stats, "plans": "0"}))
 
 
 def test_a_prepared_folder_of_other_settings_is_refused(tmp_path: Path) -> None:

@@ -150,8 +150,8 @@ def test_what_was_not_known_at_the_first_start_is_added(
     told: list[Any] = []
     answer = {"version": "2.8"}
 
-    def identity(section: Any, classes: Any, rows: Any, layout: Any) -> dict[str, Any]:
-        told.append((classes, rows, layout.wanted))
+    def identity(section: Any, known: Any) -> dict[str, Any]:
+        told.append((known.classes, known.rows, known.layout.wanted))
         return answer
 
     learner = type("L", (), {"identity": staticmethod(identity), "check_start": lambda *args: None})

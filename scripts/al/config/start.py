@@ -17,7 +17,7 @@ from al.io.storage import StorageError, check_storage, explain
 from al.io.tables import PoolRow, read_pool
 from al.layouts import get_layout
 from al.layouts.check_dataset import check_dataset
-from al.learners import describe_learner, get_learner
+from al.learners import Start, describe_learner, get_learner
 from al.paths import places_in
 
 from .prepared import preparation
@@ -111,14 +111,19 @@ def _check_learner(
     if not describe_learner(settings["learner"]).checks_start:
         return None
     learner, section = get_learner(settings["learner"]), settings[settings["learner"]]
-    here = workflow.executor_plugin.name != "slurm"
-    opened, classes = get_layout(**layout), settings["classes"]
     made = preparation(settings)
     prepared = None if made is None else Path(made.folder)
-    learner.check_start(section, classes, rows, here, opened, prepared)
+    known = Start(
+        classes=settings["classes"],
+        rows=rows,
+        layout=get_layout(**layout),
+        here=workflow.executor_plugin.name != "slurm",
+        prepared=prepared,
+    )
+    learner.check_start(section, known)
     if prepared is not None:
         _refuse_other_plans(prepared / PLANS, file.parent)
-    identity = learner.identity(section, classes, rows, opened)
+    identity = learner.identity(section, known)
     before = read_json(file) if file.exists() else {}
     shared = before.keys() & identity.keys()
     lines = differences(*({key: side[key] for key in shared} for side in (before, identity)))

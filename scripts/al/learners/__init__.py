@@ -6,7 +6,7 @@ from importlib import import_module
 
 from al.io.errors import ConfigError, nearest
 
-from .base import FitJob, ImageSource, Learner, Preparing, Request, Scorer, VolumeSource
+from .base import FitJob, ImageSource, Learner, Preparing, Request, Scorer, Start, VolumeSource
 from .settings import LearnerSettings
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Preparing",
     "Request",
     "Scorer",
+    "Start",
     "VolumeSource",
     "describe_learner",
     "get_learner",

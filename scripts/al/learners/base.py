@@ -71,7 +71,7 @@ class FitJob:
             from; only of learners whose settings ask for it.
         score: scores the images that the run is scored on, without showing their labels; only of
             learners whose settings ask for it.
-        prepared: folder that ``Preparing.prepare`` filled; only of those learners.
+        prepared: folder that ``Preparing.prepare`` filled; of those learners.
         before: statistics of the training of the cycle before, if there is one.
         validation: revealed labels of validation images, whose rows are among ``rows``: a training
             may be steered by them and does not learn from them.
@@ -120,6 +120,25 @@ class Request:
         wrong = [t for t in self.thresholds if not 0 <= t <= 1]
         if wrong:
             raise ConfigError(f"thresholds: {wrong}; allowed: 0 to 1")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What is known of a run before its first job.
+
+    Attributes:
+        classes: class names, in index order.
+        rows: of the pool; empty where it is not known yet.
+        layout: opens the images of the rows.
+        here: whether jobs run on this machine, so that its devices are theirs.
+        prepared: folder of what ``Preparing.prepare`` makes, which may not be there yet.
+    """
+
+    classes: Sequence[str]
+    rows: Sequence[PoolRow]
+    layout: ImageSource
+    here: bool = True
+    prepared: Path | None = None
 
 
 Taken = Mapping[str, list[Region]] | Mapping[str, set[str]]
@@ -278,24 +297,8 @@ class Learner(ABC):
         """Return p - onehot(argmax p) of RoIs, (M, C) float32, of the first member (BADGE)."""
         raise self._has_no_rois()
 
-    def check_start(
-        self,
-        section: Mapping[str, Any],
-        classes: Sequence[str],
-        rows: Sequence[PoolRow],
-        here: bool,
-        layout: ImageSource,
-        prepared: Path | None = None,
-    ) -> None:
+    def check_start(self, section: Mapping[str, Any], start: Start) -> None:
         """Refuse, before the first job, what would fail in it.
-
-        Args:
-            section: the learner's section of the configuration.
-            classes: class names.
-            rows: of the pool; empty where it is not known yet.
-            here: whether jobs run on this machine, so that its devices are theirs.
-            layout: opens the images of the rows.
-            prepared: folder of what ``Preparing.prepare`` makes, which may not be there yet.
 
         Raises:
             DataError: where what was prepared is of other data.
@@ -303,13 +306,7 @@ class Learner(ABC):
         """
         return
 
-    def identity(
-        self,
-        section: Mapping[str, Any],
-        classes: Sequence[str],
-        rows: Sequence[PoolRow],
-        layout: ImageSource,
-    ) -> dict[str, Any]:
+    def identity(self, section: Mapping[str, Any], start: Start) -> dict[str, Any]:
         """Return what the files that a section names hold, as JSON can; not known yet: no key.
 
         Raises:

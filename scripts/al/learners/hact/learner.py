@@ -12,7 +12,7 @@ import torch
 from al.io.records import Record
 from al.io.tables import PoolRow
 
-from ..base import FitJob, ImageSource, Preparing, Request, Taken
+from ..base import FitJob, ImageSource, Preparing, Request, Start, Taken
 from ..torch_learner import RoiLearner
 from ..training import Training
 from . import preflight, preparing
@@ -52,32 +52,18 @@ class Hact(RoiLearner, Preparing):
         """Make the graphs that are missing and plans; see ``preparing.prepare``."""
         preparing.prepare(layout, rows, folder, HactSettings.of(section))
 
-    def check_start(
-        self,
-        section: Mapping[str, Any],
-        classes: Sequence[str],
-        rows: Sequence[PoolRow],
-        here: bool,
-        layout: ImageSource,
-        prepared: Path | None = None,
-    ) -> None:
+    def check_start(self, section: Mapping[str, Any], start: Start) -> None:
         """Look at what was prepared, or at what it is prepared with; see ``preflight``."""
-        preflight.check_all(HactSettings.of(section), rows, here, prepared)
+        preflight.check_all(HactSettings.of(section), start)
 
-    def identity(
-        self,
-        section: Mapping[str, Any],
-        classes: Sequence[str],
-        rows: Sequence[PoolRow],
-        layout: ImageSource,
-    ) -> dict[str, Any]:
+    def identity(self, section: Mapping[str, Any], start: Start) -> dict[str, Any]:
         """Return what imported graphs or weights are."""
         return preflight.identify(HactSettings.of(section))
 
     def trainings(
         self, job: FitJob, settings: HactSettings, device: torch.device
     ) -> Callable[[FitJob], Training]:
-        """Open what was prepared, or prepare the RoIs of the job."""
+        """Open what was prepared."""
         made = store_of(job, settings)
         return partial(HactTraining, settings=settings, device=device, store=made)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from ..training import DESCRIPTION, WEIGHTS, load_tensors
 from .batches import by_nodes
 from .graph_file import RoiGraph
 from .network import HACT, GraphBatch, collate
-from .preparing import PLANS, Store, build_now, open_store
+from .preparing import PLANS, Store, open_store
 from .settings import HactSettings
 
 NETWORK = ("width", "layers", "hidden", "average_degree", "dropout", "readout")
@@ -127,22 +126,10 @@ class Loaded:
         most = self.settings.max_nodes
         if not rows:
             return np.zeros((len(calls), 0, width), np.float32)
-        if self.description["prepared"] is not None:
-            load = self._prepared(self.description["prepared"]).load
-            return run_rois(calls, rows, load, width, most, self.device)
-        with tempfile.TemporaryDirectory(prefix="hact-") as folder:
-            graphs = build_now(layout, rows, Path(folder) / "graphs.safetensors", self._building())
-            return run_rois(calls, rows, lambda row: graphs.load(row.key), width, most, self.device)
-
-    def _building(self) -> HactSettings:
-        """The settings the model's graphs were made with, and where and how fast to make others."""
-        machine = {key: getattr(self.settings, key) for key in ("device", "workers")}
-        return HactSettings.of({**self.description["graphs"], **machine})
-
-    def _prepared(self, folder: str) -> Store:
         if self.store is None:
-            self.store = open_prepared(Path(folder), self.description["plans"])
-        return self.store
+            folder = Path(self.description["prepared"])
+            self.store = open_prepared(folder, self.description["plans"])
+        return run_rois(calls, rows, self.store.load, width, most, self.device)
 
 
 def open_prepared(folder: Path, key: str) -> Store:

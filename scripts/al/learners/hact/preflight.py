@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from al.io.errors import ConfigError, DataError
-from al.io.tables import PoolRow
 
+from ..base import Start
 from ..training import choose_device
 from .preparing import Store, check_imported, open_store, source_of
 from .settings import ORIGINAL, HactSettings
 
 
-def check_all(
-    settings: HactSettings, rows: Sequence[PoolRow], here: bool, prepared: Path | None
-) -> None:
+def check_all(settings: HactSettings, start: Start) -> None:
     """Look at what was prepared of the pool, or at what it would be prepared with.
 
     Raises:
         ConfigError: for a device or a package that is not there, for weights that are none.
         DataError: where what was prepared is of other RoIs; for RoIs without imported graphs.
     """
-    if here:
+    rows, prepared = start.rows, start.prepared
+    if start.here:
         choose_device(settings.device, "hact")
     store = None if prepared is None else open_store(prepared)
     if store is not None:

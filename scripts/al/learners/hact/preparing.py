@@ -120,21 +120,6 @@ def _build(
     build_part(layout, rows, path, settings, str(device), settings.workers or 1)
 
 
-def build_now(
-    layout: ImageSource, rows: Sequence[PoolRow], path: Path, settings: HactSettings
-) -> Graphs:
-    """Make graphs of some RoIs in a file of their own, and open it.
-
-    Raises:
-        ConfigError, DataError: as ``prepare_part``.
-    """
-    if settings.builds:
-        _build(layout, rows, path, settings)
-    else:
-        copy_imported(rows, rows, path, settings)
-    return Graphs([path])
-
-
 def source_of(settings: HactSettings) -> dict[str, Any] | None:
     """Return what tells files that graphs are made from, beside the images, from others.
 
@@ -214,20 +199,11 @@ def prepare(
     with locked(folder):
         sweep(folder)
         paths = [prepare_part(layout, rows, n + 1, folder, settings) for n in range(parts)]
-        _drop_others(folder / FOLDER, paths)
         (folder / PLANS).unlink(missing_ok=True)
         plans = make_plans(Graphs(paths), rows, settings)
         write_json(folder / PLANS, plans)
     _tell(plans)
     return plans
-
-
-def _drop_others(folder: Path, paths: Sequence[Path]) -> None:
-    """Remove shards of another number of parts, with which ``Graphs.of`` would find too many."""
-    kept = {path.stem for path in paths}
-    for path in [*folder.glob("*-of-*.safetensors"), *folder.glob("*-of-*.json")]:
-        if path.stem not in kept:
-            path.unlink()
 
 
 def make_plans(graphs: Graphs, rows: Sequence[PoolRow], settings: HactSettings) -> dict[str, Any]:

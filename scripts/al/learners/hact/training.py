@@ -32,12 +32,12 @@ from .batches import (
 from .graph_file import RoiGraph
 from .model import NETWORK, Batch, Network, run_rois, to_device
 from .network import collate
-from .preparing import Store, open_store, prepare
+from .preparing import Store, open_store
 from .settings import HactSettings
 
 
 def store_of(job: FitJob, settings: HactSettings) -> Store:
-    """Return the graphs that were prepared for a job; where none were promised, of its own RoIs.
+    """Return the graphs that were prepared for a job.
 
     Raises:
         ConfigError: others or none are prepared, or others than the cycle before had.
@@ -45,17 +45,10 @@ def store_of(job: FitJob, settings: HactSettings) -> Store:
     """
     if not known_labels(job, job.labels, "labels"):
         raise DataError("labels: no labelled RoI; nothing to learn from")
-    folder = job.prepared or job.work / "prepared"
-    store = open_store(folder)
-    if job.prepared is None:
-        rows = list(job.rows.values())
-        if store is None or not _is_of(store, settings, rows):
-            prepare(job.layout, rows, folder, settings)
-            store = open_store(folder)
-    elif store is None:
-        raise ConfigError(f"{folder}: nothing is prepared there")
-    elif store.plans["settings"] != settings.preparation():
-        raise ConfigError(f"{folder}: with other settings something else is prepared there")
+    store = None if job.prepared is None else open_store(job.prepared)
+    if store is None or store.plans["settings"] != settings.preparation():
+        found = "nothing is" if store is None else "with other settings something else is"
+        raise ConfigError(f"{job.prepared}: {found} prepared there")
     before = (job.before or {}).get("plans", store.key)
     if before != store.key:
         raise ConfigError(
@@ -63,18 +56,6 @@ def store_of(job: FitJob, settings: HactSettings) -> Store:
             "since. Start a new run (run=...); results would mix"
         )
     return store
-
-
-def _is_of(store: Store, settings: HactSettings, rows: Sequence[PoolRow]) -> bool:
-    """Whether a preparation of a job's own is of its settings and rows."""
-    plans = store.plans
-    if plans["settings"] != settings.preparation() or plans["made_by"] != settings.made_by():
-        return False
-    try:
-        store.check(rows)
-    except DataError:
-        return False
-    return len(plans["rois"]) == len(rows)
 
 
 class HactTraining(Training):
@@ -220,19 +201,14 @@ class HactTraining(Training):
         self.scores, self.best = state["scores"], state["best"]
 
     def description(self) -> dict[str, Any]:
-        """Return what the network is made of, and the graphs that it was trained on.
-
-        ``prepared`` is their folder; ``None``: none were prepared for the workflow, and graphs are
-        built when they are asked for.
-        """
+        """Return what the network is made of, and the graphs that it was trained on."""
         job, plans = self.job, self.store.plans
         network = {key: getattr(self.settings, key) for key in NETWORK}
         return {
             "network": {**network, "dims": dict(plans["dims"]), "classes": len(job.classes)},
             "classes": list(job.classes),
             "plans": self.store.key,
-            "graphs": plans["settings"],
-            "prepared": None if job.prepared is None else str(job.prepared),
+            "prepared": str(self.store.folder),
         }
 
     def weights(self) -> Mapping[str, Tensor]:

@@ -14,7 +14,7 @@ from al.io.tables import PoolRow
 from al.io.threads import in_order
 from decomp_core import Region
 
-from ..base import FitJob, ImageSource
+from ..base import FitJob, ImageSource, Start
 from ..regions import mean_residuals
 from ..torch_learner import MapLearner, Slab
 from ..training import Training
@@ -29,27 +29,13 @@ class Mmseg(MapLearner):
 
     settings = MmsegSettings
 
-    def check_start(
-        self,
-        section: Mapping[str, Any],
-        classes: Sequence[str],
-        rows: Sequence[PoolRow],
-        here: bool,
-        layout: ImageSource,
-        prepared: Path | None = None,
-    ) -> None:
-        """Build the network and try it; see ``preflight.check_all``."""
-        preflight.check_all(MmsegSettings.of(section), classes, rows, here)
+    def check_start(self, section: Mapping[str, Any], start: Start) -> None:
+        """Build the network and try it; see ``preflight``."""
+        preflight.check_all(MmsegSettings.of(section), start)
 
-    def identity(
-        self,
-        section: Mapping[str, Any],
-        classes: Sequence[str],
-        rows: Sequence[PoolRow],
-        layout: ImageSource,
-    ) -> dict[str, Any]:
+    def identity(self, section: Mapping[str, Any], start: Start) -> dict[str, Any]:
         """Return the resolved configuration and a hash of the first weights."""
-        return preflight.identify(MmsegSettings.of(section), classes)
+        return preflight.identify(MmsegSettings.of(section), start)
 
     def trainings(
         self, job: FitJob, settings: MmsegSettings, device: torch.device

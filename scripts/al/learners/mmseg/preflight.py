@@ -18,6 +18,7 @@ from torch import nn
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
 
+from ..base import Start
 from ..training import choose_device
 from .configs import Plan, check_weights, make_plan
 from .data import compose, refuse_small
@@ -29,15 +30,14 @@ MULTIPLE, SMALL = 64, 128
 KINDS = 8
 
 
-def check_all(
-    settings: MmsegSettings, classes: Sequence[str], rows: Sequence[PoolRow], here: bool
-) -> None:
+def check_all(settings: MmsegSettings, start: Start) -> None:
     """Build the network and the pipeline, load the first weights, try what sizes they take.
 
     Raises:
         ConfigError: for what a training or a prediction would refuse.
     """
-    if here:
+    classes, rows = start.classes, start.rows
+    if start.here:
         choose_device(settings.device, "mmseg")
     plan = make_plan(settings, classes, steps=1)
     check_weights(settings, plan)
@@ -51,9 +51,10 @@ def check_all(
     _try_prediction(network, plan, rows)
 
 
-def identify(settings: MmsegSettings, classes: Sequence[str]) -> dict[str, Any]:
+def identify(settings: MmsegSettings, start: Start) -> dict[str, Any]:
     """Return what decides a training beside the settings, as JSON can hold it."""
-    plan = json.loads(json.dumps(asdict(make_plan(settings, classes, steps=1000)), default=str))
+    made = make_plan(settings, start.classes, steps=1000)
+    plan = json.loads(json.dumps(asdict(made), default=str))
     weights = None
     if settings.pretrained not in (None, SCRATCH):
         weights = sha256(Path(settings.pretrained).read_bytes()).hexdigest()

@@ -11,7 +11,7 @@ import torch
 
 from al.io.tables import PoolRow
 
-from ..base import FitJob, Preparing, VolumeSource
+from ..base import FitJob, Preparing, Start, VolumeSource
 from ..record import entropy_of
 from ..torch_learner import MapLearner, Slab
 from ..training import Training
@@ -38,33 +38,18 @@ class Nnunet(MapLearner, Preparing):
         """Make plans and preprocessed images of a dataset; see ``store.prepare``."""
         store.prepare(layout, rows, folder, NnunetSettings.of(section), classes)
 
-    def check_start(
-        self,
-        section: Mapping[str, Any],
-        classes: Sequence[str],
-        rows: Sequence[PoolRow],
-        here: bool,
-        layout: VolumeSource,
-        prepared: Path | None = None,
-    ) -> None:
-        """Plan for the pool, or look at what was prepared; see ``preflight.check_all``."""
-        settings = NnunetSettings.of(section)
-        preflight.check_all(settings, classes, rows, here, layout, prepared)
+    def check_start(self, section: Mapping[str, Any], start: Start) -> None:
+        """Plan for the pool, or look at what was prepared; see ``preflight``."""
+        preflight.check_all(NnunetSettings.of(section), start)
 
-    def identity(
-        self,
-        section: Mapping[str, Any],
-        classes: Sequence[str],
-        rows: Sequence[PoolRow],
-        layout: VolumeSource,
-    ) -> dict[str, Any]:
+    def identity(self, section: Mapping[str, Any], start: Start) -> dict[str, Any]:
         """Return the version of nnU-Net and what it plans for the volumes of the pool."""
-        return preflight.identify(NnunetSettings.of(section), classes, rows, layout)
+        return preflight.identify(NnunetSettings.of(section), start)
 
     def trainings(
         self, job: FitJob, settings: NnunetSettings, device: torch.device
     ) -> Callable[[FitJob], Training]:
-        """Open what was prepared, or prepare the volumes of the job."""
+        """Open what was prepared."""
         if device.type == "cuda":  # as nnU-Net does
             torch.backends.cudnn.benchmark = True
         made = store_of(job, settings)

@@ -143,7 +143,7 @@ def load(members: Sequence[Path], settings: NnunetSettings, device: torch.device
     network = nnUNetTrainer.build_network_architecture(
         plans.manager, plans.chosen, 1, plans.labels.num_segmentation_heads, False
     )
-    store = None if about["prepared"] is None else open_store(Path(about["prepared"]))
+    store = open_store(Path(about["prepared"]))  # nothing depends on its being there
     if store is not None and store.plans.key != plans.key:
         store = None  # made anew since; this model keeps to its own plans
     weights = [load_tensors(member / WEIGHTS) for member in members]

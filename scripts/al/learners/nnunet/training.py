@@ -28,7 +28,7 @@ from .packages import (
 )
 from .planning import Plans
 from .settings import NnunetSettings
-from .store import Store, open_store, prepare
+from .store import Store, open_store
 
 MOST_WORKERS = 12
 
@@ -105,19 +105,15 @@ def make_trainer(
 
 
 def store_of(job: FitJob, settings: NnunetSettings) -> Store:
-    """Return what was prepared for a job; where nothing was promised, for its own volumes.
+    """Return what was prepared for a job.
 
     Raises:
         ConfigError: something else or nothing is prepared, or what the cycle before did not have.
     """
-    folder = job.prepared or job.work / "prepared"
-    store = open_store(folder)
+    store = None if job.prepared is None else open_store(job.prepared)
     if store is None or store.settings != settings.preparation():
-        if job.prepared is not None:
-            found = "nothing is" if store is None else "with other settings something else is"
-            raise ConfigError(f"{folder}: {found} prepared there")
-        prepare(job.layout, list(job.rows.values()), folder, settings, job.classes)
-        store = open_store(folder)
+        found = "nothing is" if store is None else "with other settings something else is"
+        raise ConfigError(f"{job.prepared}: {found} prepared there")
     before = (job.before or {}).get("plans", store.plans.key)
     if before != store.plans.key:
         raise ConfigError(
@@ -214,12 +210,10 @@ class NnunetTraining(Training):
         }
 
     def description(self) -> dict[str, Any]:
-        """Return the plans and the classes, and where preprocessed volumes lie, if they do."""
-        job = self.job
+        """Return the plans and the classes, and where preprocessed volumes lie."""
         order = list(self.settings.nested_order or ())
-        prepared = None if job.prepared is None else str(job.prepared)
-        head = {"classes": list(job.classes), "order": order, "prepared": prepared}
-        return {**head, **self.store.plans.as_json()}
+        head = {"classes": list(self.job.classes), "order": order}
+        return {**head, "prepared": str(self.store.folder), **self.store.plans.as_json()}
 
     def weights(self) -> Mapping[str, Any]:
         """Return the last weights."""
