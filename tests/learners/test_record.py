@@ -91,7 +91,7 @@ def volumes(draw: st.DrawFn) -> tuple[np.random.Generator, tuple[int, ...], list
 
 def cut(p: torch.Tensor, spread: torch.Tensor | None, ends: list[int]) -> Iterator[module.Slab]:
     for a, b in zip(ends[:-1], ends[1:], strict=True):
-        yield p[:, a:b], None if spread is None else spread[a:b]
+        yield slice(a, b), p[:, a:b], None if spread is None else spread[a:b]
 
 
 def softmax(rng: np.random.Generator, classes: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -147,8 +147,12 @@ def test_nested_classes(volume, outputs: int, taken: bool) -> None:
         check(found, decided, outputs + 2, valid)
 
 
+def whole(p: torch.Tensor, spread: torch.Tensor | None = None) -> list[module.Slab]:
+    return [(slice(0, p.shape[1]), p, spread)]
+
+
 def one(p: torch.Tensor, request: Request, valid: np.ndarray | None = None) -> Record:
-    return record_of("a", [(p, None)], p.shape[1:], len(p), request, valid)
+    return record_of("a", whole(p), p.shape[1:], len(p), request, valid)
 
 
 def test_exact_nested_targets_decode_to_their_class() -> None:
@@ -221,12 +225,12 @@ def test_slabs_are_let_go_one_after_the_other() -> None:
     alive: list[weakref.ref] = []
 
     def slabs() -> Iterator[module.Slab]:
-        for _ in range(6):
+        for k in range(6):
             gc.collect()
             assert sum(ref() is not None for ref in alive) <= 1
             p = torch.full((2, 1, 4, 4), 0.5)
             alive.append(weakref.ref(p))
-            yield p, None
+            yield slice(k, k + 1), p, None
 
     assert record_of("a", slabs(), (6, 4, 4), 2, Request(BOTH, (0.7,))).unlabelled == 96
 
@@ -265,7 +269,7 @@ def test_free_positions() -> None:
 )
 def test_what_is_no_prediction_is_refused(p: list, shape: tuple, classes: int, told: str) -> None:
     with pytest.raises(ValueError, match=told):
-        record_of("a", [(torch.tensor(p), None)], shape, classes, Request(BOTH, (0.5,)))
+        record_of("a", whole(torch.tensor(p)), shape, classes, Request(BOTH, (0.5,)))
 
 
 @pytest.mark.gpu
@@ -277,8 +281,8 @@ def test_on_a_device() -> None:
     for measure in MEASURES:
         for order in ((), (1, 2, 3, 4, 5)):
             asked = (p.shape[1:], 6, Request(BOTH, TAUS, measure), valid, order)
-            expected = record_of("a", [(p, spread)], *asked)
-            found = record_of("a", [(p.cuda(), spread.cuda())], *asked)
+            expected = record_of("a", whole(p, spread), *asked)
+            found = record_of("a", whole(p.cuda(), spread.cuda()), *asked)
             for name in ("labels", "predicted", "confident"):
                 np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
             off = found.uncertainty.astype(int) - expected.uncertainty

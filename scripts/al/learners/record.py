@@ -20,7 +20,9 @@ from decomp_core import Region, class_counts
 from .base import Request
 
 CHUNK = 1 << 14  # positions at a time: their temporaries stay in a cache
-Slab = tuple[Tensor, Tensor | None]
+# A part of an image along its first axis; probabilities (C, *part) float32, of nested classes
+# sigmoid outputs (K, *part); the members' mean entropy (*part) in nats where it was asked for.
+Slab = tuple[slice, Tensor, Tensor | None]
 
 
 def decide(p: Tensor, order: Sequence[int] = ()) -> tuple[Tensor, Tensor]:
@@ -122,9 +124,7 @@ def record_of(
 
     Args:
         image: its name.
-        slabs: one after the other along the first axis: probabilities (C, rows, ...) float32 (of
-            nested classes (K, rows, ...)), and for ``mutual_information`` the mean over the members
-            of their entropy in nats, (rows, ...) float32, else ``None``.
+        slabs: one after the other along the first axis.
         shape: of the image.
         classes: number of classes, background included.
         request: maps, thresholds (at least one) and measure.
@@ -174,9 +174,9 @@ def record_of(
     )
 
 
-def _chunks(slabs: Iterable[Slab]) -> Iterator[Slab]:
+def _chunks(slabs: Iterable[Slab]) -> Iterator[tuple[Tensor, Tensor | None]]:
     """Yield the positions of slabs, some at a time: (C, N), and the (N,) entropy of members."""
-    for p, member_entropy in slabs:
+    for _, p, member_entropy in slabs:
         flat = p.flatten(1)
         for start in range(0, flat.shape[1], CHUNK):
             part = slice(start, start + CHUNK)
@@ -206,7 +206,8 @@ def record_of_rois(
     p = torch.from_numpy(probabilities.T.copy())
     spread = None if member_entropy is None else torch.from_numpy(member_entropy)
     valid = np.array([roi not in taken for roi in rois], bool)
-    found = record_of(image, [(p, spread)], (len(rois),), len(p), request, valid)
+    slabs = [(slice(0, len(rois)), p, spread)]
+    found = record_of(image, slabs, (len(rois),), len(p), request, valid)
     asked = "uncertainty" in request.needs
     exact = uncertainty_of(p, request.uncertainty, spread).numpy() if asked else None
     return replace(found, labels=None, uncertainty=exact, probabilities=probabilities, rois=rois)

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from al.io.errors import ConfigError
 from al.io.locking import locked
@@ -18,14 +17,10 @@ from al.io.tables import PoolRow
 
 from .base import FitJob, ImageSource, Learner, Maps, Request, Taken
 from .ensemble import members_in, train_members
-from .record import decide, entropy_of, free_of, record_of, record_of_rois
+from .record import Slab, decide, entropy_of, free_of, record_of, record_of_rois
 from .regions import unit_length
 from .settings import measures
 from .training import WEIGHTS, Training, choose_device
-
-# A part of an image along its first axis, probabilities (C, *part) or of nested classes (K, *part),
-# the mean over the members, and the mean of the members' entropy (*part) where it was asked for.
-Slab = tuple[slice, Tensor, Tensor | None]
 
 
 class Model(Protocol):
@@ -144,15 +139,18 @@ class MapLearner(TorchLearner):
         loaded = self.load(model, section)
         self.check_measure(loaded, request.uncertainty)
         spread = request.uncertainty == "mutual_information"
-
-        def record(row: PoolRow, slabs: Iterator[Slab]) -> Record:
-            free = free_of(taken.get(row.image, ()), row.shape)
-            parts = ((p, entropy) for _, p, entropy in slabs)
-            return record_of(
-                row.image, parts, row.shape, loaded.classes, request, free, loaded.order
+        return (
+            record_of(
+                row.image,
+                slabs,
+                row.shape,
+                loaded.classes,
+                request,
+                free_of(taken.get(row.image, ()), row.shape),
+                loaded.order,
             )
-
-        return (record(*found) for found in self.outputs(loaded, layout, rows, spread))
+            for row, slabs in self.outputs(loaded, layout, rows, spread)
+        )
 
     def probabilities(
         self,

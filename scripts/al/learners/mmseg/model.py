@@ -164,7 +164,7 @@ class Loaded:
     @property
     def classes(self) -> int:
         """Number of classes."""
-        return self.network.num_classes
+        return self.network.out_channels
 
     def probabilities(self, image: np.ndarray) -> Tensor:
         """Return the softmax for (H, W, 3) uint8 RGB, (C, H, W) float32 on the device."""
