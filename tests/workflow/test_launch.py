@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,18 +135,25 @@ def test_record_of_another_host_is_not_touched(tmp_path: Path) -> None:
 
 def test_survivors_are_told_by_their_launch_id_not_by_process_id() -> None:
     sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
-    with (
-        subprocess.Popen(sleeper, env={**os.environ, LAUNCH_VARIABLE: "mine"}) as mine,
-        subprocess.Popen(sleeper, start_new_session=True) as other,
-    ):
+    own = {key: held for key, held in os.environ.items() if key != "SLURM_JOB_ID"}
+    mine = {**own, LAUNCH_VARIABLE: "mine"}
+    with ExitStack() as stack:
+        local, submitted, other = (
+            stack.enter_context(subprocess.Popen(sleeper, env=env, start_new_session=True))
+            for env in (mine, {**mine, "SLURM_JOB_ID": "17"}, own)
+        )
         try:
             # The record's process id has been taken over by a stranger.
             launch = Launch("mine", "here", "then", other.pid)
-            assert [process.pid for process in survivors(launch)] == [mine.pid]
-            assert survivors(Launch("nobody's", "here", "then")) == []
+            both = [local.pid, submitted.pid]
+            assert [p.pid for p in survivors(launch)] == [local.pid], "SLURM ends its own"
+            assert sorted(p.pid for p in survivors(launch, slurm=True)) == sorted(both)
+            inside = replace(launch, inside="17")
+            assert sorted(p.pid for p in survivors(inside)) == sorted(both)
+            assert survivors(replace(launch, id="nobody's")) == []
         finally:
-            mine.kill()
-            other.kill()
+            for process in (local, submitted, other):
+                process.kill()
 
 
 def test_words_become_settings_targets_and_flags() -> None:

@@ -33,6 +33,7 @@ class Launch:
         started: ISO time of the start.
         pid: its process, session and process group; ``None`` until it has been started.
         slurm: whether its jobs go to SLURM.
+        inside: SLURM's id of the job that it runs in itself, as on a node that was asked for.
         ended: ISO time at which it and all its children were gone; ``None`` until then.
     """
 
@@ -41,12 +42,14 @@ class Launch:
     started: str
     pid: int | None = None
     slurm: bool = False
+    inside: str | None = None
     ended: str | None = None
 
     @classmethod
     def new(cls, slurm: bool, pid: int | None = None) -> Launch:
         """Return one that begins now, on this host."""
-        return cls(str(uuid.uuid4()), socket.gethostname(), _now(), pid, slurm)
+        inside = os.environ.get("SLURM_JOB_ID")
+        return cls(str(uuid.uuid4()), socket.gethostname(), _now(), pid, slurm, inside)
 
 
 def _now() -> str:

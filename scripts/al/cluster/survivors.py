@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import psutil
 
-from .jobs import RUN_NAME
 from .launches import LAUNCH_VARIABLE, Launch, LaunchRefused
 
 KILL_WAIT = 60.0  # seconds that the kernel gets to remove killed processes
@@ -27,8 +26,7 @@ def survivors(launch: Launch, slurm: bool = False) -> list[psutil.Process]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             held = process.environ()
-            # The executor names its jobs, unlike the shell of an allocation.
-            submitted = RUN_NAME.fullmatch(held.get("SLURM_JOB_NAME", "")) is not None
+            submitted = held.get("SLURM_JOB_ID") not in (None, launch.inside)
             if (
                 held.get(LAUNCH_VARIABLE) == launch.id
                 and process.pid not in spared
