@@ -209,9 +209,3 @@ def test_regions_that_leave_the_image_are_refused(region: Region, models: dict[s
         get_learner("convnet").residuals(
             model.path, model.toy.layout, model.toy.rows["i0"], [region], SMALL["2d"]
         )
-
-
-def test_unknown_pooling_is_refused(models: dict[str, Model]) -> None:
-    model = models["2d"]
-    with pytest.raises(ValueError, match="pooling is 'sum'; allowed: mean, max"):
-        model.embed([Region((0, 0), (2, 2))], "sum")

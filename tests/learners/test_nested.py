@@ -30,10 +30,9 @@ def _fit(task: str, folder: Path, steps: int, **changes: Any) -> tuple[Any, Toy,
     return learner, toy, job.out, settings
 
 
-@pytest.mark.parametrize("task", ["2d", "3d"])
-def test_learns_an_easy_toy(task: str, tmp_path: Path) -> None:
-    learner, _, model, settings = _fit(task, tmp_path, 60, class_weights="balanced")
-    fresh = Toy(task, 3, seed=1)
+def test_learns_an_easy_toy(tmp_path: Path) -> None:
+    learner, _, model, settings = _fit("3d", tmp_path, 60, class_weights="balanced")
+    fresh = Toy("3d", 3, seed=1)
     found = [learner.segment(model, fresh.layout, r, settings) for r in fresh.rows.values()]
     assert (np.stack(found) == np.stack(list(fresh.truth.values()))).mean() > 0.9
     assert set(np.unique(found)) == {0, 1, 2}
