@@ -11,7 +11,7 @@ from statistics import fmean, median
 from typing import NamedTuple
 
 from al.io.errors import DataError
-from al.paths import INITIAL
+from al.paths import INITIAL, places_in
 
 from .markdown import grid, marks
 
@@ -94,21 +94,14 @@ def read_benchmarks(folder: Path) -> dict[tuple[str, str], Cycles]:
         DataError: no such file, or one that cannot be read.
     """
     held: dict[tuple[str, str], Cycles] = {}
-    for path in sorted(Path(folder).glob("*/*/seed-*/cycle-*/*.tsv")):
-        budget, strategy, seed, cycle = path.relative_to(folder).parts[:4]
-        place = (_index(path, seed), _index(path, cycle))
-        stages = held.setdefault((budget, strategy), {}).setdefault(place, {})
-        stages.setdefault(path.stem.partition("-")[0], []).append(read_benchmark(path))
+    for place, path in places_in(folder, "*.tsv"):
+        if not place.is_reference:
+            cycles = held.setdefault((place.budget, place.strategy), {})
+            stages = cycles.setdefault((place.seed, place.cycle), {})
+            stages.setdefault(path.stem.partition("-")[0], []).append(read_benchmark(path))
     if not held:
         raise DataError(f"{folder}: no benchmark files (BUDGET/STRATEGY/seed-K/cycle-C/STAGE.tsv)")
     return held
-
-
-def _index(path: Path, name: str) -> int:
-    digits = name.partition("-")[2]
-    if not digits.isdecimal():
-        raise DataError(f"{path}: {name} is no number of a seed or cycle")
-    return int(digits)
 
 
 def selection_rows(

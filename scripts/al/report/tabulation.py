@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from al.io.files import read_json, write_text
-from al.paths import REFERENCES
+from al.paths import REFERENCES, places_in
 
 from .bootstrap import Interval, case_rows
 from .catalogue import Look, caption, tables_of
@@ -145,7 +145,7 @@ def _reach(source: Source) -> Table:
 def _selection(source: Source) -> Table:
     predicted = {name: name in source.look["predicted"] for name in source.look["strategies"]}
     # Of a run that was copied or has only just begun there may be none.
-    timed = any(source.benchmarks.glob("*/*/seed-*/cycle-*/*.tsv"))
+    timed = any(not place.is_reference for place, _ in places_in(source.benchmarks, "*.tsv"))
     rows = selection_rows(source.benchmarks, predicted) if timed else []
     names = {k: k.replace("_", " ") for k in Selection.__dataclass_fields__ if k != "run"}
     return Table(list(map(asdict, rows)), names, selection_markdown(rows))
