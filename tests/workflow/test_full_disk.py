@@ -76,7 +76,7 @@ def refuse_to_start(disk: Killed) -> None:
     os.truncate(ballast, ballast.stat().st_size - (8 << 20))
     printed, _ = (launcher := disk.launch(CURVES)).communicate(timeout=300)
     assert launcher.returncode == REFUSED, printed
-    assert f"launch refused: {disk.folder}/.snakemake cannot be written" in printed
+    assert f"launch refused: {disk.folder}/.snakemake/decomp-launch cannot be written" in printed
     assert f"Storage: {FULL} (" in printed
     printed = disk.run("--cores", "2", "--rerun-incomplete", CURVES, fails=True)
     assert "localrule" not in printed
