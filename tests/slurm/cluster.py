@@ -294,7 +294,7 @@ class Cluster:
             "PreemptMode": "REQUEUE",
             "JobRequeue": "1",
             "KillWait": "5",
-            "MinJobAge": "300",
+            "MinJobAge": "3600",
             "SlurmdTimeout": "10",
             "SlurmctldTimeout": "10",
             "InactiveLimit": "0",
