@@ -20,7 +20,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
-from al.paths import ROOT, Place, folder_of, mirrored
+from al.paths import ROOT, Place, mirrored
 
 KEPT = "kept"
 TRAININGS = frozenset({"train", "train_reference"})
@@ -123,7 +123,7 @@ def forget_finished(work: Path) -> None:
 
 def _kept_of(output: Path) -> Path:
     """Where a job keeps its outputs: by its first output's name, in its cycle's work folder."""
-    place = folder_of(output)
+    place = next(p for p in output.parents if p.name.startswith(("cycle-", "seed-")))
     return Path(mirrored(place, "work"), KEPT, "-".join(output.relative_to(place).parts))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from al.cluster.kept import TRAININGS, forget_job
-from al.paths import Place, mirrored
+from al.paths import mirrored
 
 SHOWN = 5
 # Its outputs are `ancient` to trainings, which Snakemake heeds only while they are there.
@@ -75,10 +75,10 @@ def _resumes(job: Any) -> bool:
 
 def _ends(found: Iterable[Any]) -> list[str]:
     """The last of these trainings of each strategy and seed; ``--touch`` takes what led there."""
-    last: dict[tuple[str, str, int], str] = {}
+    last: dict[Path, str] = {}
     for job in _sorted(found):
-        place = Place.parse(job.output[0])
-        last[place.budget, place.strategy, place.seed] = str(job.output[-1])
+        model = Path(job.output[0]).parent
+        last[model.parent if model.name.startswith("cycle-") else model] = str(job.output[-1])
     return sorted(last.values())
 
 
