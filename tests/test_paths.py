@@ -16,7 +16,6 @@ from al.paths import (
     REFERENCE,
     REFERENCES,
     Place,
-    folder_of,
     mirrored,
     places_in,
 )
@@ -38,9 +37,7 @@ places = st.one_of(
     places, st.sampled_from(["results", "/a/5x15/b", "."]), st.sampled_from(["", "x.csv", "m/y"])
 )
 def test_what_is_built_is_parsed(place: Place, root: str, file: str) -> None:
-    path = Path(root, "run", place.path, file)
-    assert Place.parse(path) == place
-    assert folder_of(path) == Path(root, "run", place.path)
+    assert Place.parse(Path(root, "run", place.path, file)) == place
 
 
 @given(places)
@@ -65,8 +62,6 @@ def test_the_first_cycle_is_shared() -> None:
 )
 def test_other_paths_are_no_places(path: str) -> None:
     assert Place.parse(path) is None
-    with pytest.raises(ValueError, match="lies in no cycle"):
-        folder_of(path)
 
 
 def test_places_of_a_folder(tmp_path: Path) -> None:

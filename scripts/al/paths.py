@@ -99,14 +99,6 @@ class Place:
         return Path(self.budget, self.strategy, f"seed-{self.seed}", f"cycle-{self.cycle:03d}")
 
 
-def folder_of(path: str | Path) -> Path:
-    """Return the folder of the place that a path lies in. Raises ValueError where it is in none."""
-    found = _PLACE.search(Path(path).as_posix())
-    if found is None or Place.parse(path) is None:
-        raise ValueError(f"path {str(path)!r} lies in no cycle and no reference")
-    return Path(found.string[: found.end()])
-
-
 def places_in(folder: str | Path, file: str) -> Iterator[tuple[Place, Path]]:
     """Yield the places below the folder of a run that hold files of a name (a glob), with these."""
     for pattern in (f"*/*/seed-*/cycle-*/{file}", f"references/*/seed-*/{file}"):
