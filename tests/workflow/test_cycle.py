@@ -72,20 +72,19 @@ def test_labels_are_ground_truth_under_the_regions(undisturbed: Run, street: Pat
 def test_shards_cores_and_unrevealed_labels_do_not_matter(
     undisturbed: Run, street: Path, tmp_path: Path
 ) -> None:
-    """Four shards, one core, every unrevealed training label and all test labels scrambled."""
+    """Two shards, one core, every unrevealed training label and all test labels scrambled."""
     shutil.copytree(street, tmp_path / "street")
     scramble(undisturbed.folder / "results/tiny", street, tmp_path / "street")
-    again = Run(tmp_path / "again", {**TINY, "data_root": str(tmp_path / "street"), "shards": "4"})
+    again = Run(tmp_path / "again", {**TINY, "data_root": str(tmp_path / "street"), "shards": "2"})
     again.folder.mkdir()
-    again.run("--cores", "1", "results/tiny/curves.csv")
-    for pattern in ("tiny/2x3/*/*/*/regions.csv", "tiny/2x3/*/*/*/images.csv"):
-        assert undisturbed.files(pattern) == again.files(pattern)
-    models = "tiny/2x3/*/*/*/model/*.pt"
-    assert undisturbed.files(models) and undisturbed.files(models) == again.files(models)
-    scores = [
-        {k: json.loads(v)["score"] for k, v in r.files("tiny/2x3/*/*/*/metrics.json").items()}
-        for r in (undisturbed, again)
-    ]
+    last = "tiny/2x3/decomp/seed-0/cycle-003/metrics.json"
+    again.run("--cores", "1", f"results/{last}")
+    for name in ("regions.csv", "images.csv", "model/weights.pt"):
+        found = again.files(f"tiny/2x3/*/*/*/{name}")
+        assert (
+            len(found) >= 2 and found.items() <= undisturbed.files(f"tiny/2x3/*/*/*/{name}").items()
+        )
+    scores = [json.loads(run.files(last)[last])["score"] for run in (undisturbed, again)]
     assert scores[0] != scores[1]  # the test labels did change
 
 

@@ -187,9 +187,8 @@ def test_killed_again_and_again_it_ends_as_the_undisturbed_run(
     kill_training_job(killed)
     finish_another_target(killed)
     survivor, step = kill_snakemake_under_training(killed)
-    kill_selection_job(killed, survivor)
+    kill_snakemake_under_selection(killed, survivor)
     assert f"resumed at step {step}\n" in killed.log(INITIAL)
-    kill_snakemake_under_selection(killed)
     stop_by(killed, signal.SIGTERM)
     step = stop_by(killed, signal.SIGINT)
     killed.finish(CURVES)
@@ -241,23 +240,16 @@ def kill_snakemake_under_training(run: Killed) -> tuple[psutil.Process, int]:
     return survivor, step
 
 
-def kill_selection_job(run: Killed, survivor: psutil.Process) -> None:
-    """The survivor goes before any job; then a selection dies that has written one of its files."""
+def kill_snakemake_under_selection(run: Killed, survivor: psutil.Process) -> None:
+    """The survivor goes before any job; then all dies while a selection has written one file."""
     launcher = run.launch(CURVES)
     until(lambda: any(job.pid != survivor.pid for job in run.jobs("train")))
     assert gone(survivor), "the survivor was there when its successor started"
-    half_written(run, run.hold(launcher, "select_regions")).kill()
-    printed, _ = launcher.communicate(timeout=WAIT)
-    assert launcher.returncode != 0 and f"ending process {survivor.pid}" in printed, printed
-    run.check_clean_end()
-
-
-def kill_snakemake_under_selection(run: Killed) -> None:
-    launcher = run.launch(CURVES)
     job = half_written(run, run.hold(launcher, "select_regions"))
     run.kill_snakemake(launcher)
     job.kill()
     until(lambda: gone(job))
+    assert f"ending process {survivor.pid}" in launcher.communicate()[0]
 
 
 def half_written(run: Killed, selection: psutil.Process) -> psutil.Process:

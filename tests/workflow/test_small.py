@@ -44,11 +44,13 @@ def test_rois(tmp_path: Path) -> None:
         strategies="decomp,badge,uncertainty_pool",
         convnet=f"{{{CONVNET}, input_size: [32, 32]}}",
     )
-    run.run("--cores", "2")
+    strategies = ("decomp", "badge", "uncertainty_pool")
+    targets = [f"results/tiny/{CYCLE.format(strategy)}/regions.csv" for strategy in strategies]
+    scored = f"results/tiny/{CYCLE.format('decomp')}/metrics.json"
+    run.run("--cores", "2", *targets, scored)
     results = run.folder / "results/tiny"
-    for name in ("reach.md", "selection.md", "regions-2x3.png"):
-        assert (results / "report" / name).exists()
-    for strategy in ("decomp", "badge", "uncertainty_pool"):
+    assert 0 <= json.loads((run.folder / scored).read_text())["score"] <= 1
+    for strategy in strategies:
         regions = read_regions(results / CYCLE.format(strategy) / "regions.csv")
         assert {r.kind for r in regions} == {"roi"}
         if strategy != "uncertainty_pool":
@@ -57,12 +59,11 @@ def test_rois(tmp_path: Path) -> None:
 
 def test_nested_classes_on_another_grid_with_steps_that_grow(tmp_path: Path) -> None:
     """What is revealed lies on the annotator's grid and equals the truth there."""
-    strategies = ("decomp", "cluster", "uncertainty_pool")
     nested = "nested: [[1, 2, 3], [2, 3], [2]], nested_order: [1, 3, 2]"
     run = make_run(
         "kits23_mini",
         tmp_path,
-        strategies=",".join(strategies),
+        strategies="decomp",
         references="full_same_steps",
         convnet=f"{{{CONVNET}, {nested}}}",
         uncertainty="least_confidence",
@@ -72,17 +73,16 @@ def test_nested_classes_on_another_grid_with_steps_that_grow(tmp_path: Path) -> 
     )
     run.run("--cores", "2", "results/tiny/curves.csv")
     results = run.folder / "results/tiny"
-    places = [CYCLE.format(strategy) for strategy in strategies]
+    place = CYCLE.format("decomp")
     steps = {"2x3/initial/seed-0/cycle-001": 6, "references/full_same_steps/seed-0": 9}
-    for place, expected in {**steps, **dict.fromkeys(places, 9)}.items():
-        assert json.loads((results / place / "training.json").read_text())["steps"] == expected
-    for place in places:
-        metrics = json.loads((results / place / "metrics.json").read_text())
-        assert set(metrics["per_class"]) == {"kidney and masses", "masses", "tumour"}
-        assert metrics["costs"]["regions"] == 12 and 0 <= metrics["score"] <= 1
-        assert "mean surface Dice" in metrics["secondary"]
-        assert {r.kind for r in read_regions(results / place / "regions.csv")} == {"slice_window"}
-    check_revealed(results, CYCLE.format("decomp"))
+    for trained, expected in {**steps, place: 9}.items():
+        assert json.loads((results / trained / "training.json").read_text())["steps"] == expected
+    metrics = json.loads((results / place / "metrics.json").read_text())
+    assert set(metrics["per_class"]) == {"kidney and masses", "masses", "tumour"}
+    assert metrics["costs"]["regions"] == 12 and 0 <= metrics["score"] <= 1
+    assert "mean surface Dice" in metrics["secondary"]
+    assert {r.kind for r in read_regions(results / place / "regions.csv")} == {"slice_window"}
+    check_revealed(results, place)
     assert "Nothing to be done" in run.run("-n", "results/tiny/curves.csv")
 
 
@@ -104,28 +104,25 @@ def check_revealed(results: Path, cycle: str) -> None:
 
 
 def test_patches_are_revealed_and_trained_on(tmp_path: Path) -> None:
-    """3-D patches from the first cycle on, an ensemble, and two shards against one."""
-    changes = {"patch": "3x6x7", "initial": "nnactive", "budget": "2x9", "region": "6x7"}
+    """3-D patches from the first cycle on, an ensemble, two shards; windows may follow them."""
     convnet = f"{{{CONVNET}, members: 2, threads: 1}}"
-    run = make_run("kits23_mini", tmp_path / "1", convnet=convnet, **changes)
-    run.run("--cores", "2", "results/tiny/curves.csv", strategies="clasp_pe,bald,random_fg66")
-    for strategy in ("clasp_pe", "bald", "random_fg66"):
-        folder = run.folder / f"results/tiny/2x9/{strategy}/seed-0/cycle-002"
-        history = read_regions(folder / "history.csv")
-        assert {(r.kind, r.region.size) for r in history} == {("patch", (3, 6, 7))}
-        assert len(history) == 2 * 6  # as many voxels as 18 windows
-        assert json.loads((folder / "metrics.json").read_text())["costs"]["regions"] == 12
-        assert len(list((folder / "model").glob("member-*/weights.pt"))) == 2
-    again = make_run("kits23_mini", tmp_path / "2", convnet=convnet, shards="2", **changes)
-    target = "results/tiny/2x9/{}/seed-0/cycle-002/regions.csv"
-    again.run("--cores", "2", target.format("bald"), target.format("decomp"),
-              strategies="bald,decomp")  # fmt: skip
-    found = again.files("tiny/2x9/*/seed-0/*/regions.csv")
-    kinds = {r.kind for r in read_regions(again.folder / target.format("decomp"))}
-    assert kinds == {"slice_window"}  # windows after patches
-    del found["tiny/2x9/decomp/seed-0/cycle-002/regions.csv"]
-    first = run.files("tiny/2x9/*/seed-0/*/regions.csv")
-    assert len(found) == 2 and found.items() <= first.items()
+    patches = {"patch": "3x6x7", "initial": "nnactive", "budget": "2x9", "region": "6x7"}
+    run = make_run("kits23_mini", tmp_path, convnet=convnet, shards="2", **patches)
+    kinds = {"clasp_pe": "patch", "bald": "patch", "random_fg66": "patch", "decomp": "slice_window"}
+    cycle = "results/tiny/2x9/{}/seed-0/cycle-002"
+    scored = run.folder / cycle.format("clasp_pe")
+    targets = [cycle.format(strategy) + "/history.csv" for strategy in kinds]
+    run.run("--cores", "2", *targets, cycle.format("clasp_pe") + "/metrics.json",
+            strategies=",".join(kinds))  # fmt: skip
+    for target, kind in zip(targets, kinds.values(), strict=True):
+        history = read_regions(run.folder / target)
+        first = [r for r in history if r.cycle == 1]
+        assert {(r.kind, r.region.size) for r in first} == {("patch", (3, 6, 7))}
+        assert {r.kind for r in history if r.cycle == 2} == {kind}
+        assert len(first) == 6  # as many voxels as 9 windows
+        assert kind != "patch" or len(history) == 12
+    assert json.loads((scored / "metrics.json").read_text())["costs"]["regions"] == 12
+    assert len(list((scored / "model").glob("member-*/weights.pt"))) == 2
 
 
 def test_discs_are_chosen_and_revealed(tmp_path: Path) -> None:
@@ -135,13 +132,3 @@ def test_discs_are_chosen_and_revealed(tmp_path: Path) -> None:
     shown = [read_label(row.path) for row in read_labels(folder / "labels.csv")]
     revealed = sum(int((s != UNKNOWN).sum()) for s in shown)
     assert 0 < revealed <= 12 * disc(9).sum() < 12 * 81
-
-
-def test_pool_wide_choices_of_streets(tmp_path: Path) -> None:
-    strategies = ("spatial_features", "power_pe")
-    run = make_run("cityscapes_mini", tmp_path, strategies=",".join(strategies))
-    files = [f"results/tiny/{CYCLE.format(s)}/regions.csv" for s in strategies]
-    run.run("--cores", "2", *files)
-    for file in files:
-        regions = read_regions(run.folder / file)
-        assert len(regions) == 6 and {r.kind for r in regions} == {"window"}
