@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from al.paths import INITIAL
 from al.report.curves import FULL, FULL_SAME_STEPS, Curve
-from al.report.gather import histories_of, metrics_of, missing_of, truth_counts
+from al.report.gather import metrics_of, missing_of, truth_counts
 from al.report.shortfalls import shortfalls
 
 from .curve_sample import point
@@ -105,21 +105,6 @@ def test_metrics_are_those_planned(
             wanted.add(place / "metrics.json")
     found = metrics_of(folder, look([0, 1]))
     assert set(found) == wanted and len(found) == len(wanted), "each once, shared ones as well"
-
-
-def test_histories_are_the_latest_of_the_first_seed(tmp_path: Path) -> None:
-    def history(name: str, seed: int, cycle: int) -> Path:
-        path = tmp_path / f"2x3/{name}/seed-{seed}/cycle-{cycle:03d}/history.csv"
-        path.parent.mkdir(parents=True)
-        path.write_text("")
-        return path
-
-    assert histories_of(tmp_path, look([3, 0]), "2x3") == {}
-    first = history(INITIAL, 3, 1)
-    assert histories_of(tmp_path, look([3, 0]), "2x3") == dict.fromkeys(STRATEGIES, first)
-    history("decomp", 3, 2), history("decomp", 0, 4)  # of another seed
-    latest = history("decomp", 3, 3)
-    assert histories_of(tmp_path, look([3, 0]), "2x3") == {"random": first, "decomp": latest}
 
 
 def test_truth_is_that_of_what_may_be_annotated(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def _cells(text: str, name: str) -> list[str]:
 
 
 def test_worked_example() -> None:
-    view = make_view(SCORES, seeds=(0, 1, 2))
+    view = make_view(SCORES, seeds=(0, 1, 2), notes={"random": "reads ground truth"})
     rows = _rows(view)
     assert list(rows) == ["random", "decomp", "full"], "the order of legends, references last"
     random, decomp, full = rows.values()
@@ -63,6 +63,7 @@ def test_worked_example() -> None:
     assert _cells(text, "decomp")[:3] == ["5.0", "2 of 3", "4.0 to not reached"]
     assert _cells(text, "random")[:4] == ["not reached", "0 of 2", "-", "0.450 ± 0.071"]
     assert _cells(text, "full") == ["", "2 seeds", "", "0.800 ± 0.028", ""]
+    assert "\n(1) reads ground truth: random.\n" in text
     assert "0.760" in text and "1 of 3 seeds" in text, "the score to reach, and what random lacks"
     held = {name: table_row(row) for name, row in rows.items()}
     assert held["random"]["reached"] == 0 and math.isnan(held["random"]["median"])
