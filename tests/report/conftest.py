@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from al.report import style
+from al.report import boxes, style
 
 from .run_files import Data
 
@@ -21,4 +21,5 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 def _coarse() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(style.save.__kwdefaults__, "dpi", 50)
+        patch.setattr(boxes, "PNG_DPI", 50)
         yield

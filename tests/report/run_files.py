@@ -27,11 +27,8 @@ from al.io.tables import PoolRow, RegionRow, write_pool, write_regions
 from al.layouts import get_layout
 from al.paths import ROOT
 from al.report.assembly import write_page
-from al.report.catalogue import figures_of
-from al.report.drawing import DRAW
 from al.report.gather import metrics_of, read_run
 from al.report.look import PREDICTIONS
-from al.report.style import save
 from al.report.tabulation import Source, read_last_metrics, save_tables
 from al.scoring.cases import DICE, F1, IOU, Cases, write_metrics
 from al.scoring.costs import count_truth
@@ -77,23 +74,17 @@ def quality(where: Where) -> float:
     return top - (top - 0.35) * np.exp(-2 * SPEED.get(where.strategy, 0.4) * (where.cycle - 1))
 
 
-def everything(where: Where) -> bool:
-    """Nothing is missing."""
-    return True
-
-
 @dataclass
 class RunFiles:
     """Writes one run below ``folder``: ``results/{run}`` and ``benchmarks/{run}``.
 
-    A result that is not ``there`` has no file at all; a model scores about ``score``. ``rows`` is
-    the pool as the first seed sees it.
+    A result that is not ``there`` has no file at all. ``rows`` is the pool as the first seed sees
+    it.
     """
 
     folder: Path
     settings: dict[str, Any]
-    there: Callable[[Where], bool] = everything
-    score: Callable[[Where], float] = quality
+    there: Callable[[Where], bool] = lambda where: True
     rows: list[PoolRow] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -226,7 +217,7 @@ class RunFiles:
 
     def _cases(self, where: Where, tested: list[PoolRow]) -> Cases:
         """Test cases whose score is about the one that is aimed at."""
-        s, aim = self.settings, self.score(where)
+        s, aim = self.settings, quality(where)
         rng = np.random.default_rng([*where.strategy.encode(), *where[2:]])
         classes, kind = list(s["classes"]), SCORES[s["task"]][1]
         if kind == DICE:
@@ -288,17 +279,10 @@ def look_at(run: RunFiles, *changes: str) -> dict[str, Any]:
     return report.read_look(run.settings["run"], run.folder / "results", list(changes))
 
 
-def write_some(run: RunFiles, *figures: str, pictures: Any = None) -> str:
-    """Write tables and page of a run, of its figures those named alone, and return the page.
-
-    Drawing all of them takes most of the time of a report.
-    """
+def write_some(run: RunFiles, pictures: Any = None) -> str:
+    """Write tables and page of a run without figures, which take most of the time of a report."""
     look = look_at(run)
     view = read_run(run.results, look)
-    for entry, stem, budget in figures_of(look):
-        figure = DRAW[entry.name](view.at(budget)) if entry.name in figures else None
-        if figure is not None:
-            save(figure, run.report / f"{stem}.png", run.report / f"{stem}.pdf")
     last = read_last_metrics(metrics_of(run.results, look), view)
     tables = save_tables(Source(view, look, run.benchmarks, last), run.report)
     return write_page(look, view, tables, pictures or {}, run.report).read_text(encoding="utf-8")

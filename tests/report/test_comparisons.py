@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from al.report.comparisons import (
@@ -63,6 +63,7 @@ UNTIED = st.lists(st.floats(-1, 1), min_size=1, max_size=8, unique_by=abs)
 
 @FEW
 @given(st.one_of(TIED, UNTIED))
+@example([0, 0, 0, -1, -2, -3, 4])
 def test_signed_rank_against_enumeration(d: list[float]) -> None:
     assert signed_rank(np.array(d, float)) == pytest.approx(_enumerated(d))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Rectangle
 
 from al.io.errors import DataError
-from al.report.overlays import choose_images, draw_regions, plot_overlays
+from al.report.overlays import choose_images, draw_regions
 
-from .drawing_sample import Drawn, placed, pool_of, roi, window
+from .drawing_sample import Drawn, pool_of, roi, window
 
 CLASSES = ["road", "pole", "pedestrian"]
 
@@ -64,16 +63,6 @@ def test_boxes_on_an_image_and_who_has_none() -> None:
     assert any(t.endswith("none") for t in said), "nothing is dropped"
 
 
-def test_windows_in_slices() -> None:
-    where = [(7, 3, 4), (7, 30, 20), (11, 1, 2)]
-    regions = {"decomp": [placed(1, 2, "ct", start) for start in where]}
-    figure = draw_regions(Drawn(), pool_of((50, 20, 60), 1, "ct"), regions, CLASSES)
-    assert _titles(figure) == ["decomp · slice 7", "decomp · slice 11"]
-    first, second = figure.axes
-    assert _boxes(first) == [(3, 4, 10, 12), (30, 20, 10, 12)]
-    assert _boxes(second) == [(1, 2, 10, 12)]
-
-
 @pytest.mark.parametrize(("shape", "widths"), [("disc", [12]), ("annulus", [12, 6])])
 def test_shapes_of_windows(shape: str, widths: list[float]) -> None:
     regions = {"s": [window(2, "a", (30, 40), 0)]}
@@ -100,7 +89,7 @@ def test_mosaic_of_rois() -> None:
     assert [t.get_text() for t in left.texts if t.get_text()] == ["pedestrian", "pole"]
 
 
-def test_boxes_have_the_colours_of_the_dataset_and_files_are_equal(tmp_path: Path) -> None:
+def test_boxes_have_the_colours_of_the_dataset() -> None:
     regions = {"decomp": [window(2, "a", (5 + 15 * i, 20), i) for i in range(3)]}
     pool = pool_of((60, 80), None, "a")
     colours = [(0.0, 0.0, 0.0), (1.0, 1.0, 0.0), (0.0, 0.0, 0.55)]
@@ -109,7 +98,3 @@ def test_boxes_have_the_colours_of_the_dataset_and_files_are_equal(tmp_path: Pat
     assert [to_rgb(p.get_edgecolor()) for p in patches[1::2]] == colours
     with pytest.raises(DataError, match="class_colours: 2 colours"):
         draw_regions(Drawn(), pool, regions, CLASSES, colours=colours[:2])
-    paths = [tmp_path / f"{n}.{end}" for n in "ab" for end in ("png", "pdf")]
-    for png, pdf in (paths[:2], paths[2:]):
-        plot_overlays(Drawn(), pool, regions, CLASSES, png, pdf)
-    assert [p.read_bytes() for p in paths[:2]] == [p.read_bytes() for p in paths[2:]]

@@ -110,13 +110,6 @@ def test_nothing_is_fetched_and_all_is_there(figure: Path) -> None:
     assert "One seed is missing." in page.words("li")
 
 
-def test_run_in_progress_says_what_is_missing(tmp_path: Path) -> None:
-    lines = ["decomp, budget 2x3: cycle 4 of seeds 0-2", "reference full: seed 1"]
-    page = rendered(tmp_path, [], missing=lines, lacking=(12, 48))
-    assert page.words("li") == lines and "12 of 48" in " ".join(page.words("strong", "p"))
-    assert not rendered(tmp_path, []).words("li")
-
-
 def test_what_is_put_in_is_escaped(figure: Path) -> None:
     section = Section(
         "a", EVIL, "About", EVIL, figure=figure, table=[[EVIL, EVIL], [EVIL, EVIL]],

@@ -14,6 +14,7 @@ from al.report.budget_figures import draw_budgets
 from al.report.pair_figures import draw_ablations, draw_dense_sparse, draw_thresholds
 from al.report.pairs import (
     ablation_groups,
+    ablation_pairs,
     budget_pairs,
     read_budget,
     spread_pairs,
@@ -93,6 +94,20 @@ def test_pairs_of_the_paper() -> None:
         *((0.3, "decomp_tau_03"), (0.5, "decomp_tau_05"), (0.7, "decomp")),
     ]
     assert spread_pairs(known) == [(n, f"{n}_sparse") for n in ("random", "uncertainty", "decomp")]
+
+
+def test_options_that_both_have_are_to_be_equal() -> None:
+    """Those that the differing selector alone reads are not compared; the first stands for more."""
+    found = {
+        "a": {"images": "decomp", "regions": "random", "tau": 0.7},
+        "b": {"images": "decomp", "regions": "random", "tau": 0.3},
+        "c": {"images": "uncertainty", "regions": "random"},
+        "d": {"images": "cluster", "regions": "random", "tau": 0.3},
+    }
+    pairs = [("images", *names) for names in ("ac", "bc", "bd", "cd")]
+    assert ablation_pairs(found) == pairs
+    groups = [g.members for g in ablation_groups(found, "images")]
+    assert groups == [{"decomp": "a", "uncertainty": "c"}, {"decomp": "b", "cluster": "d"}]
 
 
 def test_budgets_of_equal_size() -> None:

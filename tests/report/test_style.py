@@ -9,7 +9,7 @@ import pytest
 
 from al.config.settings import read_yaml
 from al.paths import ROOT
-from al.report.style import cost_label, cost_order, strategy_styles
+from al.report.style import strategy_styles
 
 from .curve_sample import view
 
@@ -57,10 +57,3 @@ def test_looks_of_a_run() -> None:
     union = [*names, *other.strategies]
     seen = [replace(v, compared=union).styles for v in (held, other)]
     assert all(seen[0][n] == seen[1][n] for n in union)
-
-
-def test_axis_labels() -> None:
-    assert cost_label("area_percent", "3d") == "annotated volume (%)"
-    assert cost_label("regions", "roi") == "annotated RoIs"
-    assert cost_label("void_pixels", "2d") == "void pixels"
-    assert cost_order(["void", "images", "area_percent"]) == ["area_percent", "images", "void"]

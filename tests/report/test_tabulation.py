@@ -29,7 +29,6 @@ from .run_files import (
     Where,
     look_at,
     plain,
-    quality,
     resolved,
     rows_of,
     section,
@@ -43,10 +42,10 @@ Start = Callable[..., RunFiles]
 def start(data: Data, tmp_path: Path) -> Start:
     """Write a small run of volumes."""
 
-    def run(there: Any = lambda w: True, score: Any = quality, **changes: Any) -> RunFiles:
+    def run(there: Any = lambda w: True, **changes: Any) -> RunFiles:
         base = {"run": "vol", "strategies": "random,decomp", "seeds": 2, "cycles": 3}
         settings = resolved("kits23_mini", data, **{**base, "budget": "2x3", **changes})
-        return RunFiles(tmp_path, settings, there, score).write()
+        return RunFiles(tmp_path, settings, there).write()
 
     return run
 
@@ -55,13 +54,6 @@ def scores(run: RunFiles, strategy: str, cycle: int) -> np.ndarray:
     """Of the seeds in order, as their metrics files say."""
     found = sorted(run.results.glob(f"2x3/{strategy}/seed-*/cycle-{cycle:03d}/metrics.json"))
     return np.array([json.loads(path.read_text())["score"] for path in found])
-
-
-def pair(run: RunFiles, measure: str, first: str, second: str) -> dict[str, str]:
-    """The row of two strategies in the table of pairs."""
-    rows = [r for r in rows_of(run.report / "pairs.csv") if r["measure"] == measure]
-    (row,) = [r for r in rows if (r["first"], r["second"]) == (first, second)]
-    return row
 
 
 def test_runs_of_little(start: Start) -> None:
@@ -93,7 +85,7 @@ def test_folds_have_the_corrected_interval(start: Start) -> None:
     run = start(split={"folds": 5, "train": None, "val": None, "test": None}, seeds=5)
     page = write_some(run)
     d = scores(run, "random", 3) - scores(run, "decomp", 3)
-    row = pair(run, "final", "random", "decomp")
+    (row,) = [r for r in rows_of(run.report / "pairs.csv") if r["measure"] == "final"]
     # Nadeau and Bengio: 1 / n + n_test / n_train in place of 1 / n; a fold is a fifth.
     half = t.ppf(0.975, 4) * d.std(ddof=1) * np.sqrt(1 / 5 + 0.25)
     assert float(row["difference"]) == pytest.approx(d.mean())
