@@ -1,17 +1,14 @@
-"""Metrics files small enough to work out by hand, and data that whole runs share."""
+"""Data that whole runs share, and figures in few dots: drawing takes most of a report's time."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from .run_files import Data
+from al.report import boxes, style
 
-WriteMetrics = Callable[..., Path]
+from .run_files import Data
 
 
 @pytest.fixture(scope="session")
@@ -20,32 +17,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
     return Data(tmp_path_factory.mktemp("data"))
 
 
-@pytest.fixture
-def write_metrics(tmp_path: Path) -> WriteMetrics:
-    """Write one metrics file: strategy, seed, cycle, score, annotated area in percent."""
-
-    def write(strategy: str, seed: int, cycle: int, score: float, area: float, **more: Any) -> Path:
-        metrics = {
-            "dataset": "toy",
-            "run": "toy-convnet",
-            "budget": "2x3",
-            "strategy": strategy,
-            "seed": seed,
-            "cycle": cycle,
-            "task": "2d",
-            "classes": ["road", "pole"],
-            "score": score,
-            "score_name": "mIoU",
-            "per_class": {"road": score + 0.1, "pole": None},
-            "secondary": {"pixel accuracy": 0.5},
-            "costs": {"images": 2 * cycle, "area_percent": area, "foreground_percent": None},
-            "steps": 10,
-            "train_seconds": 1.5,
-        } | more
-        names = (metrics["run"], metrics["budget"], strategy, str(seed), str(cycle))
-        path = tmp_path.joinpath("metrics", *names, "metrics.json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(metrics), encoding="utf-8")
-        return path
-
-    return write
+@pytest.fixture(scope="session", autouse=True)
+def _coarse() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(style.save.__kwdefaults__, "dpi", 50)
+        patch.setattr(boxes, "PNG_DPI", 50)
+        yield

@@ -7,7 +7,7 @@ import html
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,24 +21,21 @@ from al.config.settings import load_settings, save_settings
 from al.generators import generate
 from al.io.files import write_json
 from al.io.images_csv import write_statistics
-from al.io.pool import assign_splits, by_image
+from al.io.pool import assign_splits, by_image, taken_of
 from al.io.records import Record
 from al.io.tables import PoolRow, RegionRow, write_pool, write_regions
 from al.layouts import get_layout
 from al.paths import ROOT
 from al.report.assembly import write_page
-from al.report.catalogue import figures_of
-from al.report.drawing import DRAW
 from al.report.gather import metrics_of, read_run
 from al.report.look import PREDICTIONS
-from al.report.style import save
 from al.report.tabulation import Source, read_last_metrics, save_tables
 from al.scoring.cases import DICE, F1, IOU, Cases, write_metrics
 from al.scoring.costs import count_truth
 from al.scoring.scores import groups_of
 from al.strategies import needs_of
 from al.strategies.budget import validation_images
-from decomp_core import Region
+from decomp_core import random_regions
 
 from .journal_files import add_attempt
 
@@ -77,40 +74,23 @@ def quality(where: Where) -> float:
     return top - (top - 0.35) * np.exp(-2 * SPEED.get(where.strategy, 0.4) * (where.cycle - 1))
 
 
-def everything(where: Where) -> bool:
-    """Nothing is missing."""
-    return True
-
-
 @dataclass
 class RunFiles:
     """Writes one run below ``folder``: ``results/{run}`` and ``benchmarks/{run}``.
 
-    Attributes:
-        folder: where the workflow would have been started.
-        settings: as ``settings.load_settings`` returns.
-        there: whether a result is there; a cycle that is not has no file at all.
-        score: what a model scores, about.
-        absent: class that no test image has.
-        rows: the pool, as the first seed sees it.
+    A result that is not ``there`` has no file at all. ``rows`` is the pool as the first seed sees
+    it.
     """
 
     folder: Path
     settings: dict[str, Any]
-    there: Callable[[Where], bool] = everything
-    score: Callable[[Where], float] = quality
-    absent: str = ""
+    there: Callable[[Where], bool] = lambda where: True
     rows: list[PoolRow] = field(default_factory=list)
 
-    @property
-    def results(self) -> Path:
-        """``results/{run}``."""
-        return self.folder / "results" / self.settings["run"]
-
-    @property
-    def report(self) -> Path:
-        """``results/{run}/report``."""
-        return self.results / "report"
+    def __post_init__(self) -> None:
+        self.results = self.folder / "results" / self.settings["run"]
+        self.benchmarks = self.folder / "benchmarks" / self.settings["run"]
+        self.report = self.results / "report"
 
     def write(self) -> RunFiles:
         """Write all of it."""
@@ -132,15 +112,19 @@ class RunFiles:
         write_json(self.results / "truth.json", truth)
         return self
 
+    @property
+    def _share(self) -> str:
+        return "rois_percent" if self.settings["task"] == "roi" else "area_percent"
+
     def _seed(self, seed: int, images: dict[str, list[PoolRow]], rows: list[PoolRow]) -> None:
         s = self.settings
         tested = [r for r in rows if r.split == "test"]
         for name in s["references"]:
             where = Where("", name, seed, 0)
             if self.there(where):
-                share = "rois_percent" if s["task"] == "roi" else "area_percent"
-                costs = {"images": len(images), "images_percent": 100.0, share: 100.0, "regions": 0}
-                self._result(where, tested, costs | {"foreground_percent": 100.0}, {})
+                costs = {"images": len(images), "regions": 0}
+                shares = ("images_percent", self._share, "foreground_percent")
+                self._result(where, tested, costs | dict.fromkeys(shares, 100.0), {})
         for budget in s["budget"] if s["strategies"] else []:
             first = self._chosen(Where(budget, "initial", seed, 1), images, [])
             self._cycle(Where(budget, "initial", seed, 1), first, images, tested)
@@ -157,38 +141,25 @@ class RunFiles:
         """Places drawn at random, none twice; of validation images as many as are asked for."""
         rng = np.random.default_rng([*where.budget.encode(), *where.strategy.encode(), *where[2:]])
         n_images, n_regions = map(int, where.budget.split("x"))
-        held = {(r.image, r.roi, r.z, r.y, r.x) for r in history}
         wanted = validation_images(self.settings["validation_images"], n_images)
         found: list[RegionRow] = []
         for split, count in (("train", n_images), ("val", wanted)):
             names = [n for n, own in images.items() if own[0].split == split]
             for image in rng.permutation(names)[:count]:
-                free = [p for p in self._places(images[image]) if p not in held]
-                for order, i in enumerate(rng.permutation(len(free))[:n_regions]):
-                    cls = None if where.cycle == 1 or where.strategy == "random" else int(i) % 3
-                    found.append(self._region(where.cycle, free[int(i)], cls, order))
+                own, taken = images[image], taken_of(history).get(image, ())
+                if own[0].roi:
+                    free = rng.permutation([r.roi for r in own if r.roi not in taken])
+                    of_roi = (where.cycle, image, "roi", *(None,) * 6)
+                    rows = [RegionRow(*of_roi, str(r), None, 0.5, 0) for r in free[:n_regions]]
+                else:
+                    shape, axis = tuple(self.settings["region"]), own[0].axis
+                    kind = "window" if axis is None else "slice_window"
+                    drawn = random_regions(own[0].shape, n_regions, shape, rng, taken, axis=axis)
+                    rows = [RegionRow.of(where.cycle, image, kind, r, 0) for r in drawn]
+                for order, row in enumerate(rows):
+                    cls = None if where.cycle == 1 or where.strategy == "random" else order % 3
+                    found.append(replace(row, cls=cls, order=order))
         return found
-
-    def _places(self, own: list[PoolRow]) -> list[tuple[Any, ...]]:
-        """Identities of the RoIs of an image, or of its windows side by side."""
-        if own[0].roi:
-            return [(r.image, r.roi, None, None, None) for r in own]
-        (*deep, tall, wide), (h, w) = own[0].shape, self.settings["region"]
-        return [
-            (own[0].image, "", z, y, x)
-            for z in (range(deep[0]) if deep else [None])
-            for y in range(0, tall - h + 1, h)
-            for x in range(0, wide - w + 1, w)
-        ]
-
-    def _region(self, cycle: int, place: tuple[Any, ...], cls: int | None, order: int) -> RegionRow:
-        image, roi, *start = place
-        if roi:
-            return RegionRow(cycle, image, "roi", *(None,) * 6, roi, cls, 0.5, order)
-        size = ((1,) if start[0] is not None else ()) + tuple(self.settings["region"])
-        begin = tuple(v for v in start if v is not None)
-        kind = "slice_window" if len(size) == 3 else "window"
-        return RegionRow.of(cycle, image, kind, Region(begin, size, cls), order)
 
     def _cycle(
         self,
@@ -204,9 +175,8 @@ class RunFiles:
         write_regions(folder / "history.csv", history)
         self._result(where, tested, *self._costs(history, images))
         of = s["strategies"] if where.cycle == 1 else [where.strategy]
-        if where.cycle < s["cycles"] and any(
-            needs_of(s["definitions"][n]) & PREDICTIONS for n in of
-        ):
+        read = any(needs_of(s["definitions"][n]) & PREDICTIONS for n in of)
+        if read and where.cycle < s["cycles"]:
             self._statistics(where, images, folder / "images.csv")
             self._benchmark(where, "predict")
         self._benchmark(where, "train", "evaluate", *["select"] * (where.cycle > 1))
@@ -217,17 +187,12 @@ class RunFiles:
         """Costs that grow with the regions; shares of the classes, made up."""
         s, opened = self.settings, {r.image for r in history}
         share = 100 * len(history) / (1000 + len(history))
-        costs = {
-            "images": len(opened),
-            "images_percent": 100 * len(opened) / len(images),
-            "regions": len(history),
-            "rois_percent" if s["task"] == "roi" else "area_percent": share,
-            "foreground_percent": None if s["background"] is None else 2 * share,
-        }
+        costs = {"images": len(opened), "images_percent": 100 * len(opened) / len(images)}
+        costs |= {"regions": len(history), self._share: share}
+        costs["foreground_percent"] = None if s["background"] is None else 2 * share
         if s["validation_images"]:
-            steering = [r for r in history if images[r.image][0].split == "val"]
-            costs["validation_images"] = len({r.image for r in steering})
-            costs["validation_regions"] = len(steering)
+            steering = [r.image for r in history if images[r.image][0].split == "val"]
+            costs |= {"validation_images": len(set(steering)), "validation_regions": len(steering)}
         return costs, {name: share / (1 + i) for i, name in enumerate(s["classes"])}
 
     def _result(
@@ -237,28 +202,22 @@ class RunFiles:
         cases = self._cases(where, tested)
         ones = np.ones(len(cases.names))
         per_class = zip(cases.classes, cases.per_class(ones).tolist(), strict=True)
-        write_metrics(
-            self.results / where.folder / "metrics.json",
-            {
-                **{key: s[key] for key in ("dataset", "run", "task", "classes")},
-                **where._asdict(),
-                "score": cases.score(ones),
-                "score_name": SCORES[s["task"]][0],
-                "per_class": {n: None if v != v else v for n, v in per_class},
-                "secondary": {},
-                "costs": costs,
-                "annotated": annotated,
-                "steps": 10,
-                "train_seconds": 2.5,
-                "cases": cases.to_json(),
-            },
-        )
+        head = {**{key: s[key] for key in ("dataset", "run", "task", "classes")}, **where._asdict()}
+        scores = {
+            "score": cases.score(ones),
+            "score_name": SCORES[s["task"]][0],
+            "per_class": {n: None if v != v else v for n, v in per_class},
+            "secondary": {},
+            "cases": cases.to_json(),
+        }
+        spent = {"costs": costs, "annotated": annotated, "steps": 10, "train_seconds": 2.5}
+        write_metrics(self.results / where.folder / "metrics.json", head | scores | spent)
         if not where.cycle:
             self._benchmark(where, "train")
 
     def _cases(self, where: Where, tested: list[PoolRow]) -> Cases:
         """Test cases whose score is about the one that is aimed at."""
-        s, aim = self.settings, self.score(where)
+        s, aim = self.settings, quality(where)
         rng = np.random.default_rng([*where.strategy.encode(), *where[2:]])
         classes, kind = list(s["classes"]), SCORES[s["task"]][1]
         if kind == DICE:
@@ -268,14 +227,9 @@ class RunFiles:
             share = np.clip(aim + 0.03 * rng.normal(size=(n, count)), 0, 1)
             hits = np.rint(PIXELS * share).astype(np.int64)
             values = np.stack([hits, np.zeros_like(hits), PIXELS - hits], 2)
-            if self.absent:
-                values[:, classes.index(self.absent)] = 0
         elif kind == F1:
-            kept = [i for i, name in enumerate(classes) if name != self.absent]
-            true = np.arange(n) % len(kept)
-            wrong = (true + 1) % len(kept)
-            right = np.arange(n) * 0.37 % 1 < aim
-            values = np.array(kept)[np.stack([true, np.where(right, true, wrong)], 1)]
+            true, right = np.arange(n) % count, np.arange(n) * 0.37 % 1 < aim
+            values = np.stack([true, np.where(right, true, (true + 1) % count)], 1)
         else:
             values = np.clip(aim + 0.03 * rng.normal(size=(n, count)), 0, 1)
         names, groups = tuple(r.key for r in tested), tuple(r.image for r in tested)
@@ -291,17 +245,17 @@ class RunFiles:
         write_statistics(path, records, s["classes"], taus)
 
     def _benchmark(self, where: Where, *rules: str) -> None:
-        folder = self.folder / "benchmarks" / self.settings["run"] / where.folder
         for rule in rules:
-            add_attempt(folder / f"{rule}.jsonl", wall=60.0, cpu=50.0, peak_mb=300.0)
-            (folder / f"{rule}.tsv").write_text("s\tmax_rss\n12.5\t300.0\n", encoding="utf-8")
+            path = self.benchmarks / where.folder / f"{rule}.jsonl"
+            add_attempt(path, wall=60.0, cpu=50.0, peak_mb=300.0)
+            path.with_suffix(".tsv").write_text("s\tmax_rss\n12.5\t300.0\n")
 
 
+@dataclass
 class Data:
     """Small generated datasets in a folder, each made when it is first asked for."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    folder: Path
 
     def root(self, dataset: str) -> Path:
         """Its folder."""
@@ -325,21 +279,12 @@ def look_at(run: RunFiles, *changes: str) -> dict[str, Any]:
     return report.read_look(run.settings["run"], run.folder / "results", list(changes))
 
 
-def write_some(run: RunFiles, *figures: str, pictures: Any = None) -> str:
-    """Write tables and page of a run, of its figures those named alone, and return the page.
-
-    Drawing all of them takes most of the time of a report.
-    """
+def write_some(run: RunFiles, pictures: Any = None) -> str:
+    """Write tables and page of a run without figures, which take most of the time of a report."""
     look = look_at(run)
     view = read_run(run.results, look)
-    for entry, stem, budget in figures_of(look):
-        figure = DRAW[entry.name](view.at(budget)) if entry.name in figures else None
-        if figure is not None:
-            save(figure, run.report / f"{stem}.png", run.report / f"{stem}.pdf")
-    files = metrics_of(run.results, look)
-    benchmarks = run.folder / "benchmarks" / run.settings["run"]
-    source = Source(view, look, benchmarks, read_last_metrics(files, view))
-    tables = save_tables(source, run.report)
+    last = read_last_metrics(metrics_of(run.results, look), view)
+    tables = save_tables(Source(view, look, run.benchmarks, last), run.report)
     return write_page(look, view, tables, pictures or {}, run.report).read_text(encoding="utf-8")
 
 
@@ -360,13 +305,6 @@ def section(page: str, name: str) -> str:
     found = re.search(rf'<section id="{re.escape(name)}"(.*?)</section>', page, re.DOTALL)
     assert found, f"no section {name}"
     return plain(f"<p {found[1]}")
-
-
-def words_of(figure: Any) -> str:
-    """All text of a figure, its spaces made one."""
-    from matplotlib.text import Text
-
-    return " ".join(" ".join(t.get_text() for t in figure.findobj(Text)).split())
 
 
 def call(folder: Path, *words: str) -> int:

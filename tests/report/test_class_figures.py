@@ -11,11 +11,11 @@ from scipy.stats import spearmanr
 
 from al.report.class_figures import draw_imbalance, draw_share_curves, draw_shares
 from al.report.confidence_figures import draw_confidence, draw_confidence_scatter
-from al.report.curves import Point
 from al.report.view import Confidence, View
 
+from .curve_sample import notes, panels, point, view
+
 CLASSES = ["road", "pole", "sky", "bus"]
-COLOURS = {"random": "#7f7f7f", "uncertainty": "#0072B2", "decomp": "#D55E00", "full": "#000000"}
 STRATEGIES = ["random", "uncertainty", "decomp"]
 TRUTH = {"road": 6000, "pole": 30, "sky": 3000, "bus": 970}
 ORDER = ["road", "sky", "bus", "pole"]
@@ -28,51 +28,43 @@ def _value(strategy: str, seed: int, cycle: int, place: int, kind: int) -> float
     return float(rng.uniform(0.05, 0.95))
 
 
-def _view(cycles: int = 3, seeds: int = 3, **more: Any) -> View:
-    """No ``bus`` in the test set, but `decomp` predicts it in cycle 2; no `pole` in the pool."""
+def _view(**more: Any) -> View:
+    """No ``bus`` in the test set, but `decomp` predicts it in cycle 2; no `pole` in the pool.
+
+    Of `random` seed 2 lacks cycle 3, of which no predictions are there.
+    """
     points, confidence = [], []
-    for seed in range(seeds):
-        for name in STRATEGIES:
-            for cycle in range(1, cycles + 1):
-                scores = {c: _value(name, seed, cycle, i, 0) for i, c in enumerate(CLASSES)}
-                scores["bus"] = 0.0
-                if (name, cycle) != ("decomp", 2):
-                    del scores["bus"]
-                shares = {c: 100 * _value(name, seed, cycle, i, 1) for i, c in enumerate(CLASSES)}
-                del shares["pole"]
-                costs = {"area_percent": float(cycle), "images": 2.0 * cycle}
-                points.append(
-                    Point("r", "2x3", name, seed, cycle, "2d", "mIoU", 0.5, costs, scores, shares)
-                )
-                if cycle < cycles and (cycle == 1 or name != "random"):
-                    for i, c in enumerate(CLASSES):
-                        k = 0 if (c, cycle) == ("sky", 1) else 1000
-                        n = int(k * _value(name, seed, cycle, i, 2))
-                        confidence.append(Confidence("2x3", name, seed, cycle, c, k, n))
-    full = {"road": 0.9, "pole": 0.7, "sky": 0.8}
-    points += [
-        Point(
-            "r", "", "full", s, 0, "2d", "mIoU", 0.8, {}, {c: v + 0.02 * s for c, v in full.items()}
-        )
-        for s in (0, 1)
-    ]
-    view = View(points, "2x3", "area_percent", STRATEGIES, {}, CLASSES, COLOURS, STRATEGIES)
-    view = replace(view, confidence=confidence, truth=TRUTH, seeds=range(seeds), cycles=cycles)
-    return replace(view, **more)
+    for name, seed, cycle in ((n, s, c) for n in STRATEGIES for s in range(3) for c in (1, 2, 3)):
+        of = (name, seed, cycle)
+        scores = {c: _value(*of, i, 0) for i, c in enumerate(CLASSES)} | {"bus": 0.0}
+        shares = {c: 100 * _value(*of, i, 1) for i, c in enumerate(CLASSES)}
+        if (name, cycle) != ("decomp", 2):
+            del scores["bus"]
+        del shares["pole"]
+        costs = {"area_percent": float(cycle), "images": 2.0 * cycle}
+        if of != ("random", 2, 3):
+            points.append(point(*of, 0.5, costs=costs, per_class=scores, annotated=shares))
+        if cycle < 3 and (cycle == 1 or name != "random"):
+            for i, c in enumerate(CLASSES):
+                k = 0 if (c, cycle) == ("sky", 1) else 1000
+                n = int(k * _value(*of, i, 2))
+                confidence.append(Confidence("2x3", name, seed, cycle, c, k, n))
+    for s in (0, 1):
+        full = {"road": 0.9 + 0.02 * s, "pole": 0.7 + 0.02 * s, "sky": 0.8 + 0.02 * s}
+        points.append(point("full", s, 0, 0.8, costs={}, per_class=full))
+    held = {"classes": CLASSES, "known": STRATEGIES, "confidence": confidence, "truth": TRUTH}
+    return view(points, **(held | {"seeds": range(3), "cycles": 3} | more))
 
 
-def _mean(kind: int, name: str, cycle: int, cls: str, seeds: int = 3) -> float:
+def _mean(kind: int, name: str, cycle: int, cls: str) -> float:
     """The slow way; confidence as the whole counts give it."""
-    values = [_value(name, s, cycle, CLASSES.index(cls), kind) for s in range(seeds)]
-    return sum(int(1000 * v) / 1000 if kind == 2 else v for v in values) / seeds
+    seeds = range(2 if (name, cycle) == ("random", 3) else 3)
+    values = [_value(name, s, cycle, CLASSES.index(cls), kind) for s in seeds]
+    return sum(int(1000 * v) / 1000 if kind == 2 else v for v in values) / len(values)
 
 
 def _rows(axes: Any) -> list[str]:
     return [label.get_text() for label in axes.get_yticklabels()]
-
-
-def _texts(figure: Any) -> str:
-    return " ".join(" ".join(t.get_text() for t in figure.texts).split())
 
 
 def _said(axes: Any) -> dict[int, str]:
@@ -91,8 +83,7 @@ def _dots(axes: Any) -> dict[str, dict[int, float]]:
 
 
 def test_imbalance_in_the_order_of_size_on_a_logarithmic_axis() -> None:
-    figure = draw_imbalance(_view())
-    (axes,) = figure.axes
+    (axes,) = draw_imbalance(_view()).axes
     assert _rows(axes) == ORDER and axes.get_xscale() == "log"
     assert [bar.get_width() for bar in axes.patches[-4:]] == pytest.approx([60, 30, 9.7, 0.3])
     lacking = draw_imbalance(_view(truth={"road": 100, "pole": 0, "sky": 1, "bus": 99}))
@@ -101,12 +92,10 @@ def test_imbalance_in_the_order_of_size_on_a_logarithmic_axis() -> None:
 
 
 def test_confidence_above_scores_below() -> None:
-    view = _view()
-    figure = draw_confidence(view)
+    figure = draw_confidence(_view())
     assert len(figure.axes) == 4  # cycles 1 and 2; the last model predicts nothing
     for place, cycle in enumerate((1, 2)):
         bars, dots = figure.axes[place], figure.axes[2 + place]
-        assert bars.get_title() == dots.get_title() == f"cycle {cycle}"
         widths = {
             round(bar.get_y() + 0.35): bar.get_width()
             for bar in bars.patches
@@ -117,33 +106,16 @@ def test_confidence_above_scores_below() -> None:
             del expected[1]
             assert list(_said(bars)) == [1], "never predicted"
         assert widths == pytest.approx(expected)
-        names = ["first cycle (shared)"] if cycle == 1 else STRATEGIES
         drawn = _dots(dots)
-        assert list(drawn) == names
-        for name in names:
-            of = {r: _mean(0, "random" if cycle == 1 else name, cycle, ORDER[r]) for r in (0, 1, 3)}
-            assert drawn[name] == pytest.approx(of)
+        assert list(drawn) == (["first cycle (shared)"] if cycle == 1 else STRATEGIES)
+        for name, found in drawn.items():
+            own = "random" if cycle == 1 else name
+            assert found == pytest.approx({r: _mean(0, own, cycle, ORDER[r]) for r in (0, 1, 3)})
         assert list(_said(dots)) == [2], "not in the test set"
     assert _rows(figure.axes[0]) == _rows(figure.axes[2]) == ORDER
     (full,) = [c for c in figure.axes[3].collections if hasattr(c, "get_segments")]
     marks = {round(s[:, 1].mean()): s[0, 0] for s in full.get_segments()}
     assert marks == pytest.approx({0: 0.91, 1: 0.81, 3: 0.71})
-
-
-def test_a_missing_seed_and_a_missing_cycle_are_said() -> None:
-    view = _view(cycles=4)
-    gone = {("random", 2, 3), *(("uncertainty", s, 2) for s in range(3))}
-    view = replace(
-        view, points=[p for p in view.points if (p.strategy, p.seed, p.cycle) not in gone]
-    )
-    figure = draw_confidence(view)
-    two, three = figure.axes[4], figure.axes[5]
-    assert list(_dots(two)) == ["random", "decomp"]
-    assert _dots(three)["random"] == pytest.approx(
-        {r: _mean(0, "random", 3, ORDER[r], seeds=2) for r in (0, 1, 3)}
-    )
-    texts = _texts(figure)
-    assert "uncertainty, cycle 2" in texts and "random, cycle 3 (2)" in texts
 
 
 def test_scatter_of_confidence_and_score() -> None:
@@ -153,43 +125,28 @@ def test_scatter_of_confidence_and_score() -> None:
         means = sorted((_mean(2, "decomp", cycle, c), _mean(0, "decomp", cycle, c)) for c in used)
         large = [tuple(c.get_offsets()[0]) for c in axes.collections if c.get_sizes()[0] > 10]
         assert sorted(large) == [pytest.approx(m) for m in means]
-    rho = np.mean(
-        [
-            spearmanr(
-                [int(1000 * _value("decomp", s, 2, i, 2)) for i in (0, 1, 2)],
-                [_value("decomp", s, 2, i, 0) for i in (0, 1, 2)],
-            ).statistic
-            for s in range(3)
-        ]
-    )
+    both = [
+        [[_value("decomp", s, 2, i, kind) for i in (0, 1, 2)] for kind in (2, 0)] for s in range(3)
+    ]
+    rho = np.mean([spearmanr(*values).statistic for values in both])
     assert f"{rho:.2f}" in figure.axes[1].get_title()
-    assert "sky (cycle 1)" in _texts(figure) and "bus (cycles 1, 2)" in _texts(figure)
+    assert "sky (cycle 1)" in notes(figure) and "bus (cycles 1, 2)" in notes(figure)
 
 
-def test_shares_of_the_cycles_that_follow() -> None:
-    view = _view()
-    figure = draw_shares(view)
-    assert [axes.get_title() for axes in figure.axes] == ["cycle 2", "cycle 3"]
+def test_shares_of_the_cycles_that_follow_and_how_they_grow() -> None:
+    held = _view()
+    figure, grown = draw_shares(held), draw_share_curves(held)
     rows = ["road", "sky", "bus"]
-    assert _rows(figure.axes[0]) == rows
+    assert _rows(figure.axes[0]) == rows and "pole" in notes(figure), "not in the training pool"
     for cycle, axes in zip((2, 3), figure.axes, strict=True):
         for name, found in _dots(axes).items():
             of = {r: 100 * _mean(1, name, cycle, c) for r, c in enumerate(rows)}
             assert found == pytest.approx(of)
-    assert "pole" in _texts(figure), "not in the training pool"
-    bare = [replace(p, annotated={}) for p in view.points]
-    assert draw_shares(replace(view, points=bare)) is None
-    assert draw_share_curves(replace(view, points=bare)) is None
-
-
-def test_share_curves() -> None:
-    view = _view()
-    figure = draw_share_curves(view)
-    panels = [axes for axes in figure.axes if axes.get_visible()]
-    assert [axes.get_title() for axes in panels] == ["road", "sky", "bus"]
-    for axes in panels:
-        lines = axes.get_lines()
-        for name, line in zip(STRATEGIES, lines, strict=False):
+    assert "random, cycle 3 (2)" in notes(figure), "means of fewer seeds are said"
+    assert [axes.get_title() for axes in panels(grown)] == rows
+    for axes in panels(grown):
+        for name, line in zip(STRATEGIES, axes.get_lines(), strict=False):
             expected = [100 * _mean(1, name, k, axes.get_title()) for k in (1, 2, 3)]
             assert list(line.get_ydata()) == pytest.approx(expected)
-        assert list(lines[3].get_xdata()) == list(lines[3].get_ydata()) == [0, 3]
+    bare = replace(held, points=[replace(p, annotated={}) for p in held.points])
+    assert draw_shares(bare) is None and draw_share_curves(bare) is None

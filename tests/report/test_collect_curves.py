@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 import csv
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from al.io.errors import DataError
 from al.report.curves import budgets, collect_curves, curves_of, of_class, read_curves, reference
 
-from .conftest import WriteMetrics
+Write = Callable[..., Path]
 
 
-def test_rows_and_columns(write_metrics: WriteMetrics, tmp_path: Path) -> None:
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write one metrics file: strategy, seed, cycle, score, annotated area in percent."""
+
+    def write(strategy: str, seed: int, cycle: int, score: float, area: float, **more: Any) -> Path:
+        held = {
+            **{"dataset": "toy", "run": "toy-convnet", "budget": "2x3", "strategy": strategy},
+            **{"seed": seed, "cycle": cycle, "task": "2d", "score": score, "score_name": "mIoU"},
+            "per_class": {"road": score + 0.1, "pole": None},
+            "secondary": {"pixel accuracy": 0.5},
+            "costs": {"images": 2 * cycle, "area_percent": area, "foreground_percent": None},
+            **{"steps": 10, "train_seconds": 1.5},
+        } | more
+        path = tmp_path / f"{strategy}-{held['budget']}-{seed}-{cycle}.json"
+        path.write_text(json.dumps(held), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_rows_and_columns(write: Write, tmp_path: Path) -> None:
     out = tmp_path / "curves.csv"
-    files = [write_metrics("random", 1, 2, 0.25, 2.0), write_metrics("full", 1, 0, 0.75, 100.0)]
-    collect_curves(files, out)
+    collect_curves([write("random", 1, 2, 0.25, 2.0), write("full", 1, 0, 0.75, 100.0)], out)
     assert out.read_text().splitlines()[0] == (
         "dataset,run,budget,strategy,seed,cycle,task,score_name,score,steps,train_seconds,"
         "images,area_percent,foreground_percent,score[road],score[pole],secondary[pixel accuracy]"
@@ -28,12 +50,10 @@ def test_rows_and_columns(write_metrics: WriteMetrics, tmp_path: Path) -> None:
     assert random["score[pole]"] == "" and random["foreground_percent"] == ""
 
 
-def test_first_cycle_appears_under_each_strategy_of_its_seed(
-    write_metrics: WriteMetrics, tmp_path: Path
-) -> None:
-    files = [write_metrics("initial", seed, 1, 0.1 + 0.1 * seed, 1.0) for seed in range(3)]
-    files += [write_metrics("decomp", seed, 2, 0.5 + 0.1 * seed, 2.0) for seed in (0, 1)]
-    files += [write_metrics("random", 0, 2, 0.4, 2.0), write_metrics("full", 0, 0, 0.9, 100.0)]
+def test_first_cycle_appears_under_each_strategy_of_its_seed(write: Write, tmp_path: Path) -> None:
+    files = [write("initial", seed, 1, 0.1 + 0.1 * seed, 1.0) for seed in range(3)]
+    files += [write("decomp", seed, 2, 0.5 + 0.1 * seed, 2.0) for seed in (0, 1)]
+    files += [write("random", 0, 2, 0.4, 2.0), write("full", 0, 0, 0.9, 100.0)]
     for name, given in (("a", files), ("b", files[::-1])):
         collect_curves(given, tmp_path / f"{name}.csv")
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
@@ -50,35 +70,33 @@ def test_first_cycle_appears_under_each_strategy_of_its_seed(
     ]
 
 
-def test_refusals(write_metrics: WriteMetrics, tmp_path: Path) -> None:
-    first, out = write_metrics("random", 0, 1, 0.1, 1.0), tmp_path / "out.csv"
-    copy = tmp_path / "copy.json"
+def test_refusals(write: Write, tmp_path: Path) -> None:
+    first, out = write("random", 0, 1, 0.1, 2.0), tmp_path / "out.csv"
+    copy, lacking = tmp_path / "copy.json", tmp_path / "lacking.json"
     copy.write_text(first.read_text())
-    with pytest.raises(DataError, match=r"copy\.json: same run"):
-        collect_curves([first, copy], out)
-    copy.write_text(first.read_text().replace('"score_name"', '"scor_name"'))
-    with pytest.raises(DataError, match=r"copy\.json: lacks score_name"):
-        collect_curves([copy], out)
-    with pytest.raises(DataError, match="no metrics"):
-        collect_curves([], out)
-    with pytest.raises(DataError, match="may not be named seed"):
-        collect_curves([write_metrics("random", 0, 2, 0.1, 1.0, costs={"seed": 1})], out)
+    lacking.write_text(first.read_text().replace('"score_name"', '"scor_name"'))
+    for files, match in (
+        ([first, copy], r"copy\.json: same run"),
+        ([lacking], r"lacking\.json: lacks score_name"),
+        ([], "no metrics"),
+        ([write("random", 0, 2, 0.1, 1.0, costs={"seed": 1})], "may not be named seed"),
+    ):
+        with pytest.raises(DataError, match=match):
+            collect_curves(files, out)
     assert not out.exists()
-    areas = ((1, 2.0), (2, 1.0))
-    collect_curves([write_metrics("random", 0, c, 0.1, area) for c, area in areas], out)
-    for cost in ("area", "foreground_percent"):
-        with pytest.raises(DataError, match=f"no cost '{cost}'.*area_percent, images"):
-            curves_of(read_curves(out), "2x3", cost)
+    collect_curves([first, write("random", 0, 2, 0.1, 1.0)], out)
+    with pytest.raises(DataError, match="no cost 'foreground_percent'.*area_percent, images"):
+        curves_of(read_curves(out), "2x3", "foreground_percent")
     with pytest.raises(DataError, match="area_percent falls"):
         curves_of(read_curves(out), "2x3", "area_percent")
 
 
-def test_classes_budgets_and_references(write_metrics: WriteMetrics, tmp_path: Path) -> None:
+def test_classes_budgets_and_references(write: Write, tmp_path: Path) -> None:
     out = tmp_path / "curves.csv"
-    files = [write_metrics("random", 0, 1, 0.25, 1.0, budget=b) for b in ("10x5", "2x3", "2x15")]
-    files += [write_metrics("full", s, 0, 0.5 + s / 8, 100.0) for s in (0, 1)]
+    files = [write("random", 0, 1, 0.25, 1.0, budget=b) for b in ("10x5", "2x3", "2x15")]
+    files += [write("full", s, 0, 0.5 + s / 8, 100.0) for s in (0, 1)]
     for budget, score in (("10x5", 0.25), ("2x15", 0.75)):
-        files.append(write_metrics("full_same_steps", 0, 0, score, 100.0, budget=budget))
+        files.append(write("full_same_steps", 0, 0, score, 100.0, budget=budget))
     collect_curves(files, out)
     points = read_curves(out)
     assert budgets(points) == ["2x3", "2x15", "10x5"]

@@ -17,27 +17,22 @@ from matplotlib.figure import Figure
 
 from al.io.errors import DataError
 from al.io.tables import PoolRow, RegionRow
-from al.report.filling import (
-    draw_filling,
-    images_that_fill,
-    painted,
-    plot_filling,
-    revealed,
-)
+from al.report.filling import draw_filling, images_that_fill, plot_filling
 from al.report.pool_filling import NEVER, pool_images
 from decomp_core import footprint
 
 from .drawing_sample import Drawn, colour_of, placed, pool_of, roi, window
 
-FEW = settings(max_examples=20, deadline=None)
+FEW = settings(max_examples=12, deadline=None)
 
 
 def _panels(figure: Figure) -> list[Any]:
     return [axes for axes in figure.axes if axes.get_title(loc="left")]
 
 
-def _titles(figure: Figure) -> list[str]:
-    return [axes.get_title(loc="left") for axes in _panels(figure)]
+def _cycles(figure: Figure) -> list[int]:
+    titles = [axes.get_title(loc="left") for axes in _panels(figure)]
+    return [int(t.split(":")[0].removeprefix("cycle ")) for t in titles]
 
 
 def _texts(figure: Figure) -> str:
@@ -54,6 +49,10 @@ def _new(axes: Any) -> list[tuple[float, float]]:
     return [(p.get_y(), p.get_x()) for p in axes.patches[1::2]]
 
 
+def _viridis(*places: float) -> list[tuple[float, ...]]:
+    return [colormaps["viridis"](place)[:3] for place in places]
+
+
 def test_images_that_strategies_come_back_to_come_first() -> None:
     def chosen(*opened: tuple[int, str]) -> list[RegionRow]:
         return [window(cycle, image, (0, 0)) for cycle, image in opened]
@@ -64,29 +63,6 @@ def test_images_that_strategies_come_back_to_come_first() -> None:
     }
     # twice: both came back; long: one, 3 cycles; once: one, 1 + 2 cycles but 4 regions
     assert images_that_fill(regions, 9) == ["twice", "once", "long"]
-
-
-@FEW
-@given(st.integers(0, 2**32), st.sampled_from(["square", "disc", "annulus"]))
-def test_only_what_is_annotated_has_colour(seed: int, shape: str) -> None:
-    rng = np.random.default_rng(seed)
-    pixels = rng.integers(0, 256, (12, 16, 3)).astype(np.uint8)
-    mask = footprint(shape, (7, 9))
-    colour = (0.2, 0.8, 0.4)
-    found = painted(pixels, [((3, 5, 7, 9), None if shape == "square" else mask, colour)])
-    whole = np.zeros((12, 16), bool)
-    whole[3:10, 5:14] = mask
-    for y in range(12):  # slowly, pixel by pixel
-        for x in range(16):
-            red, green, blue = (int(v) for v in pixels[y, x])
-            grey = 255 * 0.3 + 0.7 * (0.299 * red + 0.587 * green + 0.114 * blue)
-            own = colour if whole[y, x] else (grey / 255,) * 3
-            share = 0.6 if whole[y, x] else 0.0
-            expected = [(1 - share) * grey + share * 255 * c for c in own]
-            assert np.abs(found[y, x] - expected).max() <= 0.51
-    tiles = revealed(pixels, [(2.0, 3.0, 5.0, 6.0)])
-    assert np.array_equal(tiles[2:7, 3:9], pixels[2:7, 3:9]), "tiles keep their own colours"
-    assert (np.ptp(tiles[8:].astype(int), axis=2) == 0).all()
 
 
 def test_an_image_fills_up() -> None:
@@ -103,25 +79,26 @@ def test_an_image_fills_up() -> None:
     figure = draw_filling(layout, pool_of((60, 80), None, "a", "b"), regions)
     assert layout.opened == ["a"] and "a" in _texts(figure).split("\n")
     panels = _panels(figure)
-    assert [t.split(":")[0] for t in _titles(figure)] == 2 * [f"cycle {n}" for n in (1, 2, 3, 4)]
+    assert _cycles(figure) == 2 * [1, 2, 3, 4]
     assert [_coloured(a).sum() // 120 for a in panels] == [1, 2, 2, 3, 1, 1, 2, 2]
     news = [[(0, 0)], [(20, 30)], [], [(40, 5)], [(0, 0)], [], [(30, 60)], []]
     assert [_new(a) for a in panels] == news
-    colours = [colormaps["viridis"](n / 3)[:3] for n in range(4)]
     last = panels[3].images[0].get_array()
-    for (y, x), cycle in (((0, 0), 1), ((20, 30), 2), ((40, 5), 4)):
-        hue = last[y : y + 10, x : x + 12].reshape(-1, 3).astype(float)
-        grey = hue - 0.6 * 255 * np.array(colours[cycle - 1])
-        assert np.ptp(grey, axis=1).max() <= 1.01, "the colour of its cycle over grey"
+    for (y, x), colour in zip(((0, 0), (20, 30), (40, 5)), _viridis(0.0, 1 / 3, 1.0), strict=True):
+        grey = last[y : y + 10, x : x + 12].astype(float) - 0.6 * 255 * np.array(colour)
+        assert np.ptp(grey, axis=2).max() <= 1.01, "the colour of its cycle over grey"
     between = {"s": [window(n, "a", (0, 12 * (n - 1))) for n in range(1, 7)]}
     shown = _panels(draw_filling(Drawn(), pool_of((60, 80), None, "a"), between))
     assert [len(_new(axes)) for axes in shown] == [1, 1, 1, 2, 1], "cycle 4 has no column"
+    regions = {"s": [window(2, "a", (20, 30)), window(3, "a", (0, 60))]}
+    figure = draw_filling(Drawn(), pool_of((60, 80), None, "a"), regions, shape="disc")
+    expected = np.zeros((60, 80), bool)
+    expected[20:30, 30:42] = footprint("disc", (10, 12))
+    assert np.array_equal(_coloured(_panels(figure)[0]), expected)
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_volume_fills_up(axis: int) -> None:
-    shape = [50, 60]
-    shape.insert(axis, 20)
+def test_a_volume_fills_up() -> None:
+    axis, shape = 1, (50, 20, 60)
     regions = {
         "s": [
             placed(axis, 1, "ct", (3, 0, 0)),
@@ -129,12 +106,12 @@ def test_a_volume_fills_up(axis: int) -> None:
             placed(axis, 3, "ct", (6, 20, 30), depth=4),
         ]
     }
-    figure = draw_filling(Drawn(), pool_of(tuple(shape), axis, "ct"), regions)
+    figure = draw_filling(Drawn(), pool_of(shape, axis, "ct"), regions)
     assert "slice 8 of 20" in _texts(figure), "annotated in two cycles, slice 3 in one"
     panels = _panels(figure)
     assert [_coloured(a).sum() for a in panels] == [0, 120, 240]
     assert [_new(a) for a in panels] == [[], [(0, 0)], [(20, 30)]]
-    viridis = [np.rint(255 * np.array(colormaps["viridis"](n / 2)[:3])) for n in range(3)]
+    viridis = [np.rint(255 * np.array(c)) for c in _viridis(0.0, 0.5, 1.0)]
     strips = [a.images[0].get_array()[::-1, 0] for a in figure.axes if len(a.get_yticks()) == 1]
     cycles: dict[int, int] = {}
     for strip, new in zip(strips, [{3: 1}, {8: 2}, {6: 3, 7: 3, 9: 3}], strict=True):
@@ -144,19 +121,10 @@ def test_a_volume_fills_up(axis: int) -> None:
             assert np.array_equal(strip[z], expected)
 
 
-def test_windows_of_a_shape() -> None:
-    regions = {"s": [window(2, "a", (20, 30)), window(3, "a", (0, 60))]}
-    figure = draw_filling(Drawn(), pool_of((60, 80), None, "a"), regions, shape="disc")
-    expected = np.zeros((60, 80), bool)
-    expected[20:30, 30:42] = footprint("disc", (10, 12))
-    assert np.array_equal(_coloured(_panels(figure)[0]), expected)
-
-
 def test_a_slide_fills_up() -> None:
     pool = pool_of((30, 30), None, *(f"slide/r{i}" for i in range(6)), "other/r7")
     regions = {"s": [roi(1, "r0"), roi(2, "r3"), roi(2, "r5"), roi(3, "r7", image="other")]}
     figure = draw_filling(Drawn(), pool, regions)
-    assert "slide, 6 of 6 RoIs" in _texts(figure)
     for axes, shown in zip(_panels(figure), ([0], [0, 3, 5], [0, 3, 5]), strict=True):
         pixels = axes.images[0].get_array()
         seen = set(map(tuple, pixels[_coloured(axes)].tolist()))
@@ -169,27 +137,19 @@ def test_a_slide_fills_up() -> None:
 
 
 def test_files_and_refusals(tmp_path: Path) -> None:
-    png, pdf = tmp_path / "f.png", tmp_path / "f.pdf"
+    png, pdf, empty = (tmp_path / name for name in ("f.png", "f.pdf", "empty.png"))
     pool = pool_of((60, 80), None, "a")
     plot_filling(Drawn(), pool, {"a": [window(n, "a", (10 * n, 0)) for n in range(3)]}, png, pdf)
-    assert png.stat().st_size > 5_000 and pdf.stat().st_size > 5_000
-    plot_filling(Drawn(), pool, {"a": []}, png, None)
-    assert 0 < png.stat().st_size < 10_000, "says that there is nothing yet"
+    plot_filling(Drawn(), pool, {"a": []}, empty, None)
+    assert 0 < empty.stat().st_size < png.stat().st_size / 2, "says that there is nothing yet"
+    assert pdf.stat().st_size > 5_000
     for cycles in ([1], [1, 2]):  # of the pool, and of the image
         with pytest.raises(DataError, match="b has regions but is not in the pool"):
             draw_filling(Drawn(), pool, {"s": [window(n, "b", (0, 0)) for n in cycles]})
-        with pytest.raises(DataError, match="within the image's shape"):
-            draw_filling(Drawn(), pool, {"s": [window(n, "a", (55, 0)) for n in cycles]})
-    with pytest.raises(DataError, match="cannot be shown together"):
-        draw_filling(Drawn(), pool, {"s": [window(1, "a", (0, 0)), roi(1, "r1", image="a")]})
 
 
-def _train(shape: tuple[int, ...], axis: int | None, *names: str) -> dict[str, PoolRow]:
-    return {k: r.with_split("train") for k, r in pool_of(shape, axis, *names).items()}
-
-
-def _names(count: int) -> list[str]:
-    return [f"i{n:04d}" for n in range(count)]
+def _train(shape: tuple[int, ...], *names: str) -> dict[str, PoolRow]:
+    return {k: r.with_split("train") for k, r in pool_of(shape, None, *names).items()}
 
 
 def _cells(figure: Figure) -> list[list[tuple[float, ...]]]:
@@ -204,10 +164,8 @@ def _cells(figure: Figure) -> list[list[tuple[float, ...]]]:
 
 
 def test_the_pool_fills_up() -> None:
-    layout = Drawn()
-    rows = _train((60, 80), None, *"abcdef") | {
-        "x": replace(pool_of((60, 80), None, "x")["x"], split="test")
-    }
+    layout, test = Drawn(), pool_of((60, 80), None, "x")["x"]
+    rows = _train((60, 80), *"abcdef") | {"x": replace(test, split="test")}
     regions = {
         "decomp": [
             window(1, "c", (0, 0), order=0),
@@ -219,28 +177,25 @@ def test_the_pool_fills_up() -> None:
         "random": [window(1, "c", (0, 0)), window(2, "b", (0, 0))],
     }
     figure = draw_filling(layout, rows, regions)
-    one, two, four = (colormaps["viridis"](n)[:3] for n in (0.0, 1 / 3, 1.0))
+    one, two, four = _viridis(0.0, 1 / 3, 1.0)
     assert _cells(figure) == [
         [four, NEVER, one, NEVER, two, two],
         [NEVER, two, one, NEVER, NEVER, NEVER],
     ]
     assert "4 of 6 images" in _texts(figure) and "2 of 6 images" in _texts(figure)
-    assert _titles(figure) == ["cycle 1", "cycle 2", "cycle 4", "cycle 1", "cycle 2"]
+    assert _cycles(figure) == [1, 2, 4, 1, 2]
     assert layout.opened == ["c", "f", "a", "c", "b"], "the first that each cycle opened"
-    assert [_new(axes) for axes in _panels(figure)] == [
-        [(0, 0), (20, 0)], [(40, 30)], [(0, 0)], [(0, 0)], [(0, 0)],
-    ]  # fmt: skip
+    news = [[(0, 0), (20, 0)], [(40, 30)], [(0, 0)], [(0, 0)], [(0, 0)]]
+    assert [_new(axes) for axes in _panels(figure)] == news
     back = regions | {"random": [window(1, "c", (0, 0)), window(2, "c", (20, 0))]}
     assert not _cells(draw_filling(Drawn(), rows, back)), "an image that fills is drawn instead"
-    with pytest.raises(DataError, match="z has regions but is not in the pool of 2 rows"):
-        draw_filling(Drawn(), _train((60, 80), None, "a", "b"), {"s": [window(1, "z", (0, 0))]})
 
 
 @FEW
 @given(st.integers(1, 60), st.integers(0, 40), st.integers(1, 30), st.integers(0, 2**32))
 def test_every_image_is_in_one_cell(train: int, others: int, most: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    names = _names(train + others)
+    names = [f"i{n:04d}" for n in range(train + others)]
     splits = rng.permutation(["train"] * train + ["val", "test", "val", "test"] * others)
     rows = {
         key: row.with_split(str(split))
@@ -255,15 +210,3 @@ def test_every_image_is_in_one_cell(train: int, others: int, most: int, seed: in
     assert len(pool.cells) <= most
     assert all(len(cell) == pool.per_cell for cell in pool.cells[:-1])
     assert pool.per_cell == 1 or math.ceil(len(expected) / (pool.per_cell - 1)) > most, "no fewer"
-
-
-def test_images_of_a_large_pool_share_cells() -> None:
-    names = _names(1500)
-    regions = {"s": [window(c, names[i], (0, 0)) for c, i in ((3, 0), (1, 2), (2, 4), (3, 1499))]}
-    figure = draw_filling(Drawn(), _train((60, 80), None, *names), regions)
-    (cells,) = _cells(figure)
-    one, two, three = (colormaps["viridis"](n)[:3] for n in (0.0, 0.5, 1.0))
-    coloured = {n: c for n, c in enumerate(cells) if c != NEVER}
-    assert len(cells) == 500
-    assert coloured == {0: one, 1: two, 499: three}, "the earliest of a cell"
-    assert "4 of 1500 images annotated" in _texts(figure)

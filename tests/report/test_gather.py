@@ -6,13 +6,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from al.paths import INITIAL
-from al.report.curves import FULL, FULL_SAME_STEPS, Point
-from al.report.gather import histories_of, metrics_of, missing_of, ranges, truth_counts
+from al.report.curves import FULL, FULL_SAME_STEPS, Curve
+from al.report.gather import metrics_of, missing_of, truth_counts
+from al.report.shortfalls import shortfalls
+
+from .curve_sample import point
 
 BUDGETS, STRATEGIES = ["2x3", "4x1"], ["random", "decomp"]
 REFERENCES = [FULL, FULL_SAME_STEPS]
@@ -23,13 +27,8 @@ Key = tuple[str, str, int, int]
 def look(seeds: list[int], **more: Any) -> dict[str, Any]:
     """Keys of a look that this module reads."""
     return {
-        "budgets": BUDGETS,
-        "strategies": STRATEGIES,
-        "references": REFERENCES,
-        "seeds": seeds,
-        "cycles": CYCLES,
-        "classes": ["a", "b"],
-        "splits": ["train"],
+        **{"budgets": BUDGETS, "strategies": STRATEGIES, "references": REFERENCES, "seeds": seeds},
+        **{"cycles": CYCLES, "classes": ["a", "b"], "splits": ["train"]},
     } | more
 
 
@@ -42,8 +41,8 @@ def planned(seeds: list[int]) -> list[Key]:
     return keys + [("", n, s, 0) for n in REFERENCES for s in seeds]
 
 
-def point(budget: str, strategy: str, seed: int, cycle: int) -> Point:
-    return Point("run", budget, strategy, seed, cycle, "2d", "mIoU", 0.5, {}, {})
+def missing(seeds: list[int], held: set[Key]) -> tuple[list[str], int, int]:
+    return missing_of(look(seeds), [point(n, s, c, 0.5, budget=b) for b, n, s, c in held])
 
 
 def named(line: str) -> set[Key]:
@@ -52,7 +51,6 @@ def named(line: str) -> set[Key]:
     if reference:
         return {("", reference[1], s, 0) for s in numbers(reference[2])}
     cycle = re.fullmatch(r"(\w+), budget (\w+): cycles? ([\d, -]+) of seeds? ([\d, -]+)", line)
-    assert cycle, line
     name, budget, cycles, seeds = cycle.groups()
     return {(budget, name, s, c) for s in numbers(seeds) for c in numbers(cycles)}
 
@@ -67,45 +65,25 @@ def numbers(text: str) -> list[int]:
 
 
 @settings(max_examples=40)
-@given(st.sets(st.integers(0, 60)))
-@example(set())
-@example({0, 1, 2, 4})
-def test_ranges_read_back(values: set[int]) -> None:
-    text = ranges(sorted(values))
-    assert numbers(text) == sorted(values) if values else text == ""
-    gaps = sum(v + 1 not in values for v in values)
-    assert len([t for t in text.split(", ") if t]) == gaps, "neighbours stand together"
-
-
-@settings(max_examples=40)
 @given(st.sampled_from([[0], [0, 1, 2], [2, 5]]), st.data())
 def test_missing_names_each_hole_once(seeds: list[int], data: st.DataObject) -> None:
     every = planned(seeds)
     held = data.draw(st.sets(st.sampled_from(every)))
-    lines, lacking, total = missing_of(look(seeds), [point(*key) for key in held])
-
+    lines, lacking, total = missing(seeds, held)
     gone: list[Key] = []  # one per strategy, also of the first cycle that they share
     for budget, strategy, seed, cycle in set(every) - held:
         owners = STRATEGIES if strategy == INITIAL else [strategy]
         gone += [(budget, name, seed, cycle) for name in owners]
     said = [key for line in lines for key in named(line)]
-    assert sorted(said) == sorted(gone)
-    assert lacking == len(gone)
+    assert sorted(said) == sorted(gone) and lacking == len(gone)
     assert total == len(seeds) * (len(BUDGETS) * len(STRATEGIES) * CYCLES + len(REFERENCES))
-
-
-@settings(max_examples=30)
-@given(st.sets(st.sampled_from(planned([0, 1]))))
-def test_shared_cycle_counts_under_either_name(held: set[Key]) -> None:
-    """``read_points`` gives the first cycle to the strategies that go on from it."""
-    points = [point(*key) for key in held]
-    renamed = []
-    for p in points:
-        users = {q.strategy for q in points if (q.budget, q.seed) == (p.budget, p.seed)}
-        users &= set(STRATEGIES)
-        names = sorted(users) if p.strategy == INITIAL and users else [p.strategy]
-        renamed += [point(p.budget, name, p.seed, p.cycle) for name in names]
-    assert missing_of(look([0, 1]), renamed) == missing_of(look([0, 1]), points)
+    # `read_points` gives the first cycle to the strategies that go on from it.
+    renamed = set()
+    for budget, strategy, seed, cycle in held:
+        users = {n for b, n, s, _ in held if (b, s) == (budget, seed)} & set(STRATEGIES)
+        names = users if strategy == INITIAL and users else {strategy}
+        renamed |= {(budget, name, seed, cycle) for name in names}
+    assert missing(seeds, renamed) == (lines, lacking, total)
 
 
 @settings(deadline=None, max_examples=12)
@@ -129,23 +107,6 @@ def test_metrics_are_those_planned(
     assert set(found) == wanted and len(found) == len(wanted), "each once, shared ones as well"
 
 
-def test_histories_are_the_latest_of_the_first_seed(tmp_path: Path) -> None:
-    def history(name: str, seed: int, cycle: int) -> Path:
-        path = tmp_path / f"2x3/{name}/seed-{seed}/cycle-{cycle:03d}/history.csv"
-        path.parent.mkdir(parents=True)
-        path.write_text("")
-        return path
-
-    assert histories_of(tmp_path, look([3, 0]), "2x3") == {}
-    first = history(INITIAL, 3, 1)
-    assert histories_of(tmp_path, look([3, 0]), "2x3") == dict.fromkeys(STRATEGIES, first)
-    history("decomp", 3, 2), history("decomp", 0, 4)  # of another seed
-    latest = history("decomp", 3, 3)
-    found = histories_of(tmp_path, look([3, 0]), "2x3")
-    assert found == {"random": first, "decomp": latest}
-    assert histories_of(tmp_path, look([3, 0]), "4x1") == {}
-
-
 def test_truth_is_that_of_what_may_be_annotated(tmp_path: Path) -> None:
     (tmp_path / "pools").mkdir()
     head = "image,roi,split,path,label_path,shape,axis\n"
@@ -157,3 +118,27 @@ def test_truth_is_that_of_what_may_be_annotated(tmp_path: Path) -> None:
     assert truth_counts(tmp_path, look([2])) == {"a": 101, "b": 7}
     both = look([2], splits=["train", "val"])
     assert truth_counts(tmp_path, both) == {"a": 111, "b": 7}
+
+
+@pytest.mark.parametrize(
+    ("held", "seeds", "cycles", "said"),
+    [
+        ({0: [1, 2, 3], 1: [1, 2, 3]}, (0, 1), 3, []),
+        ({0: [1, 3], 1: [1, 3], 2: [1, 2, 3]}, (), 0, ["cycle 2 missing for seeds 0 and 1"]),
+        ({0: [1, 2], 1: [1, 2, 3]}, (0, 1), 3, ["seed 0 to cycle 2 of 3"]),
+        ({0: [1], 1: [1, 2], 2: [1, 2, 3]}, (), 3, ["seeds end at cycle 1 to 3 of 3"]),
+        (
+            {0: [1, 3], 2: [1, 3]},
+            (0, 1, 2),
+            4,
+            ["2 of 3 seeds", "cycle 2 missing", "to cycle 3 of 4"],
+        ),
+    ],
+)
+def test_what_is_missing(
+    held: dict[int, list[int]], seeds: tuple[int, ...], cycles: int, said: list[str]
+) -> None:
+    assert (
+        shortfalls([Curve("s", s, *3 * [np.array(c)]) for s, c in held.items()], seeds, cycles)
+        == said
+    )

@@ -22,15 +22,14 @@ from al.report.pictures import Box, Picture
 from al.report.style import Style
 
 from . import page_sample as sample
+from .curve_sample import grid, points
 
 STYLES = {n: Style(c, "o", "-") for n, c in sample.COLOURS.items()}
-RGB = [(1.0, 0.0, 0.0), (0.0, 0.5, 0.0), (0.0, 0.0, 1.0)]
 
 
 def embedded(markup: Markup) -> dict[str, Any]:
     """The JSON in a part, as a browser reads it: up to the first end of a script."""
     found = re.search(r'<script type="application/json"[^>]*>(.*?)</script', markup, re.S)
-    assert found
     held: dict[str, Any] = json.loads(found[1])
     return held
 
@@ -46,16 +45,16 @@ def traces(data: dict[str, Any], budget: int = 0, role: str = "mean") -> dict[st
 
 
 def test_means_seeds_and_references_of_a_complete_run() -> None:
-    held = sample.points()
+    held = sample.run_points()
     data = embedded(main_curve(sample.views(held, share=0.8), sample.COSTS))
     assert [c["key"] for c in data["costs"]] == list(sample.COSTS)
-    assert [b["name"] for b in data["budgets"]] == list(sample.BUDGETS)
-    for b, budget in enumerate(sample.BUDGETS):
+    assert [b["name"] for b in data["budgets"]] == list(sample.CYCLES)
+    for b, (budget, cycles) in enumerate(sample.CYCLES.items()):
         drawn, seeds = traces(data, b), traces(data, b, "seeds")
         assert list(drawn) == list(seeds) == list(sample.STRATEGIES)
         for name, trace in drawn.items():
             mine = [p for p in held if (p.budget, p.strategy) == (budget, name)]
-            for k in range(sample.CYCLES):
+            for k in range(cycles):
                 own = [p for p in mine if p.cycle == k + 1]
                 assert trace["y"][k] == pytest.approx(mean(p.score for p in own), rel=1e-5)
                 for cost in sample.COSTS:
@@ -65,8 +64,8 @@ def test_means_seeds_and_references_of_a_complete_run() -> None:
             first = [p.score for p in mine if p.cycle == 1]
             half = 2.776445 * np.std(first, ddof=1) / 5**0.5  # t of 4 degrees of freedom
             band = traces(data, b, "band")[name]["y"]
-            assert band[0] == pytest.approx(mean(first) - half, abs=1e-5)
-            assert band[-2] == pytest.approx(mean(first) + half, abs=1e-5)
+            ends = (mean(first) - half, mean(first) + half)
+            assert (band[0], band[-2]) == pytest.approx(ends, abs=1e-5)
             each = seeds[name]
             told = zip(each["customdata"], each["x"]["regions"], each["y"], strict=True)
             assert {(*t, x, y) for t, x, y in told} == {
@@ -76,21 +75,21 @@ def test_means_seeds_and_references_of_a_complete_run() -> None:
     assert references["full"]["y"] == [pytest.approx(0.8 * 0.745)] * 2
     assert references["full_same_steps"]["y"] == [0.7, 0.7]
     low, high = references["full"]["x"]["images"]
-    assert 1 < low < 2 and 12 < high < 13
+    assert 3 < low < 4 and 24 < high < 25
 
 
 def test_gaps_are_drawn_and_said() -> None:
     """decomp lacks cycle 4, seed 0 of random ends after cycle 3, uncertainty has 4 of 5 seeds."""
     held = [
-        p for p in sample.points()
+        p for p in sample.run_points()
         if not (p.strategy == "decomp" and p.cycle == 4)
         and not (p.strategy == "random" and p.seed == 0 and p.cycle > 3)
         and not (p.strategy == "uncertainty" and p.seed == 2)
     ]  # fmt: skip
-    data = embedded(main_curve(sample.views(held), ["images"]))
+    data = embedded(main_curve(sample.views(held), ["regions"]))
     drawn = traces(data)
     decomp = drawn["decomp"]
-    assert decomp["x"]["images"] == [2, 4, 6, None, 10, 12]
+    assert decomp["x"]["regions"] == [10, 20, 30, None, 50, 60]
     assert decomp["y"][3] is None and len(decomp["y"]) == 6
     hollow = [symbol.endswith("-open") for symbol in drawn["random"]["marker"]["symbol"]]
     assert hollow == [False] * 3 + [True] * 3
@@ -98,50 +97,41 @@ def test_gaps_are_drawn_and_said() -> None:
     assert all(symbol.endswith("-open") for symbol in drawn["uncertainty"]["marker"]["symbol"])
     assert "4 to 5 of 5" in drawn["random"]["name"] and "4 of 5" in drawn["uncertainty"]["name"]
     assert data["budgets"][0]["hint"]
-    bands = {name: t["x"]["images"] for name, t in traces(data, role="band").items()}
-    assert bands["decomp"] == [2, 4, 6, 6, 4, 2, 2, None, 10, 12, 12, 10, 10]
-    assert bands["random"] == [2, 4, 6, 6, 4, 2, 2] and "uncertainty" not in bands
+    bands = {name: t["x"]["regions"] for name, t in traces(data, role="band").items()}
+    assert bands["decomp"] == [10, 20, 30, 30, 20, 10, 10, None, 50, 60, 60, 50, 50]
+    assert bands["random"] == [10, 20, 30, 30, 20, 10, 10] and "uncertainty" not in bands
 
 
 def test_cost_that_a_model_lacks() -> None:
     held = [
         replace(p, costs={"images": p.costs["images"]})
-        if p.strategy == "decomp" and p.budget == "2x3" and p.seed == 1 and p.cycle == 3
+        if (p.strategy, p.budget, p.seed, p.cycle) == ("decomp", "2x3", 1, 3)
         else p
-        for p in sample.points()
+        for p in sample.run_points()
     ]
     data = embedded(main_curve(sample.views(held), ["regions", "images", "hours"]))
     assert [c["key"] for c in data["costs"]] == ["regions", "images"]
     drawn = traces(data)["decomp"]
-    assert drawn["x"]["regions"] == [] and len(drawn["x"]["images"]) == sample.CYCLES
+    assert drawn["x"]["regions"] == [] and len(drawn["x"]["images"]) == 6
     assert "decomp" in data["budgets"][0]["lacking"]["regions"]
     assert data["budgets"][1]["lacking"] == {}
     with pytest.raises(DataError, match="hours.*area_percent, images, regions"):
         main_curve(sample.views(held), ["hours"])
 
 
-def test_before_any_strategy_went_on() -> None:
-    held = [sample.point("initial", 0, 1, 0.2, "2x3", images=2.0)]
-    data = embedded(main_curve(sample.views(held, 1), ["images"]))
-    assert list(traces(data)) == ["initial"]
-    references = [p for p in sample.points() if not p.budget]
-    view = replace(sample.views(sample.points())[0], points=references)
-    for nothing in ([], [view], [replace(view, points=[])]):
-        assert "No model of a cycle has been evaluated yet." in main_curve(nothing, ["images"])
-
-
 EVIL = """</script><b>&"'$&"""
 
 
 def test_names_are_escaped() -> None:
-    (view, *_) = sample.views(sample.points(2, [EVIL], ["2x3"]), 2, notes={EVIL: "<i>note"})
-    markup = main_curve([view], ["images"])
+    views = sample.views(points(grid([EVIL], 2, 2)), notes={EVIL: "<i>note"})
+    markup = main_curve(views, ["images"])
     trace = traces(embedded(markup))[EVIL]
     shown = EVIL.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     assert shown in trace["name"] and shown in trace["hovertemplate"]
     assert "<b>&" not in markup and "<i>" not in markup
     picture = replace(sample.picture("p", [EVIL]), title=EVIL)
-    markup = region_browser({EVIL: [picture]}, {EVIL: STYLES["random"]}, [EVIL, "b", "c"], RGB, 3)
+    styles, classes = {EVIL: STYLES["random"]}, [EVIL, "b", "c"]
+    markup = region_browser({EVIL: [picture]}, styles, classes, sample.RGB, 3)
     data = embedded(markup)
     assert data["budgets"][0]["name"] == data["budgets"][0]["pictures"][0]["title"] == EVIL
     assert "<b>" not in markup and markup.count("<script") == 1
@@ -160,7 +150,7 @@ def test_pictures_and_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = Picture("a", "street a", pixels, (box, first))
     other = Picture("b", "street b", 255 - pixels, (box,))
     given = {"2x3": [picture, other], "5x15": [other], "9x9": []}
-    data = embedded(region_browser(given, STYLES, sample.CLASSES, RGB, 1))
+    data = embedded(region_browser(given, STYLES, sample.CLASSES, sample.RGB, 1))
     assert [b["name"] for b in data["budgets"]] == ["2x3", "5x15"]
     assert [s["name"] for s in data["budgets"][0]["strategies"]] == ["random", "decomp"]
     shown = data["budgets"][0]["pictures"][0]
@@ -169,7 +159,6 @@ def test_pictures_and_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
         [1, 2, 5, 1, 10, 20.25, 30, 40, "window"],
         [0, 1, 0, -1, 0, 0, 4, 4, "window"],
     ]
-    assert data["budgets"][1]["pictures"][0]["boxes"][0][0] == 0
     assert data["cycles"] == 2, "no less than the cycles of the boxes"
     assert len(data["images"]) == 2, "a picture of two budgets is there once"
     for i, held in enumerate((pixels, 255 - pixels)):
@@ -179,14 +168,8 @@ def test_pictures_and_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
     data = embedded(region_browser({"b": [large]}, {}, [], [], 3))
     assert pixels_of(data["images"][0]).shape == (10, 50, 3)
     assert data["budgets"][0]["pictures"][0]["width"] == 200
-
-
-def test_what_cannot_be_shown_is_refused() -> None:
-    picture = sample.picture("p")
     with pytest.raises(DataError, match=r"boxes of \['decomp'\]"):
         few = {n: s for n, s in STYLES.items() if n != "decomp"}
-        region_browser({"2x3": [picture]}, few, sample.CLASSES, RGB, 3)
-    with pytest.raises(DataError, match="p: box of class 2, there are 2 classes"):
-        boxes = (Box("decomp", 1, 0, 2, (0, 0, 1, 1), "window"),)
-        region_browser({"2x3": [replace(picture, boxes=boxes)]}, STYLES, ["a", "b"], RGB[:2], 3)
-    assert "No region has been chosen yet." in region_browser({"2x3": []}, {}, [], [], 3)
+        region_browser(given, few, sample.CLASSES, sample.RGB, 3)
+    with pytest.raises(DataError, match="a: box of class 1, there are 1 classes"):
+        region_browser(given, STYLES, ["a"], sample.RGB[:1], 3)

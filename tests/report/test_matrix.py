@@ -60,11 +60,7 @@ def test_direction_of_each_panel() -> None:
 
 def test_stars_are_of_tests_alone() -> None:
     """Five seeds have no test; of six, three strategies cannot have one; five folds have."""
-    few = draw_comparisons(make_view(_scores(5)))
-    assert not _stars(few) and "below 6" in few.get_supxlabel()
-    assert _panel(few, 0)[1] == {(1, 0): PALE[BETTER], (0, 1): PALE[WORSE]} | {
-        k: v for k, v in _panel(few, 0)[1].items() if k[0] == k[1]
-    }
+    assert not _stars(draw_comparisons(make_view(_scores(5))))
     three = _scores(6) | {("other", s): (0.2, 0.25, 0.3) for s in range(6)}
     assert not _stars(draw_comparisons(make_view(three)))
     scores = _scores(5)
@@ -74,29 +70,30 @@ def test_stars_are_of_tests_alone() -> None:
     assert not any("*" in t.get_text() for t in folds.axes[2].texts), "costs not reached"
 
 
-def _finals(differences: Sequence[float], higher: float = 0.4) -> Any:
-    """The cells of final scores, decomp ahead of random by ``differences``."""
+@pytest.mark.parametrize(
+    ("differences", "texts", "colours"),
+    [
+        # mean -0.0002 shows as 0: 3 of 5 seeds won
+        ([0.001] * 3 + [-0.002] * 2, (["0.000", "3:2"], ["0.000", "2:3"]), (NEITHER, NEITHER)),
+        # mean -0.02, but 2 of 3 seeds won
+        ([0.01, 0.01, -0.08], (["−0.020", "2:1"], ["+0.020", "1:2"]), (NEITHER, NEITHER)),
+        # mean 0.02, 2 of 3 seeds won, no star with three
+        (
+            [0.04, 0.04, -0.02],
+            (["+0.020", "◂ 2:1"], ["−0.020", "▴ 1:2"]),
+            (PALE[BETTER], PALE[WORSE]),
+        ),
+    ],
+)
+def test_colour_is_for_what_number_and_wins_both_say(
+    differences: list[float], texts: Any, colours: tuple[str, str]
+) -> None:
+    """Of final scores, decomp ahead of random by ``differences``."""
     scores: Drawn = {}
     for s, d in enumerate(differences):
-        scores["random", s] = (0.2, 0.3, higher)
-        scores["decomp", s] = (0.2, 0.3, higher + d)
-    texts, colours = _panel(draw_comparisons(make_view(scores)), 1)
-    return texts[1, 0], colours[1, 0], texts[0, 1], colours[0, 1]
-
-
-def test_colour_is_for_what_number_and_wins_both_say() -> None:
-    # mean (0.003 - 0.002) / 2 = 0.0005, one seed each
-    assert _finals([0.003, -0.002])[1::2] == (NEITHER, NEITHER)
-    # mean -0.0002 shows as 0: 3 of 5 seeds won
-    tiny = _finals([0.001, 0.001, 0.001, -0.002, -0.002])
-    assert tiny == (["0.000", "3:2"], NEITHER, ["0.000", "2:3"], NEITHER)
-    # mean -0.02, but 2 of 3 seeds won
-    assert _finals([0.01, 0.01, -0.08])[:2] == (["−0.020", "2:1"], NEITHER)
-    # mean 0.02, 2 of 3 seeds won, no star with three
-    assert _finals([0.04, 0.04, -0.02]) == (
-        ["+0.020", "◂ 2:1"], PALE[BETTER], ["−0.020", "▴ 1:2"], PALE[WORSE],
-    )  # fmt: skip
-    assert _finals([0.01 * k for k in range(1, 7)])[1::2] == (BETTER, WORSE)
+        scores["random", s], scores["decomp", s] = (0.2, 0.3, 0.4), (0.2, 0.3, 0.4 + d)
+    said, shown = _panel(draw_comparisons(make_view(scores)), 1)
+    assert texts == (said[1, 0], said[0, 1]) and colours == (shown[1, 0], shown[0, 1])
 
 
 def test_nothing_to_compare() -> None:
@@ -108,39 +105,22 @@ def test_nothing_to_compare() -> None:
     assert _panel(draw_comparisons(make_view(lone)), 0)[0][1, 2] == ["no pair"]
 
 
-def _reach(scores: Drawn) -> tuple[Any, list[Any]]:
-    """The panel of costs to reach, and its points."""
-    figure = draw_seeds(make_view(scores))
-    axes = next(a for a in figure.axes if a.get_title().startswith("cost to reach"))
-    return axes, [p for p in axes.get_lines() if p.get_marker() not in ("None", None)]
-
-
-def test_seeds_are_points_joined_by_seed() -> None:
-    axes = draw_seeds(make_view(_scores(2))).axes[1]
+def test_seeds_are_points_joined_by_seed_and_not_reached_is_open_above_every_cost() -> None:
+    scores = _scores(2)
+    axes = draw_seeds(make_view(scores)).axes[1]
     joined = [line.get_xydata() for line in axes.get_lines() if len(line.get_xydata()) == 2]
     assert [xy.tolist() for xy in joined] == [
         [[0, pytest.approx(0.40)], [1, pytest.approx(0.82)]],
         [[0, pytest.approx(0.41)], [1, pytest.approx(0.82)]],
     ]
-
-
-def test_not_reached_is_open_and_above_every_cost() -> None:
-    axes, points = _reach(_scores(2))
-    closed = [p for p in points if p.get_markerfacecolor() != "white"]
-    opened = [p for p in points if p.get_markerfacecolor() == "white"]
-    assert [p.get_xdata()[0] for p in opened] == [0, 0] and len(closed) == 2
-    assert min(p.get_ydata()[0] for p in opened) > max(p.get_ydata()[0] for p in closed)
-    assert max(axes.get_yticks()) < opened[0].get_ydata()[0], "no number stands beside it"
-
-
-def test_unfinished_is_apart_from_not_reached_and_missing_is_said() -> None:
-    scores = _scores(2)
-    scores["random", 1] = (0.2, 0.31)  # ends at cycle 2 of 3
-    _, points = _reach(scores)
-    half = [p for p in points if p.get_fillstyle() == "left"]
-    opened = [p for p in points if p.get_markerfacecolor() == "white"]
-    assert [len(half), len(opened), len(points)] == [1, 1, 4]
-    assert half[0].get_ydata()[0] > opened[0].get_ydata()[0]
-    said = " ".join(draw_seeds(make_view(scores, seeds=range(3))).get_supxlabel().split())
-    assert "random, seed 2" in said and "decomp, seed 2" in said and "unfinished" in said
-    assert "random, seed 1 (ends at cycle 2" in said
+    scores["random", 1] = (0.2, 0.31)  # ends at cycle 2 of 3: unfinished
+    figure = draw_seeds(make_view(scores, seeds=range(3)))
+    axes = next(a for a in figure.axes if a.get_title().startswith("cost to reach"))
+    points = [p for p in axes.get_lines() if p.get_marker() not in ("None", None)]
+    (half,) = [p for p in points if p.get_fillstyle() == "left"]
+    (opened,) = [p for p in points if p.get_markerfacecolor() == "white"]
+    closed = [p for p in points if p not in (half, opened)]
+    assert half.get_ydata()[0] > opened.get_ydata()[0] > max(p.get_ydata()[0] for p in closed)
+    assert len(closed) == 2 and opened.get_xdata()[0] == half.get_xdata()[0] == 0
+    said = " ".join(figure.get_supxlabel().split())
+    assert "random, seed 2" in said and "decomp, seed 2" in said and "random, seed 1 (" in said

@@ -7,7 +7,6 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 
@@ -60,10 +59,10 @@ def figure(tmp_path: Path) -> Path:
 
 
 def sections(figure: Path) -> list[Section]:
-    curve = main_curve(sample.views(sample.points()), sample.COSTS)
-    styles = sample.views(sample.points())[0].styles
-    rgb = [(1.0, 0.0, 0.0), (0.0, 0.5, 0.0), (0.0, 0.0, 1.0)]
-    regions = region_browser({"2x3": [sample.picture("p")]}, styles, sample.CLASSES, rgb, 3)
+    (view, *_) = views = sample.views(sample.run_points())
+    curve = main_curve(views, sample.COSTS)
+    pictures = {"2x3": [sample.picture("p")]}
+    regions = region_browser(pictures, view.styles, sample.CLASSES, sample.RGB, 3)
     table = [["strategy", "area"], ["random", "1.2"]]
     return [
         Section("regions", "Chosen regions", "Regions", "Where.", html=regions),
@@ -82,7 +81,7 @@ def rendered(folder: Path, held: list[Section], **more: Any) -> Parsed:
     return Parsed((folder / "report.html").read_text(encoding="utf-8"))
 
 
-def test_nothing_is_fetched(figure: Path) -> None:
+def test_nothing_is_fetched_and_all_is_there(figure: Path) -> None:
     page = rendered(figure.parent, sections(figure))
     for tag, attributes in page.elements:
         for name, value in attributes.items():
@@ -94,51 +93,21 @@ def test_nothing_is_fetched(figure: Path) -> None:
     library = [text for tag, text in page.texts if tag == "script" and "plotly.js v" in text]
     own = [text for tag, text in page.texts if tag == "script" and "plotly.js v" not in text]
     assert len(library) == 1, "plotly.js is there once, and whole"
-    assert not any(re.search("https?:|//[a-z]", text) for text in own)
-
-
-def test_links_and_figures(figure: Path) -> None:
-    page = rendered(figure.parent, sections(figure))
+    assert not any(re.search(r"https?:|[\"'(]//[a-z]", text) for text in own)
     ids = [a["id"] for _, a in page.elements if "id" in a]
     assert len(ids) == len(set(ids))
-    hrefs = [a["href"] for a in page.all("a")]
-    for href in hrefs:
-        if href.startswith("#"):
-            assert href[1:] in ids
-        else:
-            assert (figure.parent / unquote(href)).is_file()
-    assert "100%20%25%20%26%20more.pdf" in hrefs
-    for part in page.elements:
+    assert "100%20%25%20%26%20more.pdf" in [a["href"] for a in page.all("a")]
+    for _, attributes in page.elements:
         for name in ("aria-labelledby", "for"):
-            assert part[1].get(name, ids[0]) in ids
+            assert attributes.get(name, ids[0]) in ids
     [image] = page.all("img")
     assert image["alt"].startswith("Learning curves.")
     head, _, text = image["src"].partition(",")
     assert head == "data:image/png;base64" and base64.b64decode(text) == figure.read_bytes()
-
-
-def test_order_and_headings(figure: Path) -> None:
-    page = rendered(figure.parent, sections(figure))
     assert page.words("h2") == ["Results", "Regions", "About"]
     assert page.words("h3") == ["Learning curves", "Reach", "Chosen regions", "Plain"]
-    anchors = [a["href"] for a in page.all("a")]
-    assert anchors[1:4] == ["#category-results", "#curves", "#reach"]
     assert page.words("dt", "dd") == ["Dataset", "toy"]
     assert "One seed is missing." in page.words("li")
-
-
-def banner(folder: Path, missing: list[str], lacking: tuple[int, int] | None = None) -> str:
-    page = rendered(folder, [], missing=missing, lacking=lacking)
-    return " ".join(page.words("strong", "p"))
-
-
-def test_run_in_progress_says_what_is_missing(tmp_path: Path) -> None:
-    lines = ["decomp, budget 2x3: cycle 4 of seeds 0-2", "reference full: seed 1"]
-    assert "in progress: 12 of 48" in banner(tmp_path, lines, (12, 48))
-    page = rendered(tmp_path, [], missing=lines)
-    assert [t for t in page.words("li")] == lines and len(page.all("details")) == 1
-    complete = rendered(tmp_path, [])
-    assert not complete.all("details") and not any("progress" in w for w in complete.words("p"))
 
 
 def test_what_is_put_in_is_escaped(figure: Path) -> None:
@@ -161,7 +130,6 @@ def test_what_is_put_in_is_escaped(figure: Path) -> None:
         (Section("a", "A", "Result"), "category 'Result'; did you mean 'Results'"),
         (Section("a", "A", "About", table=[["a", "b"], ["c"]]), r"rows of \[1, 2\] cells"),
         (Section("a", "A", "About", files=[("x", "https://a.org/b")]), "link 'https://a.org/b'"),
-        (Section("a", "A", "About", files=[("x", "/etc/passwd")]), "link '/etc/passwd'"),
         (Section("a", "A", "About", files=[("x", "../b.csv")]), "link '../b.csv'"),
         (Section("a", "A", "About", files=[("x", "b.csv")]), "no file .*b.csv to link to"),
     ],

@@ -25,27 +25,19 @@ NAMED = "t => t.meta.strategy === arguments[0] && t.meta.role === 'mean'"
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run in progress: decomp lacks cycle 4."""
     held = [
-        p for p in sample.points()
+        p for p in sample.run_points()
         if not (p.strategy == "decomp" and p.budget == "2x3" and p.cycle == 4)
     ]  # fmt: skip
     views = sample.views(held)
-    regions = region_browser(
-        {"2x3": [sample.picture("street_01"), sample.picture("street_002")]},
-        views[0].styles, sample.CLASSES, views[0].class_colours, 3,
-    )  # fmt: skip
+    pictures = {"2x3": [sample.picture("street_01"), sample.picture("street_002")]}
+    regions = region_browser(pictures, views[0].styles, sample.CLASSES, sample.RGB, 3)
     out = tmp_path_factory.mktemp("report") / "report.html"
     curve = main_curve(views, sample.COSTS)
-    render_page(
-        "toy-convnet",
-        [("Dataset", "toy")],
-        ["decomp, budget 2x3: cycle 4 of seeds 0-4"],
-        [
-            Section("curves", "Score against cost", "Results", "Means.", html=curve),
-            Section("regions", "Chosen regions", "Regions", "Where.", html=regions),
-        ],
-        out,
-        lacking=(5, 48),
-    )
+    sections = [
+        Section("curves", "Score against cost", "Results", "Means.", html=curve),
+        Section("regions", "Chosen regions", "Regions", "Where.", html=regions),
+    ]
+    render_page("toy-convnet", [("Dataset", "toy")], ["decomp: cycle 4"], sections, out)
     return out
 
 
@@ -93,11 +85,11 @@ def test_curves_follow_cost_budget_and_legend(page: Page) -> None:
         pairs = page.run(f"return {CURVE}.data.map(t => [t.meta.strategy, String(t.visible)])")
         return {name for name, shown in pairs if shown == "legendonly"}
 
-    assert xs("random") == pytest.approx([0.4 * c for c in range(1, 7)])
+    assert xs("random") == [2, 4, 6, 8, 10, 12]
     page.choose("#main-curve-cost", "annotated regions")
-    assert xs("decomp") == [6, 12, 18, None, 30, 36]
+    assert xs("decomp") == [10, 20, 30, None, 50, 60]
     page.choose("#main-curve-budget", "5x15")
-    assert xs("decomp") == [12, 24, 36, 48, 60, 72]
+    assert xs("decomp") == [10, 20, 30, 40]
     entries = page.driver.find_elements("css selector", "#main-curve-plot .legendtoggle")
     entries[1].click()
     page.until(lambda: hidden() == {"uncertainty"})

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from al.cli.results import show_results
 from al.io.pool import by_image
 from al.report.catalogue import PRINTED, figures_of, pictures_of, tables_of
 from al.report.confidence import write_confidence
-from al.report.curves import collect_curves, read_points
+from al.report.curves import collect_curves
 from al.report.drawing import DRAW
 from al.report.gather import confidences, metrics_of, read_run, view_from_tables
 from al.report.running import cut_pictures
-from al.report.style import save
 from al.report.tabulation import Source, read_last_metrics, save_tables
 
-from .curve_sample import lines
+from .curve_sample import lines, panels
 from .run_files import (
     Data,
     RunFiles,
@@ -34,7 +34,6 @@ from .run_files import (
     resolved,
     rows_of,
     section,
-    words_of,
     write_some,
 )
 
@@ -68,18 +67,18 @@ def volumes(data: Data, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
 
 @pytest.fixture(scope="module")
 def gaps(data: Data, tmp_path_factory: pytest.TempPathFactory) -> RunFiles:
-    """Images: one strategy far below 95 %, a seed and a cycle missing, no train to be tested on."""
+    """Images: one strategy far below 95 %, a seed and a cycle missing."""
     settings = resolved(
         "cityscapes_mini", data, run="gaps", seeds=3, cycles=4, budget="2x3",
         report={"share": 0.95, "overlay_images": 1},
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("gaps")
-    run = RunFiles(folder, settings, lambda w: w not in GAPS, absent="train").write()
+    run = RunFiles(folder, settings, lambda w: w not in GAPS).write()
     pictures, trouble = cut_pictures(run.results, look_at(run))
     (picture,) = pictures["2x3"]
     (row,) = [r for r in run.rows if r.image == picture.image]
     assert not trouble and (picture.pixels == np.asarray(Image.open(row.path))).all()
-    write_some(run, "curves", "comparisons", pictures=pictures)
+    write_some(run, pictures)
     return run
 
 
@@ -90,7 +89,7 @@ def slides(data: Data, tmp_path_factory: pytest.TempPathFactory) -> RunFiles:
         "bracs_mini", data, run="roi", learner="hact", strategies="random,uncertainty,decomp",
         seeds=2, cycles=3, budget="2x2", validation_images=1, report={"overlay_images": 6},
     )  # fmt: skip
-    return RunFiles(tmp_path_factory.mktemp("slides"), settings, absent="IC").write()
+    return RunFiles(tmp_path_factory.mktemp("slides"), settings).write()
 
 
 def test_files_are_those_that_the_workflow_announces(volumes: RunFiles) -> None:
@@ -105,19 +104,18 @@ def test_files_are_those_that_the_workflow_announces(volumes: RunFiles) -> None:
         if path.suffix == ".png":
             with Image.open(path) as image:
                 assert np.ptp(np.asarray(image.convert("L"))) > 100, "something is drawn"
-    text = plain(page_of(volumes))
-    assert "This run is in progress" not in text and "Nothing to draw yet" not in text
+    page = page_of(volumes)
+    assert "This run is in progress" not in plain(page) and "Nothing to draw yet" not in page
+    assert all(title in section(page, f"table-{name}") for name, title in tables_of(look))
 
 
-@pytest.mark.parametrize("name", ["volumes", "gaps"])
-def test_links_lead_somewhere(name: str, request: pytest.FixtureRequest) -> None:
-    run = request.getfixturevalue(name)
-    bare = re.sub(r"<(script|style)\b.*?</\1>", "", page_of(run), flags=re.DOTALL)
+def test_links_lead_somewhere(volumes: RunFiles) -> None:
+    bare = re.sub(r"<(script|style)\b.*?</\1>", "", page_of(volumes), flags=re.DOTALL)
     links = [html.unescape(link) for link in re.findall(r'(?:href|src)="([^"]*)"', bare)]
     anchors = set(re.findall(r'\bid="([^"]*)"', bare))
-    files = {unquote(link) for link in links if not link.startswith(("#", "data:"))}
     assert {link[1:] for link in links if link.startswith("#")} <= anchors
-    written = {p.name for p in run.report.iterdir()} - {"report.html"}
+    files = {unquote(link) for link in links if not link.startswith(("#", "data:"))}
+    written = {p.name for p in volumes.report.iterdir()} - {"report.html"}
     assert files == written, "whatever was written is linked"
 
 
@@ -133,18 +131,14 @@ def test_the_rules_see_what_make_report_sees(volumes: RunFiles, tmp_path: Path) 
 
 
 def test_a_colour_changes_figures_alone(volumes: RunFiles, tmp_path: Path) -> None:
-    """All else that is made again is what it was, byte by byte."""
+    """Tables that are made again are what they were, byte by byte."""
     look = look_at(volumes, "colours.decomp=#aa0000")
     view = read_run(volumes.results, look)
     last = read_last_metrics(metrics_of(volumes.results, look), view)
-    save_tables(Source(view, look, volumes.folder / "benchmarks/vol", last), tmp_path)
-    for name, stem, budget in (("curves", "curves-2x3", "2x3"), ("imbalance", "imbalance", "")):
-        save(DRAW[name](view.at(budget)), tmp_path / f"{stem}.png", tmp_path / f"{stem}.pdf")
-    first, second = contents(volumes.report), contents(tmp_path)
-    changed = {name for name in second if first[name] != second[name]}
-    assert changed == {"curves-2x3.png", "curves-2x3.pdf"} and len(second) > 20
-    drawn = np.asarray(Image.open(tmp_path / "curves-2x3.png").convert("RGB"))
-    assert (drawn == (0xAA, 0, 0)).all(-1).sum() > 100
+    save_tables(Source(view, look, volumes.benchmarks, last), tmp_path)
+    assert contents(tmp_path).items() <= contents(volumes.report).items()
+    drawn = lines(panels(DRAW["curves"](view.at("2x3")))[0])
+    assert {n.split(" ")[0]: li.get_color() for n, li in drawn.items()}["decomp"] == "#aa0000"
 
 
 def test_volumes_are_shown_slice_by_slice(volumes: RunFiles) -> None:
@@ -156,12 +150,13 @@ def test_volumes_are_shown_slice_by_slice(volumes: RunFiles) -> None:
         assert shapes[image][0] == int(depth) > int(z) and picture.title in page_of(volumes)
         assert picture.pixels.shape[:2] == shapes[image][1:]
         assert {(h, w) for *_, h, w in (b.rectangle for b in picture.boxes)} == {(10, 10)}
-    assert {b.strategy for p in pictures["2x3"] for b in p.boxes} == {"random", "decomp"}
+    boxes = {(b.strategy, b.cycle) for p in pictures["2x3"] for b in p.boxes}
+    assert boxes >= {("random", 3), ("decomp", 3)}, "of the latest history"
 
 
 def test_gaps_are_said_and_nothing_not_reached_is_dropped(gaps: RunFiles) -> None:
     text = plain(page_of(gaps))
-    assert "This run is in progress: 4 of 42 results are missing." in text
+    assert "4 of 42 results are missing" in text
     gone = ["uncertainty, budget 2x3: cycles 2-4 of seed 2", "decomp, budget 2x3: cycle 3 of seed"]
     assert all(line in text for line in gone)
     (row,) = [r for r in rows_of(gaps.report / "reach.csv") if r["strategy"] == "random"]
@@ -176,25 +171,15 @@ def test_gaps_are_said_and_nothing_not_reached_is_dropped(gaps: RunFiles) -> Non
         assert rows["decomp", seed, "reach_95"]["censored"] == "False"
     assert "cycle 3 is missing" in rows["decomp", "1", "area"]["note"]
     assert ("uncertainty", "2", "final") not in rows
-    pairs = [r for r in rows_of(gaps.report / "pairs.csv") if r["measure"] == "reach_95"]
-    (row,) = [r for r in pairs if (r["first"], r["second"]) == ("random", "decomp")]
+    pairs = {
+        (r["first"], r["second"]): r
+        for r in rows_of(gaps.report / "pairs.csv")
+        if r["measure"] == "reach_95"
+    }
     # Not reached is worse with every seed; there is no mean of it.
+    row = pairs["random", "decomp"]
     assert (row["first_better"], row["second_better"], row["difference"]) == ("0", "3", "")
-    (row,) = [r for r in pairs if (r["first"], r["second"]) == ("random", "uncertainty")]
-    assert row["seeds"] == "2"
-
-
-def test_curves_are_means_of_the_metrics_files(gaps: RunFiles) -> None:
-    look = look_at(gaps)
-    view = read_run(gaps.results, look).at("2x3")
-    figure = DRAW["curves"](view)
-    drawn = {name.split(" ")[0]: line.get_ydata() for name, line in lines(figure.axes[0]).items()}
-    points = read_points(metrics_of(gaps.results, look))
-    for name, cycle, seeds in (("decomp", 3, 2), ("uncertainty", 4, 2), ("random", 4, 3)):
-        own = [p.score for p in points if (p.strategy, p.cycle) == (name, cycle)]
-        assert len(own) == seeds and drawn[name][cycle - 1] == pytest.approx(np.mean(own))
-    words = words_of(DRAW["classes"](view))
-    assert "without a panel: train" in words and re.search(r"\bbicycle\b", words)
+    assert pairs["random", "uncertainty"]["seeds"] == "2"
 
 
 def test_rois_and_validation_slides(slides: RunFiles) -> None:
@@ -202,33 +187,29 @@ def test_rois_and_validation_slides(slides: RunFiles) -> None:
     pictures, trouble = cut_pictures(slides.results, look)
     split = {image: rows[0].split for image, rows in by_image(slides.rows).items()}
     assert not trouble and {split[p.image] for p in pictures["2x2"]} == {"train", "val"}
-    view = read_run(slides.results, look).at("2x2")
-    costs = words_of(DRAW["costs"](view))
-    assert "validation images annotated" in costs and "validation RoIs annotated" in costs
+    costs = DRAW["costs"](read_run(slides.results, look).at("2x2"))
+    labels = {axes.get_xlabel() for axes in panels(costs)}
+    assert labels >= {"validation images annotated", "validation RoIs annotated"}
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["volu"], r"results/volu/config.yaml is not there; .*vol"),
-        (["vol", "other"], r"results/other/config.yaml is not there"),
+        (["vol", "other"], r"results/other/config.yaml is not there; .*vol"),
         (["share=0.9"], "no run is named"),
         (["vol", "colour=red"], r"'colour=red': allowed are KEY=VALUE with colours, cost, "),
-        (["vol", "share="], r"'share=': allowed are"),
         (["vol", "share=2"], r"report.share: 2 is greater than the maximum of 1"),
         (["vol", "cost=rois_percent"], r"this run has no 'rois_percent'; allowed: images"),
-        (["vol", "colours.decomp=red"], r"report.colours.decomp: 'red' does not match"),
         (["vol", "colours.decmp=#112233"], r"'decmp' is unknown; .*'decomp'"),
     ],
 )
 def test_refusals(
     words: list[str], message: str, volumes: RunFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = contents(volumes.report)
     assert call(volumes.folder, *words) == 1
     printed = capsys.readouterr()
     assert re.match(f"report: .*{message}", printed.err) and printed.err.count("\n") == 1
-    assert not printed.out and contents(volumes.report) == before
+    assert not printed.out
 
 
 def test_runs_are_compared(
@@ -244,8 +225,7 @@ def test_runs_are_compared(
         "missing: vol: random, budget 2x3: cycle 3 of seed 1",
         "results/comparisons/both/report.html",
     ]
-    after = contents(tmp_path)
-    assert {name: after[name] for name in before} == before
+    assert before.items() <= contents(tmp_path).items()
     page = (out / "report.html").read_text()
     # Each with its own score and cost; curves of different tasks are not put in one figure.
     assert section(page, "curves-vol-2x3") and section(page, "curves-roi-2x2")
@@ -268,11 +248,10 @@ def test_pictures_wait_for_their_budget_seed_and_data(data: Data, tmp_path: Path
         references="none",
     )  # fmt: skip
     run = RunFiles(tmp_path, settings, lambda w: w.seed == 1 or w.budget == "2x3").write()
-    pictures, trouble = cut_pictures(run.results, look_at(run))
+    look = look_at(run)
+    pictures, trouble = cut_pictures(run.results, look)
     assert not trouble and list(pictures) == ["2x3"]
     assert {p.name for p in run.report.glob("*.png")} == {"regions-2x3.png", "filling-2x3.png"}
-    shutil.rmtree(run.report)
-    look = look_at(run)
     pool = run.results / "pools/seed-0.csv"
     pool.write_text(pool.read_text().replace(str(data.folder), str(tmp_path / "gone")))
     pictures, trouble = cut_pictures(run.results, look)
@@ -289,3 +268,24 @@ def test_nothing_evaluated(data: Data, tmp_path: Path, capsys: pytest.CaptureFix
     assert call(tmp_path, "new", "new") == 1, "one run named twice is one run"
     assert capsys.readouterr().err == "report: results/new: nothing was evaluated yet\n"
     assert not run.report.exists() and not (tmp_path / "results/comparisons").exists()
+
+
+def test_results_prints_the_tables_and_the_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "demo" / "report"
+    (report / "2x3").mkdir(parents=True)
+    (report / "reach.md").write_text("| decomp | 2.5 | 3 of 3 |\n", encoding="utf-8")
+    for name in ("selection", "usage"):
+        text = f"### {name}\n\n| {name} | 7 |\n\n### more\n\n| decomp | 9 |\n\nA long note.\n"
+        (report / f"{name}.md").write_text(text, encoding="utf-8")
+    for name in ("2x3/curves.png", "report.html"):
+        (report / name).touch()
+    assert show_results("demo", tmp_path) == 0
+    text = capsys.readouterr().out
+    order = ["3 of 3", "### selection\n| selection | 7 |\n\n### more\n", "| usage | 7 |"]
+    places = [text.index(part) for part in (*order, "curves.png", "report.html")]
+    assert places == sorted(places) and "A long note" not in text
+    assert show_results("dem", tmp_path) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and "did you mean 'demo'" in captured.err

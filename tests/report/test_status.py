@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 from al.cli.status import show_status
-from al.io.errors import DataError
 from al.report.journals import ALIVE
 from al.report.status import Standing, read_status
 from al.report.status_text import status_text
@@ -36,22 +35,24 @@ def results(tmp_path: Path) -> Path:
 
 
 def finish(results: Path, strategy: str, seed: int, cycle: int, score: float = 0.5) -> Path:
-    """Write the metrics of a cycle."""
-    path = results / f"toy/2x3/{strategy}/seed-{seed}/cycle-{cycle:03d}/metrics.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"score_name": "mIoU", "score": score}))
-    return path
+    """Write the metrics of a cycle, or of a reference (cycle 0)."""
+    place = f"2x3/{strategy}/seed-{seed}/cycle-{cycle:03d}"
+    path = results / "toy" / (place if cycle else f"references/{strategy}/seed-{seed}")
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "metrics.json").write_text(json.dumps({"score_name": "mIoU", "score": score}))
+    return path / "metrics.json"
 
 
 @pytest.fixture
 def job(results: Path) -> Journal:
-    """Add an attempt at a rule of a cycle; ``ago`` seconds before now."""
+    """Add an attempt at a rule of a cycle, or of a reference; ``ago`` seconds before now."""
 
     def job(
         strategy: str, seed: int, cycle: int, rule: str, outcome: str | None = "done",
         ago: float = 1000.0, **held: object,
     ) -> Path:  # fmt: skip
         place = f"2x3/{strategy}/seed-{seed}/cycle-{cycle:03d}/{rule}.jsonl"
+        place = place if cycle else f"references/{strategy}/seed-{seed}/{rule}.jsonl"
         path = results.parent / "benchmarks/toy" / place
         add_attempt(path, outcome, NOW - ago, **held)
         return path
@@ -65,9 +66,8 @@ def standings(results: Path) -> dict[tuple[str, int | None], Standing]:
 
 def test_rows_and_cycles(results: Path) -> None:
     finish(results, "initial", 0, 1, 0.1)
-    finish(results, "random", 0, 2, 0.2)
-    finish(results, "random", 0, 4, 0.4)
-    finish(results, "random", 0, 9, 0.9)  # beyond what is planned now
+    for cycle in (2, 4, 9):  # the last beyond what is planned now
+        finish(results, "random", 0, cycle, cycle / 10)
     held = standings(results)
     seeds = [(name, k) for name in ("initial", "random", "decomp", "full") for k in (0, 1)]
     assert list(held) == seeds
@@ -97,13 +97,10 @@ def test_running_waiting_failed_and_cut_off(results: Path, job: Journal) -> None
     rows = {line.split("|")[2].strip() + line.split("|")[3].strip(): line
             for line in text.splitlines() if line.startswith("|")}  # fmt: skip
     assert "train 002 since" in rows["random0"] and "n1 (job 17)" in rows["random0"]
-    assert "train 002 cut off" in rows["random1"]
+    assert "train 002 cut off" in rows["random1"] and "1 running" in text
     assert "predict-2 002 failed" in rows["decomp0"] and "waiting" in rows["decomp1"]
-    told = text[text.index("Failed or cut off") :]
     log = "logs/toy/2x3/decomp/seed-0/cycle-002/predict-2.log"
-    assert told.index(log) < told.index("cycle-002/select.log")
-    assert "2x3 decomp seed 0: predict-2 002 failed" in told
-    assert "1 running" in text
+    assert text.index(log) < text.index("cycle-002/select.log")
 
 
 def test_a_failure_that_the_run_went_past(results: Path, job: Journal) -> None:
@@ -137,33 +134,23 @@ def test_hours_and_what_is_left(results: Path, job: Journal) -> None:
     assert rows["random", 1].to_come == pytest.approx(3 * 1.5), "of the same strategy"
     assert rows["decomp", 0].to_come == pytest.approx(3 * (10 + 1 + 2) / 3), "of all"
     assert rows["initial", 0].to_come == 0 and rows["initial", 1].to_come == 10
-    assert rows["full", 0].to_come is None
-    assert rows["", None].hours == 0.25
+    assert rows["full", 0].to_come is None and rows["", None].hours == 0.25
     lines = status_text(status, NOW).splitlines()
     (total,) = (line for line in lines if line.startswith("| total"))
     cells = [cell.strip() for cell in total.split("|")[1:-1]]
     left = 1.5 + 4.5 + 2 * 13 + 10
     assert cells == ["total", "", "", "3 of 14", "nothing runs", "", "13.8", f"{left:.1f} +"]
+    job("full", 1, 0, "train", **held(1))
+    finish(results, "full", 1, 0, 0.7)
+    done, left = (standings(results)["full", seed] for seed in (1, 0))
+    assert (done.score, done.to_come, left.to_come) == (("mIoU", 0.7), 0, 1)
 
 
 def test_cpu_hours_where_there_is_no_gpu(results: Path, job: Journal) -> None:
     finish(results, "random", 0, 2)
     job("random", 0, 2, "train", wall=7200.0, cpu=3600.0)
-    status = read_status("toy", results, NOW)
-    row = next(s for s in status.standings if s.row == ("2x3", "random", 0))
-    assert (status.unit, row.hours, row.to_come) == ("CPU", 1, 2)
-
-
-def test_references(results: Path) -> None:
-    for seed in (0, 1):
-        base = results.parent / f"benchmarks/toy/references/full/seed-{seed}/train.jsonl"
-        add_attempt(base, wall=3600.0, gpus=1)
-    path = results / "toy/references/full/seed-1/metrics.json"
-    path.parent.mkdir(parents=True)
-    path.write_text('{"score_name": "mIoU", "score": 0.7}')
-    rows = standings(results)
-    assert rows["full", 1].score == ("mIoU", 0.7) and rows["full", 1].to_come == 0
-    assert rows["full", 0].to_come == 1 and rows["full", 0].done == []
+    row = standings(results)["random", 0]
+    assert (row.hours, row.to_come) == (1, 2)
 
 
 def test_files_that_come_and_go(results: Path, job: Journal) -> None:
@@ -176,25 +163,20 @@ def test_files_that_come_and_go(results: Path, job: Journal) -> None:
     job("random", 0, 3, "select").write_bytes(b"")
     row = standings(results)["random", 0]
     assert (row.done, row.score, row.hours) == ([2, 3], None, 0)
-    assert "2 of 3" in status_text(read_status("toy", results, NOW), NOW)
 
 
 def test_unknown_run_list_of_runs_and_bad_configuration(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert show_status("tay", results) == 1
-    assert "did you mean 'toy'" in capsys.readouterr().err
-    assert show_status("toy", results) == 0
-    assert "toy: toy, convnet" in capsys.readouterr().out
     (results / "broken").mkdir()
     (results / "broken" / "config.yaml").write_text("dataset: [")
-    assert show_status(None, results) == 0
-    out = capsys.readouterr().out
-    assert "toy     toy, convnet, 1 budget, 2 strategies, 2 seeds, 4 cycles" in out
-    assert "broken" in out
-    assert show_status("broken", results) == 1
-    assert "config.yaml" in capsys.readouterr().err
-    with pytest.raises(DataError, match="broken"):
-        read_status("broken", results)
-    assert show_status("", results / "none") == 0
-    assert "no runs yet" in capsys.readouterr().out
+    for run, folder, code, said in (
+        ("tay", results, 1, "did you mean 'toy'"),
+        ("toy", results, 0, "toy: toy, convnet"),
+        (None, results, 0, "toy     toy, convnet, 1 budget, 2 strategies, 2 seeds, 4 cycles"),
+        ("broken", results, 1, "config.yaml"),
+        ("", results / "none", 0, "no runs yet"),
+    ):
+        assert show_status(run, folder) == code
+        printed = capsys.readouterr()
+        assert said in (printed.err if code else printed.out)

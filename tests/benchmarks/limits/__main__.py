@@ -31,8 +31,8 @@ Made by `make bench`. One core and one thread, medians of processor time after o
 not count. Each work first asserts that both give the same result where both are exact."""
 
 
-def run_module(name: str, quick: bool, repeats: int | None) -> dict[str, Any] | None:
-    """Return a module's rows and why it stopped early, if it did; ``None`` where it failed."""
+def run_module(name: str, quick: bool, repeats: int | None) -> list[dict[str, Any]] | None:
+    """Return a module's rows; ``None`` where it failed."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.json"
         words = [sys.executable, "-m", f"{__package__}.{name}", "--json", str(file)]
@@ -42,16 +42,14 @@ def run_module(name: str, quick: bool, repeats: int | None) -> dict[str, Any] | 
         return None if done.returncode else json.loads(file.read_text())
 
 
-def page(found: dict[str, dict[str, Any] | None]) -> str:
+def page(found: dict[str, list[dict[str, Any]] | None]) -> str:
     """Return the Markdown page of what the modules found."""
     machine = "; ".join(f"{k}: {v}" for k, v in describe().items())
-    rows = [Row(**row) for made in found.values() if made for row in made["rows"]]
+    rows = [Row(**row) for made in found.values() if made for row in made]
     lines = [INTRODUCTION, "", machine + ".", "", *markdown(rows)]
     for name, made in found.items():
         if made is None:
             lines.append(f"\n`{name}` failed; its rows are missing.")
-        elif made["skipped"]:
-            lines.append(f"\n`{name}` was cut short: {made['skipped']}.")
     return "\n".join(lines) + "\n"
 
 

@@ -19,10 +19,6 @@ from pathlib import Path
 from typing import Any
 
 
-class Skip(Exception):
-    """Raised by ``rows`` where something is absent; rows made before it count."""
-
-
 @dataclass(frozen=True)
 class Options:
     """How to measure.
@@ -50,9 +46,6 @@ class Row:
         reached: whether the aim is; ``None`` without an aim.
         note: what a reader must know, as an assumption or why an aim is missed.
         peak_mb: memory beyond what was there before, in MB of 2^20 bytes, where measured.
-        ours_wall: the same by the clock, in ``unit``, where ``ours`` is processor time.
-        alternative_wall: as ``ours_wall``.
-        aim_factor: times faster than the alternative that the aim asks for.
     """
 
     work: str
@@ -64,9 +57,6 @@ class Row:
     reached: bool | None
     note: str = ""
     peak_mb: float | None = None
-    ours_wall: float | None = None
-    alternative_wall: float | None = None
-    aim_factor: float | None = None
 
     @property
     def factor(self) -> float | None:
@@ -74,24 +64,17 @@ class Row:
         return self.alternative / self.ours if self.alternative is not None and self.ours else None
 
 
-@dataclass(frozen=True)
-class Times:
-    """Median seconds of a call, of this process's processors and by the clock."""
-
-    cpu: float
-    wall: float
-
-
-def both_clocks(call: Callable[[], object], repeats: int) -> Times:
-    """Return the median times of ``repeats`` calls after one that does not count."""
+def median_seconds(
+    call: Callable[[], object], repeats: int, clock: Callable[[], float] = time.process_time
+) -> float:
+    """Return the median seconds of ``repeats`` calls after one that does not count."""
     call()
     found = []
     for _ in range(repeats):
-        wall, cpu = time.perf_counter(), time.process_time()
+        start = clock()
         call()
-        found.append((time.process_time() - cpu, time.perf_counter() - wall))
-    cpu, wall = (statistics.median(column) for column in zip(*found, strict=True))
-    return Times(cpu, wall)
+        found.append(clock() - start)
+    return statistics.median(found)
 
 
 def compared(
@@ -107,14 +90,10 @@ def compared(
 
     The caller has asserted that both give the same result.
     """
-    found, other = both_clocks(ours, options.repeats), both_clocks(alternative, options.repeats)
-    row = Row(
-        work, 1e3 * found.cpu, 1e3 * other.cpu, alternative_name, "ms", "", None,
-        ours_wall=1e3 * found.wall, alternative_wall=1e3 * other.wall,
-    )  # fmt: skip
+    found, other = (median_seconds(c, options.repeats) for c in (ours, alternative))
+    row = Row(work, 1e3 * found, 1e3 * other, alternative_name, "ms", "", None)
     if times is not None:
-        reached = other.cpu >= times * found.cpu
-        row = replace(row, aim=f"{times:g} times faster", aim_factor=times, reached=reached)
+        row = replace(row, aim=f"{times:g} times faster", reached=other >= times * found)
     return replace(row, **more)
 
 
@@ -149,9 +128,9 @@ def markdown(rows: Iterable[Row]) -> Iterator[str]:
         yield f"| {row.work} | {figures} | {row.aim} | {reached} | {note.strip()} |"
 
 
-def as_json(rows: Iterable[Row], skipped: str = "") -> str:
-    """Return rows, and why a module stopped early, as JSON; numpy's numbers become Python's."""
-    held = {"rows": [asdict(row) for row in rows], "skipped": skipped}
+def as_json(rows: Iterable[Row]) -> str:
+    """Return rows as JSON; numpy's numbers become Python's."""
+    held = [asdict(row) for row in rows]
     return json.dumps(held, allow_nan=False, default=lambda value: value.item())
 
 
@@ -164,15 +143,10 @@ def stand_alone(rows: Callable[[Options], Iterator[Row]]) -> None:
     given = parser.parse_args()
     options = Options(given.repeats or (1 if given.quick else Options.repeats), given.quick)
     found: list[Row] = []
-    skipped = ""
     for line in markdown(()):
         print(line)
-    try:
-        for row in rows(options):
-            found.append(row)
-            print(list(markdown([row]))[-1], flush=True)
-    except Skip as reason:
-        skipped = str(reason)
-        print(f"skipped: {skipped}")
+    for row in rows(options):
+        found.append(row)
+        print(list(markdown([row]))[-1], flush=True)
     if given.json:
-        given.json.write_text(as_json(found, skipped))
+        given.json.write_text(as_json(found))

@@ -65,21 +65,18 @@ def check(features: np.ndarray, chosen: list[int]) -> int:
     return differ
 
 
-def per_step(
-    call: Callable[[int], object], few: int, steps: int, repeats: int
-) -> tuple[float, float]:
-    """Return median milliseconds of one step, processor and clock: few + steps less few."""
+def per_step(call: Callable[[int], object], few: int, steps: int, repeats: int) -> float:
+    """Return median milliseconds of one step, processor time: few + steps less few."""
     call(few)
     found = []
     for _ in range(repeats):
         spent = []
         for count in (few, few + steps):
-            wall, cpu = time.perf_counter(), time.process_time()
+            start = time.process_time()
             call(count)
-            spent.append((time.process_time() - cpu, time.perf_counter() - wall))
-        found.append([1e3 * (b - a) / steps for a, b in zip(*spent, strict=True)])
-    cpu, wall = (statistics.median(column) for column in zip(*found, strict=True))
-    return cpu, wall
+            spent.append(time.process_time() - start)
+        found.append(1e3 * (spent[1] - spent[0]) / steps)
+    return statistics.median(found)
 
 
 def step_row(name: str, features: np.ndarray, steps: int, repeats: int) -> Row:
@@ -87,15 +84,14 @@ def step_row(name: str, features: np.ndarray, steps: int, repeats: int) -> Row:
     size, width = features.shape
     chosen = greedy(features, 2 + steps)
     differ = check(features, chosen)
-    cpu, wall = per_step(lambda n: greedy(features, n), 2, steps, repeats)
+    cpu = per_step(lambda n: greedy(features, n), 2, steps, repeats)
     few = max(1, steps // 5)
     other = per_step(lambda n: sklearn_steps(features, chosen[:n]), 1, few, min(3, repeats))
     note = f"mean of steps 3 to {2 + steps}"
     note += f"; {differ} of them decided by scikit-learn's rounding" if differ else ""
     return Row(
-        f"one k-centre step over {size} features of {width}, {name}", cpu, other[0], SKLEARN, "ms",
-        "10 times faster", other[0] >= 10 * cpu, note, ours_wall=wall, alternative_wall=other[1],
-        aim_factor=10,
+        f"one k-centre step over {size} features of {width}, {name}", cpu, other, SKLEARN, "ms",
+        "10 times faster", other >= 10 * cpu, note,
     )  # fmt: skip
 
 

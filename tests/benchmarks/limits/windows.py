@@ -19,7 +19,7 @@ from decomp_core import (
 )
 from decomp_core.draw import draw_class
 
-from .harness import Options, Row, both_clocks, compared, stand_alone, traced_bytes
+from .harness import Options, Row, compared, median_seconds, stand_alone, traced_bytes
 from .maps import borders, label_map
 
 NUMPY = "numpy, an integral image per pick"
@@ -106,11 +106,9 @@ def rows(options: Options) -> Iterator[Row]:
 
 
 def _timed(work: str, call: Callable[[], object], options: Options) -> Row:
-    found = both_clocks(call, min(3, options.repeats))
+    found = median_seconds(call, min(3, options.repeats))
     peak = traced_bytes(call) / 2**20
-    return Row(
-        work, 1e3 * found.cpu, None, "", "ms", "", None, ours_wall=1e3 * found.wall, peak_mb=peak
-    )  # fmt: skip
+    return Row(work, 1e3 * found, None, "", "ms", "", None, peak_mb=peak)
 
 
 def _decomp(height: int, width: int, side: int, n: int, options: Options) -> Iterator[Row]:
