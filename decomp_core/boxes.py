@@ -103,7 +103,7 @@ def sums_in_order(load: Load, box: Occupancy) -> Iterator[np.ndarray]:
     Running sums along every axis; what is kept is as much of the image as the box is deep.
 
     Args:
-        load: planes of the image by their index, integers.
+        load: planes of the image, int64, by their index.
         box: its size, parts and strides.
 
     Yields:

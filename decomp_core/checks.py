@@ -111,7 +111,7 @@ def counts(name: str, value: Any, shape: tuple[int | None, ...] | None = None) -
 
 
 def features(name: str, value: Any, rows: int | None = None) -> np.ndarray:
-    """Return ``value`` as a contiguous array if it is finite (R, F) float32 or float64."""
+    """Return ``value`` contiguous and read-only if it is finite (R, F) float32 or float64."""
     found = np.asarray(value)
     if found.dtype not in (np.float32, np.float64):
         raise ValueError(f"{name} has dtype {found.dtype}; it must be float32 or float64")
@@ -119,7 +119,9 @@ def features(name: str, value: Any, rows: int | None = None) -> np.ndarray:
     if len(found) and not found.shape[1]:
         raise ValueError(f"{name} has shape {found.shape}; it must hold a value per row")
     everywhere(name, found, np.isfinite(found), "finite")
-    return np.ascontiguousarray(found)
+    found = np.ascontiguousarray(found).view()
+    found.flags.writeable = False
+    return found
 
 
 def probabilities(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:

@@ -7,8 +7,6 @@
 - ``badge``: k-means++ seeding over the gradient embeddings, from the largest (Ash et al. 2020).
   Squared distances up to 1e-12 of the squared norms count as 0 (ours).
 - ``badge_kmeans``: as ``cluster``, over the gradient embeddings (the published DECOMP code).
-
-Empty clusters, distances of 0 and the cap per image can leave places open.
 """
 
 from __future__ import annotations
@@ -42,7 +40,8 @@ def choose(
 ) -> list[int]:
     """Choose candidates that differ from each other, at most ``per_group`` of one image.
 
-    The methods are those of the module; what they leave open is filled by priority.
+    The methods are those of the module; what they leave open (empty clusters, distances of 0, the
+    cap) is filled by priority.
 
     Args:
         features: (R, F) finite float32 or float64; float32 is not widened.

@@ -114,11 +114,10 @@ def starting_patches(
         fewer than ``n`` when nothing is free anywhere.
     """
     shapes, patches = _sizes(shapes, patches)
-    n = checks.integer("n", n, 0)
+    n, rng = checks.integer("n", n, 0), checks.generator(rng)
     n_classes = checks.integer("n_classes", n_classes, 1, checks.UNKNOWN)
     if background is not None:
         background = checks.integer("background", background, 0, n_classes - 1)
-    rng = checks.generator(rng)
     wanted = rng.permutation(np.repeat(np.arange(n_classes), 2))[:n].tolist()
     queues = {label: deque(rng.permutation(len(shapes)).tolist()) for label in sorted(set(wanted))}
     used: list[list[Region]] = [[] for _ in shapes]
@@ -140,10 +139,8 @@ def starting_patches(
                 chosen.append((image, region))
                 break
     classes = [label for label in range(n_classes) if label != background]
-    rest = n - len(chosen)
-    return chosen + random_foreground(
-        truth_of, shapes, rest, patches, classes, rng, used, CHANCES["fg33"]
-    )
+    given = truth_of, shapes, n - len(chosen), patches, classes, rng, used
+    return chosen + random_foreground(*given, CHANCES["fg33"])
 
 
 def _draw_patch(

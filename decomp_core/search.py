@@ -11,7 +11,7 @@ import numpy as np
 from .boxes import Occupancy, Places, exponent_for, set_sums
 from .kernels import slide, values_in
 from .region import Region
-from .tile_kernels import SIDE, bound_tiles, search, summarise
+from .tile_kernels import bound_tiles, search, summarise
 
 _BLOCK = 256  # positions that share a bound
 _OUT = int(np.iinfo(np.int64).min)
@@ -68,8 +68,7 @@ class Falling:
 
     def position(self, block: int, place: int) -> tuple[int, ...]:
         """Return where a place of a block is."""
-        index = np.unravel_index(block * _BLOCK + int(place), self.values.shape)
-        return tuple(int(i) for i in index)
+        return tuple(map(int, np.unravel_index(block * _BLOCK + place, self.values.shape)))
 
 
 def ranked(
@@ -158,26 +157,30 @@ class ClassSearch:
         self._tiles: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
         self.found = np.zeros((len(self._labels), 256), bool)
         if len(self._labels) == 1:
-            self._blocks[0] = self._summarised(0)
+            self._blocks[0] = summarise(self._plane(0), self.found[0])
         else:
-            for found, plane in zip(self.found, self._labels, strict=True):
-                found[:] = values_in(np.ascontiguousarray(plane).reshape(-1))
+            for number, found in enumerate(self.found):
+                found[:] = values_in(self._plane(number).reshape(-1))
+
+    def _plane(self, number: int) -> np.ndarray:
+        """A slice of the labels, contiguous and read-only: the only kind that is compiled for."""
+        plane = np.ascontiguousarray(self._labels[number]).view()
+        plane.flags.writeable = False
+        return plane
 
     def best(self, number: int, cls: int) -> tuple[int, tuple[int, int, int]] | None:
         """Pixels and position of the best free window of a slice; ``None`` where none has any."""
         if not self.found[number, cls]:
             return None
-        plane, free = (np.ascontiguousarray(a[number]) for a in (self._labels, self._free))
+        plane, free = self._plane(number), np.ascontiguousarray(self._free[number])
         if not self._is_box:
             return self._best_footprint(number, plane == cls, free)
         tiles = self._tiles.get((number, cls))
         if tiles is None:
             if number not in self._blocks:
-                self._blocks[number] = self._summarised(number)
-            shape = -(-free.shape[0] // SIDE), -(-free.shape[1] // SIDE)
-            tiles = np.empty(shape, np.int64), np.full(shape, -1, np.int64)
-            self._tiles[number, cls] = tiles
-            bound_tiles(plane, cls, self._size, *self._blocks[number], tiles[0])
+                self._blocks[number] = summarise(plane, self.found[number])
+            bound = bound_tiles(plane, cls, self._size, *self._blocks[number])
+            tiles = self._tiles[number, cls] = bound, np.full(bound.shape, -1)
         pixels, y, x = search(plane, cls, self._size, free, *tiles, self._scratch)
         return (pixels, (number, y, x)) if pixels else None
 
@@ -189,14 +192,6 @@ class ClassSearch:
         y, x = divmod(int((sums * free).argmax()), free.shape[1])
         pixels = int(sums[y, x])
         return (pixels, (number, y, x)) if free[y, x] and pixels else None
-
-    def _summarised(self, number: int) -> tuple[np.ndarray, ...]:
-        """The range of each block of a slice; see ``tile_kernels.summarise``."""
-        plane = np.ascontiguousarray(self._labels[number])
-        shape = tuple(-(-n // SIDE) for n in plane.shape)
-        blocks = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-        summarise(plane, *blocks, self.found[number])
-        return blocks
 
 
 class GumbelNoise:

@@ -191,6 +191,8 @@ def test_refused_with_argument_value_and_what_is_allowed(name):
 
 def test_every_function_has_its_refusals():
     assert {*CALLS, "Region"} == set(core.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = core.nothing
 
 
 def test_regions_that_are_none_are_refused():
@@ -228,12 +230,6 @@ def test_examples_in_the_docstrings():
     for path in Path(core.__file__).parent.glob("*.py"):
         name = "" if path.stem == "__init__" else f".{path.stem}"
         assert doctest.testmod(import_module(f"decomp_core{name}")).failed == 0
-
-
-def test_every_export_is_importable():
-    assert all(callable(getattr(core, name)) for name in core.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = core.nothing
 
 
 def test_region_and_scores_do_without_numba():

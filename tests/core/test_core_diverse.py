@@ -151,20 +151,6 @@ def test_taken_regions_block_but_do_not_repel():
     assert chosen[0][1].start == (0, 3)
 
 
-def test_weight_zero_reads_the_images_once():
-    calls = []
-
-    def images():
-        calls.append(1)
-        return [("a", np.uint8([1, 2]), (1,), ())]
-
-    pool_uncertain(images, 1)
-    assert len(calls) == 1
-    spatially_diverse(images, 1, 1.0)
-    assert len(calls) == 3
-    assert pool_uncertain(images, 0) == [] and len(calls) == 3
-
-
 @pytest.mark.parametrize("weight", [0, 1.0])
 def test_one_image_is_held_at_a_time(weight):
     alive = []
@@ -176,7 +162,7 @@ def test_one_image_is_held_at_a_time(weight):
         return key, values, (2, 2), ()
 
     assert len(spatially_diverse(lambda: map(image, range(4)), 6, weight)) == 6
-    assert len(alive) == (8 if weight else 4)
+    assert len(alive) == (8 if weight else 4)  # the range of the means is needed for a weight
 
 
 def test_a_weight_beyond_the_range_of_floats_is_refused():
@@ -185,8 +171,9 @@ def test_a_weight_beyond_the_range_of_floats_is_refused():
         spatially_diverse(lambda: huge, 1, 1e50)
 
 
-def test_nothing_free():
+def test_nothing_free_or_wanted():
     full = [("a", np.zeros((2, 2)), (1, 1), [Region((0, 0), (2, 2))])]
+    assert pool_uncertain(lambda: pytest.fail("not needed"), 0) == []
     for weight in (0, 1):
         assert spatially_diverse(lambda: full, 3, weight) == []
         assert spatially_diverse(list, 3, weight) == []
