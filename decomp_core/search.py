@@ -91,6 +91,7 @@ def ranked(
 def _ranked(
     values: np.ndarray, occupancy: Occupancy, exponent: int, weight: float, sigma: float
 ) -> Iterator[tuple[float, Region]]:
+    """Without a weight sums are ranked, as exact as integers are; else means less penalties."""
     free = occupancy.free
     best = Falling(free.shape, -np.inf if weight else _OUT)
     sums = np.empty(free.shape, np.int64) if weight else best.values
