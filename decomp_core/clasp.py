@@ -161,7 +161,6 @@ def _picks(
 
 
 def _steps(stride: int | Sequence[int], ndim: int) -> tuple[int, ...]:
-    """One stride per axis, each at least 1."""
     stride = stride if isinstance(stride, Sequence | np.ndarray) else (stride,) * ndim
     return checks.sizes("stride", stride, (ndim,))
 
@@ -271,6 +270,5 @@ def _set_means(
     exponent = exponent_of(float(np.max([largest(read(index)) for index in outer])), box.pixels)
     found = sums_in_order(lambda index: to_fixed(read(index), exponent), box)
     for of_position, sums in zip(box.planes(means), found, strict=True):
-        np.divide(sums, float(box.pixels), out=of_position)
-        of_position *= 2.0**-exponent
+        np.divide(sums, box.pixels * 2.0**exponent, out=of_position)
         np.maximum(of_position, _FLOOR, out=of_position)

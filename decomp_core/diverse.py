@@ -110,7 +110,6 @@ def spatially_diverse(
 
 
 def _strength(weight: float, sigma: float) -> tuple[float, float]:
-    """Return the weight and the width of the penalty if they are in range."""
     return checks.real("weight", weight, *_WEIGHTS), checks.real("sigma", sigma, *_SIGMAS)
 
 

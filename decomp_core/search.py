@@ -33,26 +33,36 @@ class Falling:
         out: what a position has that is out, an int or a float; no value is lower.
 
     Attributes:
-        values: int64 or float64, for the caller to set, then to lower.
+        values: int64 or float64, for the caller to set, then to lower; ``keep`` is told where.
         blocks: (blocks, 256), the same in row-major order, filled up with ``out``.
         tops: (blocks,), the highest of each.
     """
 
     def __init__(self, shape: Sequence[int], out: float) -> None:
         size = math.prod(shape)
-        flat = np.full(-(-size // _BLOCK) * _BLOCK, out)
+        flat = np.empty(-(-size // _BLOCK) * _BLOCK, np.int64 if out == _OUT else np.float64)
+        flat[size:] = out
         self.values, self.blocks = flat[:size].reshape(shape), flat.reshape(-1, _BLOCK)
         self.tops = np.full(len(self.blocks), np.iinfo(np.int64).max if out == _OUT else np.inf)
         self._out, self._where = out, np.zeros(len(self.blocks), np.int64)
-        self._every = np.arange(len(self.blocks))
+        self._first, self._stop = len(self.blocks), 0  # the blocks in which values fell
 
     def keep(self, free: np.ndarray, places: Places = ()) -> None:
-        """Put out what is not free of a box of positions."""
-        np.copyto(self.values[places], self._out, where=~free[places])
+        """Put out what is not free of a box of positions, in which other values may have fallen."""
+        part, here = self.values[places], free[places]
+        if here.any():
+            np.copyto(part, self._out, where=~here)
+        else:
+            part[...] = self._out
+        line, (rows, *_) = self.values[0].size, places or [slice(0, len(self.values))]
+        self._first = min(self._first, rows.start * line // _BLOCK)
+        self._stop = max(self._stop, -(-rows.stop * line // _BLOCK))
 
     def look(self) -> np.ndarray:
         """Bring ``tops`` up to date; return the blocks whose highest has fallen, at first all."""
-        fallen = np.flatnonzero(self.blocks[self._every, self._where] != self.tops)
+        blocks = np.arange(self._first, self._stop)
+        fallen = blocks[self.blocks[blocks, self._where[blocks]] != self.tops[blocks]]
+        self._first, self._stop = len(self.blocks), 0
         rows = self.blocks if fallen.size == len(self.blocks) else self.blocks[fallen]
         self._where[fallen] = rows.argmax(axis=1)
         self.tops[fallen] = self.blocks[fallen, self._where[fallen]]
@@ -74,12 +84,9 @@ class Falling:
 def ranked(
     values: np.ndarray, occupancy: Occupancy, weight: float = 0.0, sigma: float = 1.0
 ) -> Iterator[tuple[float, Region]]:
-    """Yield gain and region of the boxes as ``spatially_diverse`` says, and place them.
+    """Yield gain and region of the boxes of an image, uint8 or float, as ``spatially_diverse`` says.
 
-    Args:
-        values: uint8 or finite float, the image.
-        occupancy: of the box in it; what was yielded is placed when the next is asked for.
-        weight, sigma: of the penalty.
+    What was yielded is placed when the next is asked for. ``weight``, ``sigma``: of the penalty.
 
     Raises:
         ValueError: at the call, a value that is not finite.
@@ -209,8 +216,7 @@ class GumbelNoise:
         self._beta, self._seed = beta, seed
         self._least = np.maximum(rng.standard_exponential(n_blocks) / _BLOCK, _TINY)
         self._place = rng.integers(_BLOCK, size=n_blocks)
-        self.highest = np.log(self._least) / -beta
-        """(blocks,) float64, the highest noise of each block."""
+        self.highest = np.log(self._least) / -beta  # of each block
 
     def of_block(self, block: int) -> np.ndarray:
         """Return the noise (256,) float64 of one block."""

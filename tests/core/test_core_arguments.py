@@ -138,6 +138,7 @@ ONCE = [
     ("select_images", "eligible", [1, 1], "eligible has dtype int64.*boolean"),
     ("rotate_images", "openings", [0, -1], "openings holds -1"),
     ("decomp_rois", "probabilities", [[0.5, 2.0]], r"probabilities\[0, 1\] is 2.0"),
+    ("uncertain_rois", "uncertainty", [0, np.inf], r"uncertainty\[1\] is inf.*finite"),
     ("uncertain_rois", "taken", [-1], r"taken\[0\] is -1"),
     ("random_rois", "n_rois", -1, "n_rois is -1"),
     ("beta_schedule", "step", -1, "step is -1.*at least 0"),

@@ -50,6 +50,7 @@ def random_positions(rng):
 def falling(values):
     positions = Falling(values.shape, 0.0)
     positions.values[...] = values
+    positions.keep(np.ones(values.shape, bool))
     return positions
 
 
