@@ -40,8 +40,8 @@ def choose(
 ) -> list[int]:
     """Choose candidates that differ from each other, at most ``per_group`` of one image.
 
-    The methods are those of the module; what they leave open (empty clusters, distances of 0, the
-    cap) is filled by priority.
+    The methods are those of the module; what distances of 0 and the cap leave open is filled by
+    priority.
 
     Args:
         features: (R, F) finite float32 or float64; float32 is not widened.
@@ -70,8 +70,7 @@ def choose(
     table = checks.features("features", features)
     size, width = table.shape
     ranks = checks.numbers("priority", priority, (size,))
-    batch = _Batch(_groups(group, size), n, per_group)
-    rng = checks.generator(rng)
+    batch, rng = _Batch(_groups(group, size), n, per_group), checks.generator(rng)
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
     factors = _only("residuals", residuals, method, _BADGE, (size, None))

@@ -84,7 +84,7 @@ class Falling:
 def ranked(
     values: np.ndarray, occupancy: Occupancy, weight: float = 0.0, sigma: float = 1.0
 ) -> Iterator[tuple[float, Region]]:
-    """Yield gain and region of the boxes of an image, uint8 or float, as ``spatially_diverse`` says.
+    """Yield gain and region of the boxes of an image, uint8 or float: see ``spatially_diverse``.
 
     What was yielded is placed when the next is asked for. ``weight``, ``sigma``: of the penalty.
 
