@@ -11,35 +11,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_MODULES = {
-    "Region": "region",
-    "best_region": "windows",
-    "beta_schedule": "clasp",
-    "choose": "features",
-    "clasp_candidates": "clasp",
-    "clasp_merge": "clasp",
-    "clasp_quotas": "clasp",
-    "class_confidence": "scores",
-    "class_counts": "scores",
-    "decomp_image_scores": "scores",
-    "decomp_regions": "windows",
-    "decomp_rois": "rois",
-    "disc": "footprints",
-    "footprint": "footprints",
-    "pool_uncertain": "diverse",
-    "random_foreground": "foreground",
-    "random_regions": "windows",
-    "random_rois": "rois",
-    "ranked_regions": "diverse",
-    "rotate_images": "scores",
-    "sampling_weights": "scores",
-    "select_images": "scores",
-    "spatially_diverse": "diverse",
-    "spatially_diverse_features": "diverse",
-    "starting_patches": "foreground",
-    "uncertain_regions": "windows",
-    "uncertain_rois": "rois",
+_NAMES = {
+    "region": ["Region"],
+    "scores": ["class_confidence", "class_counts", "decomp_image_scores", "rotate_images"]
+    + ["sampling_weights", "select_images"],
+    "windows": ["best_region", "decomp_regions", "random_regions", "uncertain_regions"],
+    "rois": ["decomp_rois", "random_rois", "uncertain_rois"],
+    "footprints": ["footprint"],
+    "diverse": ["pool_uncertain", "spatially_diverse", "spatially_diverse_features"],
+    "features": ["choose"],
+    "clasp": ["beta_schedule", "clasp_candidates", "clasp_merge", "clasp_quotas"],
+    "foreground": ["random_foreground", "starting_patches"],
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import index
 from typing import Any
 
@@ -24,6 +24,18 @@ def integer(name: str, value: Any, low: int, high: int | None = None) -> int:
     if number < low or (high is not None and number > high):
         raise ValueError(f"{name} is {value!r}; it must be {allowed}")
     return number
+
+
+def sizes(
+    name: str, value: Any, ndim: tuple[int, ...], most: Sequence[int] | int | None = None
+) -> tuple[int, ...]:
+    """Return ``value`` as integers of at least 1, one per axis, and at most ``most``."""
+    if not isinstance(value, Sequence | np.ndarray) or len(value) not in ndim:
+        allowed = " or ".join(str(n) for n in ndim)
+        raise ValueError(f"{name} is {value!r}; it must be {allowed} integers")
+    limits = most if isinstance(most, Sequence) else [most] * len(value)
+    pairs = enumerate(zip(value, limits, strict=True))
+    return tuple(integer(f"{name}[{i}]", k, 1, n) for i, (k, n) in pairs)
 
 
 def real(name: str, value: Any, low: float, high: float) -> float:
@@ -68,27 +80,48 @@ def numbers(
 ) -> np.ndarray:
     """Return ``value`` as finite float64 of a shape, within ``low`` and ``high``."""
     found = array(name, value, "iuf", shape).astype(np.float64)
-    wrong = ~np.isfinite(found) | (found < low) | (found > high)
-    if wrong.any():
-        place = tuple(int(i) for i in np.argwhere(wrong)[0])
-        limits = "" if low == -np.inf else f", at least {low:g}"
-        limits += "" if high == np.inf else f", at most {high:g}"
-        raise ValueError(f"{name}{list(place)} is {found[place]}; it must be finite{limits}")
+    limits = "" if low == -np.inf else f", at least {low:g}"
+    limits += "" if high == np.inf else f", at most {high:g}"
+    right = np.isfinite(found) & (found >= low) & (found <= high)
+    return everywhere(name, found, right, f"finite{limits}")
+
+
+def weights(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
+    """Return ``value`` as float64 of a shape, at least 0, not all 0."""
+    found = numbers(name, value, shape, 0)
+    if not found.any():
+        raise ValueError(f"{name} is {found.tolist()}; it must not be 0 throughout")
+    return found
+
+
+def everywhere(name: str, found: np.ndarray, right: np.ndarray, allowed: str) -> np.ndarray:
+    """Return an array if it is right everywhere."""
+    if not right.all():
+        place = tuple(int(i) for i in np.argwhere(~right)[0])
+        raise ValueError(f"{name}{list(place)} is {found[place]}; it must be {allowed}")
+    return found
+
+
+def counts(name: str, value: Any, shape: tuple[int | None, ...] | None = None) -> np.ndarray:
+    """Return ``value`` as int64 of a shape, at least 0."""
+    found = array(name, value, "iu", shape).astype(np.int64)
+    if found.size and found.min() < 0:
+        raise ValueError(f"{name} holds {found.min()}; it must be at least 0")
     return found
 
 
 def features(name: str, value: Any, rows: int | None = None) -> np.ndarray:
-    """Return ``value`` as a contiguous array if it is finite (R, F) float32 or float64."""
+    """Return ``value`` contiguous and read-only if it is finite (R, F) float32 or float64."""
     found = np.asarray(value)
     if found.dtype not in (np.float32, np.float64):
         raise ValueError(f"{name} has dtype {found.dtype}; it must be float32 or float64")
     array(name, found, "f", (rows, None))
     if len(found) and not found.shape[1]:
         raise ValueError(f"{name} has shape {found.shape}; it must hold a value per row")
-    # the extremes alone spare a mask of the table's size; NaN passes through both
-    if found.size and not (np.isfinite(found.min()) and np.isfinite(found.max())):
-        numbers(name, found, (rows, None))
-    return np.ascontiguousarray(found)
+    everywhere(name, found, np.isfinite(found), "finite")
+    found = np.ascontiguousarray(found).view()
+    found.flags.writeable = False
+    return found
 
 
 def probabilities(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
@@ -96,31 +129,37 @@ def probabilities(name: str, value: Any, shape: tuple[int | None, ...]) -> np.nd
     found = array(name, value, "f", shape)
     # NaN fails both comparisons; the extremes alone spare temporaries of the image's size
     if found.size and not (found.min() >= -_SLACK and found.max() <= 1 + _SLACK):
-        wrong = ~((found >= -_SLACK) & (found <= 1 + _SLACK))
-        place = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(f"{name}{list(place)} is {found[place]}; it must be from 0 to 1")
+        everywhere(name, found, (found >= -_SLACK) & (found <= 1 + _SLACK), "from 0 to 1")
     return found
 
 
-def label_map(labels: Any, ndim: tuple[int, ...]) -> np.ndarray:
-    """Return ``labels`` if they are uint8 in one of the numbers of axes, not empty."""
-    found = np.asarray(labels)
+def uint8(name: str, value: Any) -> np.ndarray:
+    """Return ``value`` if it is an array of uint8."""
+    found = np.asarray(value)
     if found.dtype != np.uint8:
-        raise ValueError(f"labels has dtype {found.dtype}; it must be uint8")
-    if found.ndim not in ndim or not found.size:
-        axes = " or ".join(str(n) for n in ndim)
-        raise ValueError(f"labels has shape {found.shape}; it must have {axes} axes, none empty")
+        raise ValueError(f"{name} has dtype {found.dtype}; it must be uint8")
     return found
 
 
-def known_classes(present: Iterable[int], n_classes: int, limit: str) -> list[int]:
-    """Return the classes among the label values present; 255 is none."""
-    classes = [int(c) for c in present if c != UNKNOWN]
+def image(name: str, value: Any, ndim: tuple[int, ...] = (), floats: bool = False) -> np.ndarray:
+    """Return ``value`` if it is uint8, or float, in one of the numbers of axes, not empty."""
+    found = np.asarray(value)
+    if not floats:
+        found = uint8(name, found)
+    elif found.dtype != np.uint8:
+        found = array(f"{name} (if not uint8)", found, "f")
+    if not found.ndim or not found.size or (ndim and found.ndim not in ndim):
+        axes = " or ".join(str(n) for n in ndim) + " axes" if ndim else "axes"
+        raise ValueError(f"{name} has shape {found.shape}; it must have {axes}, none empty")
+    return found
+
+
+def known_classes(name: str, present: np.ndarray, n_classes: int) -> list[int]:
+    """Return the classes in a mask of the 256 label values present; 255 is none."""
+    classes = [c for c in np.flatnonzero(present).tolist() if c != UNKNOWN]
     if classes and classes[-1] >= n_classes:
-        raise ValueError(
-            f"labels holds {classes[-1]}; it must hold 0 to {n_classes - 1} ({limit}) "
-            f"or {UNKNOWN} for none"
-        )
+        allowed = f"0 to {n_classes - 1}, or {UNKNOWN} for none"
+        raise ValueError(f"{name} holds {classes[-1]}; it must hold {allowed}")
     return classes
 
 

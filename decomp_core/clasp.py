@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, TypeVar
 
 import numpy as np
 
 from . import checks
-from .boxes import (
-    Occupancy,
-    Stride,
-    box,
-    exponent_of,
-    largest,
-    steps,
-    sums_in_order,
-    to_fixed,
-)
-from .kernels import set_means
+from .boxes import Occupancy, exponent_of, largest, sums_in_order, to_fixed
 from .region import Region
-from .search import BestFirst
+from .search import Falling, Noisy
 
 K = TypeVar("K")
 Found = tuple[list[Region], list[Region]]
@@ -96,7 +86,7 @@ def clasp_candidates(
     rng: np.random.Generator,
     *,
     taken: Iterable[Region] = (),
-    stride: Stride = 1,
+    stride: int | Sequence[int] = 1,
     beta: float | None = 1.0,
     share: float = 0.66,
     per_image: int = 20,
@@ -116,7 +106,7 @@ def clasp_candidates(
         patch: pixels (voxels) along each axis of S.
         n: size of the whole query, at least 0.
         classes: foreground classes, 0 to C - 1, each once; none: no strata.
-        rng: draws a seed per map, of which its noise is a function, and the order of the classes.
+        rng: draws a seed per map, of which its noise is a function, then the order of the classes.
         taken: regions nothing may overlap.
         stride: distance of positions, one integer or one per axis.
         beta: inverse scale of the noise; ``None`` is no noise.
@@ -131,42 +121,48 @@ def clasp_candidates(
     """
     probabilities = _softmax(probabilities)
     n, rng, shape = checks.integer("n", n, 0), checks.generator(rng), probabilities.shape[1:]
-    patch, strides = box("patch", patch, shape), steps(stride, len(shape))
+    patch, strides = checks.sizes("patch", patch, (len(shape),), shape), _steps(stride, len(shape))
+    occupancy = Occupancy(shape, patch, taken, strides=strides)
     classes = checks.class_list(classes, len(probabilities))
     beta = None if beta is None else checks.real("beta", beta, *_BETAS)
     caps = _caps(classes, checks.real("share", share, 0, 1), per_image)
-    occupancy = Occupancy(shape, patch, taken, strides=strides)
-    amount, seeds = _amount(probabilities, uncertainty), _seeds(caps, rng)
+    amount = _amount(probabilities, uncertainty)
+    seeds = dict(zip(caps, rng.integers(2**63, size=len(caps)).tolist(), strict=True))
 
-    def picks_of(cls: int | None) -> Iterator[Region]:
+    def picks(cls: int | None) -> Iterator[Region]:
         weights = None if cls is None else probabilities[cls]
-        means = _weighted_means(amount, weights, occupancy)
-        free = occupancy.free.reshape(-1)
-        positions = BestFirst(means.reshape(-1), free, beta, seeds[cls])
-        return _picks(positions, occupancy, cls)
+        return _picks(amount, weights, occupancy, cls, beta, seeds[cls])
 
-    return _stratified(picks_of, caps, rng.permutation(classes).astype(int).tolist(), n)
-
-
-def _seeds(maps: Iterable[int | None], rng: np.random.Generator) -> dict[int | None, int]:
-    """A seed per map: one map at a time in any order, and the same noise."""
-    maps = list(maps)
-    return dict(zip(maps, rng.integers(2**63, size=len(maps)).tolist(), strict=True))
-
-
-def _stratified(
-    picks_of: Callable[[int | None], Iterator[Region]],
-    caps: Mapping[int | None, int],
-    order: Sequence[int],
-    n: int,
-) -> Found:
-    """Take each class's share, then that of the entropy, then the reserve."""
     candidates: list[Region] = []
-    for cls in order:
-        candidates += islice(picks_of(cls), caps[cls])
-    rest = picks_of(None)
-    candidates += islice(rest, caps[None])
+    for cls in rng.permutation(classes).astype(int).tolist():
+        candidates += islice(picks(cls), caps[cls])
+    candidates += islice(rest := picks(None), caps[None])
     return candidates, list(islice(rest, max(0, n - len(candidates))))
+
+
+def _picks(
+    amount: np.ndarray,
+    weights: np.ndarray | None,
+    occupancy: Occupancy,
+    cls: int | None,
+    beta: float | None,
+    seed: int,
+) -> Iterator[Region]:
+    """Yield the best free patches of a map one after the other, and place them."""
+    means = Falling(occupancy.free.shape, 0.0)
+    _set_means(amount, weights, occupancy, means.values)
+    means.keep(occupancy.free)
+    best = means if beta is None else Noisy(means, beta, seed)
+    while (found := best.best()) is not None:
+        score, place = found
+        region = occupancy.region(place, cls, math.log(score) if beta is None else score)
+        means.keep(occupancy.free, occupancy.place(region))
+        yield region
+
+
+def _steps(stride: int | Sequence[int], ndim: int) -> tuple[int, ...]:
+    stride = stride if isinstance(stride, Sequence | np.ndarray) else (stride,) * ndim
+    return checks.sizes("stride", stride, (ndim,))
 
 
 def clasp_merge(
@@ -219,11 +215,8 @@ def _caps(classes: list[int], share: float, per_image: int) -> dict[int | None, 
     per_image = checks.integer("per_image", per_image, 1)
     if not classes:
         return {None: per_image}
-    caps: dict[int | None, int] = {}
-    for cls in classes:
-        caps[cls] = max(1, _down(per_image * share / (len(classes) + 1)))
-    caps[None] = max(1, _down(per_image * (1 - share)))
-    return caps
+    of_class = max(1, _down(per_image * share / (len(classes) + 1)))
+    return dict.fromkeys(classes, of_class) | {None: max(1, _down(per_image * (1 - share)))}
 
 
 def _down(number: float) -> int:
@@ -241,13 +234,9 @@ def _softmax(value: Any) -> np.ndarray:
 
 
 def _amount(probabilities: np.ndarray, uncertainty: np.ndarray | None) -> np.ndarray:
-    if uncertainty is None:
-        return _entropy(probabilities)
-    return checks.numbers("uncertainty", uncertainty, probabilities.shape[1:], -_MOST, _MOST)
-
-
-def _entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Entropy in nats, float64 from float64, else float32."""
+    """The uncertainty, or the entropy in nats: float64 from float64, else float32."""
+    if uncertainty is not None:
+        return checks.numbers("uncertainty", uncertainty, probabilities.shape[1:], -_MOST, _MOST)
     precision = np.float64 if probabilities.dtype == np.float64 else np.float32
     entropy = np.zeros(probabilities.shape[1:], precision)
     length = max(1, _CHUNK // math.prod(entropy.shape[1:]))
@@ -263,47 +252,23 @@ def _entropy(probabilities: np.ndarray) -> np.ndarray:
     return entropy
 
 
-def _weighted_means(values: np.ndarray, weights: np.ndarray | None, box: Occupancy) -> np.ndarray:
-    """Return the mean of ``values * weights`` over the box at each position, at least 1e-30.
+def _set_means(
+    values: np.ndarray, weights: np.ndarray | None, box: Occupancy, means: np.ndarray
+) -> None:
+    """Set the mean of ``values * weights`` over the box at each position, at least 1e-30.
 
     Products are summed in fixed point, so that equal boxes have equal means whatever the order of
-    summation. Neither they nor the sums are held as a whole: beside the result there are the sums
-    of as many slices as the box has.
-
-    Args:
-        values: float, the image.
-        weights: float of the same shape; ``None`` is 1.
-        box: its size and strides.
-
-    Returns:
-        float64, one entry per position.
+    summation; neither they nor the sums are held as a whole. ``weights``: ``None`` is 1.
     """
-    values = box.view(values)
-    weights = None if weights is None else box.view(weights)
+    values = box.planes(values)
+    weights = None if weights is None else box.planes(weights)
 
     def read(index: tuple[int, ...]) -> np.ndarray:
         return values[index] if weights is None else values[index] * weights[index]
 
-    highest = float(np.max([largest(read(index)) for index in np.ndindex(box.shape[:-2])]))
-    exponent, plane = exponent_of(highest, box.pixels), np.empty(box.shape[-2:], np.int64)
-
-    def load(index: tuple[int, ...]) -> np.ndarray:
-        to_fixed(read(index), exponent, plane)
-        return plane
-
-    means = np.empty(box.free.shape)
-    scale = float(box.pixels), 2.0**-exponent, _FLOOR
-    for of_position, sums in zip(means, sums_in_order(load, box), strict=True):
-        set_means(sums.reshape(-1), *scale, of_position.reshape(-1))
-    return means
-
-
-def _picks(positions: BestFirst, occupancy: Occupancy, cls: int | None) -> Iterator[Region]:
-    """Yield the highest free patches one after the other, and place them."""
-    shape = occupancy.free.shape
-    while (found := positions.best()) is not None:
-        score, place = found
-        region = occupancy.region(np.unravel_index(place, shape), cls, score)
-        occupancy.place(region)
-        positions.closed(occupancy.overlapping(region), shape)
-        yield region
+    outer = np.ndindex(values.shape[:-2])
+    exponent = exponent_of(float(np.max([largest(read(index)) for index in outer])), box.pixels)
+    found = sums_in_order(lambda index: to_fixed(read(index), exponent), box)
+    for of_position, sums in zip(box.planes(means), found, strict=True):
+        np.divide(sums, box.pixels * 2.0**exponent, out=of_position)
+        np.maximum(of_position, _FLOOR, out=of_position)

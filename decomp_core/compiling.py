@@ -19,9 +19,7 @@ import contextlib
 import hashlib
 import os
 import platform
-import shutil
 import tempfile
-import time
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -32,8 +30,6 @@ import numba
 from llvmlite import binding
 from numba import config, njit
 from numba.core import sigutils
-
-_KEPT = 60 * 24 * 3600  # seconds that the code of other versions is kept, at least
 
 
 def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Callable[..., Any]:
@@ -86,11 +82,8 @@ def _folder(sources: Path) -> Path | None:
     """The folder for code of the functions in a folder of sources; None if it cannot be written."""
     try:
         chosen = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
-        base = Path(chosen or Path.home() / ".cache") / "decomp_core"
-        folder = base / _key(sources)
-        if not folder.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            _forget(base)
+        folder = Path(chosen or Path.home() / ".cache") / "decomp_core" / _key(sources)
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except (OSError, RuntimeError):  # RuntimeError: there is no home
@@ -111,11 +104,3 @@ def _key(sources: Path) -> str:
     for folder in (Path(__file__).resolve().parent, sources):
         parts += [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
-
-
-def _forget(base: Path) -> None:
-    """Remove folders in which nothing was written for long."""
-    for folder in base.iterdir():
-        with contextlib.suppress(OSError):
-            if time.time() - folder.stat().st_mtime > _KEPT:
-                shutil.rmtree(folder, ignore_errors=True)

@@ -10,28 +10,34 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import checks
-from .kernels import farthest, squared_distances
-from .ranking import extreme_means, ranked_regions, strength
+from .boxes import Occupancy, exponent_for, set_sums
+from .kernels import squared_distances
 from .region import Region
+from .search import ranked
 
 K = TypeVar("K")
 Image = tuple[K, np.ndarray, Sequence[int], Iterable[Region]]
 Images = Callable[[], Iterable[Image[K]]]
 
+_WEIGHTS = (0.0, 1e100)
+_SIGMAS = (1e-6, 1e6)
+
 
 def pool_uncertain(images: Images[K], n: int) -> list[tuple[K, Region]]:
     """Choose the boxes with the highest mean uncertainty among all images, without overlap.
 
-    Each time the most uncertain free box of the whole pool (ours). Images do not touch each other:
-    a choice in one leaves the boxes of another as they are. The choices that fall in one image are
-    therefore the greedy sequence of that image alone, and its values never rise; merging the
-    sequences by value is the greedy over all images. An image is left as soon as its next box is
-    not among the ``n`` best so far, as none after it can be.
+    Each time the most uncertain free box of the whole pool (ours). A choice in one image leaves the
+    boxes of another as they are, so each image has a greedy sequence of its own, whose values never
+    rise; merging the sequences by value is the greedy over all. An image is left as soon as its
+    next box is not among the ``n`` best so far.
 
     Args:
-        images: returns an iterable of (key, uncertainty, size, taken), see ``ranked_regions``; one
-            image is held at a time. Keys are hashable, sortable and all different; the order of
-            the images does not matter.
+        images: returns an iterable of (key, uncertainty, size, taken); one image is held at a time.
+            Keys are hashable, sortable and all different; the order of the images does not matter.
+            ``uncertainty``: uint8 (sums are exact) or finite float (summed in fixed point), any
+            number of axes. ``size``: of the box in pixels (voxels), one integer per axis; 1 along
+            the slice axis for windows of slices. ``taken``: regions nothing may overlap, boxes of
+            any size.
         n: how many, at least 0.
 
     Returns:
@@ -57,9 +63,9 @@ def spatially_diverse(
     Each time the free box with the highest u - weight * sum of exp(-d^2 / (2 sigma^2)): u is its
     mean uncertainty scaled to 0 to 1 by the lowest and highest mean of all free boxes of the pool
     (0 where they all agree), the sum runs over the boxes chosen before in the same image, and d is
-    the distance of centres with each axis in units of the box's side. Penalties stay within an
-    image and only grow, so that gains never rise within one; the merge of ``pool_uncertain`` is
-    the greedy over all images here too.
+    the distance of centres with each axis in units of the box's side (terms are rounded to
+    multiples of 2^-40). Penalties stay within an image and only grow, so that gains never rise
+    within one; the merge of ``pool_uncertain`` is the greedy over all images here too.
 
     Ours: of Cai, Xu, Zhang, Foo, "Exploring Spatial Diversity for Region-based Active Learning",
     only the abstract was available; it joins uncertainty and local spatial diversity in one
@@ -86,38 +92,29 @@ def spatially_diverse(
             f"images is {type(images).__name__}; it must return the images when called"
         )
     n = checks.integer("n", n, 0)
-    weight, sigma = strength(weight, sigma)
+    weight, sigma = _strength(weight, sigma)
     if n == 0:
         return []
     if weight:
-        weight *= _spread(images)
+        weight, _ = _strength(weight * _spread(images), sigma)
     best: list[tuple[float, K, int, Region]] = []
-    for image in _each(images):
-        _merge(best, image, n, weight, sigma)
-        del image  # before the next is made
+    for key, values, occupancy in _each(images):
+        for number, (gain, region) in enumerate(ranked(values, occupancy, weight, sigma)):
+            entry = (-gain, key, number, region)  # never equal in the first three
+            if len(best) == n and entry > best[-1]:
+                break
+            insort(best, entry)
+            del best[n:]
+        del values, occupancy  # before the next is made
     return [(key, region) for _, key, _, region in best]
 
 
-def _merge(
-    best: list[tuple[float, K, int, Region]], image: Image[K], n: int, weight: float, sigma: float
-) -> None:
-    """Merge the sequence of one image into the ``n`` best of all so far, in order."""
-    key, uncertainty, size, taken = image
-    ranked = ranked_regions(uncertainty, size, taken, weight=weight, sigma=sigma)
-    for number, (gain, region) in enumerate(ranked):
-        entry = (-gain, key, number, region)
-        if len(best) == n and _order(entry) > _order(best[-1]):
-            return
-        insort(best, entry, key=_order)
-        del best[n:]
+def _strength(weight: float, sigma: float) -> tuple[float, float]:
+    return checks.real("weight", weight, *_WEIGHTS), checks.real("sigma", sigma, *_SIGMAS)
 
 
-def _order(entry: tuple[float, K, int, Region]) -> Any:
-    return entry[:3]
-
-
-def _each(images: Images[K]) -> Iterator[Image[K]]:
-    """The images, one after the other, if their keys differ."""
+def _each(images: Images[K]) -> Iterator[tuple[K, np.ndarray, Occupancy]]:
+    """Key, uncertainty and free boxes of each image, one after the other."""
     keys: set[K] = set()
     for image in images():
         if not isinstance(image, tuple) or len(image) != 4:
@@ -125,20 +122,29 @@ def _each(images: Images[K]) -> Iterator[Image[K]]:
                 f"images holds a {type(image).__name__}; it must hold tuples of key, uncertainty, "
                 "size and taken"
             )
-        if image[0] in keys:
-            raise ValueError(f"images holds the key {image[0]!r} twice; keys must be different")
-        keys.add(image[0])
-        yield image
-        del image
+        key, uncertainty, size, taken = image
+        if key in keys:
+            raise ValueError(f"images holds the key {key!r} twice; keys must be different")
+        keys.add(key)
+        values = checks.image("uncertainty", uncertainty, floats=True)
+        size = checks.sizes("size", size, (values.ndim,), values.shape)
+        yield key, values, Occupancy(values.shape, size, taken)
+        del image, uncertainty, values
 
 
 def _spread(images: Images[K]) -> float:
     """Highest less lowest mean over all free boxes; 1 where they all agree or there are none."""
     low, high = np.inf, -np.inf
-    for image in _each(images):
-        lowest, highest = extreme_means(*image[1:])
-        low, high = min(low, lowest), max(high, highest)
-        del image
+    for _, values, occupancy in _each(images):
+        exponent = exponent_for("uncertainty", values, occupancy.pixels)
+        sums = np.empty(occupancy.free.shape, np.int64)
+        set_sums(values, exponent, occupancy, sums)
+        if occupancy.free.any():
+            free = sums[occupancy.free]
+            lowest, highest = (int(total) / occupancy.pixels for total in (free.min(), free.max()))
+            low = min(low, math.ldexp(lowest, -exponent))
+            high = max(high, math.ldexp(highest, -exponent))
+        del values, occupancy
     return float(high - low) if high > low else 1.0
 
 
@@ -178,28 +184,27 @@ def spatially_diverse_features(
     starts, sides, group = _candidates(regions, group)
     features = checks.features("features", features, len(regions))
     n = checks.integer("n", n, 0)
-    weight, sigma = strength(weight, sigma)
+    weight, sigma = _strength(weight, sigma)
     rng = checks.generator(rng)
     nearest, penalty = np.full(len(regions), np.inf), np.zeros(len(regions))
-    left, met = np.ones(len(regions), bool), np.zeros(len(regions), np.int64)
-    none = np.empty((0, features.shape[1]))
-    chosen, count, scale = np.empty(min(n, len(regions)), np.int64), 0, 1.0
-    while count < len(chosen) and left.any():
-        if count:
-            known = features, none, chosen[:count], left, nearest, met
-            pick = int(farthest(*known, scale, weight, penalty))
+    left = np.ones(len(regions), bool)
+    chosen: list[int] = []
+    scale = 1.0
+    while len(chosen) < n and left.any():
+        if chosen:
+            gains = np.sqrt(nearest) / scale - weight * penalty
+            pick = int(np.where(left, gains, -np.inf).argmax())
         else:
             pick = int(rng.integers(len(regions)))
-            squared_distances(features, features[pick], nearest)
-            met[:] = 1
+        np.minimum(nearest, squared_distances(features, features[pick]), out=nearest)
+        if not chosen:
             scale = math.sqrt(nearest.max()) or 1.0
-        chosen[count] = pick
-        count += 1
+        chosen.append(pick)
         same = np.flatnonzero(group == group[pick])
-        apart = starts[same] - starts[pick]
-        left[same[(abs(apart) < sides[same]).all(axis=1)]] = False
-        penalty[same] += np.exp(-0.5 * ((apart / sides[same] / sigma) ** 2).sum(axis=1))
-    return chosen[:count].tolist()
+        away = starts[same] - starts[pick]
+        left[same[(abs(away) < sides[same]).all(axis=1)]] = False
+        penalty[same] += np.exp(-0.5 * ((away / sides[same] / sigma) ** 2).sum(axis=1))
+    return chosen
 
 
 def _candidates(regions: Sequence[Region], group: Any) -> tuple[np.ndarray, ...]:

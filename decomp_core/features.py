@@ -7,14 +7,12 @@
 - ``badge``: k-means++ seeding over the gradient embeddings, from the largest (Ash et al. 2020).
   Squared distances up to 1e-12 of the squared norms count as 0 (ours).
 - ``badge_kmeans``: as ``cluster``, over the gradient embeddings (the published DECOMP code).
-
-Empty clusters, distances of 0 and the cap per image can leave places open.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +40,8 @@ def choose(
 ) -> list[int]:
     """Choose candidates that differ from each other, at most ``per_group`` of one image.
 
-    The methods are those of the module; what they leave open is filled by priority.
+    The methods are those of the module; what distances of 0 and the cap leave open is filled by
+    priority.
 
     Args:
         features: (R, F) finite float32 or float64; float32 is not widened.
@@ -71,8 +70,7 @@ def choose(
     table = checks.features("features", features)
     size, width = table.shape
     ranks = checks.numbers("priority", priority, (size,))
-    batch = _Batch(_groups(group, size), n, per_group)
-    rng = checks.generator(rng)
+    batch, rng = _Batch(_groups(group, size), n, per_group), checks.generator(rng)
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
     factors = _only("residuals", residuals, method, _BADGE, (size, None))
@@ -109,11 +107,6 @@ def _gradient_embeddings(table: np.ndarray, factors: np.ndarray) -> np.ndarray:
 
 class _Batch:
     """The candidates chosen so far and those whose group has room.
-
-    Args:
-        group: (R,) integers.
-        n: see ``choose``.
-        per_group: see ``choose``.
 
     Attributes:
         chosen: indices in the order of choice.
@@ -186,10 +179,10 @@ def _farthest(
     fixed = np.empty((0, width)) if centres is None else centres
     if not len(fixed):
         batch.take(int(rng.integers(size)))
-    nearest, met, none = np.full(size, np.inf), np.zeros(size, np.int64), np.zeros(size)
+    nearest, met = np.full(size, np.inf), np.zeros(size, np.int64)
     while not batch.full:
         chosen = np.array(batch.chosen, np.int64)
-        index = int(farthest(table, fixed, chosen, batch.open, nearest, met, 0.0, 0.0, none))
+        index = int(farthest(table, fixed, chosen, batch.open, nearest, met))
         if index < 0 or nearest[index] == 0:
             return
         batch.take(index)
@@ -198,51 +191,31 @@ def _farthest(
 def _seeds(
     batch: _Batch, table: np.ndarray, residuals: np.ndarray, rng: np.random.Generator
 ) -> None:
-    """Take the largest embedding, then draw by squared distance while any is above 0."""
-    apart = _embedding_distances(table, residuals)
-    norms = _distances(table, np.zeros(table.shape[1]))
-    norms *= _distances(residuals, np.zeros(residuals.shape[1]))
+    """Take the largest embedding, then draw by squared distance while any is above 0.
+
+    With A and B the squared norms of the two factors, E and Q their squared distances from those
+    of a row, |a r' - b s'|^2 is half of (A_i - A)(B_i - B) + E (B_i + B) + Q (A_i + A) - E Q
+    (ours): unlike the difference of norms and inner products it is 0 for identical factors.
+    """
+    left, right = (squared_distances(v, np.zeros(v.shape[1])) for v in (table, residuals))
+    norms, nearest = left * right, np.full(len(table), np.inf)
     index = int(norms.argmax())
-    nearest = np.full(len(table), np.inf)
     while True:
         batch.take(index)
         if batch.full:
             return
-        np.minimum(nearest, apart(index), out=nearest)
+        e, q = (squared_distances(v, v[index].astype(np.float64)) for v in (table, residuals))
+        a, b = left[index], right[index]
+        squared = (left - a) * (right - b) + e * (right + b) + q * (left + a) - e * q
+        squared /= 2
+        squared[squared <= _SAME * (norms + norms[index])] = 0
+        np.minimum(nearest, squared, out=nearest)
         share = np.where(batch.open, nearest, 0)
         top = share.max()
         if top == 0:
             return
         share /= top
         index = int(rng.choice(len(share), p=share / share.sum()))
-
-
-def _embedding_distances(table: np.ndarray, residuals: np.ndarray) -> Callable[[int], np.ndarray]:
-    """Return what gives the (R,) squared distances of all outer products from that of a row.
-
-    With A and B the squared norms of the two factors, E and Q their squared distances from those
-    of the row, |a r' - b s'|^2 is half of (A_i - A)(B_i - B) + E (B_i + B) + Q (A_i + A) - E Q
-    (ours): unlike the difference of norms and inner products it is 0 for identical factors.
-    """
-    left = _distances(table, np.zeros(table.shape[1]))
-    right = _distances(residuals, np.zeros(residuals.shape[1]))
-    norms = left * right
-
-    def apart(index: int) -> np.ndarray:
-        e, q = (_distances(v, v[index].astype(np.float64)) for v in (table, residuals))
-        a, b = left[index], right[index]
-        squared = (left - a) * (right - b) + e * (right + b) + q * (left + a) - e * q
-        squared /= 2
-        squared[squared <= _SAME * (norms + norms[index])] = 0
-        return squared
-
-    return apart
-
-
-def _distances(table: np.ndarray, row: np.ndarray) -> np.ndarray:
-    found = np.empty(len(table))
-    squared_distances(table, row, found)
-    return found
 
 
 def _groups(value: Any, size: int) -> np.ndarray:

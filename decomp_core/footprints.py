@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -11,25 +10,6 @@ from . import checks
 
 KINDS = ("square", "disc", "annulus")
 _MOST = 1 << 15  # squares of products of sides stay within int64
-
-
-def disc(diameter: int) -> np.ndarray:
-    """Return a filled circle that touches the sides of its box.
-
-    Args:
-        diameter: in pixels, even or odd, 1 to 32768.
-
-    Returns:
-        (diameter, diameter) bool, True where the pixel's centre lies in the circle or on it.
-
-    >>> disc(4).astype(int)
-    array([[0, 1, 1, 0],
-           [1, 1, 1, 1],
-           [1, 1, 1, 1],
-           [0, 1, 1, 0]])
-    """
-    diameter = checks.integer("diameter", diameter, 1, _MOST)
-    return footprint("disc", (diameter, diameter))
 
 
 def footprint(kind: str, size: Sequence[int], **options: float) -> np.ndarray:
@@ -42,7 +22,7 @@ def footprint(kind: str, size: Sequence[int], **options: float) -> np.ndarray:
             and below 1, 0.5 by default.
 
     Returns:
-        (h, w) bool, True where the pixel's centre lies in the shape.
+        (h, w) bool, True where the pixel's centre lies in the shape or on its edge.
 
     Raises:
         ValueError: another kind or option, a value out of range, or a ring without any pixel.
@@ -54,7 +34,7 @@ def footprint(kind: str, size: Sequence[int], **options: float) -> np.ndarray:
     """
     if kind not in KINDS:
         raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(KINDS)}")
-    height, width = _sides(size)
+    height, width = checks.sizes("size", size, (2,), _MOST)
     hole = options.pop("hole", 0.5) if kind == "annulus" else 0.0
     if options:
         allowed = "hole" if kind == "annulus" else "none"
@@ -62,25 +42,11 @@ def footprint(kind: str, size: Sequence[int], **options: float) -> np.ndarray:
     hole = checks.real("hole", hole, 0, np.nextafter(1, 0))
     if kind == "square":
         return np.ones((height, width), bool)
-    squares = _squares((height, width))
+    # squared distance of pixels' centres from the box's, 1 at half a side, in units of 1 / (h w)^2:
+    # integers, so that centres on the edge are told exactly
+    y, x = 2 * np.arange(height) - height + 1, 2 * np.arange(width) - width + 1
+    squares = (y[:, None] * width) ** 2 + (x * height) ** 2
     found = (squares <= (height * width) ** 2) & (squares >= (hole * height * width) ** 2)
     if not found.any():
         raise ValueError(f"hole is {hole}; it leaves no pixel of a box of {(height, width)}")
     return found
-
-
-def _sides(size: Any) -> tuple[int, int]:
-    if not isinstance(size, Sequence | np.ndarray) or isinstance(size, str) or len(size) != 2:
-        raise ValueError(f"size is {size!r}; it must be 2 integers")
-    height, width = (checks.integer(f"size[{i}]", v, 1, _MOST) for i, v in enumerate(size))
-    return height, width
-
-
-def _squares(size: tuple[int, int]) -> np.ndarray:
-    """(h, w) int64 squared distance of each pixel's centre from the box's, 1 at half a side.
-
-    In units of 1 / (h w), squared; integers, so that centres on the circle are told exactly.
-    """
-    height, width = size
-    y, x = 2 * np.arange(height) - height + 1, 2 * np.arange(width) - width + 1
-    return (y[:, None] * width) ** 2 + (x * height) ** 2

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import checks
-from .boxes import Occupancy, box
+from .boxes import Occupancy
 from .draw import draw_class, draw_position
-from .kernels import mark_values
+from .kernels import values_in
 from .region import Region
 
 TruthOf = Callable[[int], np.ndarray]
@@ -67,17 +66,16 @@ def random_foreground(
     n = checks.integer("n", n, 0)
     classes = checks.class_list(classes, checks.UNKNOWN)
     rng = checks.generator(rng)
-    chances = _weights(chances)
+    chances = checks.weights("chances", chances, (3,))
     used = [list(regions) for regions in taken]
     if len(used) != len(shapes):
         raise ValueError(f"taken has length {len(used)}; it must have that of shapes")
-    chosen: list[tuple[int, Region]] = []
-    live = list(range(len(shapes)))
+    chosen, live = [], list(range(len(shapes)))
     while live and len(chosen) < n:
         for image in rng.permutation(live).tolist():
             if len(chosen) == n:
                 break
-            free = _free(shapes[image], patches[image], used[image])
+            free = Occupancy(shapes[image], patches[image], used[image]).free
             if not free.any():
                 live.remove(image)
                 continue
@@ -116,11 +114,10 @@ def starting_patches(
         fewer than ``n`` when nothing is free anywhere.
     """
     shapes, patches = _sizes(shapes, patches)
-    n = checks.integer("n", n, 0)
+    n, rng = checks.integer("n", n, 0), checks.generator(rng)
     n_classes = checks.integer("n_classes", n_classes, 1, checks.UNKNOWN)
     if background is not None:
         background = checks.integer("background", background, 0, n_classes - 1)
-    rng = checks.generator(rng)
     wanted = rng.permutation(np.repeat(np.arange(n_classes), 2))[:n].tolist()
     queues = {label: deque(rng.permutation(len(shapes)).tolist()) for label in sorted(set(wanted))}
     used: list[list[Region]] = [[] for _ in shapes]
@@ -133,7 +130,8 @@ def starting_patches(
                 continue
             truth = _open(truth_of, image, shapes)
             if image not in holds:
-                holds[image] = _labels(image, truth, n_classes)
+                name, present = f"truth_of({image})", _present(truth)
+                holds[image] = checks.known_classes(name, present, n_classes)
             region = _centred_patch(truth, patches[image], label, rng, used[image])
             if region is not None:
                 queues[label].append(image)
@@ -141,10 +139,8 @@ def starting_patches(
                 chosen.append((image, region))
                 break
     classes = [label for label in range(n_classes) if label != background]
-    rest = n - len(chosen)
-    return chosen + random_foreground(
-        truth_of, shapes, rest, patches, classes, rng, used, CHANCES["fg33"]
-    )
+    given = truth_of, shapes, n - len(chosen), patches, classes, rng, used
+    return chosen + random_foreground(*given, CHANCES["fg33"])
 
 
 def _draw_patch(
@@ -189,7 +185,7 @@ def _centred_patch(
     """A free patch centred on a voxel of a label, uniform over the voxels that have one."""
     voxels = truth == label
     if taken:
-        free = _free(truth.shape, patch, taken)
+        free = Occupancy(truth.shape, patch, taken).free
         starts = (
             np.clip(np.arange(n) - k // 2, 0, n - k)
             for n, k in zip(truth.shape, patch, strict=True)
@@ -198,12 +194,6 @@ def _centred_patch(
     if not voxels.any():
         return None
     return Region(_fit(draw_position(voxels, rng), patch, truth.shape), patch, label)
-
-
-def _free(shape: Size, patch: Size, taken: Iterable[Region]) -> np.ndarray:
-    """The positions at which a patch overlaps nothing: bool, along the axes of the image."""
-    free = Occupancy(shape, patch, taken).free
-    return free.reshape(free.shape[-len(shape) :])
 
 
 def _border(voxels: np.ndarray) -> np.ndarray:
@@ -225,41 +215,12 @@ def _fit(centre: tuple[int, ...], patch: tuple[int, ...], shape: Size) -> tuple[
 
 def _present(truth: np.ndarray) -> np.ndarray:
     """Which of the 256 values an image holds."""
-    found = np.zeros(256, bool)
-    mark_values(np.ascontiguousarray(truth).reshape(-1), found)
-    return found
-
-
-def _labels(image: int, truth: np.ndarray, n_classes: int) -> list[int]:
-    """The labels of an image, unknown aside."""
-    labels = [int(v) for v in np.flatnonzero(_present(truth)) if v != checks.UNKNOWN]
-    if labels and labels[-1] >= n_classes:
-        raise ValueError(
-            f"truth_of({image}) holds {labels[-1]}; it must hold 0 to {n_classes - 1}, "
-            f"or {checks.UNKNOWN} for unknown"
-        )
-    return labels
-
-
-def _truth(name: str, value: Any) -> np.ndarray:
-    truth = np.asarray(value)
-    if truth.dtype != np.uint8:
-        raise ValueError(f"{name} has dtype {truth.dtype}; it must be uint8")
-    if not truth.ndim or not truth.size:
-        raise ValueError(f"{name} has shape {truth.shape}; it must have an axis, none empty")
-    return truth
+    return values_in(np.ascontiguousarray(truth).reshape(-1))
 
 
 def _open(truth_of: TruthOf, image: int, shapes: Sequence[Size]) -> np.ndarray:
-    truth = _truth(f"truth_of({image})", truth_of(image))
-    return checks.array(f"truth_of({image})", truth, "u", tuple(shapes[image]))
-
-
-def _weights(chances: ArrayLike) -> np.ndarray:
-    weights = checks.numbers("chances", chances, (3,), 0)
-    if not weights.any():
-        raise ValueError(f"chances is {chances!r}; it must not be 0 throughout")
-    return weights
+    name = f"truth_of({image})"
+    return checks.array(name, checks.uint8(name, truth_of(image)), "u", tuple(shapes[image]))
 
 
 def _sizes(
@@ -270,9 +231,6 @@ def _sizes(
         raise ValueError(
             f"patches has length {len(patches)}; it must have that of shapes, {len(shapes)}"
         )
-    sides = [
-        tuple(checks.integer(f"shapes[{i}][{axis}]", n, 1) for axis, n in enumerate(shape))
-        for i, shape in enumerate(shapes)
-    ]
+    sides = [checks.sizes(f"shapes[{i}]", shape, (len(shape),)) for i, shape in enumerate(shapes)]
     pairs = enumerate(zip(patches, sides, strict=True))
-    return sides, [box(f"patches[{i}]", patch, shape) for i, (patch, shape) in pairs]
+    return sides, [checks.sizes(f"patches[{i}]", k, (len(n),), n) for i, (k, n) in pairs]

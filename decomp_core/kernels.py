@@ -1,19 +1,10 @@
-"""Compiled loops: running sums, the highest of each block, the farthest of candidates."""
+"""Compiled loops: running sums, and the farthest of candidates."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
 from .compiling import compiled
-
-
-@compiled
-def round_scaled(values: np.ndarray, factor: float, fixed: np.ndarray) -> None:
-    """Set ``fixed`` (N,) int64 to float ``values`` (N,) times a factor, rounded to even."""
-    for x in range(values.size):
-        fixed[x] = np.int64(np.rint(np.float64(values[x]) * factor))
 
 
 @compiled
@@ -82,53 +73,13 @@ def _add_across(column: np.ndarray, width: int, step: int, line: np.ndarray) -> 
         line[place] += running
 
 
-@compiled(error_model="numpy")
-def set_means(
-    sums: np.ndarray, pixels: float, factor: float, least: float, means: np.ndarray
-) -> None:
-    """Set ``means`` (N,) float64 to int64 ``sums`` (N,) over ``pixels``, at least ``least``."""
-    for x in range(sums.size):
-        mean = np.float64(sums[x]) / pixels * factor
-        means[x] = mean if mean > least else least
-
-
 @compiled
-def mark_values(labels: np.ndarray, found: np.ndarray) -> None:
-    """Set ``found`` (256,) bool at every value of ``labels`` (N,) uint8."""
+def values_in(labels: np.ndarray) -> np.ndarray:
+    """Return which of the 256 values ``labels`` (N,) uint8 holds, bool."""
+    found = np.zeros(256, np.bool_)
     for x in range(labels.size):
         found[labels[x]] = True
-
-
-@compiled
-def highest_free(
-    bits: np.ndarray,
-    free: np.ndarray,
-    length: int,
-    blocks: np.ndarray,
-    tops: np.ndarray,
-    where: np.ndarray,
-) -> None:
-    """Find the highest free value of some blocks of ``length``, and its first index.
-
-    Args:
-        bits: (N,) int64, all above 0; positive float64 seen as integers have the same order.
-        free: (N,) bool.
-        length: of a block; the last may be shorter.
-        blocks: int64, the blocks to look at.
-        tops: (B,) int64; set, 0 where nothing is free.
-        where: (B,) int64; set, indices into ``bits``.
-    """
-    for block in blocks:
-        first = block * length
-        part, open_ = bits[first : first + length], free[first : first + length]
-        highest = 0
-        for x in range(part.size):
-            highest = max(highest, part[x] if open_[x] else 0)
-        tops[block] = highest
-        for x in range(part.size):
-            if part[x] == highest and open_[x]:
-                where[block] = first + x
-                break
+    return found
 
 
 # Sums may be reordered, which is ten times faster.
@@ -143,10 +94,12 @@ def squared_distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @compiled
-def squared_distances(table: np.ndarray, row: np.ndarray, found: np.ndarray) -> None:
-    """Set ``found`` (R,) float64 to the squared distance of each row of a table from one row."""
+def squared_distances(table: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Return the squared distance of each row of a table from one row, (R,) float64."""
+    found = np.empty(table.shape[0])
     for i in range(found.size):
         found[i] = squared_distance(table[i], row)
+    return found
 
 
 @compiled
@@ -157,15 +110,11 @@ def farthest(
     open_: np.ndarray,
     nearest: np.ndarray,
     met: np.ndarray,
-    scale: float,
-    weight: float,
-    penalty: np.ndarray,
 ) -> int:
-    """Find the first open candidate with the highest gain; -1 where none is open.
+    """Find the first open candidate farthest from its nearest centre; -1 where none is open.
 
-    The gain is the squared distance from the nearest centre, or with a ``scale`` the distance over
-    the scale less ``weight`` times the penalty. A distance from some centres bounds that from all
-    of them: candidates meet more only while their gain could be the highest.
+    The distance from some centres bounds that from all of them: candidates meet more only while
+    they could be the farthest.
 
     Args:
         table: (R, F) float32 or float64, candidates.
@@ -174,56 +123,39 @@ def farthest(
         open_: (R,) bool.
         nearest: (R,) float64, squared distance from the nearest centre met; changed.
         met: (R,) int64, how many of the L + K centres a candidate has met; changed.
-        scale: 0 for squared distances.
-        weight, penalty: (R,) float64, of the gain with a scale.
     """
-    best, place = -np.inf, -1
-    for i in range(nearest.size):  # first the highest bound: its gain may rule out the others
-        if open_[i]:
-            bound = _gain(nearest[i], scale, weight, penalty[i])
-            if place < 0 or bound > best:
-                best, place = bound, i
+    every = fixed.shape[0] + centres.size
+    best, place = -1.0, -1
+    for i in range(nearest.size):  # first the highest bound: its distance may rule out the others
+        if open_[i] and nearest[i] > best:
+            best, place = nearest[i], i
     if place < 0:
         return -1
-    best = _meet(place, -np.inf, table, fixed, centres, nearest, met, scale, weight, penalty)
+    while met[place] < every:
+        _meet_next(place, table, fixed, centres, nearest, met)
+    best = nearest[place]
     for i in range(nearest.size):
-        if open_[i]:
-            gain = _gain(nearest[i], scale, weight, penalty[i])
-            if gain > best or (gain == best and i < place):
-                least = best if i > place else np.nextafter(best, -np.inf)
-                gain = _meet(i, least, table, fixed, centres, nearest, met, scale, weight, penalty)
-                if gain > best or (gain == best and i < place):
-                    best, place = gain, i
+        while open_[i] and (nearest[i] > best or (nearest[i] == best and i < place)):
+            if met[i] == every:
+                best, place = nearest[i], i
+            else:
+                _meet_next(i, table, fixed, centres, nearest, met)
     return place
 
 
 @compiled
-def _meet(
+def _meet_next(
     i: int,
-    least: float,
     table: np.ndarray,
     fixed: np.ndarray,
     centres: np.ndarray,
     nearest: np.ndarray,
     met: np.ndarray,
-    scale: float,
-    weight: float,
-    penalty: np.ndarray,
-) -> float:
-    """Let a candidate meet centres while its gain is above ``least``; return the gain."""
-    gain = _gain(nearest[i], scale, weight, penalty[i])
-    while gain > least and met[i] < fixed.shape[0] + centres.size:
-        k = met[i]
-        if k < fixed.shape[0]:
-            distance = squared_distance(table[i], fixed[k])
-        else:
-            distance = squared_distance(table[i], table[centres[k - fixed.shape[0]]])
-        nearest[i] = min(nearest[i], distance)
-        met[i] += 1
-        gain = _gain(nearest[i], scale, weight, penalty[i])
-    return gain
-
-
-@compiled
-def _gain(squared: float, scale: float, weight: float, penalty: float) -> float:
-    return squared if scale == 0 else math.sqrt(squared) / scale - weight * penalty
+) -> None:
+    k = met[i] - fixed.shape[0]
+    if k < 0:
+        distance = squared_distance(table[i], fixed[met[i]])
+    else:
+        distance = squared_distance(table[i], table[centres[k]])
+    nearest[i] = min(nearest[i], distance)
+    met[i] += 1

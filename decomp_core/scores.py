@@ -33,9 +33,7 @@ def class_counts(
     >>> class_counts(np.uint8([0, 1, 1, 255]), np.float32([0.9, 0.7, 0.8, 1]), 3, 0.7)
     (array([1, 2, 0]), array([1, 1, 0]))
     """
-    labels = np.asarray(labels)
-    if labels.dtype != np.uint8:
-        raise ValueError(f"labels has dtype {labels.dtype}; it must be uint8")
+    labels = checks.uint8("labels", labels)
     confidence = checks.probabilities("confidence", confidence, labels.shape)
     n_classes = checks.integer("n_classes", n_classes, 1, 255)
     tau = checks.real("tau", tau, 0, 1)
@@ -43,12 +41,9 @@ def class_counts(
         keep = checks.array("valid", valid, "b", labels.shape)
         labels, confidence = labels[keep], confidence[keep]
     predicted = np.bincount(labels.ravel(), minlength=256)
-    checks.known_classes(np.flatnonzero(predicted), n_classes, "n_classes")
+    checks.known_classes("labels", predicted, n_classes)
     confident = np.bincount(labels[confidence > tau].ravel(), minlength=256)
-    return (
-        predicted[:n_classes].astype(np.int64, copy=False),
-        confident[:n_classes].astype(np.int64, copy=False),
-    )
+    return predicted[:n_classes], confident[:n_classes]
 
 
 def class_confidence(predicted: ArrayLike, confident: ArrayLike) -> np.ndarray:
@@ -67,20 +62,11 @@ def class_confidence(predicted: ArrayLike, confident: ArrayLike) -> np.ndarray:
     >>> class_confidence([4, 0], [1, 0])
     array([0.25, 0.  ])
     """
-    predicted = checks.array("predicted", predicted, "iu")
+    predicted = checks.counts("predicted", predicted)
     if predicted.ndim not in (1, 2) or predicted.shape[-1] == 0:
         raise ValueError(f"predicted has shape {predicted.shape}; it must be (C,) or (N, C)")
-    confident = checks.array("confident", confident, "iu", predicted.shape)
-    predicted, confident = predicted.astype(np.int64), confident.astype(np.int64)
-    for name, counts in (("predicted", predicted), ("confident", confident)):
-        if (counts < 0).any():
-            raise ValueError(f"{name} holds {counts.min()}; counts must be at least 0")
-    if (confident > predicted).any():
-        place = tuple(int(i) for i in np.argwhere(confident > predicted)[0])
-        raise ValueError(
-            f"confident{list(place)} is {confident[place]}; it must be at most predicted, "
-            f"{predicted[place]}"
-        )
+    confident = checks.counts("confident", confident, predicted.shape)
+    checks.everywhere("confident", confident, confident <= predicted, "at most that predicted")
     if predicted.ndim == 2:
         predicted, confident = predicted.sum(axis=0), confident.sum(axis=0)
     return np.where(predicted > 0, confident / np.maximum(predicted, 1), 0.0)
@@ -107,9 +93,7 @@ def sampling_weights(confidence: ArrayLike, emphasis: ArrayLike | None = None) -
     weights = weights / weights.sum() if weights.any() else np.full(kappa.size, 1 / kappa.size)
     if emphasis is None:
         return weights
-    factors = checks.numbers("emphasis", emphasis, kappa.shape, 0)
-    if not factors.any():
-        raise ValueError(f"emphasis is {factors.tolist()}; it must not be 0 for every class")
+    factors = checks.weights("emphasis", emphasis, kappa.shape)
     factors = factors / factors.max()  # neither product below leaves the range of a float
     product = weights * factors
     chosen = product if product.sum() > 0 else factors
@@ -131,9 +115,7 @@ def decomp_image_scores(predicted: ArrayLike, weights: ArrayLike, cap: ArrayLike
     >>> decomp_image_scores([[9, 1], [2, 2]], [0.25, 0.75], 4)
     array([1.75, 2.  ])
     """
-    counts = checks.array("predicted", predicted, "iu", (None, None))
-    if counts.size and counts.min() < 0:
-        raise ValueError(f"predicted holds {counts.min()}; counts must be at least 0")
+    counts = checks.counts("predicted", predicted, (None, None))
     weights = checks.numbers("weights", weights, (counts.shape[1],), 0)
     shape = () if np.ndim(cap) == 0 else (counts.shape[0],)
     caps = checks.numbers("cap", cap, shape)
@@ -161,11 +143,8 @@ def select_images(
     array([1, 2])
     """
     values = checks.numbers("scores", scores, (None,))
-    count = checks.integer("n", n, 0)
     allowed = checks.array("eligible", eligible, "b", values.shape)
-    shuffled = checks.generator(rng).permutation(values.size)
-    order = np.lexsort((shuffled, -values))
-    return order[allowed[order]][:count].astype(np.int64, copy=False)
+    return rotate_images(values, n, np.zeros(values.shape, int), allowed, rng)
 
 
 def rotate_images(
@@ -197,10 +176,8 @@ def rotate_images(
     """
     values = checks.numbers("scores", scores, (None,))
     count = checks.integer("n", n, 0)
-    opened = checks.array("openings", openings, "iu", values.shape)
-    if opened.size and opened.min() < 0:
-        raise ValueError(f"openings holds {opened.min()}; it must be at least 0")
+    opened = checks.counts("openings", openings, values.shape)
     allowed = checks.array("available", available, "b", values.shape)
     shuffled = checks.generator(rng).permutation(values.size)
     order = np.lexsort((shuffled, -values, opened))
-    return order[allowed[order]][:count].astype(np.int64, copy=False)
+    return order[allowed[order]][:count]

@@ -1,27 +1,149 @@
-"""The best free box one after the other: of a class by tiles, of noisy scores by blocks."""
+"""The best free box one after the other: of a map, of a class by tiles, of noisy scores."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import reduce
 
 import numpy as np
 
-from .boxes import Occupancy
-from .kernels import highest_free, mark_values
-from .ranking import Places, Ranking
-from .tile_kernels import SIDE, bound_tiles, search, summarise
+from .boxes import Occupancy, Places, exponent_for, set_sums
+from .kernels import slide, values_in
+from .region import Region
+from .tile_kernels import bound_tiles, search, summarise
 
-_AT_ONCE = 8  # slices copied together where they do not lie together in memory
 _BLOCK = 256  # positions that share a bound
+_OUT = int(np.iinfo(np.int64).min)
 _SLACK = 1e-12  # of a logarithm or noise; each is rounded by a few times 1e-16 of itself
 _TINY = 1e-300
+# Adding and taking away 2^12 rounds to multiples of 2^-40: sums of penalties below 2^13 are then
+# exact, so that boxes equally far from the same picks tie whatever the order of the picks.
+_ROUND = 2.0**12
+_NOTHING = 2.0**-42  # a penalty up to this rounds to 0
+
+
+class Falling:
+    """Finds the highest of values that only ever fall, the first of equals in row-major order.
+
+    Of each block of positions the highest is kept; it is sought anew where it has fallen.
+
+    Args:
+        shape: of the values.
+        out: what a position has that is out, an int or a float; no value is lower.
+
+    Attributes:
+        values: int64 or float64, for the caller to set, then to lower; ``keep`` is told where.
+        blocks: (blocks, 256), the same in row-major order, filled up with ``out``.
+        tops: (blocks,), the highest of each.
+    """
+
+    def __init__(self, shape: Sequence[int], out: float) -> None:
+        size = math.prod(shape)
+        flat = np.empty(-(-size // _BLOCK) * _BLOCK, np.int64 if out == _OUT else np.float64)
+        flat[size:] = out
+        self.values, self.blocks = flat[:size].reshape(shape), flat.reshape(-1, _BLOCK)
+        self.tops = np.full(len(self.blocks), np.iinfo(np.int64).max if out == _OUT else np.inf)
+        self._out, self._where = out, np.zeros(len(self.blocks), np.int64)
+        self._first, self._stop = len(self.blocks), 0  # the blocks in which values fell
+
+    def keep(self, free: np.ndarray, places: Places = ()) -> None:
+        """Put out what is not free of a box of positions, in which other values may have fallen."""
+        part, here = self.values[places], free[places]
+        if here.any():
+            np.copyto(part, self._out, where=~here)
+        else:
+            part[...] = self._out
+        line, (rows, *_) = self.values[0].size, places or [slice(0, len(self.values))]
+        self._first = min(self._first, rows.start * line // _BLOCK)
+        self._stop = max(self._stop, -(-rows.stop * line // _BLOCK))
+
+    def look(self) -> np.ndarray:
+        """Bring ``tops`` up to date; return the blocks whose highest has fallen, at first all."""
+        blocks = np.arange(self._first, self._stop)
+        fallen = blocks[self.blocks[blocks, self._where[blocks]] != self.tops[blocks]]
+        self._first, self._stop = len(self.blocks), 0
+        rows = self.blocks if fallen.size == len(self.blocks) else self.blocks[fallen]
+        self._where[fallen] = rows.argmax(axis=1)
+        self.tops[fallen] = self.blocks[fallen, self._where[fallen]]
+        return fallen
+
+    def best(self) -> tuple[float, tuple[int, ...]] | None:
+        """Return the highest value and its position; ``None`` where all are out."""
+        self.look()
+        block = int(self.tops.argmax())
+        if self.tops[block] == self._out:
+            return None
+        return self.tops[block].item(), self.position(block, self._where[block])
+
+    def position(self, block: int, place: int) -> tuple[int, ...]:
+        """Return where a place of a block is."""
+        return tuple(map(int, np.unravel_index(block * _BLOCK + place, self.values.shape)))
+
+
+def ranked(
+    values: np.ndarray, occupancy: Occupancy, weight: float = 0.0, sigma: float = 1.0
+) -> Iterator[tuple[float, Region]]:
+    """Yield gain and region of the boxes of an image, uint8 or float: see ``spatially_diverse``.
+
+    What was yielded is placed when the next is asked for. ``weight``, ``sigma``: of the penalty.
+
+    Raises:
+        ValueError: at the call, a value that is not finite.
+    """
+    exponent = exponent_for("uncertainty", values, occupancy.pixels)
+    return _ranked(values, occupancy, exponent, weight, sigma)
+
+
+def _ranked(
+    values: np.ndarray, occupancy: Occupancy, exponent: int, weight: float, sigma: float
+) -> Iterator[tuple[float, Region]]:
+    """Without a weight sums are ranked, as exact as integers are; else means less penalties."""
+    free = occupancy.free
+    best = Falling(free.shape, -np.inf if weight else _OUT)
+    sums = np.empty(free.shape, np.int64) if weight else best.values
+    set_sums(values, exponent, occupancy, sums)
+    loss = np.zeros(free.shape if weight else 0)
+    axes = zip(free.shape, occupancy.size, strict=True)
+    # the penalty of every distance along each axis; that of 0 in the middle
+    tables = [np.exp(-0.5 * (np.arange(1 - p, p) / k / sigma) ** 2) for p, k in axes]
+
+    def gains(part: Places) -> np.ndarray:
+        return sums[part] / float(occupancy.pixels) * 2.0**-exponent - weight * loss[part]
+
+    if weight:
+        best.values[...] = gains(())
+    best.keep(free)
+    while (found := best.best()) is not None:
+        gain, place = found
+        score = math.ldexp(int(sums[place]) / occupancy.pixels, -exponent)
+        region = occupancy.region(place, None, score)
+        yield (gain if weight else score), region
+        if weight:
+            near, penalty = _around(place, tables)
+            loss[near] += penalty
+            best.values[near] = gains(near)
+            best.keep(free, near)
+        best.keep(free, occupancy.place(region))
+
+
+def _around(place: Sequence[int], tables: Sequence[np.ndarray]) -> tuple[Places, np.ndarray]:
+    """Return where the penalty of a pick is above 0, and the penalty there."""
+    places, near = [], []
+    for at, table in zip(place, tables, strict=True):
+        line = table[len(table) // 2 - at :][: len(table) // 2 + 1]
+        reached = np.flatnonzero(line > _NOTHING)
+        places.append(slice(int(reached[0]), int(reached[-1]) + 1))
+        near.append(line[places[-1]])
+    *outer, last = np.ix_(*near)
+    penalty = reduce(np.multiply, [*outer[::-1], last])
+    return tuple(places), (penalty + _ROUND) - _ROUND
 
 
 class ClassSearch:
     """Finds the free window with the most pixels of a class, the first of equals.
 
-    Boxes are searched by tiles, see ``tile_kernels``; other footprints by a ``Ranking``.
+    Boxes are searched by tiles, see ``tile_kernels``; of other footprints every sum is taken.
 
     Args:
         labels: uint8, the image.
@@ -32,61 +154,52 @@ class ClassSearch:
     """
 
     def __init__(self, labels: np.ndarray, occupancy: Occupancy) -> None:
-        labels = occupancy.view(labels)
-        self._labels, self._occupancy = labels, occupancy
-        self._size, plane = occupancy.size[1:], labels.shape[1:]
-        self._ranked = occupancy.parts is not None
+        self._labels, self._free = occupancy.planes(labels), occupancy.planes(occupancy.free)
+        self._size = occupancy.turned(occupancy.size, 1)[1:]
+        self._parts = occupancy.plane_parts
+        self._is_box = self._parts.tolist() == [[0, 0, *self._size]]
         self._scratch = np.empty(
-            (6, plane[1]), np.uint16 if math.prod(self._size) < 2**16 else np.uint32
+            (6, self._labels.shape[2]), np.uint16 if math.prod(self._size) < 2**16 else np.uint32
         )
         self._blocks: dict[int, tuple[np.ndarray, ...]] = {}
         self._tiles: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
-        self._rankings: dict[tuple[int, int], Ranking] = {}
-        self.found = np.zeros((len(labels), 256), bool)
-        if len(labels) == 1:
-            self._blocks[0] = self._summarised(0)
+        self.found = np.zeros((len(self._labels), 256), bool)
+        if len(self._labels) == 1:
+            self._blocks[0] = summarise(self._plane(0), self.found[0])
         else:
-            for first in range(0, len(labels), _AT_ONCE):
-                slices = np.ascontiguousarray(labels[first : first + _AT_ONCE])
-                for found, plane in zip(self.found[first:], slices, strict=False):
-                    mark_values(plane.reshape(-1), found)
+            for number, found in enumerate(self.found):
+                found[:] = values_in(self._plane(number).reshape(-1))
+
+    def _plane(self, number: int) -> np.ndarray:
+        """A slice of the labels, contiguous and read-only: the only kind that is compiled for."""
+        plane = np.ascontiguousarray(self._labels[number]).view()
+        plane.flags.writeable = False
+        return plane
 
     def best(self, number: int, cls: int) -> tuple[int, tuple[int, int, int]] | None:
         """Pixels and position of the best free window of a slice; ``None`` where none has any."""
         if not self.found[number, cls]:
             return None
-        if self._ranked:
-            return self._best_ranked(number, cls)
-        plane = np.ascontiguousarray(self._labels[number])
+        plane, free = self._plane(number), np.ascontiguousarray(self._free[number])
+        if not self._is_box:
+            return self._best_footprint(number, plane == cls, free)
         tiles = self._tiles.get((number, cls))
         if tiles is None:
             if number not in self._blocks:
-                self._blocks[number] = self._summarised(number)
-            free = self._occupancy.free.shape[1:]
-            shape = -(-free[0] // SIDE), -(-free[1] // SIDE)
-            tiles = np.empty(shape, np.int64), np.full(shape, -1, np.int64)
-            self._tiles[number, cls] = tiles
-            bound_tiles(plane, cls, self._size, *self._blocks[number], tiles[0])
-        free = self._occupancy.free[number]
+                self._blocks[number] = summarise(plane, self.found[number])
+            bound = bound_tiles(plane, cls, self._size, *self._blocks[number])
+            tiles = self._tiles[number, cls] = bound, np.full(bound.shape, -1)
         pixels, y, x = search(plane, cls, self._size, free, *tiles, self._scratch)
         return (pixels, (number, y, x)) if pixels else None
 
-    def _best_ranked(self, number: int, cls: int) -> tuple[int, tuple[int, int, int]] | None:
-        ranking = self._rankings.get((number, cls))
-        if ranking is None:
-            only = self._occupancy.of_slice(number)
-            ranking = Ranking(self._labels[number : number + 1] == cls, only)
-            self._rankings[number, cls] = ranking
-        found = ranking.best()
-        return (found[1], (number, *found[2][1:])) if found is not None and found[1] else None
-
-    def _summarised(self, number: int) -> tuple[np.ndarray, ...]:
-        """The range of each block of a slice; see ``tile_kernels.summarise``."""
-        plane = np.ascontiguousarray(self._labels[number])
-        shape = tuple(-(-n // SIDE) for n in plane.shape)
-        blocks = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-        summarise(plane, *blocks, self.found[number])
-        return blocks
+    def _best_footprint(
+        self, number: int, mask: np.ndarray, free: np.ndarray
+    ) -> tuple[int, tuple[int, int, int]] | None:
+        sums = np.zeros(free.shape, np.int64)
+        slide(mask.astype(np.int64), self._parts, 1, 1, np.zeros_like(sums), sums)
+        y, x = divmod(int((sums * free).argmax()), free.shape[1])
+        pixels = int(sums[y, x])
+        return (pixels, (number, y, x)) if free[y, x] and pixels else None
 
 
 class GumbelNoise:
@@ -95,12 +208,7 @@ class GumbelNoise:
     Gumbel noise is -log(E) / beta, E standard exponential. The least of the E of a block of B is
     exponential with scale 1 / B and lies anywhere in the block; the others exceed it by standard
     exponentials of their own (no memory). So the most a block can hold is drawn first, one number
-    per block, and the rest of a block only when it is asked for, from a stream of its own.
-
-    Args:
-        n_blocks: blocks of 256 positions.
-        beta: inverse scale, above 0.
-        seed: 0 to 2^63 - 1.
+    per block of 256, and the rest of a block only when it is asked for, from a stream of its own.
     """
 
     def __init__(self, n_blocks: int, beta: float, seed: int) -> None:
@@ -108,8 +216,7 @@ class GumbelNoise:
         self._beta, self._seed = beta, seed
         self._least = np.maximum(rng.standard_exponential(n_blocks) / _BLOCK, _TINY)
         self._place = rng.integers(_BLOCK, size=n_blocks)
-        self.highest = np.log(self._least) / -beta
-        """(blocks,) float64, the highest noise of each block."""
+        self.highest = np.log(self._least) / -beta  # of each block
 
     def of_block(self, block: int) -> np.ndarray:
         """Return the noise (256,) float64 of one block."""
@@ -130,77 +237,39 @@ def _raised(numbers: np.ndarray) -> np.ndarray:
     return numbers + _SLACK * np.abs(numbers)
 
 
-class BestFirst:
-    """Finds the free position with the highest score: a logarithm, and noise if there is any.
+class Noisy:
+    """Finds the position with the highest logarithm of a value plus Gumbel noise.
 
-    Each block of positions has a bound, its highest free value and its highest noise, though they
-    may be of two positions. Only where the bound is the highest of all is the noise of the whole
-    block drawn. Without noise bounds are reached, and ties go to the first position.
-
-    Args:
-        values: (N,) float64 above 0, one per position.
-        free: (N,) bool, contiguous; what is no longer free is told by ``blocked``.
-        beta: inverse scale of Gumbel noise added to the logarithm; ``None`` is no noise.
-        seed: of the noise, 0 to 2^63 - 1.
+    Each block of positions has a bound, its highest value and its highest noise, though they may be
+    of two positions. Only where the bound is the highest of all is the noise of the block drawn.
+    Values are above 0; 0 is out.
     """
 
-    def __init__(self, values: np.ndarray, free: np.ndarray, beta: float | None, seed: int) -> None:
-        n_blocks = -(-values.size // _BLOCK)
-        self._values, self._free = values, free
-        self._bits = values.view(np.int64)
-        self._tops, self._where = np.zeros((2, n_blocks), np.int64)
-        highest_free(self._bits, free, _BLOCK, np.arange(n_blocks), self._tops, self._where)
-        self._noise = None if beta is None else GumbelNoise(n_blocks, beta, seed)
-        self._known = np.full(n_blocks, -1)  # the best position of a block whose noise was drawn
-        self._bounds = np.empty(n_blocks)
-        self._set_bounds(np.arange(n_blocks))
+    def __init__(self, means: Falling, beta: float, seed: int) -> None:
+        self._means, self._noise = means, GumbelNoise(len(means.blocks), beta, seed)
+        self._bounds = np.empty(len(means.blocks))
+        self._known = np.full(len(means.blocks), -1)  # where a block's bound is reached
 
-    def _set_bounds(self, blocks: np.ndarray) -> None:
-        tops = self._tops[blocks]
-        bounds = tops.view(np.float64)
-        if self._noise is not None:
-            bounds = _raised(np.log(np.maximum(bounds, _TINY)))
-            bounds += _raised(self._noise.highest[blocks])
-        self._bounds[blocks] = np.where(tops > 0, bounds, -np.inf)
-        self._known[blocks] = -1
-
-    def best(self) -> tuple[float, int] | None:
-        """Return the highest score and its position, ``None`` where nothing is free."""
+    def best(self) -> tuple[float, tuple[int, ...]] | None:
+        """Return the highest score and its position, ``None`` where all are out."""
+        self._lower(self._means.look())
         while True:
             block = int(self._bounds.argmax())
-            bound = float(self._bounds[block])
+            bound, place = float(self._bounds[block]), self._known[block]
             if bound == -math.inf:
                 return None
-            if self._noise is None:
-                return math.log(bound), int(self._where[block])
-            if self._known[block] >= 0:
-                return bound, int(self._known[block])
-            self._look(block, self._noise.of_block(block))
+            if place >= 0 and self._means.blocks[block, place] > 0:
+                return bound, self._means.position(block, place)
+            with np.errstate(divide="ignore"):
+                scores = np.log(self._means.blocks[block])
+            scores += self._noise.of_block(block)
+            self._known[block] = place = scores.argmax()
+            self._bounds[block] = scores[place]
 
-    def _look(self, block: int, noise: np.ndarray) -> None:
-        """Replace a block's bound by its highest score."""
-        part = slice(block * _BLOCK, (block + 1) * _BLOCK)
-        scores = np.log(self._values[part])
-        scores += noise[: scores.size]
-        scores[~self._free[part]] = -np.inf
-        place = int(scores.argmax())
-        self._bounds[block], self._known[block] = scores[place], part.start + place
-
-    def closed(self, part: Places, shape: Sequence[int]) -> None:
-        """Take notice that a box of positions, of ``shape`` in all, is no longer free."""
-        if any(p.stop <= p.start for p in part):
-            return
-        ends = np.array([part[-1].start, part[-1].stop - 1])
-        rows = np.ix_(*(np.arange(p.start, p.stop) for p in part[:-1]), ends)
-        rows = np.ravel_multi_index(rows, shape).reshape(-1, 2) // _BLOCK
-        reached = np.zeros(len(self._tops) + 1, np.int64)
-        np.add.at(reached, rows[:, 0], 1)
-        np.add.at(reached, rows[:, 1] + 1, -1)
-        blocks = np.flatnonzero(reached.cumsum()[:-1])
-        lost = blocks[(self._tops[blocks] > 0) & ~self._free[self._where[blocks]]]
-        before = self._tops[lost]
-        highest_free(self._bits, self._free, _BLOCK, lost, self._tops, self._where)
-        known = self._known[blocks]
-        drawn = blocks[(known >= 0) & ~self._free[known]]
-        lower = lost[(before != self._tops[lost]) & (self._known[lost] < 0)]
-        self._set_bounds(np.concatenate([drawn, lower]))
+    def _lower(self, fallen: np.ndarray) -> None:
+        """Set the bounds of blocks whose highest value has fallen, if their noise is not known."""
+        blocks = fallen[self._known[fallen] < 0]
+        tops = self._means.tops[blocks]
+        bounds = _raised(np.log(np.maximum(tops, _TINY)))
+        bounds += _raised(self._noise.highest[blocks])
+        self._bounds[blocks] = np.where(tops > 0, bounds, -np.inf)

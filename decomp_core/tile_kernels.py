@@ -16,17 +16,21 @@ SIDE = 16  # of a block, in pixels; a power of 4, see _fold
 
 
 @compiled
-def summarise(labels: np.ndarray, low: np.ndarray, high: np.ndarray, found: np.ndarray) -> None:
+def summarise(labels: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find the range of the labels in each block, and which of the 256 labels there are.
 
     Labels are taken one higher, 255 as 0, so that ranges do not stretch to "no class".
 
     Args:
         labels: (H, W) uint8.
-        low, high: (ceil(H / SIDE), ceil(W / SIDE)) uint8, set to the range of these values.
         found: (256,) bool, by label; set where one is found.
+
+    Returns:
+        Lowest and highest of these values, (ceil(H / SIDE), ceil(W / SIDE)) uint8 each.
     """
     width = labels.shape[1]
+    blocks = -(-labels.shape[0] // SIDE), -(-width // SIDE)
+    low, high = np.empty(blocks, np.uint8), np.empty(blocks, np.uint8)
     least, most = np.empty(width, np.uint8), np.empty(width, np.uint8)
     for row in range(low.shape[0]):
         least[:] = 255
@@ -48,6 +52,7 @@ def summarise(labels: np.ndarray, low: np.ndarray, high: np.ndarray, found: np.n
                 for y in range(block.shape[0]):
                     for k in range(left, right):
                         found[block[y, k]] = True
+    return low, high
 
 
 @compiled
@@ -63,13 +68,8 @@ _NEAR = 4  # tiles between two to look at that cost less than a second start
 
 @compiled
 def bound_tiles(
-    labels: np.ndarray,
-    cls: int,
-    size: tuple[int, int],
-    low: np.ndarray,
-    high: np.ndarray,
-    bound: np.ndarray,
-) -> None:
+    labels: np.ndarray, cls: int, size: tuple[int, int], low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
     """Bound the pixels of a class in every window that starts in a tile.
 
     Args:
@@ -77,19 +77,23 @@ def bound_tiles(
         cls: class, 0 to 254.
         size: (h, w) of the window.
         low, high: of ``summarise``.
-        bound: (ceil(P / SIDE), ceil(Q / SIDE)) int64 for P x Q positions, set.
+
+    Returns:
+        (ceil(P / SIDE), ceil(Q / SIDE)) int64 for P x Q positions.
     """
+    rows, columns = labels.shape[0] - size[0] + SIDE, labels.shape[1] - size[1] + SIDE
+    bound = np.zeros((rows // SIDE, columns // SIDE), np.int64)
     down, right = (size[0] + SIDE - 2) // SIDE + 1, (size[1] + SIDE - 2) // SIDE + 1
     counts = np.zeros((bound.shape[0] + down - 1, bound.shape[1] + right - 1), np.int64)
     narrow = np.zeros(labels.shape[1], np.uint8)
     for row in range(low.shape[0]):
         _count_blocks(labels, row, cls, low[row], high[row], narrow, counts[row, : low.shape[1]])
     every = np.array([[0, 0, down, right]])
-    bound[:] = 0
     slide(counts, every, 1, 1, np.zeros_like(bound), bound)
     for row in bound:
         for x in range(row.size):
             row[x] = min(row[x], size[0] * size[1])
+    return bound
 
 
 @compiled

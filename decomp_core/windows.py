@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import checks
-from .boxes import Occupancy, Part, integers_of, parts_of, sums_in_order
+from .boxes import Occupancy, Part, Places, parts_of, set_sums
 from .draw import draw_class, draw_position
-from .ranking import ranked
 from .region import Region
-from .search import ClassSearch
+from .search import ClassSearch, ranked
 
 Shape = Sequence[int] | np.ndarray
 
@@ -42,13 +41,15 @@ def best_region(
     >>> best_region(np.uint8([[0, 1, 1], [0, 1, 0]]), 1, (2, 2))
     Region(start=(0, 1), size=(2, 2), cls=1, score=3)
     """
-    labels = checks.label_map(labels, (2,))
+    labels = checks.image("labels", labels, (2,))
     cls = checks.integer("cls", cls, 0, checks.UNKNOWN - 1)
     windows = _Windows(labels.shape, shape, taken)
     if valid is not None:
-        windows.keep_to(checks.array("valid", valid, "b", labels.shape))
+        covered = np.empty(windows.free.shape, np.int64)
+        set_sums(~checks.array("valid", valid, "b", labels.shape), 0, windows, covered)
+        windows.free &= covered == 0
     found = ClassSearch(labels, windows).best(0, cls)
-    return None if found is None else windows.region(found[1], cls, found[0])
+    return None if found is None else windows.window(found[1], cls, found[0])
 
 
 def decomp_regions(
@@ -88,17 +89,17 @@ def decomp_regions(
     Raises:
         ValueError: a wrong dtype or shape, a value out of range, or a label outside the classes.
     """
-    labels = checks.label_map(labels, (2, 3))
+    labels = checks.image("labels", labels, (2, 3))
     weights = checks.numbers("weights", weights, (None,), 0)
     n = checks.integer("n", n, 0)
     rng = checks.generator(rng)
     windows = _Windows(labels.shape, shape, taken, axis, min_slice_gap)
     search = ClassSearch(labels, windows)
-    known = checks.known_classes(np.flatnonzero(search.found.any(axis=0)), len(weights), "weights")
+    known = checks.known_classes("labels", search.found.any(axis=0), len(weights))
     live = {cls: np.flatnonzero(search.found[:, cls]).tolist() for cls in known}
     chosen: list[Region] = []
     while len(chosen) < n:
-        region = _draw_region(windows, search, live, weights, rng, axis is not None)
+        region = _draw_region(windows, search, live, weights, rng)
         if region is None:
             break
         chosen.append(region)
@@ -112,17 +113,16 @@ def _draw_region(
     live: dict[int, list[int]],
     weights: np.ndarray,
     rng: np.random.Generator,
-    in_slices: bool,
 ) -> Region | None:
     """Draw a class, then one of its slices; drop from ``live`` what has no free window of it."""
     while live:
         cls = draw_class(sorted(live), weights, rng)
         numbers = live[cls]
         while numbers:
-            place = int(rng.integers(len(numbers))) if in_slices else 0
+            place = int(rng.integers(len(numbers))) if windows.sliced else 0
             found = search.best(numbers[place], cls)
             if found is not None:
-                return windows.region(found[1], cls, found[0])
+                return windows.window(found[1], cls, found[0])
             numbers.pop(place)
         del live[cls]
     return None
@@ -154,11 +154,7 @@ def uncertain_regions(
     >>> uncertain_regions(np.uint8([[0, 8, 9], [0, 5, 0]]), 1, (1, 2))
     [Region(start=(0, 1), size=(1, 2), cls=None, score=8.5)]
     """
-    values = np.asarray(uncertainty)
-    if values.dtype != np.uint8:
-        values = checks.array("uncertainty (if not uint8)", values, "f")
-    if values.ndim not in (2, 3) or not values.size:
-        raise ValueError(f"uncertainty has shape {values.shape}; it must have 2 or 3 axes")
+    values = checks.image("uncertainty", uncertainty, (2, 3), floats=True)
     n = checks.integer("n", n, 0)
     windows = _Windows(values.shape, shape, taken, axis)
     return [region for _, region in islice(ranked(values, windows), n)]
@@ -191,24 +187,24 @@ def random_regions(
     >>> random_regions((2, 2), 3, (2, 2), np.random.default_rng(0))
     [Region(start=(0, 0), size=(2, 2), cls=None, score=None)]
     """
-    if not isinstance(image_shape, Sequence | np.ndarray) or len(image_shape) not in (2, 3):
-        raise ValueError(f"image_shape is {image_shape!r}; it must be 2 or 3 integers")
-    sides = [checks.integer(f"image_shape[{i}]", v, 1) for i, v in enumerate(image_shape)]
+    sides = checks.sizes("image_shape", image_shape, (2, 3))
     n = checks.integer("n", n, 0)
     rng = checks.generator(rng)
     windows = _Windows(sides, shape, taken, axis)
     if centres is not None:
-        windows.keep_centres_to(checks.array("centres", centres, "b", tuple(sides)))
+        centres = checks.array("centres", centres, "b", sides)
+        places = zip(windows.size, windows.free.shape, strict=True)
+        windows.free &= centres[tuple(slice(k // 2, k // 2 + p) for k, p in places)]
     return _draw_free(windows, n, rng)
 
 
 def _draw_free(windows: _Windows, n: int, rng: np.random.Generator) -> list[Region]:
     chosen: list[Region] = []
     while len(chosen) < n:
-        position = draw_position(windows.free, rng)
+        position = draw_position(windows.planes(windows.free), rng)
         if position is None:
             break
-        chosen.append(windows.region(position, None, None))
+        chosen.append(windows.window(position, None, None))
         windows.place(chosen[-1])
     return chosen
 
@@ -219,10 +215,7 @@ class _Windows(Occupancy):
     A placed region is a box: it closes the whole of its box for later footprints.
 
     Args:
-        image_shape: (H, W), or (D, H, W) with ``axis``.
-        shape: (h, w) in the axes left of a slice, in order, or a boolean footprint of that size.
-        taken: regions nothing may overlap, boxes of any size.
-        axis: slice axis of a volume.
+        image_shape, shape, taken, axis: see ``random_regions``.
         gap: slices of two windows lie at least this far apart (0: no such rule); a taken region
             counts with all its slices.
     """
@@ -244,46 +237,38 @@ class _Windows(Occupancy):
         self._gap = checks.integer("min_slice_gap", gap, 0)
         if axis is None and gap:
             raise ValueError(f"min_slice_gap is {gap}; it must be 0 without axis")
+        self.sliced = axis is not None
+        self.axis = axis or 0
         plane = [n for i, n in enumerate(image_shape) if i != axis]
-        sides, parts = _parse_shape(shape, plane)
-        size = list(sides)
-        if axis is not None:
-            size.insert(axis, 1)
-        super().__init__(image_shape, size, taken, parts=parts, axis=axis)
+        size, parts = _parse_shape(shape, plane)
+        parts = [(self._whole(first, 0), self._whole(sides, 1)) for first, sides in parts]
+        super().__init__(image_shape, self._whole(size, 1), taken, parts=parts, axis=self.axis)
 
-    def place(self, region: Region) -> None:
-        super().place(region)
+    def _whole(self, pair: Sequence[int], number: int) -> tuple[int, ...]:
+        """Numbers of the two axes of a slice, and one of the slice axis, in the image's axes."""
+        whole = list(pair)
+        if self.sliced:
+            whole.insert(self.axis, number)
+        return tuple(whole)
+
+    def window(self, place: Sequence[int], cls: int | None, score: float | None) -> Region:
+        """Return the window of a slice, row and column."""
+        return self.region(self._whole(place[1:], place[0]), cls, score)
+
+    def place(self, region: Region) -> Places:
+        places = super().place(region)
         if self._gap:
             start, stop = region.start[self.axis], region.stop[self.axis]
-            self.free[max(start - self._gap + 1, 0) : stop + self._gap - 1] = False
-
-    def keep_to(self, valid: np.ndarray) -> None:
-        """Close every position where the window covers a pixel that is not valid."""
-        covered = sums_in_order(integers_of(~self.view(valid), 0), self)
-        for free, invalid in zip(self.free, covered, strict=True):
-            free &= invalid == 0
-
-    def keep_centres_to(self, centres: np.ndarray) -> None:
-        """Close every position where the window's centre, start + size // 2, is not in a mask."""
-        _, height, width = self.size
-        _, rows, columns = self.free.shape
-        moved = self.view(centres)[:, height // 2 :, width // 2 :]
-        self.free &= moved[:, :rows, :columns]
+            self.planes(self.free)[max(start - self._gap + 1, 0) : stop + self._gap - 1] = False
+        return places
 
 
-def _parse_shape(shape: Any, plane: Sequence[int]) -> tuple[tuple[int, int], list[Part] | None]:
-    """Return the size of a window, and the boxes it is made of where it is not one."""
-    footprint = None
-    if isinstance(shape, np.ndarray) and shape.ndim == 2:
-        footprint = checks.array("shape", shape, "b")
-        if not footprint.any():
-            raise ValueError(f"shape is a footprint of {shape.shape} without any True")
-        sides: Sequence[Any] = footprint.shape
-    else:
-        sides = list(shape) if isinstance(shape, Sequence | np.ndarray) else []
-        if len(sides) != 2 or isinstance(shape, str):
-            raise ValueError(f"shape is {shape!r}; it must be 2 integers or a 2-D boolean array")
-    size = checks.integer("shape[0]", sides[0], 1), checks.integer("shape[1]", sides[1], 1)
-    if size[0] > plane[0] or size[1] > plane[1]:
-        raise ValueError(f"shape is {size}; it must fit in the image, {tuple(plane)}")
-    return size, None if footprint is None or footprint.all() else parts_of(footprint)
+def _parse_shape(shape: Any, plane: Sequence[int]) -> tuple[tuple[int, ...], list[Part]]:
+    """Return the size of a window, and the boxes that it is made of."""
+    if not (isinstance(shape, np.ndarray) and shape.ndim == 2):
+        size = checks.sizes("shape", shape, (2,), plane)
+        return size, [((0, 0), size)]
+    size = checks.sizes("shape", shape.shape, (2,), plane)
+    if not checks.array("shape", shape, "b").any():
+        raise ValueError(f"shape is a footprint of {shape.shape} without any True")
+    return size, parts_of(shape)

@@ -78,3 +78,18 @@ def random_footprint(rng: np.random.Generator, shape: tuple[int, ...]) -> np.nda
     footprint = rng.random(size) < rng.choice([0.2, 0.6, 0.95])
     footprint[tuple(int(rng.integers(n)) for n in size)] = True
     return footprint
+
+
+def disguised(values, rng):
+    """The same values in another layout: Fortran order, reversed, every second, read-only."""
+    kind = int(rng.integers(5))
+    if kind == 1:
+        values = np.asfortranarray(values)
+    elif kind == 2:
+        values = np.ascontiguousarray(values[..., ::-1])[..., ::-1]
+    elif kind == 3:
+        values = np.repeat(values, 2, axis=0)[::2]
+    if rng.random() < 0.3:
+        values = values.view()
+        values.flags.writeable = False
+    return values

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import math
 import weakref
-from itertools import islice
 
 import numpy as np
 import pytest
 
-from decomp_core import (
-    Region,
-    pool_uncertain,
-    ranked_regions,
-    spatially_diverse,
-    spatially_diverse_features,
-)
+from decomp_core import Region, pool_uncertain, spatially_diverse, spatially_diverse_features
+from decomp_core.diverse import _spread
 from tests.core import brute
 
 TINY = 1e-9  # penalties are rounded to 2^-40
@@ -106,6 +100,7 @@ def test_every_diverse_choice_has_the_highest_gain(kind):
         weight, sigma = float(rng.choice([0.1, 1, 20])), float(rng.choice([0.3, 1, 4]))
         chosen = spatially_diverse(supply(pool), n, weight, sigma)
         scaled = weight * spread_of(pool)
+        assert _spread(supply(pool)) == pytest.approx(spread_of(pool), rel=1e-9)
         for number, (key, region) in enumerate(chosen):
             found = options(pool, chosen[:number], scaled, sigma)
             best = max(item[0] for item in found)
@@ -141,53 +136,6 @@ def test_ties_go_to_the_first_key_then_row_major():
     assert starts == [("a", (0, 0)), ("a", (0, 1)), ("a", (0, 2)), ("b", (0, 0)), ("b", (1, 0))]
 
 
-@pytest.mark.parametrize("weight", [0, 2.0])
-def test_gains_never_rise_and_the_image_is_used_up(weight):
-    rng = np.random.default_rng(5)
-    for kind in ["uint8", "float"] * 5:
-        values, size, taken = random_image(rng, int(rng.integers(1, 4)), kind)
-        ranked = list(ranked_regions(values, size, taken, weight=weight))
-        gains = [gain for gain, _ in ranked]
-        assert gains == sorted(gains, reverse=True)
-        regions = [region for _, region in ranked]
-        for number, (gain, region) in enumerate(ranked):
-            penalty = crowding(region, regions[:number], 1.0)
-            assert gain == pytest.approx(region.score - weight * penalty, abs=1e-8)
-        assert not free_boxes(values, size, [*taken, *regions])
-
-
-@pytest.mark.parametrize(("exponent", "weight"), [(-900, 0), (900, 0), (-900, 0.125)])
-def test_extreme_units_keep_the_order(exponent, weight):
-    values = np.random.default_rng(7).random((6, 7))
-    plain = ranked_regions(values, (2, 3), weight=weight)
-    weight = math.ldexp(weight, exponent)
-    scaled = ranked_regions(np.ldexp(values, exponent), (2, 3), weight=weight)
-    for (gain, region), (other, same) in zip(plain, scaled, strict=True):
-        assert same.start == region.start and math.ldexp(other, -exponent) == gain
-
-
-def test_sums_that_differ_by_less_than_float64_can_say_are_no_tie():
-    values = np.array([[1.0, 0.0], [1.0, 2.0**-56]])
-    assert [r.start for _, r in ranked_regions(values, (1, 2))] == [(1, 0), (0, 0)]
-
-
-@pytest.mark.parametrize("sigma", [0.7, 1, 1.6])
-def test_equal_penalties_tie_whatever_the_order_of_the_picks(sigma):
-    ranked = ranked_regions(np.zeros((11, 11)), (2, 2), weight=1.0, sigma=sigma)
-    total = np.zeros((10, 10), np.int64)  # in units of 2^-40, so that sums are exact
-    free = np.ones((10, 10), bool)
-    rows, cols = np.mgrid[:10, :10]
-    for gain, region in ranked:
-        lowest = np.where(free, total, np.iinfo(np.int64).max)
-        assert region.start == np.unravel_index(lowest.argmin(), lowest.shape)
-        assert gain == -lowest.min() / 2**40
-        down, across = rows - region.start[0], cols - region.start[1]
-        free &= (abs(down) > 1) | (abs(across) > 1)
-        penalty = np.exp(-(down**2 + across**2) / (8 * sigma**2))
-        total += np.rint(penalty * 2**40).astype(np.int64)
-    assert not free.any()
-
-
 def test_a_flat_pool_is_spread_over_its_images():
     flat = np.zeros((8, 8), np.uint8)
     pool = {key: (flat, (2, 2), ()) for key in "cab"}
@@ -196,35 +144,11 @@ def test_a_flat_pool_is_spread_over_its_images():
     assert [region.start for _, region in chosen] == [(0, 0)] * 3 + [(6, 6)] * 3
 
 
-def test_the_penalty_counts_sides_of_the_box():
-    """Seven pixels down are one side of the box, two across two sides."""
-    flat = np.zeros((14, 3))
-    ranked = list(islice(ranked_regions(flat, (7, 1), weight=1.0), 2))
-    assert [r.start for _, r in ranked] == [(0, 0), (7, 2)]
-    assert ranked[1][0] == pytest.approx(-math.exp(-(1 + 4) / 2), abs=TINY)
-    down = list(islice(ranked_regions(flat[:, :1], (7, 1), weight=1.0), 2))
-    assert down[1][0] == pytest.approx(-math.exp(-0.5), abs=TINY)
-
-
 def test_taken_regions_block_but_do_not_repel():
     values = np.uint8([[0, 0, 9, 8, 0, 1]])
     taken = [Region((0, 2), (1, 1))]
     chosen = spatially_diverse(lambda: [("a", values, (1, 1), taken)], 1, 100.0)
     assert chosen[0][1].start == (0, 3)
-
-
-def test_weight_zero_reads_the_images_once():
-    calls = []
-
-    def images():
-        calls.append(1)
-        return [("a", np.uint8([1, 2]), (1,), ())]
-
-    pool_uncertain(images, 1)
-    assert len(calls) == 1
-    spatially_diverse(images, 1, 1.0)
-    assert len(calls) == 3
-    assert pool_uncertain(images, 0) == [] and len(calls) == 3
 
 
 @pytest.mark.parametrize("weight", [0, 1.0])
@@ -238,11 +162,18 @@ def test_one_image_is_held_at_a_time(weight):
         return key, values, (2, 2), ()
 
     assert len(spatially_diverse(lambda: map(image, range(4)), 6, weight)) == 6
-    assert len(alive) == (8 if weight else 4)
+    assert len(alive) == (8 if weight else 4)  # the range of the means is needed for a weight
 
 
-def test_nothing_free():
+def test_a_weight_beyond_the_range_of_floats_is_refused():
+    huge = [("a", np.array([0.0, 1e60]), (1,), ())]
+    with pytest.raises(ValueError, match=r"weight is 1e\+110.*to 1e\+100"):
+        spatially_diverse(lambda: huge, 1, 1e50)
+
+
+def test_nothing_free_or_wanted():
     full = [("a", np.zeros((2, 2)), (1, 1), [Region((0, 0), (2, 2))])]
+    assert pool_uncertain(lambda: pytest.fail("not needed"), 0) == []
     for weight in (0, 1):
         assert spatially_diverse(lambda: full, 3, weight) == []
         assert spatially_diverse(list, 3, weight) == []
@@ -282,50 +213,3 @@ def test_diverse_features_equal_the_plain_greedy():
         given = spatially_diverse_features(regions, group, features, n, weight, sigma, draw)
         assert given == expected
     assert skipped > 2
-
-
-MAP = np.zeros((4, 5), np.uint8)
-PAIR = [Region((0,), (1,)), Region((1,), (1,))]
-FEATURES = np.zeros((2, 1))
-RNG = np.random.default_rng(0)
-
-
-def pooled(*images):
-    return pool_uncertain(lambda: images, 1)
-
-
-def diverse(n, weight, sigma=1.0):
-    return spatially_diverse(lambda: [], n, weight, sigma)
-
-
-def by_features(*args):
-    given = [PAIR, [0, 1], FEATURES, 1, 1.0, 1.0, RNG]
-    given[: len(args)] = args
-    return spatially_diverse_features(*given)
-
-
-@pytest.mark.parametrize(
-    ("function", "args", "message"),
-    [
-        (ranked_regions, (MAP.astype(int), (1, 1)), "uncertainty.*dtype int64.*floating"),
-        (ranked_regions, (MAP * np.nan, (1, 1)), r"uncertainty\[0, 0\] is nan.*finite"),
-        (ranked_regions, (MAP, (1,)), r"size is \(1,\).*2 integers"),
-        (ranked_regions, (MAP, (5, 1)), r"size\[0\] is 5.*at most 4"),
-        (ranked_regions, (MAP, (1, 1), [Region((0,), (1,))]), r"taken\[0\] is.*2 axes"),
-        (diverse, (1, -1), "weight is -1.*from 0"),
-        (diverse, (1, 1, 0), "sigma is 0.*from 1e-06"),
-        (diverse, (-1, 1), "n is -1.*at least 0"),
-        (pool_uncertain, ([], 1), "images is list.*when called"),
-        (pooled, (("a", MAP, (1, 1)),), "images holds a tuple"),
-        (pooled, (("a", MAP, (1, 1), ()),) * 2, "images holds the key 'a' twice"),
-        (by_features, (PAIR, [0]), r"group has shape \(1,\)"),
-        (by_features, ([(0,), (1,)],), r"regions\[0\] is \(0,\).*Region"),
-        (by_features, ([PAIR[0], Region((1,), (2,))], [3, 3]), r"regions\[1\].*\(1,\).*group 3"),
-        (by_features, (PAIR, [0, 1], FEATURES[:1]), r"features has shape \(1, 1\)"),
-        (by_features, (PAIR, [0, 1], FEATURES * np.nan), r"features\[0, 0\] is nan"),
-        (by_features, (PAIR, [0, 1], FEATURES, 1, 1.0, 1.0, 3), "rng is 3.*Generator"),
-    ],
-)
-def test_refused(function, args, message):
-    with pytest.raises(ValueError, match=message):
-        function(*args)

@@ -20,6 +20,8 @@ def pool(seed):
     """Candidates of a few images: noise, integers (ties, duplicates) or tiny steps on an offset."""
     rng = np.random.default_rng(seed)
     size, width, classes = int(rng.integers(1, 31)), int(rng.integers(1, 7)), 3
+    if seed % 10 == 9:
+        size, width = 150, 12
     features = rng.normal(size=(size, width))
     residuals = rng.normal(size=(size, classes))
     if seed % 3 == 1:
@@ -106,47 +108,13 @@ def test_coreset_against_a_double_loop(with_centres):
         assert found == slow.filled()
 
 
-def rows(kind, rng, size):
-    if kind == "noise":
-        return rng.normal(size=(size, 12))
-    if kind == "clusters":
-        return 9 * rng.normal(size=(6, 12))[rng.integers(6, size=size)] + rng.normal(
-            size=(size, 12)
-        )
-    return rng.integers(0, 3, (size, 3)).astype(np.float64)  # ties and duplicates
-
-
-@pytest.mark.parametrize("kind", ["noise", "clusters", "ties"])
-@pytest.mark.parametrize("with_centres", [False, True])
-def test_every_choice_is_the_first_of_the_farthest(kind, with_centres):
-    rng = np.random.default_rng(0)
-    for size in (1, 2, 37, 300):
-        x = rows(kind, rng, size)
-        fixed = rows(kind, rng, 5) if with_centres else np.empty((0, x.shape[1]))
-        group, cap = rng.integers(0, 9, size), int(rng.integers(1, 60))
-        given = {"centres": fixed} if with_centres else {}
-        chosen = choose(
-            x, np.zeros(size), group, size, cap, np.random.default_rng(1), "coreset", **given
-        )
-        taken = [] if with_centres else chosen[:1]
-        for index in chosen[len(taken) :]:
-            apart = cdist(x, np.concatenate([fixed, x[taken]]), "sqeuclidean").min(axis=1)
-            used = np.bincount(group[taken], minlength=9)
-            apart[(used >= cap)[group]] = 0
-            apart[taken] = 0
-            if apart.max() < 1e-12:
-                break
-            assert index == np.flatnonzero(apart >= apart.max() * (1 - 1e-12))[0]
-            taken.append(index)
-
-
 def test_coreset_starts_at_random():
     case = {**pool(0), "n": 1, "features": np.eye(4), "priority": np.arange(4.0)}
     case["group"] = IMAGES
-    starts = [run(case, "coreset", seed)[0] for seed in range(400)]
+    starts = [run(case, "coreset", seed)[0] for seed in range(200)]
     counts = np.bincount(starts, minlength=4)
-    assert ((counts - 100) ** 2 / 100).sum() < 21  # chi-square, 3 degrees: 1 in 10 000
-    no_centres = [run(case, "coreset", s, centres=np.empty((0, 4)))[0] for s in range(400)]
+    assert ((counts - 50) ** 2 / 50).sum() < 21  # chi-square, 3 degrees: 1 in 10 000
+    no_centres = [run(case, "coreset", s, centres=np.empty((0, 4)))[0] for s in range(200)]
     assert no_centres == starts
 
 
@@ -167,38 +135,18 @@ def test_cluster_against_a_loop_over_the_same_clusters():
         assert found == slow.filled()
 
 
-def blobs(seed):
-    """Four groups of rows far apart, in any order, and the blob of each row."""
-    rng = np.random.default_rng(seed)
-    labels = rng.permutation(np.repeat(np.arange(4), 5))
-    return labels, (100 * np.eye(4)[labels] + rng.normal(size=(20, 4))).astype(np.float32), rng
-
-
-def test_a_cluster_gives_its_best_candidate_with_room():
-    x = np.float32([[0], [0.1], [0.2], [90], [90.1]])
-    case = {"features": x, "priority": [0.3, 0.1, 0.2, 0.8, 0.9], "group": [5, 5, 9, 5, 5]}
-    case |= {"n": 2, "per_group": 1, "residuals": None}
-    assert run(case, "cluster") == [4, 2]
-
-
 def test_badge_kmeans_clusters_the_embeddings():
     for seed in range(12):
         case = pool(seed)
         embeddings = module._gradient_embeddings(case["features"], case["residuals"])
+        assert embeddings.dtype == np.float32
+        np.testing.assert_allclose(embeddings, outer_products(case), rtol=3e-7)
         same = run(case | {"features": embeddings}, "cluster", seed)
         assert run(case, "badge_kmeans", seed) == same
 
 
-def test_gradient_embeddings():
-    for seed in range(8):
-        case = pool(seed)
-        found = module._gradient_embeddings(case["features"], case["residuals"])
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, outer_products(case), rtol=3e-7)
-
-
 def test_badge_against_explicit_embeddings():
-    for seed in range(40):
+    for seed in range(30):
         case, rng = pool(seed), np.random.default_rng(seed)
         embeddings, slow = outer_products(case), Slow(case)
         if slow.total:
@@ -211,18 +159,6 @@ def test_badge_against_explicit_embeddings():
                 break
             slow.chosen.append(int(rng.choice(len(share), p=share / share.sum())))
         assert run(case, "badge", seed) == slow.filled()
-
-
-def test_badge_draws_by_squared_distance():
-    x, residuals = np.array([[2.0], [1], [1], [-1], [0]]), [[3.0], [3], [4], [1], [5]]
-    case = {"features": x, "priority": np.ones(5), "group": [0, 1, 2, 3, 4], "n": 2}
-    case |= {"per_group": None, "residuals": residuals}
-    drawn = [run(case, "badge", seed) for seed in range(1000)]
-    assert {first for first, _ in drawn} == {0}
-    squared = np.array([0, (6 - 3) ** 2, (6 - 4) ** 2, (6 + 1) ** 2, 6**2])
-    expected = 1000 * squared[1:] / squared.sum()
-    counts = np.bincount([second for _, second in drawn], minlength=5)[1:]
-    assert ((counts - expected) ** 2 / expected).sum() < 21  # chi-square, 3 degrees: 1 in 10 000
 
 
 @pytest.mark.parametrize(("step", "second"), [(1e-8, False), (1e-4, True)])
@@ -285,32 +221,3 @@ def test_kmeans_runs_on_one_thread(monkeypatch):
     with threadpool_limits(2):
         run(pool(0), "cluster", n=1)
     assert set(threads) == {1}
-
-
-X, P, G, R = np.eye(3), np.ones(3), np.arange(3), np.ones((3, 2))
-RNG = np.random.default_rng(0)
-NAN = np.where(X == 1, np.nan, 0)
-REFUSED = [
-    ({"features": NAN}, r"features\[0, 0\] is nan.*finite"),
-    ({"features": X.astype(int)}, "features has dtype int64.*float32 or float64"),
-    ({"features": X[:, :0]}, r"features has shape \(3, 0\).*a value per row"),
-    ({"priority": P[:2]}, r"priority has shape \(2,\).*\(3\)"),
-    ({"group": G[:2]}, r"group has shape \(2,\).*\(3\)"),
-    ({"group": P}, "group has dtype float64.*integer"),
-    ({"n": -1}, "n is -1.*at least 0"),
-    ({"per_group": 0}, "per_group is 0.*at least 1"),
-    ({"rng": 7}, "rng is 7.*Generator"),
-    ({"method": "kmeans"}, "method is 'kmeans'.*cluster"),
-    ({"residuals": None}, r"residuals is None; method 'badge' needs an array \(3, C\)"),
-    ({"method": "cluster"}, "residuals is given.*None with 'cluster', only badge and badge_kmeans"),
-    ({"residuals": R[:2]}, r"residuals has shape \(2, 2\).*\(3, any\)"),
-    ({"centres": X}, "centres is given.*None with 'badge', only coreset"),
-    ({"method": "coreset", "residuals": None, "centres": R}, r"centres has shape \(3, 2\)"),
-]
-
-
-@pytest.mark.parametrize(("changes", "message"), REFUSED)
-def test_refused_with_a_message(changes, message):
-    case = {"features": X, "priority": P, "group": G, "n": 2, "per_group": 1, "rng": RNG}
-    with pytest.raises(ValueError, match=message):
-        choose(**case | {"method": "badge", "residuals": R} | changes)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-import tracemalloc
 from fractions import Fraction
 from itertools import islice
 
 import numpy as np
 import pytest
 
-from decomp_core import Region, ranked_regions, ranking
+from decomp_core import pool_uncertain
+from decomp_core.boxes import Occupancy
+from decomp_core.search import ranked
 from tests.core import brute
 
 KINDS = ["uint8", "float16", "float32", "float64", ">f4"]
@@ -83,95 +84,64 @@ def random_values(rng, kind):
         values = rng.integers(0, int(rng.choice([1, 3, 256])), shape).astype(kind)
     else:
         values = rng.normal(size=shape).astype(kind)
-    layout = rng.integers(4)
-    if layout == 1:
-        values = np.asfortranarray(values)
-    elif layout == 2:
-        values = np.repeat(values, 2, axis=-1)[..., ::-2]
-    elif layout == 3:
-        values.flags.writeable = False
-    return values
+    return brute.disguised(values, rng)
 
 
-@pytest.fixture(params=[1, 16, 1024])
-def tiling(request, monkeypatch):
-    """Tiles of few positions, so that small images have many of them."""
-    monkeypatch.setattr(ranking, "_TILE", request.param)
+def rank(values, size, taken=(), **options):
+    """Gain, start and mean of the boxes one after the other."""
+    for gain, region in ranked(values, Occupancy(values.shape, size, taken), **options):
+        assert region.size == size and region.cls is None
+        yield gain, region.start, region.score
 
 
-@pytest.mark.usefixtures("tiling")
 @pytest.mark.parametrize("weight", [0, 0.7, 30])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_plain_ranking(kind, weight):
     rng = np.random.default_rng(KINDS.index(kind))
-    for _ in range(8):
+    for _ in range(10):
         values = random_values(rng, kind)
         size = tuple(brute.random_side(rng, n) for n in values.shape)
         taken = brute.random_taken(rng, values.shape)
         sigma = float(rng.choice([0.3, 1, 4]))
-        expected = islice(plain_ranking(values, size, taken, weight, sigma), 40)
-        ranked = islice(ranked_regions(values, size, taken, weight=weight, sigma=sigma), 40)
-        found = [(gain, region.start, region.score) for gain, region in ranked]
-        assert found == list(expected)
-
-
-@pytest.mark.usefixtures("tiling")
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_lowest_and_the_highest_mean(kind):
-    rng = np.random.default_rng(9)
-    for _ in range(12):
-        values = random_values(rng, kind)
-        size = tuple(brute.random_side(rng, n) for n in values.shape)
-        taken = brute.random_taken(rng, values.shape)
-        means = [mean for _, _, mean in plain_free(values, size, taken)]
-        expected = (min(means), max(means)) if means else (np.inf, -np.inf)
-        assert ranking.extreme_means(values, size, taken) == expected
-    whole = Region((0,) * values.ndim, values.shape)
-    assert ranking.extreme_means(values, size, [whole]) == (np.inf, -np.inf)
-
-
-def plain_free(values, size, taken):
-    sums, exponent = totals(values, size)
-    for start, total in sums.items():
-        if not any(shares(start, size, r.start, r.size) for r in taken):
-            yield total, start, math.ldexp(int(total) / math.prod(size), -exponent)
-
-
-def test_regions_that_reach_out_of_the_image_or_repeat():
-    values = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    far = [Region((2, 3), (10**30, 9)), Region((10**30, 0), (1, 1))] * 3
-    starts = [r.start for _, r in ranked_regions(values, (1, 2), far)]
-    assert starts == [(2, 1), (1, 2), (1, 0), (0, 2), (0, 0)]
-
-
-def test_the_next_box_is_computed_when_it_is_asked_for():
-    values = np.random.default_rng(11).random((40, 50))
-    whole = list(ranked_regions(values, (4, 5), weight=0.2))
-    ranked = ranked_regions(values, (4, 5), weight=0.2)
-    assert [next(ranked) for _ in range(5)] == whole[:5]
-    assert list(ranked) == whole[5:]
+        expected = list(islice(plain_ranking(values, size, taken, weight, sigma), 40))
+        found = rank(values, size, taken, weight=weight, sigma=sigma)
+        assert list(islice(found, 40)) == expected
+        # an image of the pool is ranked like this
+        pool = pool_uncertain(lambda v=values, s=size, t=taken: [("a", v, s, t)], 40)
+        assert weight or [(r.start, r.score) for _, r in pool] == [e[1:] for e in expected]
 
 
 def test_sums_that_need_64_bits():
     values = np.full((4097, 2056), 255, np.uint8)
     values[0] = 254
-    ((gain, region),) = islice(ranked_regions(values, (4096, 2056)), 2)
-    assert region.start == (1, 0) and gain == 255.0
+    assert list(islice(rank(values, (4096, 2056)), 2)) == [(255.0, (1, 0), 255.0)]
 
 
-@pytest.mark.parametrize("size", [(1, 24, 24), (12, 12, 12)])
-@pytest.mark.parametrize("weight", [0, 0.5])
-def test_memory_is_a_flag_per_voxel_and_the_box(size, weight):
-    values = np.random.default_rng(12).integers(0, 256, (90, 200, 220), np.uint8)
+@pytest.mark.parametrize(("exponent", "weight"), [(-900, 0), (900, 0), (-900, 0.125)])
+def test_extreme_units_keep_the_order(exponent, weight):
+    values = np.random.default_rng(7).random((6, 7))
+    plain = rank(values, (2, 3), weight=weight)
+    scaled = rank(np.ldexp(values, exponent), (2, 3), weight=math.ldexp(weight, exponent))
+    for (gain, start, _), (other, same, _) in zip(plain, scaled, strict=True):
+        assert same == start and math.ldexp(other, -exponent) == gain
 
-    def choose():
-        return list(islice(ranked_regions(values, size, weight=weight), 8))
 
-    choose()  # compiles
-    tracemalloc.start()
-    try:
-        assert len(choose()) == 8
-        slices = (size[0] + 3) * 8 * values[0].size
-        assert tracemalloc.get_traced_memory()[1] < 1.2 * values.size + slices
-    finally:
-        tracemalloc.stop()
+def test_sums_that_differ_by_less_than_float64_can_say_are_no_tie():
+    values = np.array([[1.0, 0.0], [1.0, 2.0**-56]])
+    assert [start for _, start, _ in rank(values, (1, 2))] == [(1, 0), (0, 0)]
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1, 1.6])
+def test_equal_penalties_tie_whatever_the_order_of_the_picks(sigma):
+    total = np.zeros((10, 10), np.int64)  # in units of 2^-40, so that sums are exact
+    free = np.ones((10, 10), bool)
+    rows, cols = np.mgrid[:10, :10]
+    for gain, start, _ in rank(np.zeros((11, 11)), (2, 2), weight=1.0, sigma=sigma):
+        lowest = np.where(free, total, np.iinfo(np.int64).max)
+        assert start == np.unravel_index(lowest.argmin(), lowest.shape)
+        assert gain == -lowest.min() / 2**40
+        down, across = rows - start[0], cols - start[1]
+        free &= (abs(down) > 1) | (abs(across) > 1)
+        penalty = np.exp(-(down**2 + across**2) / (8 * sigma**2))
+        total += np.rint(penalty * 2**40).astype(np.int64)
+    assert not free.any()

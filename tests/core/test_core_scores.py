@@ -86,6 +86,7 @@ def test_emphasis_multiplies_and_is_normalised_again(kappa, data):
     else:
         assert np.allclose(weights, emphasis / emphasis.sum())
     assert (weights[emphasis == 0] == 0).all()
+    assert sampling_weights([1.0, 0.5], [1, 0]).tolist() == [1, 0]  # no class has both
     uniform = np.full(kappa.shape, 7.0)
     assert np.allclose(sampling_weights(kappa, uniform), sampling_weights(kappa))
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from decomp_core import Region, best_region, decomp_regions
-from decomp_core.tile_kernels import SIDE, bound_tiles, summarise
 from tests.core import brute
 
 
@@ -106,41 +105,3 @@ def test_slices_of_a_volume_in_any_memory_order(axis, order):
         expected = best_left(planes[number], region.cls, (33, 20), before)
         assert (start, region.score) == (expected.start, expected.score)
         before.append(expected)
-
-
-def summary(labels):
-    """Range of each block, and the labels found."""
-    blocks = tuple(-(-n // SIDE) for n in labels.shape)
-    low, high, found = np.empty(blocks, np.uint8), np.empty(blocks, np.uint8), np.zeros(256, bool)
-    summarise(labels, low, high, found)
-    return low, high, found
-
-
-def test_ranges_and_labels_of_blocks():
-    rng = np.random.default_rng(1)
-    for _ in range(40):
-        labels, _ = large_map(rng)
-        low, high, found = summary(labels)
-        assert np.array_equal(np.flatnonzero(found), np.unique(labels))
-        above = labels + np.uint8(1)
-        for y, x in np.ndindex(*low.shape):
-            block = above[y * SIDE : y * SIDE + SIDE, x * SIDE : x * SIDE + SIDE]
-            assert (low[y, x], high[y, x]) == (block.min(), block.max())
-
-
-def test_bounds_hold_for_every_window_of_a_tile():
-    rng = np.random.default_rng(3)
-    for _ in range(30):
-        labels, n_classes = large_map(rng)
-        shape = tuple(brute.random_side(rng, n) for n in labels.shape)
-        low, high, _ = summary(labels)
-        cls = int(rng.integers(n_classes))
-        sums = sums_everywhere(labels == cls, shape)
-        tiles = tuple(-(-n // SIDE) for n in sums.shape)
-        bound = np.empty(tiles, np.int64)
-        bound_tiles(labels, cls, shape, low, high, bound)
-        assert bound.max(initial=0) <= shape[0] * shape[1]
-        for y, x in np.ndindex(*tiles):
-            tile = sums[y * SIDE : y * SIDE + SIDE, x * SIDE : x * SIDE + SIDE]
-            assert tile.max() <= bound[y, x]
-            assert bound[y, x] == 0 or (labels == cls).any()

@@ -12,7 +12,7 @@ from al.io.files import write_json
 from al.io.labels import UNKNOWN, read_label
 from al.io.tables import LabelRow, PoolRow, RegionRow
 from al.scoring.costs import annotation_costs, count_truth
-from decomp_core import Region, disc
+from decomp_core import Region, footprint
 
 
 class Truth:
@@ -88,9 +88,11 @@ def test_a_disc_is_revealed_and_paid_for_as_a_disc(
     labels = reveal(Truth(truth), pool, [row], [], tmp_path / "labels", "disc")
     shown = read_label(tmp_path / labels[0].path)
     known = np.zeros(shape, bool)
-    known[region.slices] = disc(7).reshape(size)
+    known[region.slices] = footprint("disc", (7, 7)).reshape(size)
     np.testing.assert_array_equal(shown, np.where(known, truth["a"], UNKNOWN))
     write_json(tmp_path / "truth.json", count_truth(Truth(truth), pool, 3))
     held = [LabelRow("a", "", str(tmp_path / labels[0].path), None)]
     spent = annotation_costs(pool, [row], held, tmp_path / "truth.json", list("xyz"), 0, "disc")
-    assert spent["costs"]["area_percent"] == pytest.approx(100 * disc(7).sum() / np.prod(shape))
+    assert spent["costs"]["area_percent"] == pytest.approx(
+        100 * footprint("disc", (7, 7)).sum() / np.prod(shape)
+    )

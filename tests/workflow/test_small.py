@@ -12,7 +12,7 @@ from al.generators import generate
 from al.io.labels import UNKNOWN, read_label
 from al.io.tables import read_labels, read_pool, read_regions
 from al.layouts import get_layout
-from decomp_core import disc
+from decomp_core import footprint
 
 from .conftest import TINY, Run
 
@@ -131,4 +131,4 @@ def test_discs_are_chosen_and_revealed(tmp_path: Path) -> None:
     run.run("--cores", "2", str((folder / "labels.csv").relative_to(run.folder)))
     shown = [read_label(row.path) for row in read_labels(folder / "labels.csv")]
     revealed = sum(int((s != UNKNOWN).sum()) for s in shown)
-    assert 0 < revealed <= 12 * disc(9).sum() < 12 * 81
+    assert 0 < revealed <= 12 * footprint("disc", (9, 9)).sum() < 12 * 81
