@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from al.learners.hact.building import both_ways, build_graph, build_part, nearest_edges
 from al.learners.hact.graph_file import PIECES, Shard
 from al.learners.hact.node_features import NAMES, Cnn, cut, handcrafted, patch_places
-from al.learners.hact.nuclei import find_nuclei
+from al.learners.hact.nuclei import _take, find_nuclei
 from al.learners.hact.settings import GraphSettings
 from al.learners.hact.tissue import centroids, find_superpixels, merge, neighbours
 
@@ -31,6 +31,7 @@ def test_nuclei_are_found_where_they_were_drawn() -> None:
     image, places = section(400, 500)
     found = centroids(find_nuclei(image, SETTINGS))
     assert len(found) == len(places)
+    assert found.tolist() == sorted(found.tolist())  # numbered by rows
     far = np.linalg.norm(places[:, None] - found, axis=2).min(1)
     assert far.max() < 3
 
@@ -67,6 +68,14 @@ def test_tiles_through_one_clump_hold_each_nucleus_once() -> None:
     assert abs(int(whole.max()) - int(tiled.max())) <= 0.02 * whole.max()
     assert ((whole > 0) == (tiled > 0)).mean() > 0.99
     assert sorted(set(np.unique(tiled))) == list(range(tiled.max() + 1))
+
+
+def test_a_nucleus_that_lies_on_another_is_left_out() -> None:
+    labels, found = np.zeros((2, 6, 9), np.int32)
+    labels[1:4, :3], found[1:4, 1:4], found[1:4, 5:8] = 1, 1, 2
+    everywhere = slice(0, 6), slice(0, 9)
+    assert _take(labels, found, everywhere, everywhere, 1).tolist() == [[2, 6]]
+    assert (labels[1:4, 5:8] == 2).all() and np.bincount(labels.ravel()).tolist() == [36, 9, 9]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (30, 130)])
