@@ -81,9 +81,10 @@ class Pool:
         """Return the mean IoU over the held-out images, of the classes that occur in them."""
         count = len(self.classes)
         matrix = np.zeros((count, count), np.int64)
+        trained = get_learner("convnet").open(model, self, settings)
         for row in self.held_out:
             truth = self.layout.open_label(row)
-            found = get_learner("convnet").segment(model, self, row, settings)[truth != UNKNOWN]
+            found = trained.segment(row)[truth != UNKNOWN]
             pairs = truth[truth != UNKNOWN].astype(np.int64) * count + found
             matrix += np.bincount(pairs, minlength=count * count).reshape(count, count)
         true, union = matrix.sum(1), matrix.sum(1) + matrix.sum(0) - np.diag(matrix)

@@ -12,8 +12,7 @@ import torch
 
 from al.learners import get_learner
 from al.learners.convnet.images import load_image, scale
-from al.learners.convnet.inference import open_image
-from al.learners.convnet.model import Loaded
+from al.learners.convnet.inference import MapConvnet
 from al.learners.convnet.network import GAIN
 from al.learners.regions import unit_length
 from decomp_core import Region
@@ -48,16 +47,15 @@ class Model:
         return self.toy.truth["i0"].shape
 
     def embed(self, regions: list[Region], pooling: str = "mean", **changes: Any) -> np.ndarray:
-        settings = {**self.settings, **changes}
-        row = self.toy.rows["i0"]
-        return get_learner("convnet").embed(
-            self.path, self.toy.layout, row, regions, settings, pooling
-        )
+        return self.opened(**changes).embed(self.toy.rows["i0"], regions, pooling)
 
-    def loaded(self) -> tuple[Loaded, torch.Tensor]:
-        loaded = get_learner("convnet").load(self.path, self.settings)
-        image = open_image(loaded, self.toy.layout, self.toy.rows["i0"])
-        return loaded, torch.from_numpy(image)[None]
+    def opened(self, **changes: Any) -> MapConvnet:
+        settings = {**self.settings, **changes}
+        return get_learner("convnet").open(self.path, self.toy.layout, settings)
+
+    def loaded(self) -> tuple[MapConvnet, torch.Tensor]:
+        loaded = self.opened()
+        return loaded, torch.from_numpy(loaded.open_image(self.toy.rows["i0"]))[None]
 
 
 @pytest.fixture(scope="module")
@@ -143,11 +141,11 @@ def test_a_small_region_is_read_from_one_tile(models: dict[str, Model]) -> None:
 @pytest.mark.parametrize("tiled", [False, True])
 def test_residuals_agree_with_a_loop(task: str, tiled: bool, models: dict[str, Model]) -> None:
     model = models[task]
-    settings = {**SMALL[task], "tile": TILE[task]} if tiled else SMALL[task]
-    learner, row = get_learner("convnet"), model.toy.rows["i0"]
+    opened = model.opened(**({"tile": TILE[task]} if tiled else {}))
+    row = model.toy.rows["i0"]
     regions = _regions(model.shape, np.random.default_rng(6))
-    found = learner.residuals(model.path, model.toy.layout, row, regions, settings)
-    ((_, p, _),) = learner.probabilities(model.path, model.toy.layout, [row], settings)
+    found = opened.residuals(row, regions)
+    ((_, p, _),) = opened.probabilities([row])
     slow = np.zeros((len(regions), 3))
     for number, region in enumerate(regions):
         for pixel in np.moveaxis(p, 0, -1)[region.slices].reshape(-1, 3):
@@ -167,9 +165,10 @@ def test_badge_is_the_gradient_of_a_roi(members: int, tmp_path: Path) -> None:
     job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 4, settings=settings)
     learner.fit(job)
     rows = list(toy.rows.values())
-    features = learner.embed_rois(job.out, toy.layout, rows, settings, unit=False)
-    residuals = learner.residuals_rois(job.out, toy.layout, rows, settings)
-    net = learner.load(job.out, settings).nets[0]
+    model = learner.open(job.out, toy.layout, settings)
+    features = model.embed_rois(rows, unit=False)
+    residuals = model.residuals_rois(rows)
+    net = model.nets[0]
     for number, row in enumerate(rows):
         image = torch.from_numpy(scale(load_image(toy.layout, row, "roi")))[None]
         logits = net(image)
@@ -187,9 +186,7 @@ def test_residuals_are_the_gradient_of_a_region(task: str, models: dict[str, Mod
     regions = _regions(model.shape, np.random.default_rng(7))[2:6]
     loaded, image = model.loaded()
     net, row = loaded.nets[0], model.toy.rows["i0"]
-    found = get_learner("convnet").residuals(
-        model.path, model.toy.layout, row, regions, SMALL[task]
-    )
+    found = loaded.residuals(row, regions)
     for region, residual in zip(regions, found, strict=True):
         logits = net(image)[(slice(None), slice(None), *region.slices)]
         loss = torch.nn.functional.cross_entropy(logits, logits.argmax(1))
@@ -206,6 +203,4 @@ def test_regions_that_leave_the_image_are_refused(region: Region, models: dict[s
     with pytest.raises(ValueError, match="regions: .*inside an image of \\(48, 64\\)"):
         model.embed([Region((0, 0), (2, 2)), region])
     with pytest.raises(ValueError, match="regions"):
-        get_learner("convnet").residuals(
-            model.path, model.toy.layout, model.toy.rows["i0"], [region], SMALL["2d"]
-        )
+        model.opened().residuals(model.toy.rows["i0"], [region])

@@ -11,7 +11,7 @@ import pytest
 
 from al.io.errors import ConfigError, DataError
 from al.io.tables import LabelRow, PoolRow
-from al.learners import get_learner
+from al.learners import Model, get_learner
 from tests.learners.contract import BALD, LearnerContract, files_of
 from tests.learners.fakes import FakeLayout, Toy, prepared
 
@@ -90,6 +90,11 @@ def fit(toy: Toy, folder: Path, steps: int = 2, **changes: Any) -> dict[str, Any
     return learner.fit(prepared(learner, job))
 
 
+def opened(toy: Toy, folder: Path, **changes: Any) -> Model:
+    """Return a model that ``fit`` made."""
+    return get_learner("hact").open(folder, toy.layout, {**SMALL, **changes})
+
+
 class TestContract(LearnerContract):
     learner = "hact"
     settings: ClassVar[dict[str, dict[str, Any]]] = {"roi": SMALL}
@@ -110,7 +115,7 @@ def test_graphs_that_tell_the_class_are_learnt(toy: Toy, tmp_path: Path) -> None
     assert stats["pixels_seen"] == 80 * 8
     assert len(stats["plans"]) == 64
     rows = list(toy.rows.values())
-    found = get_learner("hact").classify(tmp_path / "model", toy.layout, rows, SMALL)
+    found = opened(toy, tmp_path / "model").classify(rows)
     assert (found.argmax(1) == list(toy.truth.values())).mean() > 0.9
 
 
@@ -210,7 +215,7 @@ def test_rois_of_hardly_anything(
     stats = fit(toy, tmp_path, 9, settings={"batch": batch}, validation=[])
     assert np.isfinite(stats["loss"])
     rows = list(toy.rows.values())
-    found = get_learner("hact").classify(tmp_path / "model", toy.layout, rows, SMALL)
+    found = opened(toy, tmp_path / "model").classify(rows)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
 
 
@@ -218,7 +223,7 @@ def test_predictions_do_not_depend_on_what_is_predicted_together(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit(toy, tmp_path, 6)
-    learner, rows = get_learner("hact"), list(toy.rows.values())
+    rows = list(toy.rows.values())
     sizes = []
     collate = model.collate
 
@@ -227,35 +232,33 @@ def test_predictions_do_not_depend_on_what_is_predicted_together(
         return collate(graphs)
 
     monkeypatch.setattr(model, "collate", noted)
-    whole = learner.classify(tmp_path / "model", toy.layout, rows, SMALL)
+    whole = opened(toy, tmp_path / "model").classify(rows)
     assert len(sizes) == 1
-    few = learner.classify(tmp_path / "model", toy.layout, rows, {**SMALL, "max_nodes": 30})
+    few = opened(toy, tmp_path / "model", max_nodes=30).classify(rows)
     assert max(sizes[1:]) <= 30 < sizes[0]
-    alone = learner.classify(tmp_path / "model", toy.layout, rows, {**SMALL, "max_nodes": 1})
+    alone = opened(toy, tmp_path / "model", max_nodes=1).classify(rows)
     np.testing.assert_allclose(few, whole, atol=1e-5)
     np.testing.assert_allclose(alone, whole, atol=1e-5)
     assert np.ptp(whole, axis=0).max() > 1e-3
-    assert learner.classify(tmp_path / "model", toy.layout, [], SMALL).shape == (0, 3)
+    assert opened(toy, tmp_path / "model").classify([]).shape == (0, 3)
 
 
 def test_residuals_and_features_are_of_the_first_member(toy: Toy, tmp_path: Path) -> None:
     fit(toy, tmp_path, 6, settings={"members": 2})
-    learner, rows = get_learner("hact"), list(toy.rows.values())
+    rows = list(toy.rows.values())
     first = tmp_path / "model/member-0"
-    for method in ("residuals_rois", "embed_rois"):
-        both = getattr(learner, method)(tmp_path / "model", toy.layout, rows, SMALL)
-        np.testing.assert_array_equal(
-            both, getattr(learner, method)(first, toy.layout, rows, SMALL)
-        )
-    p = learner.classify(first, toy.layout, rows, SMALL)
-    residuals = learner.residuals_rois(first, toy.layout, rows, SMALL)
+    both, alone = opened(toy, tmp_path / "model"), opened(toy, first)
+    np.testing.assert_array_equal(both.residuals_rois(rows), alone.residuals_rois(rows))
+    np.testing.assert_array_equal(both.embed_rois(rows), alone.embed_rois(rows))
+    p = alone.classify(rows)
+    residuals = alone.residuals_rois(rows)
     np.testing.assert_allclose(residuals, p - np.eye(3)[p.argmax(1)], atol=1e-6)
-    features = learner.embed_rois(first, toy.layout, rows, SMALL, unit=False)
+    features = alone.embed_rois(rows, unit=False)
     weights = torch.load(first / "weights.pt", weights_only=True)
     head = {k.rpartition(".")[2]: v for k, v in list(weights.items()) if ".mlp.1." in k}
     logits = torch.from_numpy(features) @ head["weight"].T + head["bias"]
     np.testing.assert_allclose(logits.softmax(1), p, atol=1e-5)
-    records = list(learner.predict(tmp_path / "model", toy.layout, rows, {}, BALD, SMALL))
+    records = list(both.predict(rows, {}, BALD))
     assert max(r.mean_uncertainty for r in records) > 0
 
 

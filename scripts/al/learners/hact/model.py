@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from al.io.files import read_json
 from al.io.tables import PoolRow
 
 from ..base import ImageSource
+from ..models import RoiModel
 from ..training import DESCRIPTION, WEIGHTS, load_tensors
 from .batches import by_nodes
 from .graph_file import RoiGraph
@@ -90,15 +91,15 @@ def run_rois(
 
 
 @dataclass
-class Loaded:
+class Loaded(RoiModel):
     """A model ready to predict: one network, or the members of an ensemble."""
 
     nets: list[Network]
     device: torch.device
     description: Mapping[str, Any]  # of ``HactTraining.description``
+    layout: ImageSource
     settings: HactSettings
     store: Store | None = None
-    order: ClassVar[tuple[int, ...]] = ()
 
     @property
     def members(self) -> int:
@@ -106,11 +107,7 @@ class Loaded:
         return len(self.nets)
 
     def roi_outputs(
-        self,
-        layout: ImageSource,
-        rows: Sequence[PoolRow],
-        method: str,
-        members: Sequence[int] = (0,),
+        self, rows: Sequence[PoolRow], method: str, members: Sequence[int] = (0,)
     ) -> np.ndarray:
         """Call ``forward`` or ``features`` of members on RoIs.
 
@@ -153,7 +150,9 @@ def open_prepared(folder: Path, key: str) -> Store:
     return store
 
 
-def load(members: Sequence[Path], settings: HactSettings, device: torch.device) -> Loaded:
+def load(
+    members: Sequence[Path], layout: ImageSource, settings: HactSettings, device: torch.device
+) -> Loaded:
     """Load the networks of a model."""
     description = read_json(members[0] / DESCRIPTION)
     nets = []
@@ -161,4 +160,4 @@ def load(members: Sequence[Path], settings: HactSettings, device: torch.device) 
         net = Network(description["network"])
         net.load_state_dict(load_tensors(member / WEIGHTS))
         nets.append(net.to(device).eval())
-    return Loaded(nets, device, description, settings)
+    return Loaded(nets, device, description, layout, settings)

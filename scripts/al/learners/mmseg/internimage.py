@@ -197,7 +197,7 @@ class InternImage(nn.Module):
         widths: channels of each of the four levels.
 
     Raises:
-        ValueError: where an argument is none of these.
+        ValueError: where groups do not divide the channels, or not every level has its numbers.
     """
 
     def __init__(
@@ -212,10 +212,13 @@ class InternImage(nn.Module):
         out_indices: Sequence[int] = (0, 1, 2, 3),
     ) -> None:
         super().__init__()
-        _check(channels, depths, groups, out_indices)
-        _check_rates(mlp_ratio, drop_path_rate)
         self.out_indices = tuple(out_indices)
         self.widths = [channels * 2**level for level in range(LEVELS)]
+        for level, (width, number) in enumerate(zip(self.widths, groups, strict=True)):
+            if width % number:
+                raise ValueError(
+                    f"groups: {number} in level {level}; allowed: divisors of its {width} channels"
+                )
         self.patch_embed = Stem(channels)
         rates = iter(torch.linspace(0, drop_path_rate, sum(depths)).tolist())
         self.levels = nn.ModuleList()
@@ -257,31 +260,3 @@ def _initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
     elif isinstance(module, DeformableConv):
         module.reset()
-
-
-def _check(
-    channels: int, depths: Sequence[int], groups: Sequence[int], out_indices: Sequence[int]
-) -> None:
-    if channels < 2 or channels % 2:
-        raise ValueError(f"channels: {channels}; allowed: even numbers from 2")
-    for name, numbers in (("depths", depths), ("groups", groups)):
-        if len(numbers) != LEVELS or min(numbers) < 1:
-            raise ValueError(f"{name}: {tuple(numbers)}; allowed: {LEVELS} numbers from 1")
-    for level, number in enumerate(groups):
-        if channels * 2**level % number:
-            raise ValueError(
-                f"groups: {number} in level {level}; allowed: divisors of its "
-                f"{channels * 2**level} channels"
-            )
-    indices = list(out_indices)
-    if not indices or indices != sorted(set(indices) & set(range(LEVELS))):
-        raise ValueError(
-            f"out_indices: {tuple(indices)}; allowed: some of 0 to {LEVELS - 1}, ascending"
-        )
-
-
-def _check_rates(mlp_ratio: float, drop_path_rate: float) -> None:
-    if not mlp_ratio > 0:
-        raise ValueError(f"mlp_ratio: {mlp_ratio}; allowed: above 0")
-    if not 0 <= drop_path_rate < 1:
-        raise ValueError(f"drop_path_rate: {drop_path_rate}; allowed: from 0 to below 1")
