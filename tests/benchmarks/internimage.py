@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -36,7 +37,7 @@ from tests.learners.brute_dcnv3 import grid_dcnv3
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "ours": {},
-    "as usual": {"choose_operator": lambda device: grid_dcnv3},
+    "as usual": {"dcnv3": grid_dcnv3},
 }
 PASSES = ("forward", "step")
 
@@ -109,14 +110,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             elapsed.append(now(device) - start)
             used.append(time.process_time() - processor)
         found[what] = {"seconds": elapsed, "cpu": used, "result": result, "mib": peak(device)}
-        chosen, seconds = internimage.choose_operator(device), []
-        with mock.patch.object(
-            internimage,
-            "choose_operator",
-            lambda _, chosen=chosen, seconds=seconds: (
-                lambda *given: Timed.apply(chosen, seconds, *given)
-            ),
-        ):
+        chosen, seconds = internimage.dcnv3, []
+        timed = partial(Timed.apply, chosen, seconds)
+        with mock.patch.object(internimage, "dcnv3", timed):
             start = now(device)
             run_once(network, images, what)
             found[what]["share"] = sum(seconds) / (now(device) - start)
