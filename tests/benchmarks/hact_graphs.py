@@ -25,8 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 from al.generators.tissue import CODES, draw_roi
-from al.learners.hact.building import build_graph
-from al.learners.hact.node_features import Cnn
+from al.learners.hact.building import build_graph, load_network
 from al.learners.hact.settings import GraphSettings
 from tests.benchmarks.machine import cpu_name
 
@@ -74,9 +73,10 @@ def measure(side: int, network: bool) -> dict[str, Any]:
         torch.set_num_threads(1)
         with tempfile.TemporaryDirectory() as folder:
             random_resnet(Path(folder) / "resnet18.pth")
-            cnn = Cnn(Path(folder) / "resnet18.pth")
+            settings = GraphSettings(weights=f"{folder}/resnet18.pth")
+            load_network(settings, "cpu")
         began = time.process_time()
-        graph = build_graph(image, settings, cnn)
+        graph = build_graph(image, settings)
     seconds = time.process_time() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {

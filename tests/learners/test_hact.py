@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from al.io.errors import ConfigError, DataError
+from al.io.errors import DataError
 from al.io.tables import LabelRow, PoolRow
 from al.learners import Model, get_learner
-from tests.learners.contract import BALD, LearnerContract, files_of
-from tests.learners.fakes import FakeLayout, Toy, prepared
+from tests.learners.contract import LearnerContract, files_of
+from tests.learners.fakes import Toy, prepared
+from tests.learners.test_convnet import act_after, fail
 
 pytest.importorskip("torch")
 pytest.importorskip("skimage", reason="the extra `hact` is not installed")
@@ -31,16 +32,6 @@ SMALL: dict[str, Any] = {
     "learning_rate": 0.01,
     "graph_shards": 3,
 }
-
-
-class Blind(FakeLayout):
-    """A layout that shows no label to whoever asks."""
-
-    def open_label(self, row: PoolRow) -> int:
-        """Refuse."""
-        raise AssertionError("asked for ground truth")
-
-    open_scored_label = open_label
 
 
 def graph(nuclei: int, superpixels: int, seed: int = 0, level: float = 0.0) -> RoiGraph:
@@ -70,9 +61,7 @@ def with_graphs(
     """Let graphs be made by ``make`` of an image; counts them in ``toy.built``."""
     toy.built = []
 
-    def build_part(
-        layout: Any, rows: Sequence[PoolRow], path: Path, *others: Any, **more: Any
-    ) -> None:
+    def build_part(layout: Any, rows: Sequence[PoolRow], path: Path, *others: Any) -> None:
         graphs = {row.key: make(layout.open_image(row)) for row in rows}
         toy.built += graphs
         write_shard(path, graphs)
@@ -108,21 +97,18 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
     return with_graphs(monkeypatch, Toy("roi", 24))
 
 
-def test_graphs_that_tell_the_class_are_learnt(toy: Toy, tmp_path: Path) -> None:
-    stats = fit(toy, tmp_path, 80)
-    assert stats["loss"] < 0.5
-    assert stats["rois"] == 24
-    assert stats["pixels_seen"] == 80 * 8
-    assert len(stats["plans"]) == 64
-    rows = list(toy.rows.values())
-    found = opened(toy, tmp_path / "model").classify(rows)
-    assert (found.argmax(1) == list(toy.truth.values())).mean() > 0.9
-
-
 def splits(toy: Toy) -> tuple[list[LabelRow], list[LabelRow]]:
     """Two thirds of the RoIs teach, the others choose."""
     rows = toy.labels(Path())
     return rows[:16], rows[16:]
+
+
+def saved(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "model/weights.pt", weights_only=True)
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 def test_weights_follow_the_validation_rois(
@@ -139,6 +125,7 @@ def test_weights_follow_the_validation_rois(
 
     monkeypatch.setattr(training.HactTraining, "advance", noted)
     stats = fit(toy, tmp_path / "a", 11, labels=taught, validation=chosen)
+    assert (stats["rois"], stats["pixels_seen"], len(stats["plans"])) == (16, 11 * 8, 64)
     found = stats["validation"]
     assert found["rois"] == 8
     assert [step for step, _, _ in found["scores"]] == [2, 4, 6, 8, 10, 11]
@@ -157,14 +144,6 @@ def test_weights_follow_the_validation_rois(
     assert not equal(weights[11], weights[other["chosen_step"]])
 
 
-def saved(folder: Path) -> dict[str, torch.Tensor]:
-    return torch.load(folder / "model/weights.pt", weights_only=True)
-
-
-def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-
-
 def test_equal_scores_are_told_apart_by_the_loss(toy: Toy, tmp_path: Path) -> None:
     taught, chosen = splits(toy)
     scores = fit(toy, tmp_path, 60, labels=taught, validation=chosen)["validation"]
@@ -173,46 +152,40 @@ def test_equal_scores_are_told_apart_by_the_loss(toy: Toy, tmp_path: Path) -> No
     assert scores["chosen_step"] == min(full, key=lambda s: s[1])[0]
 
 
-def test_validation_rois_are_neither_taught_nor_tested(toy: Toy, tmp_path: Path) -> None:
+def test_validation_labels_are_part_of_the_training(toy: Toy, tmp_path: Path) -> None:
+    """In any order; none may teach or be tested."""
     taught, chosen = splits(toy)
+    first = fit(toy, tmp_path, 4, labels=taught, validation=chosen)
+    assert fit(toy, tmp_path, 4, labels=taught, validation=chosen[::-1]) == first
+    assert fit(toy, tmp_path, 4, labels=taught, validation=chosen[1:])["resumed_from"] == 0
     with pytest.raises(DataError, match=r"slide0/r0 is a training RoI too"):
         fit(toy, tmp_path, labels=taught, validation=taught[:1])
-    key = f"{chosen[0].image}/{chosen[0].roi}"
+    key = batches.key_of(chosen[0])
     toy.rows[key] = toy.rows[key].with_split("test")
     with pytest.raises(DataError, match=rf"{key} is a test RoI"):
         fit(toy, tmp_path, labels=taught, validation=chosen)
 
 
-def test_no_ground_truth_is_opened(toy: Toy, tmp_path: Path) -> None:
-    """Nor does the class of what is neither taught nor validated change a byte."""
+def test_a_training_cut_off_ends_as_an_undisturbed_one(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what was validated before."""
     taught, chosen = splits(toy)
-    for name in ("a", "b"):
-        layout = Blind(toy.images)
-        fit(toy, tmp_path / name, 6, labels=taught[:9], validation=chosen[:4], layout=layout)
-        for row in taught[9:] + chosen[4:]:
-            toy.truth[f"{row.image}/{row.roi}"] = 0
+    more = {"labels": taught, "validation": chosen, "settings": {"checkpoint_every": 4}}
+    whole = fit(toy, tmp_path / "a", 11, **{**more, "settings": {}})
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="cut off"):
+        act_after(patch, training.HactTraining, 7, fail)
+        fit(toy, tmp_path / "b", 11, **more)
+    stats = fit(toy, tmp_path / "b", 11, **more)
+    assert (stats["resumed_from"], stats["steps"]) == (4, 11)
+    assert stats["validation"] == whole["validation"]
     assert files_of(tmp_path / "a/model") == files_of(tmp_path / "b/model")
 
 
-def test_validation_labels_are_part_of_the_training(toy: Toy, tmp_path: Path) -> None:
-    taught, chosen = splits(toy)
-    first = fit(toy, tmp_path, 4, labels=taught, validation=chosen)
-    assert fit(toy, tmp_path, 4, labels=taught, validation=chosen[::-1]) == first
-    assert fit(toy, tmp_path, 4, labels=taught, validation=chosen[1:])["resumed_from"] == 0
-
-
-@pytest.mark.parametrize("nuclei", [0, 1])
-@pytest.mark.parametrize("batch", [1, 3])
-def test_rois_of_hardly_anything(
-    nuclei: int, batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One superpixel without edges, and one nucleus or none."""
-
-    def tiny(image: np.ndarray) -> Any:
-        return graph_of(image, nuclei, 1)
-
-    toy = with_graphs(monkeypatch, Toy("roi", 7), tiny)
-    stats = fit(toy, tmp_path, 9, settings={"batch": batch}, validation=[])
+def test_rois_of_hardly_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One superpixel without edges, and no nucleus in any."""
+    toy = with_graphs(monkeypatch, Toy("roi", 5), lambda image: graph_of(image, 0, 1))
+    stats = fit(toy, tmp_path, 9, settings={"batch": 1})
     assert np.isfinite(stats["loss"])
     rows = list(toy.rows.values())
     found = opened(toy, tmp_path / "model").classify(rows)
@@ -247,35 +220,15 @@ def test_residuals_and_features_are_of_the_first_member(toy: Toy, tmp_path: Path
     fit(toy, tmp_path, 6, settings={"members": 2})
     rows = list(toy.rows.values())
     first = tmp_path / "model/member-0"
-    both, alone = opened(toy, tmp_path / "model"), opened(toy, first)
-    np.testing.assert_array_equal(both.residuals_rois(rows), alone.residuals_rois(rows))
-    np.testing.assert_array_equal(both.embed_rois(rows), alone.embed_rois(rows))
+    model, alone = opened(toy, tmp_path / "model"), opened(toy, first)
     p = alone.classify(rows)
-    residuals = alone.residuals_rois(rows)
+    residuals = model.residuals_rois(rows)
     np.testing.assert_allclose(residuals, p - np.eye(3)[p.argmax(1)], atol=1e-6)
-    features = alone.embed_rois(rows, unit=False)
+    features = model.embed_rois(rows, unit=False)
     weights = torch.load(first / "weights.pt", weights_only=True)
-    head = {k.rpartition(".")[2]: v for k, v in list(weights.items()) if ".mlp.1." in k}
+    head = {k.rpartition(".")[2]: v for k, v in weights.items() if ".mlp.1." in k}
     logits = torch.from_numpy(features) @ head["weight"].T + head["bias"]
     np.testing.assert_allclose(logits.softmax(1), p, atol=1e-5)
-    records = list(both.predict(rows, {}, BALD))
-    assert max(r.mean_uncertainty for r in records) > 0
-
-
-def test_members_of_folds_see_different_slides(
-    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen, begin = [], training.HactTraining.begin
-
-    def noted(self: training.HactTraining) -> None:
-        seen.append({row.image for row in self.rows})
-        begin(self)
-
-    monkeypatch.setattr(training.HactTraining, "begin", noted)
-    fit(toy, tmp_path, 2, settings={"members": 3, "member_labels": "folds"})
-    slides = {row.image for row in toy.rows.values()}
-    assert all(len(found) == len(slides) - 2 for found in seen)
-    assert set.union(*seen) == slides
 
 
 def test_graphs_beyond_the_memory_are_read_again(
@@ -301,10 +254,9 @@ def test_standardisation_is_saved_with_the_model(
     standardise: bool, toy: Toy, tmp_path: Path
 ) -> None:
     fit(toy, tmp_path, 2, settings={"standardise": standardise})
-    weights = torch.load(tmp_path / "model/weights.pt", weights_only=True)
     held = [graph_of(image) for image in toy.images.values()]
     nodes = np.concatenate([g.tissue.features for g in held]).astype(np.float64)
-    mean, deviation = weights["tissue_mean"], weights["tissue_deviation"]
+    mean, deviation = (saved(tmp_path)[f"tissue_{kind}"] for kind in ("mean", "deviation"))
     if standardise:
         np.testing.assert_allclose(mean, nodes.mean(0), rtol=1e-5)
         np.testing.assert_allclose(deviation[:2], nodes.std(0)[:2], rtol=1e-4)
@@ -317,15 +269,10 @@ def test_standardisation_is_saved_with_the_model(
 def test_starts_from_the_cycle_before(toy: Toy, tmp_path: Path) -> None:
     fit(toy, tmp_path / "a", 4)
     still = {"learning_rate": 1e-12, "weight_decay": 0, "start": "previous"}
-    previous = tmp_path / "a/model"
-    made = tmp_path / "a/prepared"
-    fit(toy, tmp_path / "b", 1, settings=still, previous=previous, prepared=made, seed=9)
+    fit(toy, tmp_path / "b", 1, settings=still, previous=tmp_path / "a/model", seed=9)
     before, after = (saved(tmp_path / n) for n in ("a", "b"))
     learnt = [k for k in before if k.endswith("weight") and "batchnorm" not in k]
     assert all(torch.allclose(before[k], after[k], atol=1e-6) for k in learnt)
-    wider = {**still, "hidden": 12}
-    with pytest.raises(ConfigError, match=r"hact\.start: .*a/model has network"):
-        fit(toy, tmp_path / "c", 1, settings=wider, previous=previous, prepared=made)
 
 
 def test_numbers_of_a_batch_follow_from_the_step() -> None:

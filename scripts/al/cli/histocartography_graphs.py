@@ -23,12 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ENVIRONMENT = "envs/histocartography.yaml"
-FOLDERS = {
-    "cell_graphs": ".bin",
-    "tissue_graphs": ".bin",
-    "assignment_matrices": ".h5",
-}
+FOLDERS = {"cell_graphs": ".bin", "tissue_graphs": ".bin", "assignment_matrices": ".h5"}
 NEIGHBOURS, REACH = 5, 50  # of a nucleus; pixels
 PATCH, TISSUE_PATCH, INPUT = 72, 144, 224  # pixels
 SUPERPIXELS = {
@@ -53,6 +48,12 @@ class Roi(NamedTuple):
     path: Path
     split: str
     label: int | None
+
+    @classmethod
+    def of(cls, row: dict[str, str]) -> Roi:
+        """Read a row. Raises ValueError for a label that is no whole number."""
+        label = row.get("label")
+        return cls(Path(row["path"]), row.get("split") or "", int(label) if label else None)
 
     def outputs(self, out: Path) -> dict[str, Path]:
         """Return the files to write, by folder."""
@@ -89,7 +90,7 @@ def main(arguments: list[str]) -> int:
     except Refused as refusal:
         print(f"cannot make graphs: {refusal}", file=sys.stderr)
         return 2
-    failed = make_all(missing, own.out, pipeline.process)
+    failed = make_all(missing, lambda roi: write(roi, own.out, *pipeline.make(roi)))
     if failed:
         print(f"no graphs of {len(failed)} RoIs: {some(failed)}", file=sys.stderr)
     return int(bool(failed))
@@ -109,14 +110,7 @@ def read_list(path: Path) -> list[Roi]:
     if not rows or not all(row.get("path") for row in rows):
         raise Refused(f"{path}: no rows with a `path`; allowed: CSV with path[,split][,label]")
     try:
-        rois = [
-            Roi(
-                Path(row["path"]),
-                row.get("split") or "",
-                int(row["label"]) if row.get("label") else None,
-            )
-            for row in rows
-        ]
+        rois = [Roi.of(row) for row in rows]
     except ValueError as error:
         raise Refused(f"{path}: label: {error}") from error
     gone = [str(roi.path) for roi in rois if not roi.path.is_file()]
@@ -124,8 +118,6 @@ def read_list(path: Path) -> list[Roi]:
         raise Refused(f"{path}: no file {some(gone)}")
     seen: dict[str, Path] = {}
     for roi in rois:
-        if Path(roi.split).is_absolute() or ".." in Path(roi.split).parts:
-            raise Refused(f"{path}: split {roi.split!r}; allowed: the name of a folder")
         if seen.setdefault(roi.path.stem, roi.path) != roi.path:
             raise Refused(f"two images of one name: {seen[roi.path.stem]}, {roi.path}")
     return rois
@@ -136,30 +128,33 @@ def is_done(roi: Roi, out: Path) -> bool:
     return all(path.is_file() for path in roi.outputs(out).values())
 
 
-def make_all(rois: list[Roi], out: Path, process: Callable[[Roi], dict[str, Any]]) -> list[str]:
-    """Make and write the graphs of RoIs, one after the other.
-
-    Args:
-        rois: those without graphs.
-        out: folder of the graphs.
-        process: returns, by folder, what writes a file: a function of its path.
-
-    Returns:
-        The names of those that failed, which have been told.
-    """
+def make_all(rois: list[Roi], make: Callable[[Roi], None]) -> list[str]:
+    """Call ``make`` for one RoI after the other; returns the names of those that failed."""
     failed = []
     for number, roi in enumerate(rois, start=1):
+        told = f"{number} of {len(rois)}: {roi.path.stem}"
         try:
-            writers = process(roi)
-            for folder, path in roi.outputs(out).items():
-                with by_rename(path) as temporary:
-                    writers[folder](temporary)
-            print(f"{number} of {len(rois)}: {roi.path.stem}", flush=True)
+            make(roi)
+            print(told, flush=True)
         except Exception as error:  # of the library: one RoI must not stop the others
-            told = f"{type(error).__name__}: {error}"
-            print(f"{number} of {len(rois)}: {roi.path.stem}: {told}", file=sys.stderr, flush=True)
+            print(f"{told}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             failed.append(roi.path.stem)
     return failed
+
+
+def write(roi: Roi, out: Path, cells: Any, tissue: Any, matrix: Any) -> None:
+    """Write the graphs of a RoI with its label, and the (cells, tissue) matrix of 0 and 1."""
+    import h5py
+    import torch
+    from dgl.data.utils import save_graphs
+
+    paths = roi.outputs(out)
+    labels = None if roi.label is None else {"label": torch.tensor([roi.label])}
+    for folder, graph in (("cell_graphs", cells), ("tissue_graphs", tissue)):
+        with by_rename(paths[folder]) as temporary:
+            save_graphs(str(temporary), [graph], labels)
+    with by_rename(paths["assignment_matrices"]) as temporary, h5py.File(temporary, "w") as file:
+        file.create_dataset("assignment_matrix", data=matrix, compression="gzip")
 
 
 @contextmanager
@@ -181,20 +176,6 @@ def some(names: list[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def library() -> Any:
-    """Return the preprocessing of histocartography. Raises Refused where it cannot be imported."""
-    try:
-        import dgl  # noqa: F401
-        import h5py  # noqa: F401
-        from histocartography import preprocessing
-    except Exception as error:  # old packages beside new ones fail in many ways
-        raise Refused(
-            f"histocartography cannot be imported ({type(error).__name__}: {error}); it needs the "
-            f"environment of {ENVIRONMENT}: this is Python {sys.version.split()[0]}"
-        ) from error
-    return preprocessing
-
-
 class Pipeline:
     """The steps from an image to its graphs, as the library offers them.
 
@@ -207,15 +188,24 @@ class Pipeline:
     """
 
     def __init__(self, nuclei_model: Path | None, stain_target: Path | None) -> None:
-        steps = library()
+        try:
+            import dgl  # noqa: F401
+            import h5py  # noqa: F401
+            from histocartography import preprocessing as steps
+        except Exception as error:  # old packages beside new ones fail in many ways
+            raise Refused(
+                f"histocartography cannot be imported ({type(error).__name__}: {error}); it needs "
+                "the environment of envs/histocartography.yaml: this is Python "
+                f"{sys.version.split()[0]}"
+            ) from error
         given = {} if nuclei_model is None else {"model_path": str(nuclei_model)}
         try:
             self.nuclei = steps.NucleiExtractor(**given)
-            self.cell_features = steps.DeepFeatureExtractor(
-                architecture="resnet34", patch_size=PATCH, resize_size=INPUT
-            )
-            self.tissue_features = steps.DeepFeatureExtractor(
-                architecture="resnet34", patch_size=TISSUE_PATCH, resize_size=INPUT
+            self.cell_features, self.tissue_features = (
+                steps.DeepFeatureExtractor(
+                    architecture="resnet34", patch_size=side, resize_size=INPUT
+                )
+                for side in (PATCH, TISSUE_PATCH)
             )
         except Exception as error:  # no network, no such weights, weights of another torch
             raise Refused(
@@ -230,35 +220,26 @@ class Pipeline:
         self.assign = steps.AssignmnentMatrixBuilder()
         self.neighbours = steps.KNNGraphBuilder
 
-    def process(self, roi: Roi) -> dict[str, Any]:
-        """Return, by folder, what writes the graphs of a RoI to a path."""
+    def make(self, roi: Roi) -> tuple[Any, Any, Any]:
+        """Return the cell graph, the tissue graph and the assignment matrix of a RoI."""
         import numpy as np
         from PIL import Image
 
         image = np.array(Image.open(str(roi.path)).convert("RGB"))
         if self.stain is not None:
             image = self.stain.process(image)
-        nuclei, centroids = self.nuclei.process(image)
-        if len(centroids) < 2:  # the library makes no graph of them
-            print(f"  {len(centroids)} nuclei: a graph without cells", flush=True)
-            centroids = centroids[:0]
-            cells = no_cells()
-        else:
-            # With as many neighbours as in the papers, the library fails on 5 nuclei or fewer.
-            near = min(NEIGHBOURS, len(centroids) - 1)
-            builder = self.neighbours(k=near, thresh=REACH, add_loc_feats=True)
-            cells = builder.process(nuclei, features_of(self.cell_features, image, nuclei))
         superpixels, _ = self.superpixels.process(image)
         features = features_of(self.tissue_features, image, superpixels)
         tissue = self.regions.process(superpixels, features)
-        matrix = np.zeros((0, features.shape[0]))
-        if len(centroids):
-            matrix = self.assign.process(centroids, superpixels)
-        return {
-            "cell_graphs": graph_writer(cells, roi.label),
-            "tissue_graphs": graph_writer(tissue, roi.label),
-            "assignment_matrices": matrix_writer(matrix),
-        }
+        nuclei, centroids = self.nuclei.process(image)
+        if len(centroids) < 2:  # the library makes no graph of them
+            print(f"  {len(centroids)} nuclei: a graph without cells", flush=True)
+            return no_cells(), tissue, np.zeros((0, features.shape[0]))
+        # With as many neighbours as in the papers, the library fails on 5 nuclei or fewer.
+        near = min(NEIGHBOURS, len(centroids) - 1)
+        builder = self.neighbours(k=near, thresh=REACH, add_loc_feats=True)
+        cells = builder.process(nuclei, features_of(self.cell_features, image, nuclei))
+        return cells, tissue, self.assign.process(centroids, superpixels)
 
 
 def features_of(extractor: Any, image: Any, instances: Any) -> Any:
@@ -306,31 +287,6 @@ def no_cells() -> Any:
     graph.ndata["centroid"] = torch.zeros((0, 2))
     graph.ndata["feat"] = torch.zeros((0, WIDTH))
     return graph
-
-
-def graph_writer(graph: Any, label: int | None) -> Callable[[Path], None]:
-    """Return what writes a graph and its label to a path."""
-
-    def write(path: Path) -> None:
-        import torch
-        from dgl.data.utils import save_graphs
-
-        labels = None if label is None else {"label": torch.tensor([label])}
-        save_graphs(str(path), [graph], labels)
-
-    return write
-
-
-def matrix_writer(matrix: Any) -> Callable[[Path], None]:
-    """Return what writes a (cells, tissue) matrix of 0 and 1 to a path."""
-
-    def write(path: Path) -> None:
-        import h5py
-
-        with h5py.File(str(path), "w") as file:
-            file.create_dataset("assignment_matrix", data=matrix, compression="gzip")
-
-    return write
 
 
 if __name__ == "__main__":

@@ -12,15 +12,9 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
-import platform
 import sys
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +22,13 @@ from al.io.errors import ConfigError, DataError
 from al.io.files import sweep
 from al.io.locking import LockedError, locked
 from al.io.storage import explain
-from al.learners.hact.graph_file import NAME, RoiGraph, Shard, refuse_widths, write_shard
+from al.layouts.images import image_size
+from al.learners.hact.graph_file import NAME, Graphs, Shard, some, write_shard
 from al.learners.hact.published import convert, read_assignment, read_bin
 
 FORMAT = 1  # another one makes shards anew: what is done to the graphs has changed
-PACKAGES = ("dgl", "torch", "numpy", "h5py", "safetensors")
-NAMED = 5  # of what is wrong, in a message
-TELL_EVERY = 20.0  # seconds
-PNG_START = b"\x89PNG\r\n\x1a\n"
-
-
-@dataclass(frozen=True)
-class Source:
-    """The files of one RoI, by kind: ``cells``, ``tissue``, ``assignments``."""
-
-    name: str
-    files: Mapping[str, Path]
+Sizes = Mapping[str, tuple[int, int]]  # width and height by RoI, pixels
+Sources = Mapping[str, Mapping[str, Path]]  # files by RoI and kind: cells, tissue, assignments
 
 
 def main(arguments: list[str]) -> int:
@@ -59,7 +44,7 @@ def main(arguments: list[str]) -> int:
     own = parser.parse_args(arguments)
     try:
         folders = {kind: getattr(own, kind) for kind in ("cells", "tissue", "assignments")}
-        import_graphs(folders, own.out, own.shards, Sizes(own.images, own.sizes))
+        import_graphs(folders, own.out, own.shards, read_sizes(own.images, own.sizes))
     except (DataError, ConfigError, LockedError) as refusal:
         print(f"cannot import: {refusal}", file=sys.stderr)
         return 2
@@ -71,58 +56,30 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-class Sizes:
-    """Width and height of RoIs, from the headers of their PNG files or from a table.
+def read_sizes(images: Path | None = None, table: Path | None = None) -> Sizes:
+    """Return the sizes of RoIs by name.
 
     Args:
-        images: folder with ``NAME.png`` in any subfolders.
+        images: folder with ``NAME.png`` in any subfolders, whose headers tell.
         table: CSV with the columns name, width and height (pixels).
 
     Raises:
-        DataError: for a table that is none, or images of the same name.
+        DataError: for a table or an image that is none, or images of the same name.
     """
-
-    def __init__(self, images: Path | None = None, table: Path | None = None) -> None:
-        self.images, self.table = images, table
-
-    @cached_property
-    def _known(self) -> dict[str, Any]:
-        if self.images is not None:
-            return dict(_by_stem(self.images, ".png"))
-        return {} if self.table is None else read_sizes(self.table)
-
-    def of(self, name: str) -> tuple[int, int] | None:
-        """Return (width, height) in pixels; ``None`` where nothing tells it."""
-        held = self._known.get(name)
-        return png_size(held) if isinstance(held, Path) else held
-
-
-def read_sizes(path: Path) -> dict[str, tuple[int, int]]:
-    """Read a table of name, width, height. Raises DataError for another."""
+    if images is not None:
+        sizes = {name: image_size(path) for name, path in _by_stem(images, ".png").items()}
+        return {name: (width, height) for name, (height, width) in sizes.items()}
+    if table is None:
+        return {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [(r["name"], int(r["width"]), int(r["height"])) for r in csv.DictReader(file)]
+        with table.open(newline="", encoding="utf-8") as file:
+            return {r["name"]: (int(r["width"]), int(r["height"])) for r in csv.DictReader(file)}
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: no table of name,width,height: {error!r}") from error
-    if any(min(width, height) < 1 for _, width, height in rows):
-        raise DataError(f"{path}: a width or height below 1")
-    return {name: (width, height) for name, width, height in rows}
+        raise DataError(f"{table}: no table of name,width,height: {error!r}") from error
 
 
-def png_size(path: Path) -> tuple[int, int]:
-    """Return (width, height) in pixels from the header alone. Raises DataError for no PNG."""
-    with path.open("rb") as file:
-        head = file.read(24)
-    if len(head) < 24 or not head.startswith(PNG_START) or head[12:16] != b"IHDR":
-        raise DataError(f"{path}: no PNG file")
-    return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
-
-
-def find_sources(folders: Mapping[str, Path]) -> list[Source]:
+def find_sources(folders: Mapping[str, Path]) -> Sources:
     """Match the files of the three kinds by their names.
-
-    Returns:
-        One source per RoI, by name.
 
     Raises:
         DataError: no files, two of a name, or names without a file of some kind.
@@ -133,13 +90,13 @@ def find_sources(folders: Mapping[str, Path]) -> list[Source]:
     }
     names = sorted(set().union(*found.values()))
     problems = [
-        f"none in {folders[kind]} ({kind}) of {_some([n for n in names if n not in files])}"
+        f"none in {folders[kind]} ({kind}) of {some([n for n in names if n not in files])}"
         for kind, files in found.items()
         if files.keys() != set(names)
     ]
     if problems:
         raise DataError("every RoI needs a file of each kind; " + "; ".join(problems))
-    return [Source(name, {kind: files[name] for kind, files in found.items()}) for name in names]
+    return {name: {kind: files[name] for kind, files in found.items()} for name in names}
 
 
 def _by_stem(folder: Path, suffix: str) -> dict[str, Path]:
@@ -156,8 +113,8 @@ def _by_stem(folder: Path, suffix: str) -> dict[str, Path]:
     return found
 
 
-def import_graphs(folders: Mapping[str, Path], out: Path, shards: int, sizes: Sizes) -> list[Path]:
-    """Write the shards that are missing or out of date; returns the paths of all.
+def import_graphs(folders: Mapping[str, Path], out: Path, shards: int, sizes: Sizes) -> None:
+    """Write the shards that are missing or out of date.
 
     Args:
         folders: of ``cells``, ``tissue`` and ``assignments``.
@@ -179,94 +136,47 @@ def import_graphs(folders: Mapping[str, Path], out: Path, shards: int, sizes: Si
         sweep(out)
         others = sorted(p.name for p in out.glob("*-of-*.safetensors") if p not in paths)
         if others:
-            raise DataError(f"{out}: shards of another import: {_some(others)}; remove them")
+            raise DataError(f"{out}: shards of another import: {some(others)}; remove them")
         print(f"{len(sources)} RoIs in {parts} shards", flush=True)
-        known: dict[str, tuple[int, str]] = {}
         for part, path in enumerate(paths):
-            _import_shard(path, sources[part::parts], folders, sizes, known)
-    return paths
+            own = {name: sources[name] for name in list(sources)[part::parts]}
+            _import_shard(path, own, folders, sizes)
+        Graphs(paths).widths()
 
 
-def _import_shard(
-    path: Path,
-    sources: Sequence[Source],
-    folders: Mapping[str, Path],
-    sizes: Sizes,
-    known: dict[str, tuple[int, str]],
-) -> None:
-    stamp = _stamp(sources, folders)
-    if (facts := finished(path, stamp, sizes)) is not None:
-        for kind in ("cells", "tissue"):
-            known.setdefault(kind, (len(facts[kind]["sum"]), sources[0].name))
+def _import_shard(path: Path, sources: Sources, folders: Mapping[str, Path], sizes: Sizes) -> None:
+    stamp = _stamp(sources, folders, sizes)
+    if is_finished(path, stamp):
         print(f"{path.name}: {len(sources)} RoIs are there", flush=True)
         return
-    graphs: dict[str, RoiGraph] = {}
-    used: dict[str, tuple[int, int]] = {}
-    start = told = time.monotonic()
-    for source in sources:
-        raw = [read_bin(source.files[kind]) for kind in ("cells", "tissue")]
-        matrix = read_assignment(source.files["assignments"])
-        graph, size = convert(source.name, raw[0], raw[1], matrix, sizes.of)
-        graphs[source.name] = graph
-        if size is not None:
-            used[source.name] = size
-        for kind, part in (("cells", graph.cells), ("tissue", graph.tissue)):
-            width, first = known.setdefault(kind, (part.features.shape[1], source.name))
-            refuse_widths(kind, {width: first, part.features.shape[1]: source.name})
-        if time.monotonic() - told > TELL_EVERY:
-            told = time.monotonic()
-            print(f"{path.name}: {len(graphs)} of {len(sources)} RoIs", flush=True)
-    write_shard(path, graphs, {**stamp, "image_sizes": used, "versions": _versions()})
-    seconds = time.monotonic() - start
-    print(f"{path.name}: {len(graphs)} RoIs imported in {seconds:.0f} s", flush=True)
+    graphs = {}
+    for name, files in sources.items():
+        cells, tissue = read_bin(files["cells"]), read_bin(files["tissue"])
+        matrix = read_assignment(files["assignments"])
+        graphs[name] = convert(name, cells, tissue, matrix, sizes.get(name))
+    write_shard(path, graphs, stamp)
+    print(f"{path.name}: {len(graphs)} RoIs imported", flush=True)
 
 
-def _stamp(sources: Sequence[Source], folders: Mapping[str, Path]) -> dict[str, Any]:
-    """What a shard is made from: names, sizes in bytes and times of change, as JSON has them."""
-
-    def facts(source: Source) -> dict[str, list[Any]]:
-        held = {}
-        for kind, path in source.files.items():
-            told = path.stat()
-            name = path.relative_to(folders[kind]).as_posix()
-            held[kind] = [name, told.st_size, told.st_mtime_ns]
-        return held
-
-    files = {source.name: facts(source) for source in sources}
-    return {"source": "dgl", "format": FORMAT, "rois": len(sources), "files": files}
+def _stamp(sources: Sources, folders: Mapping[str, Path], sizes: Sizes) -> dict[str, Any]:
+    """What a shard is made from, as JSON gives it back: files with sizes and times, image sizes."""
+    files: dict[str, list[Any]] = {}
+    for name, held in sources.items():
+        files[name] = [list(sizes.get(name, ()))]
+        for kind, path in held.items():
+            about = path.stat()
+            place = path.relative_to(folders[kind]).as_posix()
+            files[name].append([place, about.st_size, about.st_mtime_ns])
+    return {"format": FORMAT, "files": files}
 
 
-def finished(path: Path, stamp: Mapping[str, Any], sizes: Sizes) -> dict[str, Any] | None:
-    """Return the facts of a shard that was made from just these files; ``None`` for another."""
-    if not path.exists():
-        return None
+def is_finished(path: Path, stamp: Mapping[str, Any]) -> bool:
+    """Whether a whole shard that was made from just these files is there."""
     try:
-        shard = Shard(path)
-    except (DataError, KeyError, json.JSONDecodeError):
-        return None
-    facts = shard.facts
-    same = all(facts.get(key) == value for key, value in stamp.items())
-    for name, size in facts.get("image_sizes", {}).items() if same else ():
-        now = sizes.of(name)
-        same = same and (now is None or list(now) == size)
-    return facts if same and shard.keys == list(stamp["files"]) else None
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
-
-
-def _some(names: Iterable[str]) -> str:
-    """Name a few of many."""
-    held = list(names)
-    more = f" and {len(held) - NAMED} more" if len(held) > NAMED else ""
-    return ", ".join(held[:NAMED]) + more
+        facts = Shard(path).facts
+    except DataError:
+        return False
+    return all(facts.get(key) == value for key, value in stamp.items())
 
 
 if __name__ == "__main__":

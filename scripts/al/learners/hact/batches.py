@@ -4,41 +4,16 @@ training sees what an undisturbed one would have seen."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from al.io.errors import DataError
 from al.io.labels import UNKNOWN
-from al.io.tables import LabelRow, PoolRow
-from al.io.threads import in_order
+from al.io.tables import LabelRow
 
 from ..base import FitJob
 from .graph_file import RoiGraph
-
-Load = Callable[[PoolRow], RoiGraph]
-
-
-def known_labels(job: FitJob, labels: Iterable[LabelRow], what: str) -> list[LabelRow]:
-    """Return the RoIs whose class is known, by key.
-
-    Args:
-        job: the training, which has their rows.
-        labels: in any order.
-        what: how to call them in a message.
-
-    Raises:
-        DataError: for a class or a RoI that there is not.
-    """
-    known = [row for row in labels if row.label is not None and row.label != UNKNOWN]
-    for row in known:
-        if not 0 <= row.label < len(job.classes):
-            raise DataError(
-                f"{what}: class {row.label} of {key_of(row)}; allowed: 0 to {len(job.classes) - 1}"
-            )
-        if key_of(row) not in job.rows:
-            raise DataError(f"{what}: {key_of(row)} is not in the pool")
-    return sorted(known, key=key_of)
 
 
 def key_of(row: LabelRow) -> str:
@@ -46,19 +21,25 @@ def key_of(row: LabelRow) -> str:
     return f"{row.image}/{row.roi}"
 
 
-def validation_labels(job: FitJob, taught: Sequence[LabelRow]) -> list[LabelRow]:
+def known_labels(labels: Iterable[LabelRow]) -> list[LabelRow]:
+    """Return the RoIs whose class is known, by key."""
+    known = [row for row in labels if row.label is not None and row.label != UNKNOWN]
+    return sorted(known, key=key_of)
+
+
+def validation_labels(job: FitJob) -> list[LabelRow]:
     """Return the RoIs that choose the weights.
 
     Raises:
         DataError: for one that teaches, or is of the test split.
     """
-    found = known_labels(job, job.validation, "validation")
-    own = {key_of(row) for row in taught}
-    for row in found:
-        if key_of(row) in own:
-            raise DataError(f"validation: {key_of(row)} is a training RoI too; allowed: others")
-        if job.rows[key_of(row)].split == "test":
-            raise DataError(f"validation: {key_of(row)} is a test RoI; allowed: train, val")
+    found = known_labels(job.validation)
+    taught = {key_of(row) for row in known_labels(job.labels)}
+    for key in map(key_of, found):
+        if key in taught:
+            raise DataError(f"validation: {key} is a training RoI too; allowed: others")
+        if job.rows[key].split == "test":
+            raise DataError(f"validation: {key} is a test RoI; allowed: train, val")
     return found
 
 
@@ -87,22 +68,3 @@ def seen_rois(count: int, batch: int, steps: int) -> int:
     """Return how many RoIs the batches of so many steps hold."""
     epochs, rest = divmod(steps, epoch_steps(count, batch))
     return epochs * count + min(rest * batch, count)
-
-
-def by_nodes(
-    rows: Sequence[PoolRow], load: Load, most: int, count: int = 256
-) -> Iterator[tuple[slice, list[RoiGraph]]]:
-    """Yield RoIs in order, as many as have ``most`` nodes together, and at most ``count``.
-
-    A RoI that has more is alone. The next ones are read meanwhile, by threads.
-    """
-    first, held, nodes = 0, [], 0
-    for number, graph in enumerate(in_order(load, rows, 2)):
-        size = len(graph.cells) + len(graph.tissue)
-        if held and (nodes + size > most or len(held) == count):
-            yield slice(first, number), held
-            first, held, nodes = number, [], 0
-        held.append(graph)
-        nodes += size
-    if held:
-        yield slice(first, len(rows)), held

@@ -7,7 +7,7 @@ the header. Nothing in such a file is code.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from al.io.files import atomic_path
 VERSION = 1
 NAME = "{part:03d}-of-{parts:03d}.safetensors"
 KINDS = ("cells", "tissue")
+NAMED = 5  # of what is wrong, in a message
 PIECES = ("cells.features", "cells.edges", "tissue.features", "tissue.edges", "assignment")
 
 
@@ -57,7 +58,7 @@ class RoiGraph:
 
     def check(self, name: str) -> None:
         """Raise DataError for shapes, indices or values that are no such graph."""
-        for kind, graph in (("cells", self.cells), ("tissue", self.tissue)):
+        for kind, graph in zip(KINDS, (self.cells, self.tissue), strict=True):
             if graph.features.ndim != 2 or not np.isfinite(graph.features).all():
                 raise DataError(f"{name}: {kind}: features must be (N, F) finite numbers")
             wrong = graph.edges.shape[:1] != (2,) or graph.edges.ndim != 2
@@ -85,8 +86,9 @@ def write_shard(
     Args:
         path: of the file.
         graphs: by key.
-        facts: what JSON can hold, for the header; ``cells`` and ``tissue`` are added, number, sum
-            and sum of squares of node features.
+        facts: what JSON can hold, for the header, where ``nodes`` (of cells and of tissue by key),
+            ``cells`` and ``tissue`` (number of nodes and edges, sum and sum of squares of node
+            features) are added.
 
     Raises:
         DataError: naming the RoI whose graphs are none, or have other features than the rest.
@@ -103,35 +105,47 @@ def write_shard(
         )
         for piece, array in zip(PIECES, arrays, strict=True):
             tensors[f"{key}|{piece}"] = np.ascontiguousarray(array)
-    header = {"version": str(VERSION), "rois": json.dumps(list(graphs))}
-    sums = {kind: _sums({key: getattr(g, kind) for key, g in graphs.items()}, kind)
-            for kind in KINDS}  # fmt: skip
-    header["facts"] = json.dumps({**(facts or {}), **sums}, sort_keys=True)
+    held = {
+        **(facts or {}),
+        "nodes": {key: [len(graph.cells), len(graph.tissue)] for key, graph in graphs.items()},
+        "cells": _sums({key: graph.cells for key, graph in graphs.items()}, "cells"),
+        "tissue": _sums({key: graph.tissue for key, graph in graphs.items()}, "tissue"),
+    }
+    header = {
+        "version": str(VERSION),
+        "rois": json.dumps(list(graphs)),
+        "facts": json.dumps(held, sort_keys=True),
+    }
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, header)
 
 
 def _sums(graphs: Mapping[str, Graph], kind: str) -> dict[str, Any]:
-    """Number, sum and sum of squares of node features, in float64."""
-    seen: dict[int, str] = {}
-    for key, graph in graphs.items():
-        seen.setdefault(graph.features.shape[1], key)
-    refuse_widths(kind, seen)
-    dim = next(iter(seen), 0)
-    count, total, squares = 0, np.zeros(dim), np.zeros(dim)
+    """Numbers of nodes and edges, sum and sum of squares of node features, in float64."""
+    dim = one_width(kind, ((graph.features.shape[1], key) for key, graph in graphs.items()))
+    count, edges, total, squares = 0, 0, np.zeros(dim), np.zeros(dim)
     for graph in graphs.values():
         values = graph.features.astype(np.float64)
         count += len(values)
+        edges += graph.edges.shape[1]
         total += values.sum(0)
         squares += np.square(values).sum(0)
-    return {"n": count, "sum": total.tolist(), "sum_squares": squares.tolist()}
+    return {"n": count, "edges": edges, "sum": total.tolist(), "sum_squares": squares.tolist()}
 
 
-def refuse_widths(kind: str, seen: Mapping[int, str]) -> None:
-    """Refuse several numbers of features, each with a RoI that has it. Raises DataError."""
+def one_width(kind: str, found: Iterable[tuple[int, str]]) -> int:
+    """Return the number of features that all have, 0 of none; each stands with a RoI that has it.
+
+    Raises:
+        DataError: there are several.
+    """
+    seen: dict[int, str] = {}
+    for width, key in found:
+        seen.setdefault(width, key)
     if len(seen) > 1:
-        told = ", ".join(f"{dim} ({key})" for dim, key in sorted(seen.items()))
+        told = ", ".join(f"{width} ({key})" for width, key in sorted(seen.items()))
         raise DataError(f"{kind}: different numbers of features: {told}; allowed: one number")
+    return next(iter(seen), 0)
 
 
 class Shard:
@@ -190,11 +204,26 @@ class Graphs:
             raise DataError(f"{folder}: {len(paths)} shards of graphs, some missing or left over")
         return cls(paths)
 
-    def __contains__(self, key: str) -> bool:
-        return key in self.place
+    def widths(self) -> dict[str, int]:
+        """Return the number of node features of ``cells`` and of ``tissue``, 0 without a RoI.
+
+        Raises:
+            DataError: there are several.
+        """
+        held = [shard for shard in self.shards if shard.keys]
+        return {
+            kind: one_width(kind, ((len(s.facts[kind]["sum"]), s.keys[0]) for s in held))
+            for kind in KINDS
+        }
 
     def load(self, key: str) -> RoiGraph:
         """Read the graphs of one RoI. Raises DataError where there are none."""
         if key not in self.place:
             raise DataError(f"no graphs of RoI {key}")
         return self.place[key].load(key)
+
+
+def some(names: Sequence[str]) -> str:
+    """Name a few of many."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

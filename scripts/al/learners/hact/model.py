@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,18 @@ from torch import Tensor, nn
 from al.io.errors import DataError
 from al.io.files import read_json
 from al.io.tables import PoolRow
+from al.io.threads import in_order
 
 from ..base import ImageSource
 from ..models import RoiModel
 from ..training import DESCRIPTION, WEIGHTS, load_tensors
-from .batches import by_nodes
 from .graph_file import RoiGraph
 from .network import HACT, GraphBatch, collate
-from .preparing import PLANS, Store, open_store
+from .preparing import PLANS, Store
 from .settings import HactSettings
 
 NETWORK = ("width", "layers", "hidden", "average_degree", "dropout", "readout")
+TOGETHER = 256  # RoIs that are predicted at a time, at most
 Batch = tuple[GraphBatch, GraphBatch, Tensor]
 
 
@@ -81,13 +83,29 @@ def run_rois(
     Returns:
         (calls, M, width) float32.
     """
-    found = np.empty((len(calls), len(rows), width), np.float32)
+    found: list[list[np.ndarray]] = [[] for _ in calls]
     with torch.inference_mode():
-        for part, graphs in by_nodes(rows, load, most):
+        for graphs in _by_nodes(in_order(load, rows, 2), most):
             batch = to_device(collate(graphs), device)
-            for number, call in enumerate(calls):
-                found[number, part] = call(*batch).float().cpu().numpy()
-    return found
+            for call, values in zip(calls, found, strict=True):
+                values.append(call(*batch).float().cpu().numpy())
+    empty = np.zeros((0, width), np.float32)
+    return np.stack([np.concatenate([empty, *values]) for values in found])
+
+
+def _by_nodes(graphs: Iterable[RoiGraph], most: int) -> Iterator[list[RoiGraph]]:
+    """Yield RoIs in order, as many as have ``most`` nodes together; one that has more is alone."""
+    held: list[RoiGraph] = []
+    nodes = 0
+    for graph in graphs:
+        size = len(graph.cells) + len(graph.tissue)
+        if held and (nodes + size > most or len(held) == TOGETHER):
+            yield held
+            held, nodes = [], 0
+        held.append(graph)
+        nodes += size
+    if held:
+        yield held
 
 
 @dataclass
@@ -99,7 +117,6 @@ class Loaded(RoiModel):
     description: Mapping[str, Any]  # of ``HactTraining.description``
     layout: ImageSource
     settings: HactSettings
-    store: Store | None = None
 
     @property
     def members(self) -> int:
@@ -120,34 +137,22 @@ class Loaded(RoiModel):
         about = self.description["network"]
         width = about["classes"] if method == "forward" else about["hidden"]
         calls = [getattr(self.nets[member], method) for member in members]
-        most = self.settings.max_nodes
-        if not rows:
-            return np.zeros((len(calls), 0, width), np.float32)
-        if self.store is None:
-            folder = Path(self.description["prepared"])
-            self.store = open_prepared(folder, self.description["plans"])
-        return run_rois(calls, rows, self.store.load, width, most, self.device)
+        load = self.store.load
+        return run_rois(calls, rows, load, width, self.settings.max_nodes, self.device)
 
-
-def open_prepared(folder: Path, key: str) -> Store:
-    """Open the graphs that a model was trained on.
-
-    Raises:
-        DataError: where they are gone, or were made anew from other data.
-    """
-    store = open_store(folder)
-    if store is None:
-        raise DataError(
-            f"{folder / PLANS}: the graphs that the model was trained on are not there. Work in "
-            "the folder that the run was started in, or bring theirs along, or make them again: "
-            "start the target prepare_learner"
-        )
-    if store.key != key:
-        raise DataError(
-            f"{folder}: its graphs are not those that the model was trained on: it was made anew "
-            "since. Start a new run (run=...); results would mix"
-        )
-    return store
+    @cached_property
+    def store(self) -> Store:
+        """The graphs that the model was trained on. Raises DataError where there are others."""
+        folder = Path(self.description["prepared"])
+        store = Store.of(folder)
+        if store is None:
+            raise DataError(
+                f"{folder / PLANS}: the graphs that the model was trained on are not there. Work "
+                "in the folder that the run was started in, or bring theirs along, or make them "
+                "again: start the target prepare_learner"
+            )
+        store.check_key(self.description["plans"], "the model")
+        return store
 
 
 def load(

@@ -59,8 +59,6 @@ def collate(graphs: Sequence[RoiGraph]) -> tuple[GraphBatch, GraphBatch, Tensor]
     Raises:
         ValueError: where there is no RoI, or their features have several widths.
     """
-    if not graphs:
-        raise ValueError("graphs: 0; allowed: from 1")
     starts = np.cumsum([0, *(len(graph.tissue) for graph in graphs)])
     moved = [graph.assignment + start for graph, start in zip(graphs, starts[:-1], strict=True)]
     return (

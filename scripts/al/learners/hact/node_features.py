@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from skimage.segmentation import find_boundaries
 
 from al.io.errors import ConfigError
 
@@ -37,13 +35,7 @@ NAMES = (
 BATCH = 64
 SIDE = 224  # of what the network sees, pixels
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision's
-# Blocks of each stage, and whether these are bottlenecks, tell the networks apart.
-RESNETS = {
-    ((2, 2, 2, 2), False): "resnet18",
-    ((3, 4, 6, 3), False): "resnet34",
-    ((3, 4, 6, 3), True): "resnet50",
-    ((3, 4, 23, 3), True): "resnet101",
-}
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
 
 
 def handcrafted(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -137,15 +129,8 @@ class _Sums:
 
     def _outline(self, ids: np.ndarray, own: slice, start: int) -> None:
         """Find how far each label reaches in each direction; count the image's border."""
-        height, width = ids.shape
-        padded = np.zeros((height + 2, width + 2), ids.dtype)
-        padded[1:-1, 1:-1] = ids
-        middle = padded[1:-1, 1:-1]
-        inner = np.ones(ids.shape, bool)
-        for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-            inner &= middle == padded[1 + dy : height + 1 + dy, 1 + dx : width + 1 + dx]
-        inner |= middle == 0
-        y, x = np.nonzero(~inner[own])
+        outline = find_boundaries(np.pad(ids, 1), mode="inner")[1:-1, 1:-1]
+        y, x = np.nonzero(outline[own])
         held = ids[own][y, x] - 1
         order = np.argsort(held, kind="stable")
         y, x, held = y[order] + start, x[order], held[order]
@@ -232,57 +217,30 @@ class Cnn:
     reflected at the image's border, resized to 224 pixels and normalised as for ImageNet.
 
     Attributes:
-        architecture: ``resnet18``, ``resnet34``, ``resnet50`` or ``resnet101``.
-        dim: 512, of the last two 2048.
-        names: of the features.
-        digest: SHA-256 of the weights' file.
+        dim: number of features, 512, of the larger networks 2048.
     """
 
-    def __init__(
-        self, weights: str | Path, device: str = "cpu", settings: GraphSettings | None = None
-    ) -> None:
-        """Load weights: a state dict written by torch, or safetensors.
+    def __init__(self, settings: GraphSettings, device: str = "cpu") -> None:
+        """Load ``settings.weights``, a state dict written by torch, or safetensors.
 
         Raises:
             ConfigError: the file is missing, of another kind, or of another network.
         """
-        import torch
-
-        from ..torchvision_cpu import import_torchvision
-
-        import_torchvision()
-        from torchvision import models
-
-        self.settings = settings or GraphSettings()
-        self.device = device
-        state = _read_weights(Path(weights))
-        self.architecture = _architecture(state, weights)
-        network = getattr(models, self.architecture)(weights=None)
-        network.fc = torch.nn.Identity()
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            first = str(error).splitlines()[-1].strip()
-            raise ConfigError(
-                f"hact.weights: {weights}: no complete {self.architecture} ({first}); "
-                "allowed: torchvision's state dict"
-            ) from None
+        self.settings, self.device = settings, device
+        network, self.dim = _network(Path(settings.weights))
         self.network = network.eval().to(device)
-        self.dim = 512 if self.architecture in ("resnet18", "resnet34") else 2048
-        self.names = tuple(f"{self.architecture}_{number}" for number in range(self.dim))
-        self.digest = sha256(Path(weights).read_bytes()).hexdigest()
 
     def describe(
-        self, image: np.ndarray, cells: np.ndarray, patches: np.ndarray, owner: np.ndarray
+        self, image: np.ndarray, cells: np.ndarray, superpixels: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the features of nuclei (N, F) and of superpixels (M, F), float32.
 
         Args:
             image: (H, W, 3) uint8.
             cells: (N, 2) centroids of nuclei.
-            patches: middles of patches, see ``patch_places``.
-            owner: their superpixels.
+            superpixels: (H, W) int32, 1 to M.
         """
+        patches, owner = patch_places(superpixels, self.settings.tissue_patch)
         found = self.embed(image, patches, self.settings.tissue_patch)
         first = np.flatnonzero(np.diff(owner, prepend=-1))
         sums = np.add.reduceat(found, first, axis=0, dtype=np.float64)
@@ -330,6 +288,39 @@ def cut(image: np.ndarray, place: np.ndarray, side: int) -> np.ndarray:
     return image[index[0][:, None], index[1]]
 
 
+def _network(path: Path) -> tuple[torch.nn.Module, int]:
+    """Return the network whose weights a file holds, and the number of its features.
+
+    Raises:
+        ConfigError: the file holds those of no such network.
+    """
+    import torch
+
+    from ..torchvision_cpu import import_torchvision
+
+    import_torchvision()
+    from torchvision import models
+
+    state = _read_weights(path)
+
+    def known(name: str) -> int:
+        with torch.device("meta"):
+            return len(getattr(models, name)(weights=None).state_dict().keys() & state.keys())
+
+    name = max(RESNETS, key=known)
+    network = getattr(models, name)(weights=None)
+    dim, network.fc = network.fc.in_features, torch.nn.Identity()
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise ConfigError(
+            f"hact.weights: {path}: no complete {name} ({first}); allowed: state dicts of "
+            f"torchvision's {', '.join(RESNETS)}"
+        ) from None
+    return network, dim
+
+
 def _read_weights(path: Path) -> dict[str, Any]:
     import pickle
 
@@ -344,33 +335,11 @@ def _read_weights(path: Path) -> dict[str, Any]:
             held = load_file(path)
         else:
             held = torch.load(path, map_location="cpu", weights_only=True)
+        return {key: values for key, values in held.items() if not key.startswith("fc.")}
     except (pickle.UnpicklingError, SafetensorError, RuntimeError, OSError, EOFError, ValueError,
-            KeyError) as error:  # fmt: skip
+            KeyError, AttributeError) as error:  # fmt: skip
         told = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(
             f"hact.weights: {path}: unreadable ({told}); allowed: a state dict of tensors, "
             "by torch.save or as .safetensors"
         ) from None
-    if not isinstance(held, Mapping) or not all(hasattr(v, "shape") for v in held.values()):
-        raise ConfigError(
-            f"hact.weights: {path}: {type(held).__name__}; allowed: a state dict of tensors"
-        )
-    return {str(k): v for k, v in held.items() if not str(k).startswith("fc.")}
-
-
-def _architecture(state: Mapping[str, Any], path: str | Path) -> str:
-    blocks = [0, 0, 0, 0]
-    for key in state:
-        match = re.match(r"layer([1-4])\.(\d+)\.", key)
-        if match:
-            stage = int(match[1]) - 1
-            blocks[stage] = max(blocks[stage], int(match[2]) + 1)
-    name = RESNETS.get((tuple(blocks), "layer1.0.conv3.weight" in state))
-    if name is None:
-        told = f"stages of {', '.join(map(str, blocks))} blocks" if any(blocks) else "no ResNet"
-        some = ", ".join(list(state)[:3]) or "nothing"
-        raise ConfigError(
-            f"hact.weights: {path}: {told} (holds {some} ...); allowed: "
-            f"{', '.join(sorted(RESNETS.values()))} of torchvision"
-        )
-    return name

@@ -14,9 +14,11 @@ import numpy as np
 from scipy import ndimage
 from skimage.feature import peak_local_max
 from skimage.filters import threshold_otsu
+from skimage.morphology import disk, remove_small_holes, remove_small_objects
 from skimage.segmentation import watershed
 
 from .settings import GraphSettings
+from .tissue import centroids
 
 # Optical density of each stain in red, green and blue; the third axis is what neither explains.
 HAEMATOXYLIN, EOSIN = (0.650, 0.704, 0.286), (0.072, 0.990, 0.105)
@@ -106,15 +108,11 @@ def find_nuclei(image: np.ndarray, settings: GraphSettings, tile: int = TILE) ->
     if levels is None:
         return labels
     margin = math.ceil(2 * settings.nucleus_diameter[1])
-    centroids: list[np.ndarray] = []
-    count = 0
+    places: list[np.ndarray] = []
     for core, wide in tiles(image.shape[:2], tile, margin):
         found = _find(image[wide], settings, levels)
-        places = _keep_own(found, core, wide)
-        placed = _paste(labels[wide], found, places, count)
-        centroids.append(places[placed])
-        count += len(placed)
-    return _in_order(labels, np.concatenate(centroids))
+        places.append(_take(labels, found, core, wide, sum(map(len, places))))
+    return _in_order(labels, np.concatenate(places))
 
 
 Slices = tuple[slice, slice]
@@ -177,53 +175,35 @@ def _above(density: np.ndarray, settings: GraphSettings, levels: Levels) -> np.n
     threshold = (1 - LOCAL) * levels.threshold + LOCAL * around
     np.clip(threshold, LOWEST * levels.threshold, HIGHEST * levels.threshold, out=threshold)
     mask = density > threshold
-    mask = _without_small(mask, settings.areas[0], holes=True)
-    reach = max(1, round(low / 6))
-    y, x = np.ogrid[-reach : reach + 1, -reach : reach + 1]
-    mask = ndimage.binary_opening(mask, y**2 + x**2 <= reach**2)
-    return _without_small(mask, settings.areas[0])
+    small = math.ceil(settings.areas[0]) - 1  # pixels
+    mask = remove_small_holes(mask, max_size=small)
+    mask = ndimage.binary_opening(mask, disk(max(1, round(low / 6))))
+    return remove_small_objects(mask, max_size=small)
 
 
-def _without_small(mask: np.ndarray, area: float, holes: bool = False) -> np.ndarray:
-    """Remove pieces, or fill holes, of less than an area."""
-    pieces, n = ndimage.label(~mask if holes else mask)
-    small = np.bincount(pieces.ravel()) < area
-    small[0] = False
-    return mask | small[pieces] if holes else mask & ~small[pieces]
+def _take(
+    labels: np.ndarray, found: np.ndarray, core: Slices, wide: Slices, count: int
+) -> np.ndarray:
+    """Write the nuclei of a tile into ``labels``, numbered on from ``count``.
 
+    Those with a centroid outside of the tile are another's. One that two tiles hold with centroids
+    a little apart lies mostly on itself, and is left out.
 
-def _keep_own(found: np.ndarray, core: Slices, wide: Slices) -> np.ndarray:
-    """Remove nuclei with their centroid outside of the tile, in place; return (N, 2) centroids.
-
-    Those of removed ones are NaN.
+    Returns:
+        (N, 2) float64, centroids of those that were written.
     """
-    y, x = np.nonzero(found)
-    held = found[y, x]
-    area = np.bincount(held)[1:]
-    places = np.stack([np.bincount(held, of)[1:] for of in (y, x)], 1) / area[:, None]
-    places += [side.start for side in wide]
+    target = labels[wide]
+    places = centroids(found) + [side.start for side in wide]
     own = np.ones(len(places), bool)
     for axis, side in enumerate(core):
         own &= (np.floor(places[:, axis]) >= side.start) & (places[:, axis] < side.stop)
-    found[y, x] = np.where(own, np.arange(1, len(own) + 1), 0)[held - 1]
-    places[~own] = np.nan
-    return places
-
-
-def _paste(labels: np.ndarray, found: np.ndarray, places: np.ndarray, count: int) -> np.ndarray:
-    """Write nuclei where there is none, in place; return the positions of those that fitted.
-
-    One that two tiles hold with centroids a little apart lies mostly on itself, and is left out.
-    """
-    y, x = np.nonzero(found)
-    held = found[y, x] - 1
-    free = labels[y, x] == 0
-    n = len(places)
-    fits = np.bincount(held[free], minlength=n) * 2 > np.bincount(held, minlength=n)
-    numbers = np.cumsum(fits) + count
-    write = free & fits[held]
-    labels[y[write], x[write]] = numbers[held[write]]
-    return np.flatnonzero(fits)
+    free = np.bincount(found[target == 0], minlength=len(own) + 1)[1:]
+    own &= free * 2 > np.bincount(found.ravel())[1:]
+    number = np.zeros(len(own) + 1, np.int32)
+    number[1:][own] = count + 1 + np.arange(own.sum())
+    number = number[found]
+    np.copyto(target, number, where=(target == 0) & (number > 0))
+    return places[own]
 
 
 def _in_order(labels: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -9,39 +9,36 @@ from al.io.errors import ConfigError, DataError
 
 from ..base import Start
 from ..training import choose_device
-from .preparing import Store, check_imported, open_store, source_of
+from .preparing import Store, check_imported, source_of
 from .settings import ORIGINAL, HactSettings
 
 
 def check_all(settings: HactSettings, start: Start) -> None:
-    """Look at what was prepared of the pool, or at what it would be prepared with.
+    """Look, before the first job, at what was prepared of the pool or is to be prepared with.
 
     Raises:
         ConfigError: for a device or a package that is not there, for weights that are none.
         DataError: where what was prepared is of other RoIs; for RoIs without imported graphs.
     """
-    rows, prepared = start.rows, start.prepared
     if start.here:
         choose_device(settings.device, "hact")
-    store = None if prepared is None else open_store(prepared)
+    store = None if start.prepared is None else Store.of(start.prepared)
     if store is not None:
-        store.check(rows)
+        store.check(start.rows)
         _refuse_other_source(settings, store)
     elif settings.builds:
-        from . import building  # noqa: F401 - imports scikit-image
-
         source_of(settings)
-        if settings.runs_network:
-            from .node_features import Cnn
+        from . import node_features  # imports scikit-image
 
-            Cnn(settings.weights, "cpu", settings)
+        if settings.runs_network:
+            node_features.Cnn(settings)
     elif settings.graphs == ORIGINAL and not Path(settings.imported_from).is_dir():
         raise ConfigError(
             f"hact.graphs: {ORIGINAL} needs an environment of its own; start Snakemake with "
             "--sdm conda, or import graphs that were made elsewhere (docs/hact.md)"
         )
-    elif rows:
-        check_imported(rows, settings)
+    elif start.rows:
+        check_imported(start.rows, settings)
 
 
 def _refuse_other_source(settings: HactSettings, store: Store) -> None:

@@ -25,12 +25,11 @@ from al.io.tables import PoolRow
 
 from ..base import ImageSource
 from ..training import choose_device
-from .graph_file import KINDS, NAME, Graphs, RoiGraph, Shard, refuse_widths, write_shard
+from .graph_file import KINDS, NAME, Graphs, RoiGraph, Shard, some, write_shard
 from .settings import HactSettings
 
 PLANS, FOLDER = "plans.json", "graphs"
 MANY_NODES = 50_000  # of a RoI; a training needs some 0.17 MB for each
-NAMED = 5  # of what is wrong, in a message
 
 
 def file_size(row: PoolRow) -> int | None:
@@ -43,22 +42,6 @@ def file_size(row: PoolRow) -> int | None:
         return -1
 
 
-def rows_of_part(rows: Iterable[PoolRow], part: int, parts: int) -> list[PoolRow]:
-    """Return every ``parts``-th row by key, from the ``part``-th on (1-based).
-
-    Raises:
-        ConfigError: for a part that there is not.
-    """
-    if not 1 <= part <= parts:
-        raise ConfigError(f"part: {part}; allowed: 1 to {parts} (hact.graph_shards)")
-    return sorted(rows, key=lambda row: row.key)[part - 1 :: parts]
-
-
-def shard_path(folder: Path, part: int, parts: int) -> Path:
-    """Return the file of a part's graphs."""
-    return folder / FOLDER / NAME.format(part=part, parts=parts)
-
-
 def prepare_part(
     layout: ImageSource, rows: Sequence[PoolRow], part: int, folder: Path, settings: HactSettings
 ) -> Path:
@@ -67,7 +50,7 @@ def prepare_part(
     Args:
         layout: opens the images of RoIs.
         rows: of the whole dataset, in any order.
-        part: from 1.
+        part: from 1; it holds every n-th row by key, n being ``graph_shards``.
         folder: of the whole preparation.
         settings: the learner's.
 
@@ -75,13 +58,13 @@ def prepare_part(
         The file of the graphs.
 
     Raises:
-        ConfigError: for settings that nothing can be built with, a part that there is not.
+        ConfigError: for settings that nothing can be built with.
         DataError: for images that cannot be read, RoIs without imported graphs.
         LockedError: while another process makes this part.
     """
     parts = settings.graph_shards
-    mine = rows_of_part(rows, part, parts)
-    path = shard_path(folder, part, parts)
+    mine = sorted(rows, key=lambda row: row.key)[part - 1 :: parts]
+    path = folder / FOLDER / NAME.format(part=part, parts=parts)
     with locked(folder / "locks" / path.stem):
         about = path.with_suffix(".json")
         stamp = _stamp(mine, settings)
@@ -89,12 +72,15 @@ def prepare_part(
             print(f"part {part} of {parts} is there: {path}", flush=True)
             return path
         about.unlink(missing_ok=True)
-        if not mine:
-            write_shard(path, {}, {})
-        elif settings.builds:
-            _build(layout, mine, path, settings)
+        if mine and settings.builds:
+            from . import building  # imports scikit-image
+
+            # What is built without a network needs no GPU, though trainings may.
+            device = choose_device(settings.device if settings.runs_network else "cpu", "hact")
+            building.build_part(layout, mine, path, settings, str(device), settings.workers or 1)
         else:
-            copy_imported(rows, mine, path, settings)
+            held = check_imported(rows, settings) if mine else None
+            write_shard(path, {row.key: held.load(Path(row.path).stem) for row in mine})
         write_json(about, stamp)
     print(f"part {part} of {parts}: graphs of {len(mine)} RoIs", flush=True)
     return path
@@ -105,25 +91,23 @@ def _stamp(rows: Sequence[PoolRow], settings: HactSettings) -> dict[str, Any]:
     rois = {row.key: file_size(row) for row in rows}
     gone = [f"{row.key} ({row.path})" for row in rows if rois[row.key] == -1]
     if gone:
-        raise DataError(f"no file of {_some(gone)}")
-    made = {"made_by": settings.made_by(), "settings": settings.preparation(), "rois": rois}
-    return {**made, "source": source_of(settings)}
+        raise DataError(f"no file of {some(gone)}")
+    return {"rois": rois, **_decides(settings)}
 
 
-def _build(
-    layout: ImageSource, rows: Sequence[PoolRow], path: Path, settings: HactSettings
-) -> None:
-    from .building import build_part  # imports scikit-image
-
-    # What is built without a network needs no GPU, though trainings may.
-    device = choose_device(settings.device if settings.runs_network else "cpu", "hact")
-    build_part(layout, rows, path, settings, str(device), settings.workers or 1)
+def _decides(settings: HactSettings) -> dict[str, Any]:
+    """What decides graphs beside the RoIs."""
+    return {
+        "made_by": settings.made_by(),
+        "settings": settings.preparation(),
+        "source": source_of(settings),
+    }
 
 
 def source_of(settings: HactSettings) -> dict[str, Any] | None:
     """Return what tells files that graphs are made from, beside the images, from others.
 
-    Of imported graphs size, names and sums of features of each shard, of a network's weights a
+    Of imported graphs names, numbers and sums of features of each shard, of a network's weights a
     hash; ``None`` where handcrafted graphs are built.
 
     Raises:
@@ -140,9 +124,8 @@ def source_of(settings: HactSettings) -> dict[str, Any] | None:
     found = {}
     for shard in _imported(settings).shards:
         # Not the times of its sources: the same ones imported again are no others.
-        held = {key: value for key, value in shard.facts.items() if key != "files"}
-        facts = sha256(json.dumps([shard.keys, held], sort_keys=True).encode()).hexdigest()
-        found[shard.path.name] = [shard.path.stat().st_size, facts[:16]]
+        held = [shard.facts[key] for key in ("nodes", *KINDS)]
+        found[shard.path.name] = sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()[:16]
     return found
 
 
@@ -165,36 +148,27 @@ def check_imported(rows: Sequence[PoolRow], settings: HactSettings) -> Graphs:
     counts = Counter(Path(row.path).stem for row in rows)
     shared = sorted(stem for stem, count in counts.items() if count > 1)
     if shared:
-        raise DataError(
-            f"hact.graphs: RoIs of the same name, whose graphs are one: {_some(shared)}"
-        )
-    missing = sorted(stem for stem in counts if stem not in held)
+        raise DataError(f"hact.graphs: RoIs of the same name, whose graphs are one: {some(shared)}")
+    missing = sorted(counts.keys() - held.place)
     if missing:
         raise DataError(
-            f"hact.graphs: {settings.imported_from} has no graphs of {_some(missing)}. "
+            f"hact.graphs: {settings.imported_from} has no graphs of {some(missing)}. "
             "Import those of all splits, or use graphs: build"
         )
     return held
 
 
-def copy_imported(
-    rows: Sequence[PoolRow], mine: Sequence[PoolRow], path: Path, settings: HactSettings
-) -> None:
-    """Write the imported graphs of ``mine``, under their keys."""
-    held = check_imported(rows, settings)
-    graphs = {row.key: held.load(Path(row.path).stem) for row in mine}
-    write_shard(path, graphs, {"imported from": str(settings.imported_from)})
-
-
 def prepare(
     layout: ImageSource, rows: Sequence[PoolRow], folder: Path, settings: HactSettings
-) -> dict[str, Any]:
+) -> None:
     """Make the parts that are missing in ``folder``, check all and write ``plans.json``.
 
     Raises:
         ConfigError, DataError: as ``prepare_part``; DataError for graphs of several kinds.
         LockedError: while another process prepares them.
     """
+    if not rows:
+        raise DataError("no RoI to prepare graphs of")
     parts = settings.graph_shards
     with locked(folder):
         sweep(folder)
@@ -203,30 +177,22 @@ def prepare(
         plans = make_plans(Graphs(paths), rows, settings)
         write_json(folder / PLANS, plans)
     _tell(plans)
-    return plans
 
 
 def make_plans(graphs: Graphs, rows: Sequence[PoolRow], settings: HactSettings) -> dict[str, Any]:
     """Return what trainings need to know of all graphs; ``key`` changes with what decides them.
 
     Raises:
-        DataError: a RoI has no graphs, or such with other features than the rest.
+        DataError: some RoIs have other features than the rest.
     """
-    missing = sorted(row.key for row in rows if row.key not in graphs)
-    if missing:
-        raise DataError(f"no graphs of {_some(missing)}, though all parts are there")
-    shapes = {row.key: _shapes(graphs.place[row.key], row.key) for row in rows}
-    dims = _dims(shapes)
-    moments = {kind: _moments(graphs.shards, kind) for kind in KINDS}
-    nuclei = [cells[0] for cells, _ in shapes.values()]
+    nodes = {key: held for shard in graphs.shards for key, held in shard.facts["nodes"].items()}
+    nuclei = [cells for cells, _ in nodes.values()]
     facts = {
-        "dims": dims,
-        "moments": moments,
+        "dims": graphs.widths(),
+        "moments": {kind: _moments(graphs.shards, kind) for kind in KINDS},
         "rois": {row.key: file_size(row) for row in sorted(rows, key=lambda r: r.key)},
-        "nodes": {key: [cells[0], tissue[0]] for key, (cells, tissue) in sorted(shapes.items())},
-        "settings": settings.preparation(),
-        "made_by": settings.made_by(),
-        "source": source_of(settings),
+        "nodes": dict(sorted(nodes.items())),
+        **_decides(settings),
     }
     spread = {"median": float(np.median(nuclei)), "min": min(nuclei), "max": max(nuclei)}
     counts = {"rois": len(rows), "nuclei": spread, "rois_without_nuclei": nuclei.count(0)}
@@ -234,34 +200,9 @@ def make_plans(graphs: Graphs, rows: Sequence[PoolRow], settings: HactSettings) 
     return {"key": sha256(told.encode()).hexdigest(), "counts": counts, **facts}
 
 
-Shapes = tuple[tuple[int, int], tuple[int, int]]
-
-
-def _shapes(shard: Shard, key: str) -> Shapes:
-    """Nodes and features of cells and of tissue, from the header alone."""
-    cells, tissue = (
-        tuple(shard.file.get_slice(f"{key}|{kind}.features").get_shape()) for kind in KINDS
-    )
-    return cells, tissue
-
-
-def _dims(shapes: Mapping[str, Shapes]) -> dict[str, int]:
-    found = {}
-    for number, kind in enumerate(KINDS):
-        seen: dict[int, str] = {}
-        for key, both in shapes.items():
-            seen.setdefault(both[number][1], key)
-        refuse_widths(kind, seen)
-        if not seen:
-            raise DataError("no RoI to prepare graphs of")
-        found[kind] = next(iter(seen))
-    return found
-
-
 def _moments(shards: Sequence[Shard], kind: str) -> dict[str, list[float]]:
     """Mean and deviation of each feature over the nodes of all shards; 1 where it varies not."""
-    held = [shard.facts[kind] for shard in shards if shard.keys]
-    held = [facts for facts in held if facts["n"]]
+    held = [shard.facts[kind] for shard in shards if shard.facts[kind]["n"]]
     if not held:
         return {"mean": [], "deviation": []}
     count = sum(facts["n"] for facts in held)
@@ -278,14 +219,11 @@ def _tell(plans: Mapping[str, Any]) -> None:
     counts, nuclei = plans["counts"], plans["counts"]["nuclei"]
     print(
         f"graphs of {counts['rois']} RoIs: {nuclei['median']:.0f} nuclei in the median, "
-        f"{nuclei['min']} to {nuclei['max']}",
-        flush=True,
+        f"{nuclei['min']} to {nuclei['max']}; {counts['rois_without_nuclei']} RoIs have no nucleus"
     )
-    large = sorted(key for key, nodes in plans["nodes"].items() if sum(nodes) > MANY_NODES)
+    large = [key for key, nodes in plans["nodes"].items() if sum(nodes) > MANY_NODES]
     if large:
-        print(f"{_some(large)}: more than {MANY_NODES} nodes; a training may run out of memory")
-    if counts["rois_without_nuclei"]:
-        print(f"{counts['rois_without_nuclei']} RoIs have no nucleus: their tissue alone tells")
+        print(f"{some(large)}: more than {MANY_NODES} nodes; a training may run out of memory")
 
 
 @dataclass(frozen=True)
@@ -299,6 +237,12 @@ class Store:
 
     folder: Path
     plans: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, folder: Path) -> Store | None:
+        """Open what ``prepare`` finished in a folder; ``None`` where it has not."""
+        path = folder / PLANS
+        return cls(folder, read_json(path)) if path.exists() else None
 
     @property
     def key(self) -> str:
@@ -315,6 +259,14 @@ class Store:
                 f"{error}. Make them again: delete {self.folder / PLANS}, start the target "
                 "prepare_learner"
             ) from None
+
+    def check_key(self, key: str, whose: str) -> None:
+        """Refuse to be others than those of ``key``. Raises DataError."""
+        if self.key != key:
+            raise DataError(
+                f"{self.folder}: its graphs are not those of {whose}: it was made anew since. "
+                "Start a new run (run=...); results would mix"
+            )
 
     def check(self, rows: Iterable[PoolRow]) -> None:
         """Refuse RoIs that were not prepared, or have changed since. Raises DataError."""
@@ -334,14 +286,3 @@ class Store:
         """Read the graphs of a RoI. Raises DataError where there are none of its file."""
         self.check([row])
         return self.graphs.load(row.key)
-
-
-def open_store(folder: Path) -> Store | None:
-    """Open what ``prepare`` finished in a folder; ``None`` where it has not."""
-    return Store(folder, read_json(folder / PLANS)) if (folder / PLANS).exists() else None
-
-
-def _some(names: Sequence[str]) -> str:
-    """Name a few of many."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -29,12 +28,10 @@ class RawGraph:
     Attributes:
         nodes: arrays over N nodes by name, such as ``feat`` and ``centroid``.
         edges: (2, E) int64, source and destination, in the order of the file.
-        label: values of ``label``; empty where there are none.
     """
 
     nodes: Mapping[str, np.ndarray]
     edges: np.ndarray
-    label: tuple[float, ...] = ()
 
 
 def read_bin(path: Path) -> RawGraph:
@@ -44,11 +41,18 @@ def read_bin(path: Path) -> RawGraph:
         ConfigError: dgl cannot be imported.
         DataError: no such file, cut off, several graphs, or several kinds of nodes or edges.
     """
-    load_graphs = _dgl_reader()
+    os.environ.setdefault("DGLBACKEND", "pytorch")  # without it, a file is written to the home
+    try:
+        from dgl.data.utils import load_graphs
+    except (ImportError, OSError) as error:
+        raise ConfigError(
+            f"dgl cannot be imported here ({error}); install the extra `dgl`, or use the "
+            "environment of envs/hact_import.yaml"
+        ) from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # files of dgl 0.4 are expected
-            graphs, labels = load_graphs(str(path.resolve()))
+            graphs, _ = load_graphs(str(path.resolve()))
     except Exception as error:  # DGLError of C++ code, and what it makes of broken files
         told = str(error).partition("\n")[0]
         raise DataError(f"{path}: no graph of dgl: {told}") from error
@@ -60,20 +64,7 @@ def read_bin(path: Path) -> RawGraph:
     nodes = {name: values.numpy() for name, values in graph.ndata.items()}
     _check_whole(path, nodes)
     edges = np.stack([ends.numpy() for ends in graph.edges(order="eid")]).astype(np.int64)
-    label = labels["label"].numpy().ravel().tolist() if "label" in labels else ()
-    return RawGraph(nodes, edges, tuple(label))
-
-
-def _dgl_reader() -> Callable[[str], tuple[list[Any], dict[str, Any]]]:
-    os.environ.setdefault("DGLBACKEND", "pytorch")  # without it, a file is written to the home
-    try:
-        from dgl.data.utils import load_graphs
-    except (ImportError, OSError) as error:
-        raise ConfigError(
-            f"dgl cannot be imported here ({error}); install the extra `dgl`, or use the "
-            "environment of envs/hact_import.yaml"
-        ) from error
-    return load_graphs
+    return RawGraph(nodes, edges)
 
 
 def _check_whole(path: Path, nodes: Mapping[str, np.ndarray]) -> None:
@@ -108,23 +99,23 @@ def read_assignment(path: Path) -> np.ndarray:
         raise DataError(f"{path}: no HDF5 file that can be read: {error}") from error
 
 
-def node_features(
-    graph: RawGraph, name: str, size: tuple[int, int] | None
-) -> tuple[np.ndarray, bool]:
-    """Return the features of a graph's nodes, and whether coordinates were appended to them.
+def node_features(graph: RawGraph, name: str, size: tuple[int, int] | None) -> np.ndarray:
+    """Return the features of a graph's nodes, (N, F) float32.
 
     Features of the published graphs end with the nodes' x / width and y / height. Where they were
     left out (512 features), they are made from ``centroid`` (pixels).
 
-    Returns:
-        (N, F) float32, and a flag.
+    Args:
+        graph: of cells or of tissue.
+        name: for messages.
+        size: (width, height) of the image, pixels, where it is known.
 
     Raises:
         DataError: no features, values that are no numbers, or coordinates without a size.
     """
     features = _numbers(graph, "feat", name)
     if features.shape[1] != CNN_FEATURES or "centroid" not in graph.nodes:
-        return features, False
+        return features
     places = _numbers(graph, "centroid", name)
     if places.shape[1] != 2:
         raise DataError(f"{name}: centroid has shape {places.shape}; allowed: (N, 2)")
@@ -135,7 +126,7 @@ def node_features(
         )
     if places.size and ((places < 0).any() or (places > size).any()):
         raise DataError(f"{name}: nodes outside their image of {size[0]} x {size[1]} pixels")
-    return np.hstack([features, (places / np.float32(size)).astype(np.float32)]), True
+    return np.hstack([features, (places / np.float32(size)).astype(np.float32)])
 
 
 def _numbers(graph: RawGraph, key: str, name: str) -> np.ndarray:
@@ -186,25 +177,17 @@ def convert(
     cells: RawGraph,
     tissue: RawGraph,
     matrix: np.ndarray,
-    size_of: Callable[[str], tuple[int, int] | None],
-) -> tuple[RoiGraph, tuple[int, int] | None]:
-    """Make the graphs of a RoI from what its files hold.
-
-    Returns:
-        The graphs, and the (width, height) by which coordinates were divided, if they were.
+    size: tuple[int, int] | None = None,
+) -> RoiGraph:
+    """Make the graphs of a RoI from what its files hold; see ``node_features`` about ``size``.
 
     Raises:
         DataError: naming the RoI, for what is no such graph.
     """
-    if cells.label and tissue.label and cells.label != tissue.label:
-        raise DataError(f"{name}: cells of label {cells.label}, tissue of {tissue.label}")
-    raw = {"cells": cells, "tissue": tissue}
-    widths = [g.nodes["feat"].shape[1:] for g in raw.values() if "feat" in g.nodes]
-    size = size_of(name) if (CNN_FEATURES,) in widths else None
-    made = {kind: node_features(g, f"{name}: {kind}", size) for kind, g in raw.items()}
-    assignment = assignment_of(matrix, len(made["cells"][0]), len(made["tissue"][0]), name)
-    graph = RoiGraph(
-        Graph(made["cells"][0], cells.edges), Graph(made["tissue"][0], tissue.edges), assignment
+    made = RoiGraph(
+        Graph(node_features(cells, f"{name}: cells", size), cells.edges),
+        Graph(node_features(tissue, f"{name}: tissue", size), tissue.edges),
+        assignment_of(matrix, len(cells.nodes["feat"]), len(tissue.nodes["feat"]), name),
     )
-    graph.check(name)
-    return graph, size if any(appended for _, appended in made.values()) else None
+    made.check(name)
+    return made

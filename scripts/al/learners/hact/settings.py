@@ -109,10 +109,6 @@ class GraphSettings(Settings):
         low, high = (math.pi / 4 * diameter**2 for diameter in self.nucleus_diameter)
         return low, high
 
-    def of_graphs(self) -> dict[str, Any]:
-        """Return the settings of graphs alone, as JSON can hold them."""
-        return self.model_dump(mode="json", include=set(GraphSettings.model_fields))
-
 
 class HactSettings(EnsembleSettings, GraphSettings):
     """Settings of ``hact``, those of graphs flat beside its own."""

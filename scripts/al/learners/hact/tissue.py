@@ -28,10 +28,11 @@ def find_superpixels(image: np.ndarray, settings: GraphSettings) -> np.ndarray:
     Returns:
         (H, W) int32, 1 to M; M is at least 1.
     """
-    small = _reduced(image, settings.tissue_downsample)
-    labels = _slic(small, settings)
-    labels = merge(labels, _lab(small), settings.merge_threshold)
-    return _enlarged(labels, settings.tissue_downsample, image.shape[:2])
+    step = settings.tissue_downsample
+    small = np.asarray(Image.fromarray(image).reduce(step))
+    colours = rgb2lab(small.astype(np.float32) / 255)
+    labels = merge(_slic(small, settings), colours, settings.merge_threshold)
+    return labels.repeat(step, 0).repeat(step, 1)[: image.shape[0], : image.shape[1]]
 
 
 def neighbours(labels: np.ndarray) -> np.ndarray:
@@ -43,15 +44,13 @@ def neighbours(labels: np.ndarray) -> np.ndarray:
     Returns:
         (P, 2) int64, the lower label first, sorted, each once.
     """
-    found: list[np.ndarray] = []
+    pairs = []
+    for a, b in ((labels[:-1], labels[1:]), (labels[:, :-1], labels[:, 1:])):
+        differ = a != b
+        pairs.append(np.stack([a[differ], b[differ]], 1).astype(np.int64))
+    pairs = np.sort(np.concatenate(pairs), 1)
     factor = int(labels.max()) + 1
-    for start, end in strips(labels):
-        strip = labels[start : end + 1]  # with the first row of the next
-        for a, b in ((strip[:-1], strip[1:]), (strip[:, :-1], strip[:, 1:])):
-            differ = a != b
-            one, other = a[differ].astype(np.int64), b[differ].astype(np.int64)
-            found.append(np.unique(np.minimum(one, other) * factor + np.maximum(one, other)))
-    codes = np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
+    codes = np.unique(pairs[:, 0] * factor + pairs[:, 1])
     return np.stack(np.divmod(codes, factor), 1)
 
 
@@ -106,7 +105,7 @@ def merge(labels: np.ndarray, colours: np.ndarray, threshold: float) -> np.ndarr
     for a, b in neighbours(labels).tolist():
         around[a].add(b)
         around[b].add(a)
-    into = np.arange(len(size))
+    into = list(range(len(size)))
     means = (sums / np.maximum(size, 1)[:, None]).tolist()
     sizes = (size / size[1:].mean()).tolist()
     heap: list[tuple[float, int, int]] = []
@@ -131,20 +130,13 @@ def merge(labels: np.ndarray, colours: np.ndarray, threshold: float) -> np.ndarr
         means.append([(p * sizes[a] + q * sizes[b]) / total for p, q in pairs])
         sizes.append(total)
         around.append((around[a] | around[b]) - {a, b})
-        into = _grown(into, new)
+        into.append(new)
         into[a] = into[b] = new
         for c in sorted(around[new]):
             around[c] -= {a, b}
             around[c].add(new)
             offer(c, new)
-    return _numbered(_roots(into)[labels])
-
-
-def _grown(into: np.ndarray, new: int) -> np.ndarray:
-    """Return the array with room for ``new``, doubled when full; unused ones are their own."""
-    if new < len(into):
-        return into
-    return np.concatenate([into, np.arange(len(into), 2 * len(into) + 1)])
+    return _numbered(_roots(np.array(into))[labels])
 
 
 def _roots(into: np.ndarray) -> np.ndarray:
@@ -179,29 +171,3 @@ def _slic(small: np.ndarray, settings: GraphSettings) -> np.ndarray:
         channel_axis=-1,
     )
     return found.astype(np.int32)
-
-
-def _lab(image: np.ndarray) -> np.ndarray:
-    return rgb2lab(image.astype(np.float32) / 255)
-
-
-def _reduced(image: np.ndarray, step: int) -> np.ndarray:
-    """Return means over ``step`` x ``step`` pixels, of what there is at the far borders."""
-    if step == 1:
-        return image
-    rows = max(1, STRIP // (max(1, image.shape[1]) * step)) * step
-    strips = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(image[y : y + rows])).reduce(step))
-        for y in range(0, len(image), rows)
-    ]
-    return np.concatenate(strips)
-
-
-def _enlarged(labels: np.ndarray, step: int, shape: tuple[int, int]) -> np.ndarray:
-    """Repeat labels over ``step`` x ``step`` pixels, cut to a shape."""
-    wide = np.repeat(labels, step, axis=1)[:, : shape[1]]
-    result = np.empty(shape, np.int32)
-    for offset in range(min(step, shape[0])):
-        rows = result[offset::step]
-        rows[:] = wide[: len(rows)]
-    return result

@@ -32,7 +32,7 @@ from .batches import (
 from .graph_file import RoiGraph
 from .model import NETWORK, Batch, Network, run_rois, to_device
 from .network import collate
-from .preparing import Store, open_store
+from .preparing import Store
 from .settings import HactSettings
 
 
@@ -40,21 +40,17 @@ def store_of(job: FitJob, settings: HactSettings) -> Store:
     """Return the graphs that were prepared for a job.
 
     Raises:
-        ConfigError: others or none are prepared, or others than the cycle before had.
-        DataError: for labels that nothing can be learnt from.
+        ConfigError: others or none are prepared.
+        DataError: for labels that nothing can be learnt from, graphs made anew since the cycle
+            before.
     """
-    if not known_labels(job, job.labels, "labels"):
+    if not known_labels(job.labels):
         raise DataError("labels: no labelled RoI; nothing to learn from")
-    store = None if job.prepared is None else open_store(job.prepared)
+    store = None if job.prepared is None else Store.of(job.prepared)
     if store is None or store.plans["settings"] != settings.preparation():
         found = "nothing is" if store is None else "with other settings something else is"
         raise ConfigError(f"{job.prepared}: {found} prepared there")
-    before = (job.before or {}).get("plans", store.key)
-    if before != store.key:
-        raise ConfigError(
-            f"{store.folder}: its graphs are not those of the cycle before: it was made anew "
-            "since. Start a new run (run=...); results would mix"
-        )
+    store.check_key((job.before or {}).get("plans", store.key), "the cycle before")
     return store
 
 
@@ -81,12 +77,12 @@ class HactTraining(Training):
     def _validation(self) -> list[LabelRow]:
         if self.settings.validation == "none":
             return []
-        return validation_labels(self.job, known_labels(self.job, self.job.labels, "labels"))
+        return validation_labels(self.job)
 
     def build(self) -> None:
         """Find the RoIs that teach and that choose; build network and optimiser."""
         settings = self.settings
-        self.rows, self.targets = self._split(known_labels(self.job, self.job.labels, "labels"))
+        self.rows, self.targets = self._split(known_labels(self.job.labels))
         self.chosen, self.truth = self._split(self._validation())
         self.cache: Cache[RoiGraph] = Cache(settings.cache_gb * 1e9, size_of)
         self.net = self._network()

@@ -1,4 +1,4 @@
-"""``hact``: trainings that are cut off end as undisturbed ones; graphs are prepared in parts."""
+"""``hact``: graphs are prepared in parts, once, and told from others."""
 
 from __future__ import annotations
 
@@ -13,46 +13,20 @@ from al.io.errors import ConfigError, DataError
 from al.io.files import read_json
 from al.io.locking import LockedError, locked
 from al.learners import Start, get_learner
-from tests.learners.contract import files_of
 from tests.learners.fakes import CLASSES, Toy
-from tests.learners.test_convnet import act_after, fail
 
 pytest.importorskip("torch")
 pytest.importorskip("skimage", reason="the extra `hact` is not installed")
 
-import torch
-
-from al.learners.hact import preparing, training
+from al.learners.hact import preparing
 from al.learners.hact.graph_file import Graphs, RoiGraph, write_shard
 from al.learners.hact.settings import HactSettings
-from tests.learners.test_hact import SMALL, Blind, fit, graph, graph_of, splits, with_graphs
-
-STEPS = 11  # in epochs of 2
+from tests.learners.test_hact import SMALL, fit, graph, graph_of, opened, saved, with_graphs
 
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
     return with_graphs(monkeypatch, Toy("roi", 24))
-
-
-def train(toy: Toy, folder: Path, steps: int = STEPS, **settings: Any) -> dict[str, Any]:
-    taught, chosen = splits(toy)
-    return fit(toy, folder, steps, labels=taught, validation=chosen, settings=settings)
-
-
-@pytest.mark.parametrize("step", [5, 8])
-def test_a_training_cut_off_ends_as_an_undisturbed_one(
-    step: int, toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With what was validated before."""
-    whole = train(toy, tmp_path / "a")
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="cut off"):
-        act_after(patch, training.HactTraining, step, fail)
-        train(toy, tmp_path / "b", checkpoint_every=4)
-    stats = train(toy, tmp_path / "b", checkpoint_every=4)
-    assert (stats["resumed_from"], stats["steps"]) == (4, STEPS)  # it fails before it is saved
-    assert stats["validation"] == whole["validation"]
-    assert files_of(tmp_path / "a/model") == files_of(tmp_path / "b/model")
 
 
 def on_disk(toy: Toy, folder: Path) -> Toy:
@@ -67,7 +41,7 @@ def on_disk(toy: Toy, folder: Path) -> Toy:
 
 def prepare(toy: Toy, folder: Path, **settings: Any) -> dict[str, Any]:
     rows = list(toy.rows.values())
-    get_learner("hact").prepare(Blind(toy.images), rows, folder, {**SMALL, **settings}, CLASSES)
+    get_learner("hact").prepare(toy.layout, rows, folder, {**SMALL, **settings}, CLASSES)
     return read_json(folder / "plans.json")
 
 
@@ -87,8 +61,6 @@ def test_parts_are_made_in_any_order_and_once(toy: Toy, tmp_path: Path) -> None:
     # Elsewhere at once: the same key, and other settings another one.
     assert prepare(toy, tmp_path / "q")["key"] == plans["key"]
     assert prepare(toy, tmp_path / "r", graph_shards=2)["key"] != plans["key"]
-    with pytest.raises(ConfigError, match="part: 4; allowed: 1 to 3"):
-        learner.prepare_part(toy.layout, rows, 4, folder, SMALL, CLASSES)
 
 
 def test_a_part_is_made_by_one_at_a_time(toy: Toy, tmp_path: Path) -> None:
@@ -109,7 +81,8 @@ def test_plans_tell_what_was_found(
         return made[-1]
 
     toy = with_graphs(monkeypatch, Toy("roi", 10), make)
-    plans = prepare(toy, tmp_path)
+    plans = prepare(toy, tmp_path, graph_shards=11)
+    assert len(list((tmp_path / "graphs").glob("*.safetensors"))) == 11  # one of no RoI
     assert plans["dims"] == {"cells": 4, "tissue": 3}
     nuclei = [len(g.cells) for g in made]
     counts = {"median": float(np.median(nuclei)), "min": 0, "max": 3}
@@ -121,12 +94,6 @@ def test_plans_tell_what_was_found(
         deviation = np.where(nodes.std(0) == 0, 1, nodes.std(0))
         np.testing.assert_allclose(found["deviation"], deviation, rtol=1e-6)
     assert "3 RoIs have no nucleus" in capsys.readouterr().out
-
-
-def test_fewer_rois_than_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    toy = with_graphs(monkeypatch, Toy("roi", 3))
-    fit(toy, tmp_path, 2, settings={"graph_shards": 16})
-    assert len(list((tmp_path / "prepared/graphs").glob("*.safetensors"))) == 16
 
 
 def test_graphs_of_several_kinds_are_refused(
@@ -158,24 +125,24 @@ def test_changed_files_are_refused(toy: Toy, tmp_path: Path) -> None:
     check_start(toy, folder)
     rows = list(toy.rows.values())
     fit(toy, tmp_path, 2, prepared=folder)
-    learner, model = get_learner("hact"), tmp_path / "model"
+    model = tmp_path / "model"
     path = Path(toy.rows[first].path)
     path.write_bytes(b"y" * 7)
     for act in (
         lambda: check_start(toy, folder),
         lambda: fit(toy, tmp_path / "other", 2, prepared=folder),
-        lambda: learner.classify(model, toy.layout, rows, SMALL),
+        lambda: opened(toy, model).classify(rows),
     ):
         with pytest.raises(DataError, match=rf"{first} has another file size \(7, not 100\)"):
             act()
-    assert len(learner.classify(model, toy.layout, rows[1:], SMALL)) == len(rows) - 1
+    assert len(opened(toy, model).classify(rows[1:])) == len(rows) - 1
     path.unlink()
     with pytest.raises(DataError, match=rf"{first} has no file any more"):
         check_start(toy, folder)
     path.write_bytes(b"x" * 100)
     new = replace(toy.rows[last], roi="new")
     with pytest.raises(DataError, match=r"slide5/new is new"):
-        learner.classify(model, toy.layout, [new], SMALL)
+        opened(toy, model).classify([new])
     del toy.built[:]
     path.write_bytes(b"y" * 7)
     prepare(toy, folder)  # the part of what changed, alone
@@ -189,17 +156,17 @@ def test_a_model_needs_its_graphs(toy: Toy, tmp_path: Path, monkeypatch: Any) ->
     prepare(toy, Path("p"))
     fit(toy, tmp_path, 2, prepared=Path("p"))
     rows, model = list(toy.rows.values()), tmp_path / "model"
-    whole = get_learner("hact").classify(model, toy.layout, rows, SMALL)
+    whole = opened(toy, model).classify(rows)
     model.rename(tmp_path / "moved")
-    again = get_learner("hact").classify(tmp_path / "moved", toy.layout, rows, SMALL)
+    again = opened(toy, tmp_path / "moved").classify(rows)
     np.testing.assert_array_equal(again, whole)
     Path("p/graphs/002-of-003.safetensors").rename("gone")
     with pytest.raises(DataError, match="2 shards of graphs.*start the target prepare_learner"):
-        get_learner("hact").classify(tmp_path / "moved", toy.layout, rows, SMALL)
+        opened(toy, tmp_path / "moved").classify(rows)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     with pytest.raises(DataError, match=r"p/plans\.json: the graphs .* are not there"):
-        get_learner("hact").classify(tmp_path / "moved", toy.layout, rows, SMALL)
+        opened(toy, tmp_path / "moved").classify(rows)
 
 
 def test_graphs_made_anew_are_not_those_of_the_model(toy: Toy, tmp_path: Path) -> None:
@@ -211,8 +178,8 @@ def test_graphs_made_anew_are_not_those_of_the_model(toy: Toy, tmp_path: Path) -
     prepare(toy, tmp_path / "p")
     rows = list(toy.rows.values())
     with pytest.raises(DataError, match="made anew"):
-        get_learner("hact").classify(tmp_path / "model", toy.layout, rows, SMALL)
-    with pytest.raises(ConfigError, match="not those of the cycle before"):
+        opened(toy, tmp_path / "model").classify(rows)
+    with pytest.raises(DataError, match="not those of the cycle before"):
         fit(toy, tmp_path / "b", 2, prepared=tmp_path / "p", before=stats)
     with pytest.raises(ConfigError, match="something else is prepared"):
         fit(toy, tmp_path / "b", 2, prepared=tmp_path / "p", settings={"graph_shards": 2})
@@ -245,8 +212,7 @@ def test_imported_graphs_are_taken_by_the_name_of_the_file(toy: Toy, tmp_path: P
         np.testing.assert_array_equal(taken.load(key).cells.features, made.load(key).cells.features)
     fit(toy, tmp_path, 4, prepared=tmp_path / "p", settings=section)
     # As they are, though handcrafted ones would be standardised.
-    weights = torch.load(tmp_path / "model/weights.pt", weights_only=True)
-    assert not weights["cells_mean"].any()
+    assert not saved(tmp_path)["cells_mean"].any()
     for path in (tmp_path / "import").iterdir():  # no more needed
         path.unlink()
     check_start(toy, tmp_path / "p", **section)
@@ -290,7 +256,7 @@ def test_weights_of_a_network_are_part_of_what_is_prepared(toy: Toy, tmp_path: P
         check_start(toy, tmp_path / "p", **section)
     first = prepare(toy, tmp_path / "p", **section)
     fit(toy, tmp_path, 1, prepared=tmp_path / "p", settings=section)
-    assert not torch.load(tmp_path / "model/weights.pt", weights_only=True)["cells_mean"].any()
+    assert not saved(tmp_path)["cells_mean"].any()
     path.write_bytes(b"2")
     with pytest.raises(DataError, match=r"hact\.weights: .*w\.pth is another than"):
         check_start(toy, tmp_path / "p", **section)
