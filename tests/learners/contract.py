@@ -159,7 +159,7 @@ class LearnerContract:
         for truth in toy.truth.values():
             truth[:] = 1
             truth[..., 1::2, :] = UNKNOWN
-        fitted.learner.fit(replace(job, labels=toy.labels(tmp_path / "y"), steps=20))
+        fitted.learner.fit(replace(job, labels=toy.labels(tmp_path / "y"), steps=40))
         model = fitted.learner.open(job.out, fitted.toy.layout, job.settings)
         assert (model.segment(fitted.rows[0]) == 1).mean() > 0.95
 
