@@ -26,7 +26,8 @@ def embed_regions(
 ) -> None:
     """Write the features of candidates and whatever else the strategy declared a need of."""
     rows = read_pool(pool, "train", "val")
-    embedder = Embedder(get_learner(learner), Path(model), get_layout(**layout), rows, settings)
+    trained = get_learner(learner).open(Path(model), get_layout(**layout), settings)
+    embedder = Embedder(trained, rows)
     proposed = read_regions(candidates)
     gradient = "residuals" in needs_of(definition)
     arrays = {"features": embedder.features(proposed, gradient)}

@@ -20,16 +20,14 @@ def score_model(
     model: str, rows: list[PoolRow], learner: str, layout: dict[str, Any], science: dict[str, Any]
 ) -> dict[str, Any]:
     """Return score, score_name, per_class, secondary scores and the cases of ``rows``."""
-    trained, opened, classes = get_learner(learner), get_layout(**layout), layout["classes"]
-    settings = science["settings"]
+    opened, classes = get_layout(**layout), layout["classes"]
+    trained = get_learner(learner).open(Path(model), opened, science["settings"])
     names = [(row.key, row.image) for row in rows]
     if science["task"] == "roi":
-        probabilities = trained.classify(Path(model), opened, rows, settings)
         truth = np.array([opened.open_label(row) for row in rows])
-        return score_rois(truth, probabilities.argmax(1), classes, names)
+        return score_rois(truth, trained.classify(rows).argmax(1), classes, names)
     full = science["task"] == "3d" and trained.segments_full
-    answer: dict[str, Any] = {"full": True} if full else {}
-    found = ((row, trained.segment(Path(model), opened, row, settings, **answer)) for row in rows)
+    found = ((row, trained.segment(row, full)) for row in rows)
     if science["task"] == "2d":
         pairs = ((opened.open_label(r), labels) for r, labels in found)
         return score_images(pairs, classes, names)

@@ -38,9 +38,8 @@ def predict(
     groups = by_image(read_pool(pool, *annotated))
     mine = list(groups)[shard - 1 :: shards]
     rows = [row for image in mine for row in groups[image]]
-    records = get_learner(learner).predict(
-        Path(model), get_layout(**layout), rows, taken_of(read_regions(history)), request, settings
-    )
+    trained = get_learner(learner).open(Path(model), get_layout(**layout), settings)
+    records = trained.predict(rows, taken_of(read_regions(history)), request)
     write_shard(predictions, records, threads)
     print(f"{len(mine)} images predicted")
 

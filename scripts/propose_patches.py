@@ -27,11 +27,10 @@ def propose_patches(
     """Write the patches of every ``shards``-th image, from the ``shard``-th on (1-based)."""
     mine = [query.groups[image][0] for image in list(query.groups)[shard - 1 :: shards]]
     disagreement = "ensemble" in needs_of(query.definition)
+    trained = get_learner(learner).open(Path(model), get_layout(**layout), settings)
     found = [
         patch
-        for row, probabilities, information in get_learner(learner).probabilities(
-            Path(model), get_layout(**layout), mine, settings, disagreement=disagreement
-        )
+        for row, probabilities, information in trained.probabilities(mine, disagreement)
         for patch in find_patches(query, row, probabilities, information)
     ]
     write_regions(patches, found)

@@ -78,9 +78,9 @@ def run_stage(stage: str, folder: Path) -> dict[str, Any]:
         )  # fmt: skip
         learner.fit(job)
     elif stage == "segment in full":
-        learner.segment(model, layout, rows[0], SETTINGS, full=True)
+        learner.open(model, layout, SETTINGS).segment(rows[0], full=True)
     else:
-        list(learner.predict(model, layout, rows, {}, request, SETTINGS))
+        list(learner.open(model, layout, SETTINGS).predict(rows, {}, request))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"seconds": round(time.monotonic() - began, 1), "peak_mb": round(peak)}
 

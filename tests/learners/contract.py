@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,9 +13,10 @@ import pytest
 import torch
 
 from al.io.errors import ConfigError, DataError
+from al.io.labels import UNKNOWN
 from al.io.locking import LockedError, locked
 from al.io.tables import PoolRow
-from al.learners import FitJob, Request, describe_learner, get_learner
+from al.learners import FitJob, Model, Request, describe_learner, get_learner
 from decomp_core import Region
 from tests.learners.fakes import CLASSES, Toy, prepared
 
@@ -53,14 +55,9 @@ class Fitted:
     def rows(self) -> list[PoolRow]:
         return list(self.toy.rows.values())
 
-    def __getattr__(self, method: str) -> Any:
-        """Return a method of the learner that takes what comes after model and layout."""
-        bound = getattr(self.learner, method)
-
-        def call(*args: Any, **more: Any) -> Any:
-            return bound(self.job.out, self.toy.layout, *args, **more)
-
-        return call
+    @cached_property
+    def model(self) -> Model:
+        return self.learner.open(self.job.out, self.toy.layout, self.job.settings)
 
 
 class LearnerContract:
@@ -80,7 +77,8 @@ class LearnerContract:
         metafunc.parametrize("task", tasks, scope="class")
 
     @pytest.fixture(scope="class")
-    def toy(self, task: str) -> Toy:
+    @classmethod
+    def toy(cls, task: str) -> Toy:
         """A pool of which ``taught`` are labelled, and the others are to be predicted."""
         return Toy(task, 36 if task == "roi" else 9)
 
@@ -89,17 +87,12 @@ class LearnerContract:
         return 24 if toy.task == "roi" else 6
 
     @pytest.fixture(scope="class")
-    def section(self, task: str) -> dict[str, Any]:
-        return self.settings[task]
-
-    @pytest.fixture(scope="class")
-    def fitted(
-        self, toy: Toy, section: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-    ) -> Fitted:
+    @classmethod
+    def fitted(cls, toy: Toy, task: str, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
         """Of three steps; no test changes it."""
-        learner, folder = get_learner(self.learner), tmp_path_factory.mktemp("fitted")
-        labels = toy.labels(folder / "y")[: self.taught(toy)]
-        job = prepared(learner, toy.job(folder, labels, 3, settings=section))
+        learner, folder = get_learner(cls.learner), tmp_path_factory.mktemp("fitted")
+        labels = toy.labels(folder / "y")[: cls.taught(toy)]
+        job = prepared(learner, toy.job(folder, labels, 3, settings=cls.settings[task]))
         return Fitted(learner, toy, job, learner.fit(job))
 
     @pytest.fixture
@@ -107,15 +100,15 @@ class LearnerContract:
         """The same training, elsewhere."""
         return replace(fitted.job, out=tmp_path / "model", work=tmp_path / "work")
 
-    def test_learns_an_easy_toy(self, fitted: Fitted, job: FitJob, section: dict[str, Any]) -> None:
+    def test_learns_an_easy_toy(self, fitted: Fitted, job: FitJob) -> None:
         learner, toy, steps = fitted.learner, fitted.toy, self.steps[job.task]
         stats = learner.fit(replace(job, steps=steps))
+        model = learner.open(job.out, toy.layout, job.settings)
         rows = fitted.rows[self.taught(toy) :]
         if toy.task == "roi":
-            found = learner.classify(job.out, toy.layout, rows, section).argmax(1)
-            right = found == [toy.truth[r.key] for r in rows]
+            right = model.classify(rows).argmax(1) == [toy.truth[r.key] for r in rows]
         else:
-            found = [learner.segment(job.out, toy.layout, r, section) for r in rows]
+            found = [model.segment(row) for row in rows]
             right = np.stack(found) == np.stack([toy.truth[r.key] for r in rows])
         assert right.mean() > 0.9
         assert stats["steps"] == steps
@@ -136,9 +129,9 @@ class LearnerContract:
         learner.fit(replace(job, seed=8))
         assert files_of(job.out) != first
 
-    def test_what_is_refused(self, fitted: Fitted, job: FitJob) -> None:
-        """A second writer, nothing to learn from, no steps, a setting that there is not."""
-        learner = fitted.learner
+    def test_what_is_refused(self, fitted: Fitted, job: FitJob, tmp_path: Path) -> None:
+        """A second writer, nothing to learn from, no steps, what there is not."""
+        learner, toy = fitted.learner, Toy(job.task, 2)
         with locked(job.work), pytest.raises(LockedError, match=r"host .+, pid \d+"):
             learner.fit(job)
         with pytest.raises(DataError, match="nothing to learn"):
@@ -147,22 +140,41 @@ class LearnerContract:
             learner.fit(replace(job, steps=0))
         with pytest.raises(ConfigError, match="lerning_rate.*learning_rate"):
             learner.fit(replace(job, settings={"lerning_rate": 1}))
+        if not torch.cuda.is_available():
+            with pytest.raises(ConfigError, match=f"{self.learner}.device: 'cuda', but no CUDA"):
+                learner.fit(replace(job, settings={**job.settings, "device": "cuda"}))
+        if toy.task != "roi":
+            toy.truth["i1"][..., 0] = 3
+            with pytest.raises(DataError, match=r"i1\..*: label 3; allowed: 0 to 2, 255"):
+                learner.fit(replace(job, labels=toy.labels(tmp_path / "y")))
         assert not job.out.exists()
 
-    def test_what_decides_a_training(
-        self, fitted: Fitted, job: FitJob, section: dict[str, Any]
+    def test_only_what_is_revealed_teaches(
+        self, fitted: Fitted, job: FitJob, tmp_path: Path
     ) -> None:
+        """Every other row is of one class and the rest hidden: nothing else is learnt."""
+        if job.task == "roi":
+            return
+        toy = Toy(job.task, self.taught(fitted.toy))
+        for truth in toy.truth.values():
+            truth[:] = 1
+            truth[..., 1::2, :] = UNKNOWN
+        fitted.learner.fit(replace(job, labels=toy.labels(tmp_path / "y"), steps=40))
+        model = fitted.learner.open(job.out, fitted.toy.layout, job.settings)
+        assert (model.segment(fitted.rows[0]) == 1).mean() > 0.95
+
+    def test_what_decides_a_training(self, fitted: Fitted, job: FitJob) -> None:
         """Another key for other labels, seed, steps, classes or settings; none for the machine."""
         learner, device = fitted.learner, torch.device("cpu")
 
         def key(job: FitJob) -> str:
             settings = learner.settings.of(job.settings, job.task)
-            return learner.trainings(job, settings, device)(job).key
+            return learner.training(job, settings, device).key
 
         first = key(job)
         for same in (
             replace(job, labels=job.labels[::-1]),
-            replace(job, settings={**section, "checkpoint_every": 9, "threads": 2}),
+            replace(job, settings={**job.settings, "checkpoint_every": 9, "threads": 2}),
         ):
             assert key(same) == first
         for other in (
@@ -170,14 +182,14 @@ class LearnerContract:
             replace(job, seed=8),
             replace(job, steps=4),
             replace(job, classes=[*CLASSES[:2], "other"]),
-            replace(job, settings={**section, "learning_rate": 0.0123}),
+            replace(job, settings={**job.settings, "learning_rate": 0.0123}),
         ):
             assert key(other) != first
 
-    def test_records(self, fitted: Fitted, section: dict[str, Any]) -> None:
+    def test_records(self, fitted: Fitted) -> None:
         toy, rows = fitted.toy, fitted.rows
         _, taken = _taken(toy)
-        records = list(fitted.predict(rows, taken, REQUEST, section))
+        records = list(fitted.model.predict(rows, taken, REQUEST))
         assert [r.image for r in records] == list(dict.fromkeys(r.image for r in rows))
         for record in records:
             assert record.predicted.dtype == record.confident.dtype == np.int64
@@ -191,7 +203,7 @@ class LearnerContract:
                 self._check_rois(record, taken)
             else:
                 self._check_maps(record, toy, taken)
-        (record,) = fitted.predict(rows[:1], {}, Request(frozenset(), (0.5,)), section)
+        (record,) = fitted.model.predict(rows[:1], {}, Request(frozenset(), (0.5,)))
         assert record.labels is None and record.uncertainty is None  # no more than was asked
 
     def _check_rois(self, record: Any, taken: dict[str, set[str]]) -> None:
@@ -214,94 +226,91 @@ class LearnerContract:
         mean = record.uncertainty[free].mean() / 255
         assert abs(mean - record.mean_uncertainty) < 0.5 / 255 + 1e-4
 
-    def test_segment_agrees_with_predict(self, fitted: Fitted, section: dict[str, Any]) -> None:
-        records = list(fitted.predict(fitted.rows, {}, REQUEST, section))
+    def test_segment_agrees_with_predict(self, fitted: Fitted) -> None:
+        records = list(fitted.model.predict(fitted.rows, {}, REQUEST))
         if fitted.toy.task == "roi":
-            again = fitted.classify(fitted.rows, section)
+            again = fitted.model.classify(fitted.rows)
             together = np.concatenate([r.probabilities for r in records])
             np.testing.assert_allclose(together, again, atol=1e-5)
         else:
-            again = fitted.segment(fitted.rows[0], section)
+            again = fitted.model.segment(fitted.rows[0])
             np.testing.assert_array_equal(records[0].labels, again)
 
-    def test_features(self, fitted: Fitted, section: dict[str, Any]) -> None:
+    def test_features(self, fitted: Fitted) -> None:
         """Of length 1; as they are, of regions the maximum, which grows with them."""
         if not describe_learner(self.learner).has_features:
             return
         rows = fitted.rows
         if fitted.toy.task == "roi":
-            unit = fitted.embed_rois(rows, section)
-            np.testing.assert_allclose(fitted.embed_rois(rows[3:5], section), unit[3:5], atol=1e-5)
-            found = fitted.embed_rois(rows, section, unit=False)
+            unit = fitted.model.embed_rois(rows)
+            np.testing.assert_allclose(fitted.model.embed_rois(rows[3:5]), unit[3:5], atol=1e-5)
+            found = fitted.model.embed_rois(rows, unit=False)
             length = np.linalg.norm(found, axis=1, keepdims=True)
             np.testing.assert_allclose(found / length, unit, atol=1e-5)
         else:
             regions = nested_regions(fitted.toy.truth[rows[0].key].shape)
-            unit = fitted.embed(rows[0], regions, section)
-            found = fitted.embed(rows[0], regions, section, "max")
+            unit = fitted.model.embed(rows[0], regions)
+            found = fitted.model.embed(rows[0], regions, "max")
             length = np.linalg.norm(found, axis=1)
             assert (np.diff(found, axis=0) >= -1e-6).all()
             for pooling in ("mean", "max"):
-                assert len(fitted.embed(rows[0], [], section, pooling)) == 0
+                assert len(fitted.model.embed(rows[0], [], pooling)) == 0
             with pytest.raises(ValueError, match="pooling"):
-                fitted.embed(rows[0], regions, section, "sum")
+                fitted.model.embed(rows[0], regions, "sum")
         assert found.dtype == unit.dtype == np.float32
         assert np.abs(unit[0] - unit[-1]).max() > 1e-6 and np.abs(found[0] - found[-1]).max() > 1e-6
         np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, atol=1e-5)
         assert np.abs(length - 1).max() > 1e-3
 
-    def test_probabilities_and_residuals(self, fitted: Fitted, section: dict[str, Any]) -> None:
+    def test_probabilities_and_residuals(self, fitted: Fitted) -> None:
         rows = fitted.rows[:2]
         if fitted.toy.task == "roi":
             with pytest.raises(ConfigError, match="task"):
-                fitted.probabilities(rows, section)
+                fitted.model.probabilities(rows)
             return
-        found = list(fitted.probabilities(rows, section))
+        found = list(fitted.model.probabilities(rows))
         assert [row for row, _, _ in found] == rows
         for row, p, information in found:
             assert information is None
             assert p.dtype == np.float32
             assert p.shape == (len(CLASSES), *fitted.toy.truth[row.key].shape)
             np.testing.assert_allclose(p.sum(0), 1, atol=1e-5)
-            np.testing.assert_array_equal(p.argmax(0), fitted.segment(row, section))
+            np.testing.assert_array_equal(p.argmax(0), fitted.model.segment(row))
         if not describe_learner(self.learner).has_features:
             return
         _, p, _ = found[0]
         regions = nested_regions(p.shape[1:])
-        residuals = fitted.residuals(rows[0], regions, section)
+        residuals = fitted.model.residuals(rows[0], regions)
         wanted = np.moveaxis(p - np.moveaxis(np.eye(len(CLASSES))[p.argmax(0)], -1, 0), 0, -1)
         for region, residual in zip(regions, residuals, strict=True):
             expected = wanted[region.slices].reshape(-1, len(CLASSES)).mean(0)
             np.testing.assert_allclose(residual, expected, atol=1e-5)
         assert residuals.dtype == np.float32
         assert np.abs(residuals).max() > 1e-4
-        assert fitted.residuals(rows[0], [], section).shape == (0, len(CLASSES))
+        assert fitted.model.residuals(rows[0], []).shape == (0, len(CLASSES))
 
-    def test_one_network_has_no_mutual_information(
-        self, fitted: Fitted, section: dict[str, Any]
-    ) -> None:
+    def test_one_network_has_no_mutual_information(self, fitted: Fitted) -> None:
         with pytest.raises(ConfigError, match="mutual_information"):
-            fitted.predict(fitted.rows, {}, BALD, section)
+            fitted.model.predict(fitted.rows, {}, BALD)
         if fitted.toy.task != "roi":
             with pytest.raises(ConfigError, match="mutual_information"):
-                fitted.probabilities(fitted.rows, section, disagreement=True)
+                fitted.model.probabilities(fitted.rows, disagreement=True)
 
-    def test_ensemble(self, fitted: Fitted, job: FitJob, section: dict[str, Any]) -> None:
+    def test_ensemble(self, fitted: Fitted, job: FitJob) -> None:
         if not self.ensemble:
             return
         learner, toy, rows = fitted.learner, fitted.toy, fitted.rows
-        section = {**section, **self.ensemble}
-        assert describe_learner(self.learner).of(section).networks() == 2
-        job = replace(job, settings=section)
+        job = replace(job, settings={**job.settings, **self.ensemble})
+        assert describe_learner(self.learner).of(job.settings).networks() == 2
         stats = learner.fit(job)
         assert (stats["members"], stats["steps"]) == (2, 6)
         assert learner.fit(job) == stats
-        records = list(learner.predict(job.out, toy.layout, rows, {}, BALD, section))
+        model = learner.open(job.out, toy.layout, job.settings)
+        records = list(model.predict(rows, {}, BALD))
         assert 0 < max(r.mean_uncertainty for r in records) < 1
         if toy.task == "roi":
             return
-        found = learner.probabilities(job.out, toy.layout, rows[:1], section, disagreement=True)
-        ((_, p, information),) = found
+        ((_, p, information),) = model.probabilities(rows[:1], disagreement=True)
         np.testing.assert_allclose(p.sum(0), 1, atol=1e-5)
         assert information.shape == p.shape[1:]
         assert 0 <= information.min() < information.max() <= np.log(len(CLASSES))

@@ -11,7 +11,8 @@ import numpy as np
 from al.io.labels import UNKNOWN, write_label
 from al.io.tables import LabelRow, PoolRow
 from al.layouts.grid import Grid
-from al.learners import FitJob, Learner, Preparing
+from al.learners import FitJob
+from al.learners.learner import Learner, Preparing
 
 CLASSES = ["ground", "bright", "dark"]
 

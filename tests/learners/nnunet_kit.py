@@ -14,7 +14,7 @@ from al.io.tables import LabelRow, PoolRow
 from al.layouts import Layout, get_layout
 from al.learners import get_learner
 from decomp_core import Region
-from tests.learners.fakes import CLASSES, FakeLayout, Toy, prepared
+from tests.learners.fakes import CLASSES, Toy, prepared
 
 TINY: dict[str, Any] = {
     "patch": [8, 16, 16],
@@ -32,7 +32,7 @@ NESTED: dict[str, Any] = {"nested": [[1, 2], [2]], "nested_order": [1, 2]}
 
 def fit(toy: Toy, folder: Path, steps: int = 2, **changes: Any) -> dict[str, Any]:
     """Train on what the toy reveals; fields of the job and settings by name."""
-    fields = ("previous", "prepared", "seed", "rows", "layout", "classes")
+    fields = ("previous", "prepared", "before", "seed", "rows", "layout", "classes")
     given = {key: changes.pop(key) for key in fields if key in changes}
     labels = changes.pop("labels", None) or toy.labels(folder / "y")
     learner = get_learner("nnunet")
@@ -64,16 +64,6 @@ def corners(toy: Toy) -> dict[str, list[Region]]:
         start = [end * (n - s) for end, n, s in zip(ends, truth.shape, size, strict=True)]
         found[name] = [Region(tuple(start), size)]
     return found
-
-
-class Blind(FakeLayout):
-    """A layout that shows no label to whoever asks."""
-
-    def open_label(self, row: PoolRow) -> np.ndarray:
-        """Refuse."""
-        raise AssertionError("asked for ground truth")
-
-    open_scored_label = open_label
 
 
 def write_dataset(folder: Path, toy: Toy, step: float = 1.0) -> Path:

@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from al.io.errors import ConfigError, DataError
+from al.io.errors import ConfigError
 from al.io.labels import UNKNOWN, read_label, write_label
-from al.io.tables import LabelRow, PoolRow
-from al.learners import FitJob, get_learner
+from al.learners import get_learner
 from al.learners.convnet.images import with_position
 from al.learners.convnet.training import ConvnetTraining
 from tests.learners.contract import LearnerContract, files_of
-from tests.learners.fakes import FakeLayout, Toy
+from tests.learners.fakes import Toy
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
@@ -36,43 +35,6 @@ class TestContract(LearnerContract):
     settings = SMALL
     steps = {"2d": 60, "3d": 60, "roi": 60}
     ensemble = {"members": 2}
-
-
-@pytest.mark.parametrize("task", ["2d", "3d"])
-def test_only_revealed_pixels_teach(task: str, tmp_path: Path) -> None:
-    """The image's truth under what is hidden may be anything: the same model, byte for byte."""
-    models = []
-    for name in ("a", "b"):
-        toy = Toy(task)
-        if name == "b":
-            rng = np.random.default_rng(3)
-            for key, truth in toy.truth.items():
-                noise = rng.integers(0, 3, truth.shape).astype(np.uint8)
-                toy.truth[key] = np.where(_hidden(truth), noise, truth)
-        labels = toy.labels(tmp_path / name / "y", _hidden)
-        get_learner("convnet").fit(toy.job(tmp_path / name, labels, 3, settings=SMALL[task]))
-        models.append(files_of(tmp_path / name / "model"))
-    assert models[0] == models[1]
-
-
-def _hidden(label: np.ndarray) -> np.ndarray:
-    hidden = np.ones(label.shape, bool)
-    hidden[..., 4:20, 4:20] = False
-    return hidden
-
-
-def test_revealed_pixels_do_teach(tmp_path: Path) -> None:
-    """The counterpart: one revealed class changed, another model."""
-    toy, models = Toy("2d"), []
-    for name in ("a", "b"):
-        labels = toy.labels(tmp_path / name / "y", _hidden)
-        if name == "b":
-            label = read_label(labels[0].path).copy()
-            label[label != UNKNOWN] = 2
-            write_label(labels[0].path, label)
-        get_learner("convnet").fit(toy.job(tmp_path / name, labels, 3, settings=SMALL["2d"]))
-        models.append((tmp_path / name / "model/weights.pt").read_bytes())
-    assert models[0] != models[1]
 
 
 STEPS = 22
@@ -99,10 +61,8 @@ def fail() -> None:
     ("task", "how", "step"),
     [
         ("2d", signal.SIGTERM, 13),
-        ("2d", signal.SIGINT, 5),
         ("2d", None, 4),
-        ("2d", None, 10),
-        ("roi", signal.SIGTERM, STEPS - 1),
+        ("roi", signal.SIGINT, STEPS - 1),
         ("roi", None, STEPS),
     ],
 )
@@ -142,7 +102,7 @@ from tests.learners.fakes import Toy
 from tests.learners.test_convnet import SMALL
 folder, toy = Path(sys.argv[1]), Toy("2d", 6)
 settings = {**SMALL["2d"], "checkpoint_every": 5}
-get_learner("convnet").fit(toy.job(folder, toy.labels(folder / "y"), 60, settings=settings))
+get_learner("convnet").fit(toy.job(folder, toy.labels(folder / "y"), 40, settings=settings))
 """
 
 
@@ -173,9 +133,9 @@ def test_a_killed_training_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
     found = []
     for name in ("a", "b"):
         labels = toy.labels(tmp_path / name / "y")
-        job = toy.job(tmp_path / name, labels, 60, settings=SMALL["2d"])
+        job = toy.job(tmp_path / name, labels, 40, settings=SMALL["2d"])
         found.append(learner.fit(job)["resumed_from"])
-    assert 0 < found[0] < 60 and found[1] == 0
+    assert 0 < found[0] < 40 and found[1] == 0
     assert files_of(tmp_path / "a/model") == files_of(tmp_path / "b/model")
 
 
@@ -198,10 +158,11 @@ def test_tiles_give_what_the_whole_image_gives(task: str, tmp_path: Path) -> Non
     shallow = {**SMALL[task], "depth": 1, "stem": 2}
     job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 20, settings=shallow)
     learner.fit(job)
-    row = toy.rows["i0"]
     tile = [24, 30] if task == "2d" else [16, 16, 17]
-    whole = learner.segment(job.out, toy.layout, row, shallow)
-    tiled = learner.segment(job.out, toy.layout, row, {**shallow, "tile": tile, "overlap": 0.6})
+    whole, tiled = (
+        learner.open(job.out, toy.layout, {**shallow, **more}).segment(toy.rows["i0"])
+        for more in ({}, {"tile": tile, "overlap": 0.6})
+    )
     assert len(np.unique(whole)) > 1
     assert (whole == tiled).mean() > 0.99
 
@@ -229,26 +190,8 @@ def test_rois_of_different_sizes_need_an_input_size(tmp_path: Path) -> None:
         learner.fit(toy.job(tmp_path / "a", labels, 2, settings=SMALL["roi"]))
     sized = {**SMALL["roi"], "input_size": [16, 16]}
     learner.fit(toy.job(tmp_path / "b", labels, 2, settings=sized))
-    rows = list(toy.rows.values())
-    found = learner.classify(tmp_path / "b/model", toy.layout, rows, SMALL["roi"])
-    assert found.shape == (12, 3)
-
-
-def test_label_outside_the_classes_is_refused(tmp_path: Path) -> None:
-    toy = Toy("2d")
-    toy.truth["i2"][0, 0] = 3
-    with pytest.raises(DataError, match=r"i2\.png: label 3; allowed: 0 to 2, 255"):
-        get_learner("convnet").fit(toy.job(tmp_path, toy.labels(tmp_path / "y"), 2))
-
-
-def test_cuda_is_refused_where_there_is_none() -> None:
-    torch = pytest.importorskip("torch")
-    if torch.cuda.is_available():
-        pytest.skip("there is a CUDA device")
-    from al.learners.training import choose_device
-
-    with pytest.raises(ConfigError, match="no CUDA device"):
-        choose_device("cuda", "convnet")
+    model = learner.open(tmp_path / "b/model", toy.layout, SMALL["roi"])
+    assert model.classify(list(toy.rows.values())).shape == (12, 3)
 
 
 def test_position_of_a_crop_is_cut_from_that_of_the_image() -> None:
@@ -261,38 +204,27 @@ def test_position_of_a_crop_is_cut_from_that_of_the_image() -> None:
 
 def test_rare_and_small_classes_are_learnt_too(tmp_path: Path) -> None:
     """Seven classes under 1 % each beside two large ones."""
-    image, truth = _rare_scene()
-    row = PoolRow("i", "", "train", "", "", truth.shape)
-    write_label(tmp_path / "i.png", truth)
-    layout, settings = FakeLayout({"i": image}), {"crop": [96, 96], "batch": 2, "augment": False}
-    job = FitJob(
-        layout=layout,
-        rows={"i": row},
-        labels=[LabelRow("i", "", str(tmp_path / "i.png"), None)],
-        out=tmp_path / "model",
-        work=tmp_path / "work",
-        seed=0,
-        steps=120,
-        settings=settings,
-        classes=[f"c{n}" for n in range(9)],
-        task="2d",
-    )
-    learner = get_learner("convnet")
-    learner.fit(job)
-    found = learner.segment(tmp_path / "model", layout, row, settings)
-    same = [((found == c) & (truth == c)).sum() for c in range(9)]
-    union = [((found == c) | (truth == c)).sum() for c in range(9)]
-    scores = np.divide(same, union)
-    assert scores[:2].min() > 0.85
-    assert scores[2:].mean() > 0.5, scores.round(2)
-
-
-def _rare_scene() -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(0)
-    truth = np.zeros((96, 96), np.uint8)
+    rng, truth, toy = np.random.default_rng(0), np.zeros((96, 96), np.uint8), Toy("2d", 1)
     truth[48:] = 1
     for cls in range(2, 9):
         y, x = 10 * cls, 12 * (cls - 2) + 4
         truth[y : y + 10, x : x + 8] = cls
     grey = np.linspace(60, 200, 9)[truth][..., None] + rng.normal(0, 12, (96, 96, 3))
-    return grey.clip(0, 255).astype(np.uint8), truth
+    toy.images["i0"], toy.truth["i0"] = grey.clip(0, 255).astype(np.uint8), truth
+    settings = {"crop": [96, 96], "batch": 2, "augment": False}
+    job = toy.job(
+        tmp_path,
+        toy.labels(tmp_path / "y"),
+        120,
+        seed=0,
+        settings=settings,
+        classes=list("abcdefghi"),
+    )
+    learner = get_learner("convnet")
+    learner.fit(job)
+    found = learner.open(job.out, toy.layout, settings).segment(toy.rows["i0"])
+    same = [((found == c) & (truth == c)).sum() for c in range(9)]
+    union = [((found == c) | (truth == c)).sum() for c in range(9)]
+    scores = np.divide(same, union)
+    assert scores[:2].min() > 0.85
+    assert scores[2:].mean() > 0.5, scores.round(2)

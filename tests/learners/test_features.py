@@ -12,8 +12,7 @@ import torch
 
 from al.learners import get_learner
 from al.learners.convnet.images import load_image, scale
-from al.learners.convnet.inference import open_image
-from al.learners.convnet.model import Loaded
+from al.learners.convnet.inference import MapConvnet
 from al.learners.regions import unit_length
 from decomp_core import Region
 from tests.learners.fakes import Toy
@@ -47,16 +46,15 @@ class Model:
         return self.toy.truth["i0"].shape
 
     def embed(self, regions: list[Region], pooling: str = "mean", **changes: Any) -> np.ndarray:
-        settings = {**self.settings, **changes}
-        row = self.toy.rows["i0"]
-        return get_learner("convnet").embed(
-            self.path, self.toy.layout, row, regions, settings, pooling
-        )
+        return self.opened(**changes).embed(self.toy.rows["i0"], regions, pooling)
 
-    def loaded(self) -> tuple[Loaded, torch.Tensor]:
-        loaded = get_learner("convnet").load(self.path, self.settings)
-        image = open_image(loaded, self.toy.layout, self.toy.rows["i0"])
-        return loaded, torch.from_numpy(image)[None]
+    def opened(self, **changes: Any) -> MapConvnet:
+        settings = {**self.settings, **changes}
+        return get_learner("convnet").open(self.path, self.toy.layout, settings)
+
+    def loaded(self) -> tuple[MapConvnet, torch.Tensor]:
+        loaded = self.opened()
+        return loaded, torch.from_numpy(loaded.open_image(self.toy.rows["i0"]))[None]
 
 
 @pytest.fixture(scope="module")
@@ -141,11 +139,10 @@ def test_a_small_region_is_read_from_one_tile(models: dict[str, Model]) -> None:
 @pytest.mark.parametrize("task", ["2d", "3d"])
 def test_residuals_agree_with_a_loop(task: str, models: dict[str, Model]) -> None:
     model = models[task]
-    settings = {**SMALL[task], "tile": TILE[task]}
-    learner, row = get_learner("convnet"), model.toy.rows["i0"]
+    opened, row = model.opened(tile=TILE[task]), model.toy.rows["i0"]
     regions = _regions(model.shape, np.random.default_rng(6))
-    found = learner.residuals(model.path, model.toy.layout, row, regions, settings)
-    ((_, p, _),) = learner.probabilities(model.path, model.toy.layout, [row], settings)
+    found = opened.residuals(row, regions)
+    ((_, p, _),) = opened.probabilities([row])
     slow = np.zeros((len(regions), 3))
     for number, region in enumerate(regions):
         for pixel in np.moveaxis(p, 0, -1)[region.slices].reshape(-1, 3):
@@ -164,9 +161,10 @@ def test_badge_is_the_gradient_of_a_roi(tmp_path: Path) -> None:
     job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 4, settings=settings)
     learner.fit(job)
     rows = list(toy.rows.values())
-    features = learner.embed_rois(job.out, toy.layout, rows, settings, unit=False)
-    residuals = learner.residuals_rois(job.out, toy.layout, rows, settings)
-    net = learner.load(job.out, settings).nets[0]
+    model = learner.open(job.out, toy.layout, settings)
+    features = model.embed_rois(rows, unit=False)
+    residuals = model.residuals_rois(rows)
+    net = model.nets[0]
     for number, row in enumerate(rows):
         image = torch.from_numpy(scale(load_image(toy.layout, row, "roi")))[None]
         logits = net(image)
@@ -178,10 +176,9 @@ def test_badge_is_the_gradient_of_a_roi(tmp_path: Path) -> None:
 
 
 def test_regions_that_leave_the_image_are_refused(models: dict[str, Model]) -> None:
-    model = models["2d"]
-    learner, row = get_learner("convnet"), model.toy.rows["i0"]
+    opened, row = models["2d"].opened(), models["2d"].toy.rows["i0"]
     for region in (Region((40, 0), (9, 4)), Region((0, 60), (4, 5)), Region((0, 0, 0), (1, 2, 2))):
         with pytest.raises(ValueError, match="regions: .*inside an image of \\(48, 64\\)"):
-            model.embed([Region((0, 0), (2, 2)), region])
+            opened.embed(row, [Region((0, 0), (2, 2)), region])
         with pytest.raises(ValueError, match="regions"):
-            learner.residuals(model.path, model.toy.layout, row, [region], SMALL["2d"])
+            opened.residuals(row, [region])

@@ -11,7 +11,7 @@ import pytest
 
 from al.io.errors import DataError
 from al.io.tables import LabelRow, PoolRow
-from al.learners import get_learner
+from al.learners import Model, get_learner
 from tests.learners.contract import LearnerContract, files_of
 from tests.learners.fakes import Toy, prepared
 from tests.learners.test_convnet import act_after, fail
@@ -77,6 +77,11 @@ def fit(toy: Toy, folder: Path, steps: int = 2, **changes: Any) -> dict[str, Any
     learner = get_learner("hact")
     job = toy.job(folder, labels, steps, settings=settings, **changes)
     return learner.fit(prepared(learner, job))
+
+
+def opened(toy: Toy, folder: Path, **changes: Any) -> Model:
+    """Return a model that ``fit`` made."""
+    return get_learner("hact").open(folder, toy.layout, {**SMALL, **changes})
 
 
 class TestContract(LearnerContract):
@@ -183,7 +188,7 @@ def test_rois_of_hardly_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     stats = fit(toy, tmp_path, 9, settings={"batch": 1})
     assert np.isfinite(stats["loss"])
     rows = list(toy.rows.values())
-    found = get_learner("hact").classify(tmp_path / "model", toy.layout, rows, SMALL)
+    found = opened(toy, tmp_path / "model").classify(rows)
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
 
 
@@ -191,7 +196,7 @@ def test_predictions_do_not_depend_on_what_is_predicted_together(
     toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit(toy, tmp_path, 6)
-    learner, rows = get_learner("hact"), list(toy.rows.values())
+    rows = list(toy.rows.values())
     sizes = []
     collate = model.collate
 
@@ -200,25 +205,26 @@ def test_predictions_do_not_depend_on_what_is_predicted_together(
         return collate(graphs)
 
     monkeypatch.setattr(model, "collate", noted)
-    whole = learner.classify(tmp_path / "model", toy.layout, rows, SMALL)
+    whole = opened(toy, tmp_path / "model").classify(rows)
     assert len(sizes) == 1
-    few = learner.classify(tmp_path / "model", toy.layout, rows, {**SMALL, "max_nodes": 30})
+    few = opened(toy, tmp_path / "model", max_nodes=30).classify(rows)
     assert max(sizes[1:]) <= 30 < sizes[0]
-    alone = learner.classify(tmp_path / "model", toy.layout, rows, {**SMALL, "max_nodes": 1})
+    alone = opened(toy, tmp_path / "model", max_nodes=1).classify(rows)
     np.testing.assert_allclose(few, whole, atol=1e-5)
     np.testing.assert_allclose(alone, whole, atol=1e-5)
     assert np.ptp(whole, axis=0).max() > 1e-3
-    assert learner.classify(tmp_path / "model", toy.layout, [], SMALL).shape == (0, 3)
+    assert opened(toy, tmp_path / "model").classify([]).shape == (0, 3)
 
 
 def test_residuals_and_features_are_of_the_first_member(toy: Toy, tmp_path: Path) -> None:
     fit(toy, tmp_path, 6, settings={"members": 2})
-    learner, rows = get_learner("hact"), list(toy.rows.values())
+    rows = list(toy.rows.values())
     first = tmp_path / "model/member-0"
-    p = learner.classify(first, toy.layout, rows, SMALL)
-    residuals = learner.residuals_rois(tmp_path / "model", toy.layout, rows, SMALL)
+    model, alone = opened(toy, tmp_path / "model"), opened(toy, first)
+    p = alone.classify(rows)
+    residuals = model.residuals_rois(rows)
     np.testing.assert_allclose(residuals, p - np.eye(3)[p.argmax(1)], atol=1e-6)
-    features = learner.embed_rois(tmp_path / "model", toy.layout, rows, SMALL, unit=False)
+    features = model.embed_rois(rows, unit=False)
     weights = torch.load(first / "weights.pt", weights_only=True)
     head = {k.rpartition(".")[2]: v for k, v in weights.items() if ".mlp.1." in k}
     logits = torch.from_numpy(features) @ head["weight"].T + head["bias"]

@@ -21,7 +21,7 @@ pytest.importorskip("skimage", reason="the extra `hact` is not installed")
 from al.learners.hact import preparing
 from al.learners.hact.graph_file import Graphs, RoiGraph, write_shard
 from al.learners.hact.settings import HactSettings
-from tests.learners.test_hact import SMALL, fit, graph, graph_of, saved, with_graphs
+from tests.learners.test_hact import SMALL, fit, graph, graph_of, opened, saved, with_graphs
 
 
 @pytest.fixture
@@ -125,24 +125,24 @@ def test_changed_files_are_refused(toy: Toy, tmp_path: Path) -> None:
     check_start(toy, folder)
     rows = list(toy.rows.values())
     fit(toy, tmp_path, 2, prepared=folder)
-    learner, model = get_learner("hact"), tmp_path / "model"
+    model = tmp_path / "model"
     path = Path(toy.rows[first].path)
     path.write_bytes(b"y" * 7)
     for act in (
         lambda: check_start(toy, folder),
         lambda: fit(toy, tmp_path / "other", 2, prepared=folder),
-        lambda: learner.classify(model, toy.layout, rows, SMALL),
+        lambda: opened(toy, model).classify(rows),
     ):
         with pytest.raises(DataError, match=rf"{first} has another file size \(7, not 100\)"):
             act()
-    assert len(learner.classify(model, toy.layout, rows[1:], SMALL)) == len(rows) - 1
+    assert len(opened(toy, model).classify(rows[1:])) == len(rows) - 1
     path.unlink()
     with pytest.raises(DataError, match=rf"{first} has no file any more"):
         check_start(toy, folder)
     path.write_bytes(b"x" * 100)
     new = replace(toy.rows[last], roi="new")
     with pytest.raises(DataError, match=r"slide5/new is new"):
-        learner.classify(model, toy.layout, [new], SMALL)
+        opened(toy, model).classify([new])
     del toy.built[:]
     path.write_bytes(b"y" * 7)
     prepare(toy, folder)  # the part of what changed, alone
@@ -156,17 +156,17 @@ def test_a_model_needs_its_graphs(toy: Toy, tmp_path: Path, monkeypatch: Any) ->
     prepare(toy, Path("p"))
     fit(toy, tmp_path, 2, prepared=Path("p"))
     rows, model = list(toy.rows.values()), tmp_path / "model"
-    whole = get_learner("hact").classify(model, toy.layout, rows, SMALL)
+    whole = opened(toy, model).classify(rows)
     model.rename(tmp_path / "moved")
-    again = get_learner("hact").classify(tmp_path / "moved", toy.layout, rows, SMALL)
+    again = opened(toy, tmp_path / "moved").classify(rows)
     np.testing.assert_array_equal(again, whole)
     Path("p/graphs/002-of-003.safetensors").rename("gone")
     with pytest.raises(DataError, match="2 shards of graphs.*start the target prepare_learner"):
-        get_learner("hact").classify(tmp_path / "moved", toy.layout, rows, SMALL)
+        opened(toy, tmp_path / "moved").classify(rows)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     with pytest.raises(DataError, match=r"p/plans\.json: the graphs .* are not there"):
-        get_learner("hact").classify(tmp_path / "moved", toy.layout, rows, SMALL)
+        opened(toy, tmp_path / "moved").classify(rows)
 
 
 def test_graphs_made_anew_are_not_those_of_the_model(toy: Toy, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_graphs_made_anew_are_not_those_of_the_model(toy: Toy, tmp_path: Path) -
     prepare(toy, tmp_path / "p")
     rows = list(toy.rows.values())
     with pytest.raises(DataError, match="made anew"):
-        get_learner("hact").classify(tmp_path / "model", toy.layout, rows, SMALL)
+        opened(toy, tmp_path / "model").classify(rows)
     with pytest.raises(DataError, match="not those of the cycle before"):
         fit(toy, tmp_path / "b", 2, prepared=tmp_path / "p", before=stats)
     with pytest.raises(ConfigError, match="something else is prepared"):

@@ -79,7 +79,7 @@ def test_same_with_grid_sample(monkeypatch: pytest.MonkeyPatch, scale: float) ->
     network = lively(offset_scale=scale, drop_path_rate=0.0).double()
     x = images(2, 3, 40, 56).double()
     for operator in (dcnv3, grid_dcnv3):
-        monkeypatch.setattr(module, "choose_operator", lambda _, chosen=operator: chosen)
+        monkeypatch.setattr(module, "dcnv3", operator)
         network.zero_grad()
         stages = network(x)
         sum(stage.square().mean() for stage in stages).backward()
@@ -102,28 +102,23 @@ def test_chosen_levels() -> None:
     network.out_indices = (0, 2)
     for found, level in zip(network(images(1, 3, 32, 32)), (0, 2), strict=True):
         assert torch.equal(found, every[level])
-    assert InternImage(**TINY, out_indices=[3]).out_indices == (3,)
     assert network.widths == [16, 32, 64, 128]
 
 
 def test_drop_path() -> None:
-    network = lively(drop_path_rate=0.4)
+    """Rates rise from layer to layer; what is left out is drawn, and keeps the mean."""
+    network, x = lively(drop_path_rate=0.4), images(2, 3, 32, 32)
     rates = [m.rate for m in network.modules() if isinstance(m, DropPath)]
     assert rates == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
-    x = images(2, 3, 32, 32)
     outputs = []
-    for seed in (0, 0, 1):
+    for seed in (0, 1):
         torch.manual_seed(seed)
         outputs.append(network(x)[-1].detach())
-    assert torch.equal(outputs[0], outputs[1]) and not torch.equal(outputs[0], outputs[2])
+    assert not torch.equal(*outputs)
     network.eval()
     state = torch.get_rng_state()
     assert torch.equal(network(x)[-1], network(x)[-1])
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_drop_path_keeps_the_mean() -> None:
-    torch.manual_seed(0)
     factors = DropPath(0.25)(torch.ones(4000, 2, 3))
     assert factors.shape == (4000, 1, 1)
     assert factors.unique().tolist() == pytest.approx([0, 4 / 3])
@@ -151,66 +146,32 @@ def test_start() -> None:
 
 
 def test_layer_scale() -> None:
-    names = set(InternImage(**TINY, layer_scale=None).state_dict())
-    assert not any("gamma" in name for name in names)
-    assert lively(layer_scale=None)(images(2, 3, 32, 32))[-1].isfinite().all()
     start = InternImage(**TINY, layer_scale=0.5).state_dict()
     assert (start["levels.2.blocks.1.gamma2"] == 0.5).all()
     scaled, plain = lively(layer_scale=1.0).eval(), lively(layer_scale=None).eval()
+    assert not any("gamma" in name for name in plain.state_dict())
     for ours, theirs in zip(scaled(images(1, 3, 32, 32)), plain(images(1, 3, 32, 32)), strict=True):
         torch.testing.assert_close(ours, theirs)
 
 
-def test_training_step() -> None:
-    """The loss falls, and every parameter takes part."""
-    network = lively()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-2)
-    x, losses = images(2, 3, 32, 48), []
-    for _ in range(8):
-        torch.manual_seed(0)
-        loss = sum((stage - 1).square().mean() for stage in network(x))
-        optimizer.zero_grad()
-        loss.backward()
-        assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.9 * losses[0]
-
-
-@pytest.mark.parametrize("training", [False, True])
-def test_bfloat16(training: bool) -> None:
+def test_bfloat16() -> None:
     network, x = lively().eval(), images(2, 3, 64, 96)
     exact = network(x)
-    with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(training):
+    with torch.autocast("cpu", torch.bfloat16):
         stages = network(x)
     for found, expected in zip(stages, exact, strict=True):
         size = float(expected.detach().square().mean().sqrt())
         error = float((found.float() - expected).detach().square().mean().sqrt())
         assert error < 0.03 * size
-    if training:
-        sum(stage.float().square().mean() for stage in stages).backward()
-        assert all(p.grad.isfinite().all() for p in network.parameters())
+    sum(stage.float().square().mean() for stage in stages).backward()
+    assert all(p.grad.isfinite().all() for p in network.parameters())
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"channels": 15}, "channels: 15; allowed: even"),
-        ({"groups": (1, 2, 3, 8)}, "groups: 3 in level 2; allowed: divisors of its 64 channels"),
-        ({"out_indices": (0, 4)}, r"out_indices: \(0, 4\); allowed"),
-        ({"drop_path_rate": 1.0}, "drop_path_rate: 1.0; allowed"),
-        ({"mlp_ratio": 0}, "mlp_ratio: 0; allowed"),
-    ],
-)
-def test_wrong_arguments(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        InternImage(**{**TINY, **change})
-
-
-@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 1, 32, 32)])
-def test_wrong_images(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"images: .*; allowed: \(N, 3, H, W\)"):
-        InternImage(**TINY)(torch.zeros(shape))
+def test_what_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"images: \(1, 1, 32, 32\); allowed: \(N, 3, H, W\)"):
+        InternImage(**TINY)(torch.zeros(1, 1, 32, 32))
+    with pytest.raises(ValueError, match="groups: 3 in level 2; allowed: divisors of its 64"):
+        InternImage(**{**TINY, "groups": (1, 2, 3, 8)})
 
 
 @pytest.mark.gpu

@@ -1,26 +1,15 @@
-"""Finding a learner, what the interface refuses, and the model that is loaded last."""
+"""Finding a learner, what the interface refuses, and what of a model is opened."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from al.io.errors import ConfigError
-from al.learners import (
-    LEARNERS,
-    Learner,
-    Preparing,
-    Request,
-    Start,
-    describe_learner,
-    get_learner,
-)
-from al.learners.convnet.settings import ConvnetSettings
-from al.learners.mmseg.settings import MmsegSettings
-from al.learners.nnunet.settings import NnunetSettings
+from al.learners import LEARNERS, Model, Request, describe_learner, get_learner
+from al.learners.learner import Preparing
 from decomp_core import Region
 from tests.learners.fakes import Toy
 
@@ -53,66 +42,46 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         get_learner("mmseg")
 
 
-class Plain(Preparing):
-    """Does only what it must."""
-
-    def fit(self, *args: Any) -> Any: ...
-
-    def predict(self, *args: Any) -> Any: ...
-
-    def prepare(self, *args: Any) -> Any: ...
-
-
 @pytest.mark.parametrize(
-    ("settings", "tasks"), [(MmsegSettings, "task 2d"), (ConvnetSettings, "tasks 2d, 3d, roi")]
+    ("name", "tasks"), [("mmseg", "task 2d"), ("convnet", "tasks 2d, 3d, roi")]
 )
-def test_what_a_learner_does_not_do_is_refused(
-    settings: Any, tasks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Plain, "settings", settings, raising=False)
-    learner, toy = Plain(), Toy("2d", 1)
-    row, name = toy.rows["i0"], settings.learner
-    for method in (learner.classify, learner.embed_rois, learner.residuals_rois):
+def test_what_a_model_does_not_do_is_refused(name: str, tasks: str) -> None:
+    class Plain(Model):
+        settings = describe_learner(name).of({})
+
+        def predict(self, *args: Any) -> Any: ...
+
+    model, row = Plain(), Toy("2d", 1).rows["i0"]
+    for method in (model.classify, model.embed_rois, model.residuals_rois):
         with pytest.raises(ConfigError, match=f"^task: 'roi'; learner {name} does {tasks}$"):
-            method(tmp_path, toy.layout, [row], {})
-    for method in (learner.embed, learner.residuals):
+            method([row])
+    for method in (model.embed, model.residuals):
         with pytest.raises(ConfigError, match=f"'{name}' has no features of regions"):
-            method(tmp_path, toy.layout, row, [Region((0, 0), (2, 2))], {})
-    with pytest.raises(ConfigError, match="maps"):
-        learner.segment(tmp_path, toy.layout, row, {})
-    with pytest.raises(ConfigError, match="in one piece"):
-        learner.prepare_part(toy.layout, [row], 1, tmp_path, {}, ["a"])
-    start = Start(["a"], [row], toy.layout)
-    assert learner.identity({}, start) == {}
-    assert learner.check_start({}, start) is None
+            method(row, [Region((0, 0), (2, 2))])
+    for asked in (lambda: model.segment(row), lambda: model.probabilities([row])):
+        with pytest.raises(ConfigError, match="maps are for tasks 2d and 3d"):
+            asked()
 
 
-def test_an_incomplete_learner_cannot_be_made() -> None:
-    class Half(Learner):
-        settings = NnunetSettings
-
-    with pytest.raises(TypeError, match="abstract"):
-        Half()
+def test_data_are_prepared_in_one_piece_unless_a_learner_says_otherwise(tmp_path: Path) -> None:
+    toy = Toy("3d", 1)
+    with pytest.raises(ConfigError, match="'nnunet' prepares data in one piece"):
+        get_learner("nnunet").prepare_part(toy.layout, [], 1, tmp_path, {}, ["a"])
 
 
-def test_last_model_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    learner, opened = get_learner("mmseg"), []
-    monkeypatch.setattr(learner, "open", lambda *args: opened.append(args) or len(opened))
+def test_networks_of_a_model_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A single one in the model itself, each of an ensemble in a folder of its own."""
+    learner = get_learner("mmseg")
+    monkeypatch.setattr(learner, "load", lambda members, *others: [m.name for m in members])
+    model = tmp_path / "model"
     with pytest.raises(FileNotFoundError, match="holds no model"):
-        learner.load(tmp_path, {})
-    weights = tmp_path / "weights.pt"
-    weights.write_bytes(b"a")
-    assert learner.load(tmp_path, {"threads": 1, "pad": True}) == 1
-    assert learner.load(tmp_path, {"pad": True, "threads": 1}) == 1
-    assert learner.load(tmp_path, {}) == 2
-    os.utime(weights, ns=(0, 0))
-    assert learner.load(tmp_path, {}) == 3
-    weights.rename(tmp_path / "weights.old")
+        learner.open(model, None, {})
     for n in range(2):
-        (tmp_path / f"member-{n}").mkdir()
-        (tmp_path / f"member-{n}/weights.pt").touch()
-    assert learner.load(tmp_path, {}) == 4
-    assert [member.name for member in opened[-1][0]] == ["member-0", "member-1"]
+        (model / f"member-{n}").mkdir(parents=True)
+        (model / f"member-{n}/weights.pt").touch()
+    assert learner.open(model, None, {}) == ["member-0", "member-1"]
+    (model / "weights.pt").touch()
+    assert learner.open(model, None, {}) == ["model"]
 
 
 @pytest.mark.parametrize(

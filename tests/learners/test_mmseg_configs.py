@@ -17,7 +17,7 @@ from al.io.errors import ConfigError
 from al.learners import Start
 from al.learners.mmseg.configs import check_weights, make_plan
 from al.learners.mmseg.files import find_config
-from al.learners.mmseg.model import Loaded, build, load_pretrained, tag, untag
+from al.learners.mmseg.model import Segmentor, build, load_pretrained, tag, untag
 from al.learners.mmseg.preflight import check_all
 from al.learners.mmseg.settings import MmsegSettings
 from tests.learners.fakes import FakeLayout
@@ -27,9 +27,7 @@ TINY = str(Path(__file__).parent / "configs/unet_tiny.py")
 NAMES = [f"c{n}" for n in range(11)]
 # One of each family that mmsegmentation can build without a compiled operator or another package.
 PACKAGED = [
-    "fast_scnn_8xb4-160k_cityscapes-512x1024",
     "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024",
-    "deeplabv3plus_r50-d8_4xb2-40k_cityscapes-512x1024",
     "ocrnet_hr18s_4xb2-40k_cityscapes-512x1024",
     "swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512",
 ]
@@ -69,9 +67,8 @@ def test_configurations_of_the_package_build(name: str) -> None:
 def test_our_configurations_build_and_predict(file: Path) -> None:
     found = plan(config=file.stem, inference="whole")
     network = build(found.model, file.stem).eval()
-    loaded = Loaded(network, torch.device("cpu"))
     image = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
-    p = loaded.probabilities(image)
+    p = Segmentor(network, torch.device("cpu"), FakeLayout({}), MmsegSettings.of({})).softmax(image)
     assert p.shape == (11, 96, 128)
     assert torch.allclose(p.sum(0), torch.ones(()), atol=1e-5)
 
@@ -102,12 +99,6 @@ def test_no_weights_are_left_to_be_downloaded(tmp_path: Path) -> None:
     assert plan(config=file).model["backbone"]["pretrained"] is False
 
 
-def test_padding_is_left_to_the_batch() -> None:
-    name = "deeplabv3plus_r50-d8_4xb4-40k_voc12aug-512x512"
-    kinds = [t["type"] for t in plan(config=name, crop=[256, 256]).pipeline]
-    assert "Pad" not in kinds
-
-
 def test_names_and_files_are_found() -> None:
     assert find_config(TINY) == Path(TINY)
     assert find_config("upernet_internimage_t").parent == ROOT / "config/mmseg"
@@ -127,54 +118,32 @@ def test_classes_losses_and_norms_are_ours() -> None:
     assert plan(crop=[24, 40]).model["data_preprocessor"]["size"] == (24, 40)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"optim_wraper.optimizer.lr": 1}, "did you mean 'optim_wrapper'"),
-        (
-            {"model.decod_head.channels": 1},
-            r"model\.decod_head is not there; did you mean",
-        ),
-        ({"default_hooks.checkpoint.interval": 1}, "default_hooks.*allowed: crop_size, model"),
-    ],
-)
-def test_options_that_change_nothing_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        plan(options=options)
+def test_a_boundary_head_keeps_its_one_output() -> None:
+    found = plan(options={"model.auxiliary_head.num_classes": 1})
+    assert found.model["auxiliary_head"]["num_classes"] == 1
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("section", "message"),
     [
-        ("mask2former_r50_8xb2-90k_cityscapes-512x1024", "mmdet"),
-        ("convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512", "mmpretrain"),
+        ({"options": {"optim_wraper.optimizer.lr": 1}}, "did you mean 'optim_wrapper'"),
+        ({"options": {"model.decod_head.channels": 1}}, r"model\.decod_head is not there; did you"),
+        ({"options": {"default_hooks.x": 1}}, "default_hooks.*allowed: crop_size, model"),
+        ({"config": "mask2former_r50_8xb2-90k_cityscapes-512x1024"}, "mmdet"),
+        ({"config": "convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512"}, "mmpretrain"),
+        ({"accumulate": 3}, r"mmseg\.accumulate: 3; allowed: a divisor of 4"),
     ],
 )
-def test_packages_that_are_not_there_are_named(name: str, message: str) -> None:
+def test_sections_that_cannot_be_used_are_refused(section: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
-        plan(config=name)
+        plan(**section)
     assert "sys.path" not in str(caught.value)
-
-
-def test_the_scope_of_mmsegmentation_is_no_base(tmp_path: Path) -> None:
-    file = tmp_path / "own.py"
-    file.write_text("_base_ = 'mmseg::fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py'\n")
-    with pytest.raises(ConfigError, match="does not work here; allowed: the file's path"):
-        plan(config=str(file))
 
 
 def test_addresses_of_weights_are_told() -> None:
     name = "deeplabv3plus_r50-d8_4xb4-40k_voc12aug-512x512"
     with pytest.raises(ConfigError, match="https://.*resnet50_v1c"):
         check_weights(MmsegSettings.of({"config": name}), plan(config=name))
-
-
-def test_a_boundary_head_keeps_its_one_output(tmp_path: Path) -> None:
-    text = Path(TINY).read_text()
-    head = text[text.index("    auxiliary_head=") : text.index("    train_cfg=dict(),")]
-    edges = head.replace("num_classes=19", "num_classes=1")
-    file = edited(tmp_path, (head, edges))
-    assert plan(config=file).model["auxiliary_head"]["num_classes"] == 1
 
 
 @pytest.mark.parametrize(
@@ -195,7 +164,17 @@ def test_a_boundary_head_keeps_its_one_output(tmp_path: Path) -> None:
         ('type="FCNHead"', 'type="NoSuchHead"', "edited.py: KeyError: 'NoSuchHead"),
         ("model = dict(", "modell = dict(", "has no model; allowed: a whole configuration"),
         ("model = dict(", "model = dict)", "SyntaxError"),
-        ('type="RandomFlip", prob=0.5', 'type="RandomMosaic", prob=0.5', "transform RandomMosaic"),
+        (
+            "crop_size = (32",
+            "_base_ = 'mmseg::fastscnn/fast_scnn_8xb4-160k_cityscapes-512x1024.py'\n"
+            "crop_size = (32",
+            "the file's path in .*mmseg",
+        ),
+        (
+            'type="RandomFlip", prob=0.5',
+            'type="RandomMosaic", prob=0.5',
+            "RandomMosaic reads more than an image",
+        ),
         ("by_epoch=False, begin=100", "by_epoch=True, begin=100", "counts epochs"),
         (
             'type="OptimWrapper"',
@@ -211,13 +190,8 @@ def test_what_cannot_be_used_is_refused(old: str, new: str, message: str, tmp_pa
         build(plan(config=file).model, file)
 
 
-def test_the_batch_of_a_configuration_must_have_the_parts() -> None:
-    with pytest.raises(ConfigError, match=r"mmseg\.accumulate: 3; allowed: a divisor of 4"):
-        plan(accumulate=3)
-
-
 @pytest.mark.parametrize(
-    ("steps", "rise", "end"), [(1000, 100, 1000), (500, 50, 500), (20, 2, 20), (5000, 100, 5000)]
+    ("steps", "rise", "end"), [(1000, 100, 1000), (20, 2, 20), (5000, 100, 5000)]
 )
 def test_schedules_end_with_the_training(steps: int, rise: int, end: int) -> None:
     """A warm-up keeps its length, up to a tenth of the training."""
@@ -265,7 +239,7 @@ def test_published_weights_of_internimage_are_taken(tmp_path: Path) -> None:
         assert torch.equal(value, weights[key]), key
     weights.popitem()
     torch.save({"model": weights}, tmp_path / "weights.pth")
-    with pytest.raises(ConfigError, match="another architecture: it lacks levels.3.norm"):
+    with pytest.raises(ConfigError, match='another architecture: Missing key.*"levels.3.norm'):
         load_pretrained(network, tmp_path / "weights.pth")
 
 
@@ -277,21 +251,18 @@ def test_options_and_the_learning_rate_reach_the_configuration() -> None:
     assert found.optim_wrapper["optimizer"]["lr"] == 0.25
 
 
-def test_samples_are_scaled_and_cropped_as_asked() -> None:
+def test_samples_are_scaled_and_cropped_as_asked(tmp_path: Path) -> None:
+    """Also where the configuration's pipeline does neither; a batch is filled up as a whole."""
     kinds = [t["type"] for t in plan().pipeline]
     assert kinds == ["ScaleImage", "CropAroundLabels", "RandomFlip", "PackSegInputs"]
     assert plan().pipeline[0] == {"type": "ScaleImage", "low": 0.9, "high": 1.1}
     assert plan(scales=[1, 2]).pipeline[0]["high"] == 2.0
-
-
-def test_a_pipeline_without_scaling_and_cropping_gets_them(tmp_path: Path) -> None:
-    text = Path(TINY).read_text()
-    lines = re.findall(r"    dict\(type=\"Random(?:Resize|Crop)\".*\n", text)
+    padded = plan(config="deeplabv3plus_r50-d8_4xb4-40k_voc12aug-512x512", crop=[256, 256])
+    assert "Pad" not in [t["type"] for t in padded.pipeline]
+    lines = re.findall(r"    dict\(type=\"Random(?:Resize|Crop)\".*\n", Path(TINY).read_text())
     file = edited(tmp_path, *[(line, "") for line in lines])
-    kinds = [t["type"] for t in plan(config=file).pipeline]
-    assert kinds == ["CropAroundLabels", "RandomFlip", "PackSegInputs"]
-    kinds = [t["type"] for t in plan(config=file, scales=[0.5, 1]).pipeline]
-    assert kinds[:2] == ["ScaleImage", "CropAroundLabels"]
+    assert [t["type"] for t in plan(config=file).pipeline] == kinds[1:]
+    assert [t["type"] for t in plan(config=file, scales=[0.5, 1]).pipeline] == kinds
 
 
 def test_the_form_on_disk_keeps_tuples_and_lists_apart() -> None:

@@ -10,6 +10,8 @@ import pytest
 
 pytest.importorskip("mmseg", reason="the extra mmseg is not installed")
 
+import torch
+
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
 from al.learners import Start, get_learner
@@ -60,6 +62,14 @@ def test_sizes_that_a_network_refuses_are_told_before_the_first_job(
         return check({**SMALL, **section}, Start(CLASSES, rows, FakeLayout({})))
     with pytest.raises(ConfigError, match=message):
         check({**SMALL, **section}, Start(CLASSES, rows, FakeLayout({})))
+
+
+def test_a_device_is_looked_for_where_jobs_run() -> None:
+    check, section = get_learner("mmseg").check_start, {**SMALL, "device": "cuda"}
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match=r"mmseg\.device: 'cuda', but no CUDA device"):
+            check(section, Start(CLASSES, [], FakeLayout({}), here=True))
+    check(section, Start(CLASSES, [], FakeLayout({}), here=False))
 
 
 def test_a_network_that_needs_large_images_is_tried_on_them() -> None:

@@ -12,9 +12,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from al.io.labels import UNKNOWN
-from al.layouts.grid import Grid
-
 pytest.importorskip("nnunetv2", reason="the extra `nnunet` is not installed")
 
 from al.learners.nnunet.geometry import Placement, Target, canonical_axes, oriented, sample
@@ -109,14 +106,13 @@ def on_full_grid(p: Placement, maps: torch.Tensor, shape: tuple[int, ...], axis:
 
 
 CASES = [
-    ((5.0, 0.8, 0.8), (8, 24, 22), (5.0, 1.5, 1.5)),
-    ((5.0, 0.8, 0.8), (8, 24, 22), (2.0, 1.2, 1.2)),
-    ((2.0, 2.0, 2.0), (9, 11, 10), (1.1, 1.3, 0.9)),
+    ((5.0, 0.8, 0.8), (8, 24, 22), (5.0, 1.5, 1.5), 1),
+    ((5.0, 0.8, 0.8), (8, 24, 22), (2.0, 1.2, 1.2), 4),
+    ((2.0, 2.0, 2.0), (9, 11, 10), (1.1, 1.3, 0.9), 1),
 ]
 
 
-@pytest.mark.parametrize("spacing, shape, wanted", CASES)
-@pytest.mark.parametrize("which", [7, 22])
+@pytest.mark.parametrize("spacing, shape, wanted, which", CASES)
 def test_predictions_come_back_as_nnunet_brings_them(spacing, shape, wanted, which: int) -> None:
     """Against its export of logits: resampled to the shape before, crop and transpose undone."""
     from nnunetv2.inference.export_prediction import (
@@ -125,7 +121,7 @@ def test_predictions_come_back_as_nnunet_brings_them(spacing, shape, wanted, whi
 
     plans = plans_for(spacing, shape, wanted)
     # A file with its own axes whose canonical form has this spacing and shape.
-    perm, signs = list(itertools.permutations(range(3)))[which % 6], (1, -1, 1)
+    perm, signs = list(itertools.permutations(range(3)))[which], (1, -1, 1)
     affine = np.zeros((4, 4))
     for axis, (k, sign) in enumerate(zip(perm, signs, strict=True)):
         affine[2 - k, axis] = sign * spacing[k]
@@ -154,35 +150,3 @@ def test_predictions_come_back_as_nnunet_brings_them(spacing, shape, wanted, whi
     turned = np.stack([oriented(v, order, flip) for v in found.numpy()])
     np.testing.assert_allclose(turned, expected, atol=2e-4)
     assert (turned.argmax(0) == labels).mean() > 0.999
-
-
-@pytest.mark.parametrize("grid", [None, 2.3, (4.0, 1.1)])
-@pytest.mark.parametrize("which", [17, 50])
-def test_revealed_labels_survive_all_resampling(grid, which: int) -> None:
-    """Revealed voxels carry ground truth, every other one is ignored: voxel by voxel."""
-    affine = affines()[which]
-    rng = np.random.default_rng(which)
-    shape, sizes = (13, 9, 16), nib.affines.voxel_sizes(affine)
-    truth = rng.integers(0, 4, shape).astype(np.uint8)
-    wanted = [grid if not isinstance(grid, tuple) else grid[a > 0] for a in range(3)]
-    seen_grid = Grid.of(shape, sizes, wanted)
-    seen = seen_grid.labels_seen(truth)
-    revealed = np.zeros(seen.shape, bool)
-    for _ in range(4):
-        start = [int(rng.integers(n)) for n in seen.shape]
-        revealed[tuple(slice(s, s + 3) for s in start)] = True
-    order, flip = canonical_axes(affine)
-    spacing = tuple(float(sizes[a]) for a in order)
-    plans = plans_for(spacing, tuple(shape[a] for a in order), (1.7, 1.2, 2.0))
-    image = rng.normal(0, 1, shape).astype(np.float32)
-    _, p = preprocess(image, affine, plans)
-    found = p.labels(np.where(revealed, seen, UNKNOWN).astype(np.uint8))
-    expected = slow_labels(p, np.where(revealed, seen, UNKNOWN).astype(np.uint8))
-    np.testing.assert_array_equal(found, expected)
-    # The ground truth of the file, at the centre of the annotator's voxel.
-    inside, at_truth = slow_labels(p, revealed.astype(np.uint8)) == 1, slow_labels(p, seen)
-    assert 0 < inside.mean() < 1
-    np.testing.assert_array_equal(found[inside], at_truth[inside])
-    assert (found[~inside] == UNKNOWN).all()
-    if grid is None:
-        np.testing.assert_array_equal(found[inside], slow_labels(p, truth)[inside])

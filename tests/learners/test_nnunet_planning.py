@@ -13,7 +13,7 @@ from al.io.errors import ConfigError
 from al.io.tables import PoolRow
 from al.learners import Start, get_learner
 from tests.learners.fakes import CLASSES, FakeLayout, Toy
-from tests.learners.nnunet_kit import FAST, Blind, fit, open_dataset, write_dataset
+from tests.learners.nnunet_kit import FAST, fit, open_dataset, write_dataset
 
 pytest.importorskip("nnunetv2", reason="the extra `nnunet` is not installed")
 
@@ -46,7 +46,7 @@ def agree(found: dict[str, float], values: np.ndarray) -> None:
 
 def test_fingerprint_of_intensities_asks_for_no_label(tmp_path: Path) -> None:
     toy = Toy("3d", 4)
-    layout, rows = Blind(toy.images), list(toy.rows.values())
+    layout, rows = toy.layout, list(toy.rows.values())
     get_learner("nnunet").prepare(layout, rows, tmp_path, {**FAST, **CT}, CLASSES)
     plans = open_store(tmp_path).plans
     values = np.concatenate([v[(v >= -100) & (v <= 250)] for v in toy.images.values()])
@@ -69,17 +69,9 @@ def test_fingerprint_of_labels_for_controls(tmp_path: Path) -> None:
     get_learner("nnunet").prepare(layout, list(rows.values()), folder, settings, CLASSES)
     values = np.concatenate([v[toy.truth[k] > 0] for k, v in toy.images.items()])
     agree(intensities(open_store(folder).plans), values)
-    with pytest.raises(ConfigError, match=r"nnunet\.foreground: 'labels'.*shows no labels"):
-        get_learner("nnunet").prepare(
-            toy.layout, [PoolRow("i0", "", "", "", "", (12, 30, 26), 0)], tmp_path, settings,
-            CLASSES,
-        )  # fmt: skip
-
-
-def test_no_voxel_within_the_limits(tmp_path: Path) -> None:
-    toy = Toy("3d", 2)
-    with pytest.raises(ConfigError, match=r"nnunet\.foreground: no voxel"):
-        fit(toy, tmp_path, modality="CT", foreground=[5000, 6000])
+    for foreground, told in (("labels", "'labels'.*shows no labels"), ([5000, 6000], "no voxel")):
+        with pytest.raises(ConfigError, match=rf"nnunet\.foreground: {told}"):
+            fit(Toy("3d", 2), tmp_path / "none", modality="CT", foreground=foreground)
 
 
 def plan_with_nnunet(
@@ -154,8 +146,8 @@ def test_other_networks_train_and_predict(changes: dict, tmp_path: Path) -> None
     toy = Toy("3d", 3)
     stats = fit(toy, tmp_path, 2, **changes)
     assert np.isfinite(stats["loss"])
-    learner, row = get_learner("nnunet"), toy.rows["i0"]
-    ((_, p, _),) = learner.probabilities(tmp_path / "model", toy.layout, [row], {**FAST, **changes})
+    model = get_learner("nnunet").open(tmp_path / "model", toy.layout, {**FAST, **changes})
+    ((_, p, _),) = model.probabilities([toy.rows["i0"]])
     assert p.shape == (3, 12, 30, 26)
     assert p.std() > 0
     np.testing.assert_allclose(p.sum(0), 1, atol=1e-5)
@@ -166,16 +158,13 @@ def test_other_networks_train_and_predict(changes: dict, tmp_path: Path) -> None
 
 
 def test_identity_of_a_run() -> None:
-    """The version always, the plans once the pool is known; the same at each start."""
-    about, layout = get_learner("nnunet"), FakeLayout({})
-    assert set(about.identity(FAST, Start(CLASSES, [], layout))) == {"nnunetv2"}
+    """The version always, the plans once the pool is known."""
+    identity, layout = get_learner("nnunet").identity, FakeLayout({})
+    assert set(identity(FAST, Start(CLASSES, [], layout))) == {"nnunetv2"}
     rows = [PoolRow(f"i{k}", "", "", "", "", (12, 30, 26), 0) for k in range(2)]
-    found = about.identity(FAST, Start(CLASSES, rows, layout))
+    found = identity(FAST, Start(CLASSES, rows, layout))
     assert set(found) == {"nnunetv2", "plans"}
-    assert (
-        json.loads(json.dumps(found)) == found == about.identity(FAST, Start(CLASSES, rows, layout))
-    )
+    assert json.loads(json.dumps(found)) == found == identity(FAST, Start(CLASSES, rows, layout))
     other = [PoolRow("i0", "", "", "", "", (40, 90, 60), 0)] * 2
-    assert about.identity(FAST, Start(CLASSES, other, layout)) != found
-    assert about.identity({**FAST, "batch": 3}, Start(CLASSES, rows, layout)) != found
-    about.check_start(FAST, Start(CLASSES, [], layout))
+    assert identity(FAST, Start(CLASSES, other, layout)) != found
+    assert identity({**FAST, "batch": 3}, Start(CLASSES, rows, layout)) != found

@@ -212,14 +212,19 @@ class Noisy:
 
     segments_full = False
 
-    def segment(self, model: Path, layout: Any, row: Any, settings: Any) -> np.ndarray:
+    def open(self, model: Path, layout: Any, settings: Any) -> Noisy:
+        """Return itself as the model."""
+        self.layout = layout
+        return self
+
+    def segment(self, row: Any, full: bool) -> np.ndarray:
         """Return labels, the truth moved by a voxel and void filled."""
-        labels = np.roll(layout.open_label(row), 1, -1)
+        labels = np.roll(self.layout.open_label(row), 1, -1)
         return np.where(labels == UNKNOWN, 0, labels)
 
-    def classify(self, model: Path, layout: Any, rows: list[Any], settings: Any) -> np.ndarray:
+    def classify(self, rows: list[Any]) -> np.ndarray:
         """Return probabilities, (N, C): certain, and wrong for every third RoI."""
-        found = [(layout.open_label(r) + (i % 3 == 0)) % 7 for i, r in enumerate(rows)]
+        found = [(self.layout.open_label(r) + (i % 3 == 0)) % 7 for i, r in enumerate(rows)]
         return np.eye(7)[found]
 
 

@@ -142,9 +142,14 @@ class Shifted:
 
     segments_full = False
 
-    def segment(self, model: Path, layout: Any, row: PoolRow, settings: Any) -> np.ndarray:
+    def open(self, model: Path, layout: Any, settings: Any) -> Shifted:
+        """Return itself as the model."""
+        self.layout = layout
+        return self
+
+    def segment(self, row: PoolRow, full: bool) -> np.ndarray:
         """Return labels, (D, H, W) uint8."""
-        return np.roll(layout.open_label(row), 1, 1)
+        return np.roll(self.layout.open_label(row), 1, 1)
 
 
 def test_evaluation_takes_the_spacing_of_the_layout(

@@ -115,12 +115,15 @@ class Fake:
         assert shapes == {row.image: row.shape for row in rows}
         write_json(folder / "plans.json", {"images": sorted(shapes), "settings": settings})
 
-    def segment(
-        self, model: Path, layout: Any, row: PoolRow, settings: Any, full: bool = False
-    ) -> np.ndarray:
+    def open(self, model: Path, layout: Any, settings: Any) -> Fake:
+        """Return itself as the model."""
+        self.layout = layout
+        return self
+
+    def segment(self, row: PoolRow, full: bool = False) -> np.ndarray:
         """Return the truth on the file's grid."""
         assert full
-        return layout.open_scored_label(row)
+        return self.layout.open_scored_label(row)
 
 
 def test_all_images_are_prepared_on_the_files_grid(

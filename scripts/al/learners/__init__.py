@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from al.io.errors import ConfigError, nearest
 
-from .base import FitJob, ImageSource, Learner, Preparing, Request, Scorer, Start, VolumeSource
+from .base import FitJob, ImageSource, Model, Request, Scorer, Start, VolumeSource
 from .settings import LearnerSettings
+
+if TYPE_CHECKING:
+    from .learner import Learner
 
 __all__ = [
     "LEARNERS",
     "FitJob",
     "ImageSource",
-    "Learner",
     "LearnerSettings",
-    "Preparing",
+    "Model",
     "Request",
     "Scorer",
     "Start",

@@ -15,7 +15,7 @@ from al.io.records import Record
 from al.io.tables import LabelRow, PoolRow
 from decomp_core import Region
 
-from .settings import UNCERTAINTIES, LearnerSettings
+from .settings import UNCERTAINTIES, LearnerSettings, measures
 
 if TYPE_CHECKING:
     from al.layouts.grid import Grid
@@ -145,68 +145,38 @@ Taken = Mapping[str, list[Region]] | Mapping[str, set[str]]
 Maps = Iterator[tuple[PoolRow, np.ndarray, np.ndarray | None]]
 
 
-class Learner(ABC):
-    """Trains, predicts and embeds; see ``FitJob`` and ``Request``.
+class Model(ABC):
+    """A trained model, ready to predict; what it does not do is refused.
 
-    What a learner does not do it leaves to this class, whose methods refuse. ``section`` is the
-    learner's section of the configuration, as ``settings.of`` reads it.
-
-    A model may be an ensemble: probabilities are then the mean over its members; features and
-    residuals, which are one network's own, come from the first.
+    It may be an ensemble: probabilities are then the mean over its members; features and residuals,
+    which are one network's own, come from the first.
 
     Attributes:
-        settings: model of its settings, which says what it can do.
+        settings: of the learner, as ``settings.of`` read them.
+        layout: opens images; never asked for labels.
+        members: number of networks.
+        nested: classes behind each sigmoid output; empty where the classes are exclusive.
+        order: class that each of these outputs writes.
         segments_full: whether ``segment`` takes ``full=True`` and then answers on the file's grid
             of a volume.
     """
 
-    settings: ClassVar[type[LearnerSettings]]
+    settings: LearnerSettings
+    layout: Any
+    members: int = 1
+    nested: Sequence[Sequence[int]] = ()
+    order: Sequence[int] = ()
     segments_full: ClassVar[bool] = False
 
-    @property
-    def name(self) -> str:
-        """Name, as the configuration has it."""
-        return self.settings.learner
-
     @abstractmethod
-    def fit(self, job: FitJob) -> dict[str, Any]:
-        """Train, or resume; return statistics. Returns at once where ``job.out`` holds the model.
-
-        Statistics: ``steps`` made, ``seconds`` they took, ``pixels_seen`` (voxels, RoIs),
-        ``resumed_from`` (a step), last ``loss``, ``device``, and what is the learner's own. Of an
-        ensemble, which lies in ``member-0``, ``member-1``, ... of ``job.out``, the first four are
-        sums over the ``members``, and ``loss`` is their mean.
-
-        Raises:
-            ConfigError: for settings or steps that cannot be used.
-            DataError: for labels that nothing can be learnt from, or data that have changed.
-            LockedError: while another process trains it.
-        """
-
-    @abstractmethod
-    def predict(
-        self,
-        model: Path,
-        layout: ImageSource,
-        rows: Sequence[PoolRow],
-        taken: Taken,
-        request: Request,
-        section: Mapping[str, Any],
-    ) -> Iterator[Record]:
+    def predict(self, rows: Sequence[PoolRow], taken: Taken, request: Request) -> Iterator[Record]:
         """Yield one record per image, in the order of ``rows``; counts leave out what is ``taken``.
 
         Raises:
             ConfigError: at once, for an uncertainty that the model does not have.
         """
 
-    def probabilities(
-        self,
-        model: Path,
-        layout: ImageSource,
-        rows: Sequence[PoolRow],
-        section: Mapping[str, Any],
-        disagreement: bool = False,
-    ) -> Maps:
+    def probabilities(self, rows: Sequence[PoolRow], disagreement: bool = False) -> Maps:
         """Yield each row with its class probabilities, (C, *spatial) float32; not for RoIs.
 
         With ``disagreement`` also the mutual information between class and member, (*spatial)
@@ -218,35 +188,18 @@ class Learner(ABC):
         """
         raise self._has_no_maps()
 
-    def segment(
-        self,
-        model: Path,
-        layout: ImageSource,
-        row: PoolRow,
-        section: Mapping[str, Any],
-        full: bool = False,
-    ) -> np.ndarray:
+    def segment(self, row: PoolRow, full: bool = False) -> np.ndarray:
         """Return the most probable (nested: decoded) classes of one image, uint8 in its shape.
 
-        ``full``, on the file's grid of a volume, where the learner has ``segments_full``.
+        ``full``, on the file's grid of a volume, where the model has ``segments_full``.
         """
         raise self._has_no_maps()
 
-    def classify(
-        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], section: Mapping[str, Any]
-    ) -> np.ndarray:
+    def classify(self, rows: Sequence[PoolRow]) -> np.ndarray:
         """Return class probabilities of RoIs, (M, C) float32."""
         raise self._has_no_rois()
 
-    def embed(
-        self,
-        model: Path,
-        layout: ImageSource,
-        row: PoolRow,
-        regions: Sequence[Region],
-        section: Mapping[str, Any],
-        pooling: str = "mean",
-    ) -> np.ndarray:
+    def embed(self, row: PoolRow, regions: Sequence[Region], pooling: str = "mean") -> np.ndarray:
         """Return features of regions of one image, (R, F) float32, of the first member.
 
         ``mean``: averaged over the region, of length 1. ``max``: the largest that touches the
@@ -258,14 +211,7 @@ class Learner(ABC):
         """
         raise self._has_no_features()
 
-    def residuals(
-        self,
-        model: Path,
-        layout: ImageSource,
-        row: PoolRow,
-        regions: Sequence[Region],
-        section: Mapping[str, Any],
-    ) -> np.ndarray:
+    def residuals(self, row: PoolRow, regions: Sequence[Region]) -> np.ndarray:
         """Return p - onehot(argmax p) averaged over each region, (R, C) float32 (BADGE).
 
         Of the first member, so that they match its features. Of nested classes (R, K): p less the
@@ -277,42 +223,29 @@ class Learner(ABC):
         """
         raise self._has_no_features()
 
-    def embed_rois(
-        self,
-        model: Path,
-        layout: ImageSource,
-        rows: Sequence[PoolRow],
-        section: Mapping[str, Any],
-        unit: bool = True,
-    ) -> np.ndarray:
+    def embed_rois(self, rows: Sequence[PoolRow], unit: bool = True) -> np.ndarray:
         """Return features of RoIs, (M, F) float32, of the first member.
 
         Of length 1, or with ``unit=False`` as the last linear layer sees them (BADGE).
         """
         raise self._has_no_rois()
 
-    def residuals_rois(
-        self, model: Path, layout: ImageSource, rows: Sequence[PoolRow], section: Mapping[str, Any]
-    ) -> np.ndarray:
+    def residuals_rois(self, rows: Sequence[PoolRow]) -> np.ndarray:
         """Return p - onehot(argmax p) of RoIs, (M, C) float32, of the first member (BADGE)."""
         raise self._has_no_rois()
 
-    def check_start(self, section: Mapping[str, Any], start: Start) -> None:
-        """Refuse, before the first job, what would fail in it.
-
-        Raises:
-            DataError: where what was prepared is of other data.
-            ConfigError: naming the key, its value and what is allowed.
-        """
-        return
-
-    def identity(self, section: Mapping[str, Any], start: Start) -> dict[str, Any]:
-        """Return what the files that a section names hold, as JSON can; not known yet: no key.
-
-        Raises:
-            ConfigError: for files that cannot be used.
-        """
-        return {}
+    def check_measure(self, measure: str) -> None:
+        """Refuse an uncertainty that the model does not have. Raises ConfigError."""
+        allowed = measures(self.members, bool(self.order))
+        if measure in allowed:
+            return
+        name = self.settings.learner
+        reason = f"learner {name} trains one network"
+        if self.order:
+            reason = f"{name}.nested is set"
+        elif "members" in type(self.settings).model_fields:
+            reason = f"it needs an ensemble, and {name}.members is {self.members}"
+        raise ConfigError(f"uncertainty: {measure!r}; allowed: {', '.join(allowed)} ({reason})")
 
     def _has_no_maps(self) -> ConfigError:
         return ConfigError("task: 'roi'; maps are for tasks 2d and 3d")
@@ -320,49 +253,7 @@ class Learner(ABC):
     def _has_no_rois(self) -> ConfigError:
         tasks = sorted(self.settings.tasks)
         done = f"task{'s' if len(tasks) > 1 else ''} {', '.join(tasks)}"
-        return ConfigError(f"task: 'roi'; learner {self.name} does {done}")
+        return ConfigError(f"task: 'roi'; learner {self.settings.learner} does {done}")
 
     def _has_no_features(self) -> ConfigError:
-        return ConfigError(f"learner: {self.name!r} has no features of regions")
-
-
-class Preparing(Learner):
-    """A learner that prepares data once per dataset, for all runs that prepare them alike."""
-
-    @abstractmethod
-    def prepare(
-        self,
-        layout: ImageSource,
-        rows: Sequence[PoolRow],
-        folder: Path,
-        section: Mapping[str, Any],
-        classes: Sequence[str],
-    ) -> None:
-        """Fill ``folder``; ``plans.json`` is written last.
-
-        Its ``key`` changes with all that decides trainings, whose statistics hold it as ``plans``.
-        What is there already is kept, so that one that was killed goes on.
-
-        Args:
-            layout: opens images; never asked for labels, unless settings of a control want them.
-            rows: of all images, with shapes on the file's grid.
-            folder: where to write; it may not be there yet.
-            section: the learner's section of the configuration.
-            classes: class names, in index order.
-
-        Raises:
-            ConfigError, DataError: what cannot be prepared.
-            LockedError: while another process prepares it.
-        """
-
-    def prepare_part(
-        self,
-        layout: ImageSource,
-        rows: Sequence[PoolRow],
-        part: int,
-        folder: Path,
-        section: Mapping[str, Any],
-        classes: Sequence[str],
-    ) -> None:
-        """Make one part (from 1) of what ``prepare`` makes of all ``rows``."""
-        raise ConfigError(f"learner: {self.name!r} prepares data in one piece")
+        return ConfigError(f"learner: {self.settings.learner!r} has no features of regions")

@@ -142,13 +142,7 @@ def record_of(
     taus = request.thresholds
     confident = np.zeros((len(taus), classes), np.int64)
     at, total = 0, 0.0
-    for p, member_entropy in _chunks(slabs):
-        if order:
-            value = nested_uncertainty(p)
-        else:
-            value = uncertainty_of(p.double(), request.uncertainty, member_entropy)
-        label, confidence = decide(p, order)
-        label, confidence, value = (v.cpu().numpy() for v in (label, confidence, value.double()))
+    for label, confidence, value in _decided(slabs, request.uncertainty, order):
         part = slice(at, at + len(label))
         inside = None if free is None else free[part]
         try:
@@ -174,14 +168,21 @@ def record_of(
     )
 
 
-def _chunks(slabs: Iterable[Slab]) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Yield the positions of slabs, some at a time: (C, N), and the (N,) entropy of members."""
-    for _, p, member_entropy in slabs:
-        flat = p.flatten(1)
+def _decided(
+    slabs: Iterable[Slab], measure: str, order: Sequence[int]
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield label, confidence and uncertainty (float64) of positions, some at a time, (N,) each."""
+    for _, maps, entropy in slabs:
+        flat = maps.flatten(1)
         for start in range(0, flat.shape[1], CHUNK):
             part = slice(start, start + CHUNK)
-            spread = None if member_entropy is None else member_entropy.flatten()[part]
-            yield flat[:, part], spread
+            p = flat[:, part]
+            if order:
+                value = nested_uncertainty(p)
+            else:
+                spread = None if entropy is None else entropy.flatten()[part]
+                value = uncertainty_of(p.double(), measure, spread)
+            yield tuple(v.cpu().numpy() for v in (*decide(p, order), value.double()))
 
 
 def record_of_rois(

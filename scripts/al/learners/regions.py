@@ -20,11 +20,10 @@ def pool_regions(
     regions: Sequence[Region],
     axes: Sequence[Sequence[slice]],
     align: Sequence[int],
-    width: int,
     run: Callable[[tuple[slice, ...]], Cells],
     pooling: str = "mean",
 ) -> np.ndarray:
-    """Return features pooled over regions of one image, (R, F) float32.
+    """Return features pooled over regions of one image, (R, F) float32; of no regions (0, 0).
 
     ``mean``: each cell weighted by the part of it inside, then brought to length 1. ``max``: the
     largest over the cells that touch the region, as it is.
@@ -36,7 +35,6 @@ def pool_regions(
         regions: boxes inside the image.
         axes: the sides of the tiles along each axis, of one shape from ``0`` to the image's end.
         align: where two tiles meet, a boundary is a multiple of this.
-        width: F.
         run: returns the cells of a tile, (F, *coarse) float32, and the size of a cell in pixels.
         pooling: of ``POOLINGS``.
 
@@ -50,11 +48,13 @@ def pool_regions(
     for index, region in enumerate(regions):
         for tile, box in sources(region, axes, align):
             todo.setdefault(tile, []).append((index, box))
-    first = 0 if pooling == "mean" else -np.inf
-    rows = np.full((len(regions), width), first, dtype=np.float32)
+    rows = np.zeros((0, 0), np.float32)
     for tile in sorted(todo):
         part = tuple(pieces[i] for i, pieces in zip(tile, axes, strict=True))
         cells, step = run(part)
+        if not len(rows):
+            first = 0 if pooling == "mean" else -np.inf
+            rows = np.full((len(regions), len(cells)), first, np.float32)
         origin = [s.start for s in part]
         for index, box in todo[tile]:
             if pooling == "max":

@@ -101,7 +101,7 @@ class LearnerSettings(Settings):
     Attributes:
         tasks: what the learner does, of ``2d``, ``3d``, ``roi``.
         has_features: whether regions have features.
-        prepares: whether data are prepared once per dataset (``learners.base.Preparing``).
+        prepares: whether data are prepared once per dataset (``learners.learner.Preparing``).
         checks_start: whether ``Learner.check_start`` and ``identity`` have something to look at.
     """
 

@@ -15,7 +15,7 @@ from al.io.labels import UNKNOWN
 from ..nested import nested_targets
 from ..training import Training
 from .batches import Crops, Rois
-from .model import build, describe, memory_format
+from .model import build, memory_format
 
 
 def nested_loss(logits: Tensor, labels: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
@@ -43,8 +43,12 @@ class ConvnetTraining(Training):
     same = ("task", "classes", "width", "depth", "stem", "position", "nested", "nested_order")
 
     def description(self) -> dict[str, Any]:
-        """Return what ``build`` takes."""
-        return describe(self.settings, self.job.task, self.job.classes)
+        """Return what ``build`` takes, and how images are opened."""
+        kept = ["width", "depth", "stem", "position", "clip", "input_size"]
+        if self.settings.nested is not None:
+            kept += ["nested", "nested_order"]
+        head = {"task": self.job.task, "classes": list(self.job.classes)}
+        return {**head, **{key: getattr(self.settings, key) for key in kept}}
 
     def facts(self) -> list[Any]:
         """Settings, seed, steps, classes, task, first weights."""

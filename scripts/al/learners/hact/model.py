@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from al.io.tables import PoolRow
 from al.io.threads import in_order
 
 from ..base import ImageSource
+from ..models import RoiModel
 from ..training import DESCRIPTION, WEIGHTS, load_tensors
 from .graph_file import RoiGraph
 from .network import HACT, GraphBatch, collate
@@ -108,14 +109,14 @@ def _by_nodes(graphs: Iterable[RoiGraph], most: int) -> Iterator[list[RoiGraph]]
 
 
 @dataclass
-class Loaded:
+class Loaded(RoiModel):
     """A model ready to predict: one network, or the members of an ensemble."""
 
     nets: list[Network]
     device: torch.device
     description: Mapping[str, Any]  # of ``HactTraining.description``
+    layout: ImageSource
     settings: HactSettings
-    order: ClassVar[tuple[int, ...]] = ()
 
     @property
     def members(self) -> int:
@@ -123,11 +124,7 @@ class Loaded:
         return len(self.nets)
 
     def roi_outputs(
-        self,
-        layout: ImageSource,
-        rows: Sequence[PoolRow],
-        method: str,
-        members: Sequence[int] = (0,),
+        self, rows: Sequence[PoolRow], method: str, members: Sequence[int] = (0,)
     ) -> np.ndarray:
         """Call ``forward`` or ``features`` of members on RoIs.
 
@@ -158,7 +155,9 @@ class Loaded:
         return store
 
 
-def load(members: Sequence[Path], settings: HactSettings, device: torch.device) -> Loaded:
+def load(
+    members: Sequence[Path], layout: ImageSource, settings: HactSettings, device: torch.device
+) -> Loaded:
     """Load the networks of a model."""
     description = read_json(members[0] / DESCRIPTION)
     nets = []
@@ -166,4 +165,4 @@ def load(members: Sequence[Path], settings: HactSettings, device: torch.device) 
         net = Network(description["network"])
         net.load_state_dict(load_tensors(member / WEIGHTS))
         nets.append(net.to(device).eval())
-    return Loaded(nets, device, description, settings)
+    return Loaded(nets, device, description, layout, settings)

@@ -59,11 +59,10 @@ class HactTraining(Training):
 
     same = ("network", "classes", "plans")
 
-    def __init__(
-        self, job: FitJob, settings: HactSettings, device: torch.device, store: Store
-    ) -> None:
+    def __init__(self, job: FitJob, settings: HactSettings, device: torch.device) -> None:
+        """Open what was prepared; see ``store_of``."""
         super().__init__(job, settings, device)
-        self.store = store
+        self.store = store_of(job, settings)
         self.scores: list[list[float]] = []  # step, weighted F1 and loss of every validation
         self.best: dict[str, Tensor] = {}
         self.data: Iterator[tuple[Batch, Tensor]] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,8 @@ def make_plan(settings: MmsegSettings, classes: Sequence[str], steps: int) -> Pl
         ConfigError: naming what of the configuration cannot be used.
     """
     config = read_config(settings)
-    _check_packages(config)
+    _check_parts(config)
     _check_classes(config, classes)
-    _check_outlines(config)
     model = config.model.to_dict()
     wanted = _strip_weights(model)
     crop = settings.crop or _crop_of(config)
@@ -80,25 +80,22 @@ def make_plan(settings: MmsegSettings, classes: Sequence[str], steps: int) -> Pl
     )
 
 
-def _check_packages(config: Config) -> None:
-    for node in nodes(config.model):
-        package = str(node.get("type")).partition(".")[0]
+def _check_parts(config: Config) -> None:
+    """Refuse what cannot be built here, and what cannot learn from regions of single images."""
+    for node in [*nodes(config.model), *_transforms(config)]:
+        kind = str(node.get("type"))
+        package = kind.partition(".")[0]
         if package in SISTERS:
-            raise ConfigError(
-                f"mmseg.config: {config.filename}: {node['type']} needs {package}, which does not "
-                "work with these packages; allowed: configurations without it"
-            )
-
-
-def _check_outlines(config: Config) -> None:
-    kinds = {node.get("type") for node in nodes(config.model)}
-    kinds |= {t.get("type") for t in _transforms(config)}
-    for kind in OUTLINES:
-        if kind in kinds:
-            raise ConfigError(
-                f"mmseg.config: {config.filename}: {kind} learns the outlines of labels, and of "
-                "regions those are known in part alone; allowed: configurations without it"
-            )
+            told = f"needs {package}, which does not work with these packages"
+        elif kind in OUTLINES:
+            told = "learns the outlines of labels, and of regions those are known in part alone"
+        elif kind in FOREIGN or (kind.startswith("Load") and kind not in LOADING):
+            told = "reads more than an image and its labels"
+        else:
+            continue
+        raise ConfigError(
+            f"mmseg.config: {config.filename}: {kind} {told}; allowed: configurations without it"
+        )
 
 
 def _check_classes(config: Config, classes: Sequence[str]) -> None:
@@ -205,11 +202,6 @@ def _pipeline(
     steps: list[dict[str, Any]] = []
     for transform in _transforms(config):
         kind = transform.get("type")
-        if kind in FOREIGN or (str(kind).startswith("Load") and kind not in LOADING):
-            raise ConfigError(
-                f"mmseg.config: {config.filename}: transform {kind} reads more than an image and "
-                "its labels; allowed: transforms of one image"
-            )
         if kind == "RandomResize":
             steps.append(scaled or _scaling(transform.get("ratio_range") or (1, 1)))
         elif kind == "RandomCrop":
@@ -300,6 +292,14 @@ def check_weights(settings: MmsegSettings, plan: Plan) -> None:
             f"{settings.config} (it names {source_of(plan.wanted)}), or {SCRATCH}. What is not on "
             "the command line comes from config/datasets"
         )
+
+
+def digest_of_weights(settings: MmsegSettings) -> str | None:
+    """Return a hash of the file of the first weights; ``None`` where there is none."""
+    named = settings.pretrained
+    if named in (None, SCRATCH) or not Path(named).is_file():
+        return None
+    return sha256(Path(named).read_bytes()).hexdigest()
 
 
 def source_of(wanted: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from al.paths import ROOT
 from .settings import MmsegSettings
 
 OURS = ROOT / "config/mmseg"
-SUGGESTED = 3
 # What of a configuration is used.
 USED = (
     "model", "optim_wrapper", "param_scheduler", "train_cfg", "train_pipeline", "train_dataloader",
@@ -38,22 +37,13 @@ def find_config(name: str) -> Path:
     found = {p.stem: p for folder in (_packaged(), OURS) for p in folder.rglob("*.py")}
     if name not in found or "_base_" in found[name].parts:
         known = [stem for stem, p in found.items() if "_base_" not in p.parts]
+        alike = difflib.get_close_matches(name, known, n=3, cutoff=0)
         raise ConfigError(
-            f"mmseg.config: {name!r} is unknown; did you mean {' or '.join(_alike(name, known))}? "
+            f"mmseg.config: {name!r} is unknown; did you mean {' or '.join(map(repr, alike))}? "
             f"allowed: a file .py, a name in config/mmseg or one of the {len(known)} names that "
             f"mmsegmentation brings, in {_packaged()}"
         )
     return found[name]
-
-
-def _alike(name: str, known: Sequence[str]) -> list[str]:
-    """Return the names that share most words, and of those the most similar ones."""
-
-    def likeness(other: str) -> tuple[int, float]:
-        words = set(re.split("[-_]", name)) & set(re.split("[-_]", other))
-        return len(words), difflib.SequenceMatcher(None, name, other).ratio()
-
-    return [repr(n) for n in sorted(known, key=likeness, reverse=True)[:SUGGESTED]]
 
 
 def _packaged() -> Path:

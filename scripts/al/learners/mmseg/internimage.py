@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .dcnv3 import POINTS
-from .dcnv3_operator import choose_operator
+from .dcnv3 import POINTS, dcnv3
 
 LEVELS = 4
 EPS = 1e-6
@@ -80,11 +79,10 @@ class DeformableConv(nn.Module):
         # Mixed precision would round the offsets to a hundredth of a pixel and more.
         with torch.autocast(x.device.type, enabled=False):
             offset = self.offset(guide.to(self.offset.weight.dtype))
-        operator = choose_operator(x.device)
-        sampled = operator(
-            self.input_proj(x), offset, mask.flatten(-2), self.groups, self.offset_scale
+        value = self.input_proj(x)
+        return self.output_proj(
+            dcnv3(value, offset, mask.flatten(-2), self.groups, self.offset_scale)
         )
-        return self.output_proj(sampled)
 
 
 class Mlp(nn.Module):
@@ -197,7 +195,7 @@ class InternImage(nn.Module):
         widths: channels of each of the four levels.
 
     Raises:
-        ValueError: where an argument is none of these.
+        ValueError: where groups do not divide the channels, or not every level has its numbers.
     """
 
     def __init__(
@@ -212,10 +210,13 @@ class InternImage(nn.Module):
         out_indices: Sequence[int] = (0, 1, 2, 3),
     ) -> None:
         super().__init__()
-        _check(channels, depths, groups, out_indices)
-        _check_rates(mlp_ratio, drop_path_rate)
         self.out_indices = tuple(out_indices)
         self.widths = [channels * 2**level for level in range(LEVELS)]
+        for level, (width, number) in enumerate(zip(self.widths, groups, strict=True)):
+            if width % number:
+                raise ValueError(
+                    f"groups: {number} in level {level}; allowed: divisors of its {width} channels"
+                )
         self.patch_embed = Stem(channels)
         rates = iter(torch.linspace(0, drop_path_rate, sum(depths)).tolist())
         self.levels = nn.ModuleList()
@@ -257,31 +258,3 @@ def _initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
     elif isinstance(module, DeformableConv):
         module.reset()
-
-
-def _check(
-    channels: int, depths: Sequence[int], groups: Sequence[int], out_indices: Sequence[int]
-) -> None:
-    if channels < 2 or channels % 2:
-        raise ValueError(f"channels: {channels}; allowed: even numbers from 2")
-    for name, numbers in (("depths", depths), ("groups", groups)):
-        if len(numbers) != LEVELS or min(numbers) < 1:
-            raise ValueError(f"{name}: {tuple(numbers)}; allowed: {LEVELS} numbers from 1")
-    for level, number in enumerate(groups):
-        if channels * 2**level % number:
-            raise ValueError(
-                f"groups: {number} in level {level}; allowed: divisors of its "
-                f"{channels * 2**level} channels"
-            )
-    indices = list(out_indices)
-    if not indices or indices != sorted(set(indices) & set(range(LEVELS))):
-        raise ValueError(
-            f"out_indices: {tuple(indices)}; allowed: some of 0 to {LEVELS - 1}, ascending"
-        )
-
-
-def _check_rates(mlp_ratio: float, drop_path_rate: float) -> None:
-    if not mlp_ratio > 0:
-        raise ValueError(f"mlp_ratio: {mlp_ratio}; allowed: above 0")
-    if not 0 <= drop_path_rate < 1:
-        raise ValueError(f"drop_path_rate: {drop_path_rate}; allowed: from 0 to below 1")

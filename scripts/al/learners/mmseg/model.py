@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +17,12 @@ from torch import Tensor, nn
 
 from al.io.errors import ConfigError
 from al.io.files import read_json
+from al.io.tables import PoolRow
+from al.io.threads import in_order
 from decomp_core import Region
 
+from ..base import ImageSource
+from ..models import MapModel, Part
 from ..regions import Cells, pool_regions
 from ..training import DESCRIPTION, WEIGHTS, load_tensors
 from . import packages  # noqa: F401 - registers what is built here
@@ -25,7 +30,6 @@ from .configs import set_inference
 from .settings import MmsegSettings
 
 WRAPPERS = ("state_dict", "model", "state_dict_ema")
-SHOWN = 3
 
 
 def build(model: Mapping[str, Any], name: str) -> nn.Module:
@@ -64,33 +68,17 @@ def untag(value: Any) -> Any:
     return {k: untag(v) for k, v in value.items()}
 
 
-def load_strictly(network: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
-    """Load weights into a network that has exactly these.
+def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Load weights into a module that has exactly these.
 
     Raises:
         ConfigError: naming what differs.
     """
-    problems = differences(network.state_dict(), weights)
-    if problems:
-        raise ConfigError(f"{source} is of another architecture: {problems}")
-    network.load_state_dict(weights)
-
-
-def differences(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> str:
-    """Say in what two sets of weights differ; nothing where their names and shapes agree."""
-    missing = [k for k in ours if k not in theirs]
-    extra = [k for k in theirs if k not in ours]
-    shaped = [
-        f"{k} {tuple(theirs[k].shape)} instead of {tuple(v.shape)}"
-        for k, v in ours.items()
-        if k in theirs and theirs[k].shape != v.shape
-    ]
-    told = []
-    for title, names in (("lacks", missing), ("has besides", extra), ("has", shaped)):
-        if names:
-            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            told.append(f"it {title} {', '.join(names[:SHOWN])}{more}")
-    return "; ".join(told)
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        told = textwrap.shorten(str(error).partition("\n")[2], 300)
+        raise ConfigError(f"{source} is of another architecture: {told}") from error
 
 
 def load_pretrained(network: nn.Module, path: str | Path) -> str:
@@ -150,7 +138,7 @@ def _read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 @dataclass
-class Loaded:
+class Segmentor(MapModel):
     """A segmentor ready to predict.
 
     In float32 also on a GPU: bfloat16 has 8 bits, and what selection counts are small differences.
@@ -158,15 +146,22 @@ class Loaded:
 
     network: nn.Module
     device: torch.device
-    members: ClassVar[int] = 1
-    order: ClassVar[tuple[int, ...]] = ()
+    layout: ImageSource
+    settings: MmsegSettings
 
     @property
     def classes(self) -> int:
         """Number of classes."""
         return self.network.out_channels
 
-    def probabilities(self, image: np.ndarray) -> Tensor:
+    def outputs(
+        self, rows: Sequence[PoolRow], full: bool = False
+    ) -> Iterator[tuple[PoolRow, Iterator[Part]]]:
+        """Each image is one part; the next images are read meanwhile, by threads."""
+        for row, image in zip(rows, in_order(self.layout.open_image, rows, 2), strict=True):
+            yield row, iter([(slice(0, image.shape[0]), [self.softmax(image)])])
+
+    def softmax(self, image: np.ndarray) -> Tensor:
         """Return the softmax for (H, W, 3) uint8 RGB, (C, H, W) float32 on the device."""
         with torch.inference_mode():
             inputs = self._inputs(image)
@@ -176,25 +171,17 @@ class Loaded:
             height, width = image.shape[:2]
             return logits[0, :, :height, :width].float().softmax(0)
 
-    def region_features(
-        self, image: np.ndarray, regions: Sequence[Region], pooling: str
-    ) -> np.ndarray:
-        """Return the bottleneck pooled over regions, (R, F) float32.
+    def embed(self, row: PoolRow, regions: Sequence[Region], pooling: str = "mean") -> np.ndarray:
+        """Return the bottleneck pooled over regions; see ``Model``.
 
         The bottleneck is the output of the backbone of the lowest resolution; where the network
         predicts in windows, that of the window nearest to a region.
         """
-        shape, held = image.shape[:2], {}
-
-        def run(part: tuple[slice, ...]) -> Cells:
-            name = tuple(s.start for s in part)
-            if name not in held:
-                held[name] = self._bottleneck(image[part])
-            return held[name]
-
-        axes = [self._windows(n, axis) for axis, n in enumerate(shape)]
-        width = len(run(tuple(pieces[0] for pieces in axes))[0])
-        return pool_regions(regions, axes, (1, 1), width, run, pooling)
+        image = self.layout.open_image(row)
+        axes = [self._windows(n, axis) for axis, n in enumerate(image.shape[:2])]
+        return pool_regions(
+            regions, axes, (1, 1), lambda part: self._bottleneck(image[part]), pooling
+        )
 
     def _bottleneck(self, image: np.ndarray) -> Cells:
         with torch.inference_mode():
@@ -228,12 +215,15 @@ def to_tensor(image: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))
 
 
-def load(folder: Path, settings: MmsegSettings, device: torch.device) -> Loaded:
+def load(
+    members: Sequence[Path], layout: ImageSource, settings: MmsegSettings, device: torch.device
+) -> Segmentor:
     """Load a finished model for prediction, as the settings say how."""
+    (folder,) = members
     model = untag(read_json(folder / DESCRIPTION))
     model.pop("classes")
     crop = model.get("data_preprocessor", {}).get("size") or (512, 512)
     set_inference(model, settings, tuple(crop))
     network = build(model, str(folder))
     load_strictly(network, load_tensors(folder / WEIGHTS), str(folder / WEIGHTS))
-    return Loaded(network.to(device).eval(), device)
+    return Segmentor(network.to(device).eval(), device, layout, settings)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,14 +19,15 @@ from al.io.tables import PoolRow
 
 from ..base import Start
 from ..training import choose_device
-from .configs import Plan, check_weights, make_plan
+from .configs import Plan, check_weights, digest_of_weights, make_plan
 from .data import compose, refuse_small
-from .model import Loaded, build, load_pretrained
+from .model import Segmentor, build, load_pretrained
 from .settings import SCRATCH, MmsegSettings
 
 # A network that takes an image usually takes one that is smaller by a multiple of 64.
 MULTIPLE, SMALL = 64, 128
 KINDS = 8
+CPU = torch.device("cpu")
 
 
 def check_all(settings: MmsegSettings, start: Start) -> None:
@@ -48,17 +48,14 @@ def check_all(settings: MmsegSettings, start: Start) -> None:
         load_pretrained(network, settings.pretrained)
     compose(plan)
     _try_training(network, plan, len(classes), max(1, plan.batch // settings.accumulate))
-    _try_prediction(network, plan, rows)
+    _try_prediction(Segmentor(network, CPU, start.layout, settings), plan, rows)
 
 
 def identify(settings: MmsegSettings, start: Start) -> dict[str, Any]:
     """Return what decides a training beside the settings, as JSON can hold it."""
     made = make_plan(settings, start.classes, steps=1000)
     plan = json.loads(json.dumps(asdict(made), default=str))
-    weights = None
-    if settings.pretrained not in (None, SCRATCH):
-        weights = sha256(Path(settings.pretrained).read_bytes()).hexdigest()
-    return {"config": plan, "pretrained": weights}
+    return {"config": plan, "pretrained": digest_of_weights(settings)}
 
 
 def _try_training(network: nn.Module, plan: Plan, classes: int, batch: int) -> None:
@@ -89,9 +86,9 @@ def _try_training(network: nn.Module, plan: Plan, classes: int, batch: int) -> N
         ) from error
 
 
-def _try_prediction(network: nn.Module, plan: Plan, rows: Sequence[PoolRow]) -> None:
+def _try_prediction(model: Segmentor, plan: Plan, rows: Sequence[PoolRow]) -> None:
     """Predict an image of every kind of size, or of the size of a window."""
-    loaded = Loaded(network.eval(), torch.device("cpu"))
+    model.network.eval()
     test = plan.model["test_cfg"]
     if test.get("mode", "whole") == "slide":
         sizes = {"a window": tuple(test["crop_size"])}
@@ -100,7 +97,7 @@ def _try_prediction(network: nn.Module, plan: Plan, rows: Sequence[PoolRow]) -> 
     kinds = {tuple(n % MULTIPLE for n in size): (name, size) for name, size in sizes.items()}
 
     def predict(size: tuple[int, ...]) -> None:
-        loaded.probabilities(np.zeros((*size, 3), np.uint8))
+        model.softmax(np.zeros((*size, 3), np.uint8))
 
     for name, size in list(kinds.values())[:KINDS]:
         try:
@@ -113,21 +110,10 @@ def _try_prediction(network: nn.Module, plan: Plan, rows: Sequence[PoolRow]) -> 
             ) from error
 
 
-def _first_that_works(attempt: Callable, size: Sequence[int]) -> None:
+def _first_that_works(attempt: Callable, size: tuple[int, ...]) -> None:
     """Try a smaller size of the same kind, and where that fails the size itself."""
-    tried = list(_smaller(size))
-    for number, one in enumerate(tried):
-        try:
-            attempt(one)
-            return
-        except Exception:  # whatever a network raises
-            if number + 1 == len(tried):
-                raise
-
-
-def _smaller(size: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    own = tuple(int(n) for n in size)
-    small = tuple(min(n, n % MULTIPLE + SMALL) for n in own)
-    if small != own:
-        yield small
-    yield own
+    small = tuple(min(n, n % MULTIPLE + SMALL) for n in size)
+    if small != size:
+        with suppress(Exception):  # whatever a network raises
+            return attempt(small)
+    attempt(size)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,53 +20,41 @@ from torch import Tensor
 
 from al.io.errors import ConfigError, DataError
 from al.io.labels import read_label
-from al.io.tables import PoolRow
 from al.scoring.scores import confusion, iou
 
 from ..base import FitJob
 from ..sampling import Stream, workers_of
 from ..training import Training
-from .configs import Plan, check_weights, make_plan
+from .configs import check_weights, digest_of_weights, make_plan
 from .data import Samples, only
-from .model import (
-    Loaded,
-    build,
-    load_pretrained,
-    load_strictly,
-    tag,
-)
+from .model import Segmentor, build, load_pretrained, load_strictly, tag
 from .settings import SCRATCH, MmsegSettings
 
 MOST_WORKERS = 8
 
 
-def plan_of(job: FitJob, settings: MmsegSettings) -> Plan:
-    """Return what a training does; refuses one that has nothing to be validated on.
-
-    Raises:
-        ConfigError: for a configuration that cannot be used, or nothing to validate on.
-    """
-    if settings.validation == "clean" and not job.held_out:
-        raise ConfigError(
-            "mmseg.validation: 'clean', but no revealed region is held out; it takes two or more"
-        )
-    if settings.validation == "paper" and job.score is None:
-        raise ConfigError("mmseg.validation: 'paper' needs scored images; none were given")
-    return make_plan(settings, job.classes, job.steps)
-
-
 class MmsegTraining(Training):
-    """A training of ``plan``; ``held_out`` counts where it is validated on what is held out."""
+    """A training of what a configuration says; ``held_out`` counts where it is validated on it."""
 
     same = ("backbone", "neck", "decode_head", "auxiliary_head", "classes")
 
-    def __init__(
-        self, job: FitJob, settings: MmsegSettings, device: torch.device, plan: Plan
-    ) -> None:
+    def __init__(self, job: FitJob, settings: MmsegSettings, device: torch.device) -> None:
+        """Read the configuration; refuse one that has nothing to be validated on.
+
+        Raises:
+            ConfigError: for a configuration that cannot be used, or nothing to validate on.
+        """
         if settings.validation != "clean":
             job = replace(job, held_out={})
+        elif not job.held_out:
+            raise ConfigError(
+                "mmseg.validation: 'clean', but no revealed region is held out; it takes two or "
+                "more"
+            )
+        if settings.validation == "paper" and job.score is None:
+            raise ConfigError("mmseg.validation: 'paper' needs scored images; none were given")
         super().__init__(job, settings, device)
-        self.plan = plan
+        self.plan = make_plan(settings, job.classes, job.steps)
         self.data: Stream | None = None
         self.scores: list[list[float]] = []  # step and score of every validation
         self.best: dict[str, Tensor] = {}
@@ -81,22 +67,16 @@ class MmsegTraining(Training):
             made["model"]["data_preprocessor"] = dict(made["model"].get("data_preprocessor") or {})
             made["model"]["data_preprocessor"].pop("test_cfg", None)
         held = {k: [(r.start, r.size) for r in v] for k, v in sorted(job.held_out.items())}
-        start = self.start_digest() if self.previous else self._digest_of_pretrained()
+        start = self.start_digest() if self.previous else digest_of_weights(self.settings)
         head = [self.settings.science(), made, job.seed, job.steps, list(job.classes)]
         return [*head, start, held]
-
-    def _digest_of_pretrained(self) -> str | None:
-        named = self.settings.pretrained
-        if named in (None, SCRATCH) or not Path(named).is_file():
-            return None
-        return sha256(Path(named).read_bytes()).hexdigest()
 
     def build(self) -> None:
         """Find the labels that teach; build network, optimiser and schedulers."""
         settings, plan, device = self.settings, self.plan, self.device
         self.samples = Samples(self.job, plan, settings.pad)
         self.amp = settings.amp and device.type == "cuda"
-        self.model = Loaded(self._network().to(device), device)
+        self.model = Segmentor(self._network().to(device), device, self.job.layout, settings)
         self.optimizer = build_optim_wrapper(self.model.network, plan.optim_wrapper)
         self.schedulers = [
             PARAM_SCHEDULERS.build(dict(s), default_args={"optimizer": self.optimizer})
@@ -181,20 +161,15 @@ class MmsegTraining(Training):
     def _score(self) -> float:
         """Mean IoU of what steers the training."""
         if self.job.score is not None and self.settings.validation == "paper":
-            return self.job.score(self._segment)
+            return self.job.score(self.model.segment)
         matrix = np.zeros((len(self.job.classes),) * 2, np.int64)
         for row in sorted(self.job.labels, key=lambda r: r.image):
             held = self.job.held_out.get(row.image, ())
             if held:
                 truth = only(read_label(row.path), held)
-                matrix += confusion(
-                    truth, self._segment(self.job.rows[row.image]), len(self.job.classes)
-                )
+                found = self.model.segment(self.job.rows[row.image])
+                matrix += confusion(truth, found, len(self.job.classes))
         return float(np.nanmean(iou(matrix))) if matrix.any() else np.nan
-
-    def _segment(self, row: PoolRow) -> np.ndarray:
-        found = self.model.probabilities(self.job.layout.open_image(row))
-        return found.argmax(0).to(torch.uint8).cpu().numpy()
 
     def description(self) -> dict[str, Any]:
         """Return the configuration of the segmentor, and the classes."""

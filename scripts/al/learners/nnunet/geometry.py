@@ -89,7 +89,7 @@ def oriented(array: np.ndarray, order: Sequence[int], flip: Sequence[bool]) -> n
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
     """How one axis of the target grid is made of an axis of the training grid."""
 
     low: Tensor
@@ -97,15 +97,10 @@ class _Axis:
     share: Tensor  # of the voxel ``high``
     inside: Tensor
 
-    @property
-    def is_plain(self) -> bool:
-        same = len(self.low) and torch.equal(self.low, torch.arange(len(self.low)))
-        return bool(same and self.share.max() == 0)
-
 
 def _axis(
     full: int, box: tuple[int, int], size: int, wanted: int, flip: bool, nearest: bool
-) -> _Axis:
+) -> Axis:
     centres = (np.arange(wanted) + 0.5) * full / wanted
     low, high = box
     inside = (centres >= low) & (centres < high)
@@ -115,7 +110,7 @@ def _axis(
     first = np.floor(place).astype(np.int64)
     share = (place - first).astype(np.float32)
     parts = [first, np.minimum(first + 1, size - 1), share, inside]
-    return _Axis(*(torch.from_numpy(np.ascontiguousarray(p[::-1] if flip else p)) for p in parts))
+    return Axis(*(torch.from_numpy(np.ascontiguousarray(p[::-1] if flip else p)) for p in parts))
 
 
 @dataclass(frozen=True)
@@ -139,7 +134,7 @@ class Target:
         for start in range(0, self.shape[0], rows):
             yield slice(start, min(start + rows, self.shape[0]))
 
-    def axes(self) -> list[_Axis]:
+    def axes(self) -> list[Axis]:
         """Return how each array axis is made."""
         p = self.placement
         found = []
@@ -155,7 +150,7 @@ class Target:
         return maps.permute(0, *(1 + self.placement.order.index(axis) for axis in range(3)))
 
 
-def sample(maps: Tensor, axes: Sequence[_Axis], part: slice) -> tuple[Tensor, Tensor | None]:
+def sample(maps: Tensor, axes: Sequence[Axis], part: slice) -> tuple[Tensor, Tensor | None]:
     """Interpolate a slab of the target grid.
 
     Args:
@@ -168,7 +163,7 @@ def sample(maps: Tensor, axes: Sequence[_Axis], part: slice) -> tuple[Tensor, Te
         where it kept everything.
     """
     first = axes[0]
-    cut = _Axis(first.low[part], first.high[part], first.share[part], first.inside[part])
+    cut = Axis(first.low[part], first.high[part], first.share[part], first.inside[part])
     value = maps
     for number, axis in enumerate((cut, *axes[1:])):
         value = _along(value, 1 + number, axis)
@@ -178,9 +173,7 @@ def sample(maps: Tensor, axes: Sequence[_Axis], part: slice) -> tuple[Tensor, Te
     return value, d[:, None, None] & h[None, :, None] & w[None, None, :]
 
 
-def _along(value: Tensor, dim: int, axis: _Axis) -> Tensor:
-    if value.shape[dim] == len(axis.low) and axis.is_plain:
-        return value.float()
+def _along(value: Tensor, dim: int, axis: Axis) -> Tensor:
     low, high, share = (v.to(value.device) for v in (axis.low, axis.high, axis.share))
     first = value.index_select(dim, low).float()
     if float(share.max()) == 0:

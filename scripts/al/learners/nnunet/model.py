@@ -6,7 +6,9 @@ import contextlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,90 +17,69 @@ from al.io.files import read_json
 from al.io.tables import PoolRow
 
 from ..base import VolumeSource
+from ..models import MapModel, Part
 from ..training import DESCRIPTION, WEIGHTS, load_tensors
-from .geometry import Placement, Target, sample
+from .geometry import Axis, Placement, Target, sample
 from .packages import determine_do_sep_z_and_axis, nnUNetPredictor, nnUNetTrainer
 from .planning import Plans
 from .settings import NnunetSettings
 from .store import Store, open_store, preprocess
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """Outputs of all members for one volume, brought to a grid slab by slab.
-
-    Attributes:
-        maps: per member (K, ...) float16 on the training grid, in array axes.
-        target: the grid.
-        nested: whether the outputs are sigmoids.
-    """
-
-    maps: list[Tensor]
-    target: Target
-    nested: bool
-
-    @property
-    def outputs(self) -> int:
-        """Number of outputs of a network."""
-        return self.maps[0].shape[0]
-
-    def slabs(self) -> Iterator[tuple[slice, list[Tensor]]]:
-        """Yield rows of the first array axis, and each member's (K, rows, H, W) probabilities.
-
-        What nnU-Net cropped away, because it is zero, is background for certain.
-        """
-        axes = self.target.axes()
-        for part in self.target.parts():
-            found = []
-            for maps in self.maps:
-                logits, inside = sample(maps, axes, part)
-                p = logits.sigmoid_() if self.nested else logits.softmax(0)
-                if inside is not None:
-                    p = torch.where(inside.to(p.device), p, 0)
-                    if not self.nested:
-                        p[0][~inside] = 1
-                found.append(p)
-            yield part, found
-
-
-@dataclass
-class Loaded:
-    """A model ready to predict: one network, or the members of an ensemble."""
+@dataclass(kw_only=True)
+class NnunetModel(MapModel):
+    """One network, or the weights of the members of an ensemble, by the plans of a training."""
 
     plans: Plans
     classes: int
     order: tuple[int, ...]
     weights: list[dict[str, Tensor]]
     network: nn.Module
+    layout: VolumeSource
     settings: NnunetSettings
     device: torch.device
     store: Store | None
+    segments_full: ClassVar[bool] = True
 
     @property
     def members(self) -> int:
         """Number of networks."""
         return len(self.weights)
 
-    def predict(self, layout: VolumeSource, row: PoolRow, full: bool = False) -> Predicted:
-        """Predict a volume.
+    def outputs(
+        self, rows: Sequence[PoolRow], full: bool = False
+    ) -> Iterator[tuple[PoolRow, Iterator[Part]]]:
+        """Predict whole volumes on nnU-Net's grid, and bring them to the grid slab by slab."""
+        for row in rows:
+            yield row, self._slabs(row, full)
 
-        Args:
-            layout: opens it.
-            row: of the pool.
-            full: for the file's grid, not the annotator's.
-        """
-        data, placement = self._preprocessed(layout, row)
-        grid = layout.grid_of(row)
+    def _slabs(self, row: PoolRow, full: bool) -> Iterator[Part]:
+        data, placement = self._preprocessed(row)
+        grid = self.layout.grid_of(row)
         target = self._target(placement, grid.full if full else grid.shape)
-        found = []
-        for number in range(self.members):
-            predictor = self._predictor(number)
-            maps = predictor.predict_sliding_window_return_logits(data)
-            found.append(target.arrange(maps))
-        return Predicted(found, target, bool(self.order))
+        maps = []
+        for member in range(self.members):
+            found = self._predictor(member).predict_sliding_window_return_logits(data)
+            maps.append(target.arrange(found))
+        axes = target.axes()
+        for part in target.parts():
+            yield part, map(partial(self._on_grid, axes, part), maps)
 
-    def _preprocessed(self, layout: VolumeSource, row: PoolRow) -> tuple[Tensor, Placement]:
-        store = self.store
+    def _on_grid(self, axes: Sequence[Axis], part: slice, maps: Tensor) -> Tensor:
+        """Return probabilities of rows of the first array axis, (K, rows, H, W).
+
+        What nnU-Net cropped away, because it is zero, is background for certain.
+        """
+        logits, inside = sample(maps, axes, part)
+        p = logits.sigmoid_() if self.order else logits.softmax(0)
+        if inside is not None:
+            p = torch.where(inside.to(p.device), p, 0)
+            if not self.order:
+                p[0][~inside] = 1
+        return p
+
+    def _preprocessed(self, row: PoolRow) -> tuple[Tensor, Placement]:
+        store, layout = self.store, self.layout
         if store is not None and store.holds(layout, row):
             data, placement = store.image(row.image)[:], store.placement(row.image)
         else:
@@ -136,7 +117,9 @@ class Loaded:
         return Target(placement, tuple(int(n) for n in shape), axis)
 
 
-def load(members: Sequence[Path], settings: NnunetSettings, device: torch.device) -> Loaded:
+def load(
+    members: Sequence[Path], layout: VolumeSource, settings: NnunetSettings, device: torch.device
+) -> NnunetModel:
     """Load the networks of a model."""
     about = read_json(members[0] / DESCRIPTION)
     plans = Plans.of_json(about)
@@ -146,8 +129,14 @@ def load(members: Sequence[Path], settings: NnunetSettings, device: torch.device
     store = open_store(Path(about["prepared"]))  # nothing depends on its being there
     if store is not None and store.plans.key != plans.key:
         store = None  # made anew since; this model keeps to its own plans
-    weights = [load_tensors(member / WEIGHTS) for member in members]
-    classes, order = len(about["classes"]), tuple(about["order"])
-    return Loaded(
-        plans, classes, order, weights, network.to(device).eval(), settings, device, store
+    return NnunetModel(
+        plans=plans,
+        classes=len(about["classes"]),
+        order=tuple(about["order"]),
+        weights=[load_tensors(member / WEIGHTS) for member in members],
+        network=network.to(device).eval(),
+        layout=layout,
+        settings=settings,
+        device=device,
+        store=store,
     )

@@ -109,9 +109,10 @@ def nnunet_version() -> str:
 def describe_labels(classes: Sequence[str], settings: NnunetSettings) -> dict[str, Any]:
     """Return nnU-Net's ``dataset.json`` for exclusive or nested classes, ``ignore`` the highest."""
     if settings.nested is None:
-        labels: dict[str, Any] = {str(name): index for index, name in enumerate(classes)}
-        # Only its value counts, and one of the classes may be called so.
-        labels = {"background" if i == 0 else f"class {i}": i for i in labels.values()}
+        # Names of our own: only the number counts, and one of the classes may be called so.
+        labels: dict[str, Any] = {
+            f"class {i}" if i else "background": i for i in range(len(classes))
+        }
         order = {}
     else:
         labels = {"background": 0}

@@ -68,7 +68,7 @@ def prepare(
     folder: Path,
     settings: NnunetSettings,
     classes: Sequence[str],
-) -> Plans:
+) -> None:
     """Make what is missing in ``folder``: fingerprint, plans and preprocessed images.
 
     Raises:
@@ -76,40 +76,25 @@ def prepare(
         DataError: for volumes that cannot be read.
         LockedError: while another process prepares them.
     """
-    with locked(folder):
-        sweep(folder)
-        return _prepare(layout, rows, folder, settings, classes)
-
-
-def _prepare(
-    layout: VolumeSource,
-    rows: Sequence[PoolRow],
-    folder: Path,
-    settings: NnunetSettings,
-    classes: Sequence[str],
-) -> Plans:
     threads = settings.workers
     threads = min(MOST_THREADS, available_cpus()) if threads is None else max(1, threads)
-    take = partial(_taken, layout, folder / "fingerprint", settings, len(rows))
-    found = _each(take, rows, threads, "fingerprint")
-    shapes = [shape for shape, _ in found]
-    plans = make_plans(shapes, summarise([values for _, values in found]), classes, settings)
-    refuse_shallow(plans)
-    del found
-    (folder / PLANS).unlink(missing_ok=True)  # vouches for all that follows
-    made = partial(_made, layout, folder / "images", plans)
-    facts = _each(made, rows, threads, "preprocessed")
-    write_json(
-        folder / PLANS,
-        {
+    with locked(folder):
+        sweep(folder)
+        take = partial(_taken, layout, folder / "fingerprint", settings, len(rows))
+        shapes, samples = zip(*_each(take, rows, threads, "fingerprint"), strict=True)
+        plans = make_plans(shapes, summarise(samples), classes, settings)
+        refuse_shallow(plans)
+        del samples
+        (folder / PLANS).unlink(missing_ok=True)  # vouches for all that follows
+        facts = _each(partial(_made, layout, folder, plans), rows, threads, "preprocessed")
+        about = {
             **plans.as_json(),
             "key": plans.key,
             "nnunetv2": nnunet_version(),
             "settings": settings.preparation(),
             "cases": {row.image: fact for row, fact in zip(rows, facts, strict=True)},
-        },
-    )
-    return plans
+        }
+        write_json(folder / PLANS, about)
 
 
 def _each(
@@ -209,13 +194,13 @@ def preprocess(image: np.ndarray, affine: np.ndarray, plans: Plans) -> tuple[np.
 
 def _made(layout: VolumeSource, folder: Path, plans: Plans, row: PoolRow) -> dict[str, Any]:
     """Preprocess one volume, unless it is there; return its facts."""
-    about, facts = folder / f"{row.image}.json", facts_of(layout, row)
-    stamp = _stamp(facts, plans)
-    if _is_made(folder.parent, row.image, stamp):
+    facts = facts_of(layout, row)
+    stamp = {"facts": facts, "plans": plans.key}
+    if _is_made(folder, row.image, stamp):
         return facts
     data, placement = preprocess(layout.open_full(row), layout.affine(row), plans)
-    path = _image_path(folder.parent, row.image)
-    folder.mkdir(parents=True, exist_ok=True)
+    path, about = _files(folder, row.image)
+    path.parent.mkdir(parents=True, exist_ok=True)
     about.unlink(missing_ok=True)  # it vouches for the image
     blocks, chunks = comp_blosc2_params(data.shape, plans.chosen.patch_size, data.itemsize)
     with atomic_path(path) as temporary:
@@ -228,21 +213,18 @@ def _made(layout: VolumeSource, folder: Path, plans: Plans, row: PoolRow) -> dic
     return facts
 
 
-def _stamp(facts: dict[str, Any], plans: Plans) -> dict[str, Any]:
-    return {"facts": facts, "plans": plans.key}
-
-
 def _is_made(folder: Path, case: str, stamp: dict[str, Any]) -> bool:
     """Whether a preprocessed volume is there, of that file and by those plans."""
-    about = folder / "images" / f"{case}.json"
-    if not about.exists() or not _image_path(folder, case).exists():
+    image, about = _files(folder, case)
+    if not about.exists() or not image.exists():
         return False
     held = read_json(about)
     return {key: held[key] for key in stamp} == stamp
 
 
-def _image_path(folder: Path, case: str) -> Path:
-    return folder / "images" / f"{case}.b2nd"
+def _files(folder: Path, case: str) -> tuple[Path, Path]:
+    """Return where a preprocessed volume lies, and what vouches for it."""
+    return folder / "images" / f"{case}.b2nd", folder / "images" / f"{case}.json"
 
 
 @dataclass(frozen=True)
@@ -263,17 +245,17 @@ class Store:
 
     def holds(self, layout: VolumeSource, row: PoolRow) -> bool:
         """Whether the preprocessed volume is there, and is of the file as it is now."""
-        return _is_made(self.folder, row.image, _stamp(facts_of(layout, row), self.plans))
+        stamp = {"facts": facts_of(layout, row), "plans": self.plans.key}
+        return _is_made(self.folder, row.image, stamp)
 
     def placement(self, case: str) -> Placement:
         """Return where a preprocessed volume lies in its file."""
-        held = read_json(self.folder / "images" / f"{case}.json")
-        return Placement.of_json(held["placement"])
+        return Placement.of_json(read_json(_files(self.folder, case)[1])["placement"])
 
     def image(self, case: str) -> blosc2.NDArray:
         """Open a preprocessed volume, (1, *training shape) float32; parts are read when used."""
-        path = str(_image_path(self.folder, case))
-        return blosc2.open(path, mode="r", mmap_mode="r", dparams={"nthreads": 1})
+        path = _files(self.folder, case)[0]
+        return blosc2.open(str(path), mode="r", mmap_mode="r", dparams={"nthreads": 1})
 
     def check(self, layout: VolumeSource, rows: Sequence[PoolRow]) -> None:
         """Refuse volumes that were not prepared, or have changed since. Raises DataError."""

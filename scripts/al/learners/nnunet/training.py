@@ -124,15 +124,16 @@ def store_of(job: FitJob, settings: NnunetSettings) -> Store:
 
 
 class NnunetTraining(Training):
-    """A training by the plans of ``store``."""
+    """A training by the plans of what was prepared."""
 
     same = ("classes", "plans", "dataset_json", "configuration")
 
-    def __init__(
-        self, job: FitJob, settings: NnunetSettings, device: torch.device, store: Store
-    ) -> None:
+    def __init__(self, job: FitJob, settings: NnunetSettings, device: torch.device) -> None:
+        """Open what was prepared; see ``store_of``."""
         super().__init__(job, settings, device)
-        self.store = store
+        self.store = store_of(job, settings)
+        if device.type == "cuda":  # as nnU-Net does
+            torch.backends.cudnn.benchmark = True
         self.data: Stream | None = None
 
     def facts(self) -> list[Any]:
