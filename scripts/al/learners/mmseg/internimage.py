@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .dcnv3 import POINTS, dcnv3
+from .dcnv3 import POINTS
+from .dcnv3_operator import choose_operator
 
 LEVELS = 4
 EPS = 1e-6
@@ -79,10 +80,11 @@ class DeformableConv(nn.Module):
         # Mixed precision would round the offsets to a hundredth of a pixel and more.
         with torch.autocast(x.device.type, enabled=False):
             offset = self.offset(guide.to(self.offset.weight.dtype))
-        value = self.input_proj(x)
-        return self.output_proj(
-            dcnv3(value, offset, mask.flatten(-2), self.groups, self.offset_scale)
+        operator = choose_operator(x.device)
+        sampled = operator(
+            self.input_proj(x), offset, mask.flatten(-2), self.groups, self.offset_scale
         )
+        return self.output_proj(sampled)
 
 
 class Mlp(nn.Module):
