@@ -78,7 +78,7 @@ compare: $(STAMP)
 	@for task in 2d 3d roi; do $(BIN)/python -m al.cli.results compare-$$task; done
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=40 -m 'not slurm' $(TEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=40 -m 'not slurm' $(TEST_ARGS)
 
 # Where SLURM cannot be installed, it says why and tests nothing.
 test-slurm: $(STAMP)

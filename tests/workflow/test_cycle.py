@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -133,21 +131,6 @@ def test_snakemakes_own_report_has_captions_and_categories(copy: Run) -> None:
     assert "Score on the test split" in text and "Strategies in pairs" in text
     assert '"Comparisons"' in text and '"Tables"' in text
     assert "Duplicate" not in printed
-
-
-def test_a_report_beside_it_is_of_the_same_files(copy: Run) -> None:
-    """Made again from the files alone, page, tables and figures are what the rules made.
-
-    Vector graphics hold what the layout's solver found to the 10th decimal: they are not compared.
-    """
-    report = copy.folder / "results/tiny/report"
-    before = {p.name: p.read_bytes() for p in report.iterdir()}
-    words = [sys.executable, "-m", "al.cli.report", "tiny"]
-    subprocess.run(words, cwd=copy.folder, check=True, capture_output=True)
-    assert {p.name for p in report.iterdir()} == before.keys()
-    changed = [name for name, held in before.items() if (report / name).read_bytes() != held]
-    assert [name for name in changed if not name.endswith(".pdf")] == []
-    assert "Nothing to be done" in copy.run("-n")
 
 
 def test_other_science_is_refused_with_the_difference(copy: Run) -> None:

@@ -12,7 +12,6 @@ from al.generators import generate
 from al.io.labels import UNKNOWN, read_label
 from al.io.tables import read_labels, read_pool, read_regions
 from al.layouts import get_layout
-from decomp_core import footprint
 
 from .conftest import TINY, Run
 
@@ -123,12 +122,3 @@ def test_patches_are_revealed_and_trained_on(tmp_path: Path) -> None:
         assert kind != "patch" or len(history) == 12
     assert json.loads((scored / "metrics.json").read_text())["costs"]["regions"] == 12
     assert len(list((scored / "model").glob("member-*/weights.pt"))) == 2
-
-
-def test_discs_are_chosen_and_revealed(tmp_path: Path) -> None:
-    run = make_run("cityscapes_mini", tmp_path, strategies="decomp", footprint="disc", region="9x9")
-    folder = run.folder / "results/tiny" / CYCLE.format("decomp")
-    run.run("--cores", "2", str((folder / "labels.csv").relative_to(run.folder)))
-    shown = [read_label(row.path) for row in read_labels(folder / "labels.csv")]
-    revealed = sum(int((s != UNKNOWN).sum()) for s in shown)
-    assert 0 < revealed <= 12 * footprint("disc", (9, 9)).sum() < 12 * 81
