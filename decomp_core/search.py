@@ -11,7 +11,7 @@ import numpy as np
 from .boxes import Occupancy, Places, exponent_for, set_sums
 from .kernels import slide, values_in
 from .region import Region
-from .tile_kernels import bound_tiles, search, summarise
+from .tile_kernels import Blocks, bound_tiles, search, summarise
 
 _BLOCK = 256  # positions that share a bound
 _OUT = int(np.iinfo(np.int64).min)
@@ -161,7 +161,7 @@ class ClassSearch:
         self._scratch = np.empty(
             (6, self._labels.shape[2]), np.uint16 if math.prod(self._size) < 2**16 else np.uint32
         )
-        self._blocks: dict[int, tuple[np.ndarray, ...]] = {}
+        self._blocks: dict[int, Blocks] = {}
         self._tiles: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
         self.found = np.zeros((len(self._labels), 256), bool)
         if len(self._labels) == 1:
@@ -187,7 +187,7 @@ class ClassSearch:
         if tiles is None:
             if number not in self._blocks:
                 self._blocks[number] = summarise(plane, self.found[number])
-            bound = bound_tiles(plane, cls, self._size, *self._blocks[number])
+            bound = bound_tiles(plane, cls, self._size, self._blocks[number])
             tiles = self._tiles[number, cls] = bound, np.full(bound.shape, -1)
         pixels, y, x = search(plane, cls, self._size, free, *tiles, self._scratch)
         return (pixels, (number, y, x)) if pixels else None

@@ -12,12 +12,14 @@ import numpy as np
 from .compiling import compiled
 from .kernels import slide
 
-SIDE = 16  # of a block, in pixels; a power of 4, see _fold
+SIDE = 16  # of a block, in pixels
+Blocks = tuple[np.ndarray, np.ndarray, np.ndarray]  # of ``summarise``
+_NEAR = 4  # tiles between two to look at that cost less than a second start
 
 
 @compiled
-def summarise(labels: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the range of the labels in each block, and which of the 256 labels there are.
+def summarise(labels: np.ndarray, found: np.ndarray) -> Blocks:
+    """Find the labels in each block, and which of the 256 labels there are.
 
     Labels are taken one higher, 255 as 0, so that ranges do not stretch to "no class".
 
@@ -26,11 +28,13 @@ def summarise(labels: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.nda
         found: (256,) bool, by label; set where one is found.
 
     Returns:
-        Lowest and highest of these values, (ceil(H / SIDE), ceil(W / SIDE)) uint8 each.
+        Lowest and highest of these values, (ceil(H / SIDE), ceil(W / SIDE)) uint8 each, and uint64
+        with bit k set where a value is k modulo 64, or might be.
     """
     width = labels.shape[1]
     blocks = -(-labels.shape[0] // SIDE), -(-width // SIDE)
     low, high = np.empty(blocks, np.uint8), np.empty(blocks, np.uint8)
+    bits = np.empty(blocks, np.uint64)
     least, most = np.empty(width, np.uint8), np.empty(width, np.uint8)
     for row in range(low.shape[0]):
         least[:] = 255
@@ -38,6 +42,7 @@ def summarise(labels: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.nda
         block = labels[row * SIDE : row * SIDE + SIDE]
         for y in range(block.shape[0]):
             _extremes(block[y], least, most)
+        mixed = 0
         for x in range(low.shape[1]):
             left, right = x * SIDE, min(width, x * SIDE + SIDE)
             a, b = least[left], most[left]
@@ -45,14 +50,27 @@ def summarise(labels: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.nda
                 a = min(a, least[k])
                 b = max(b, most[k])
             low[row, x], high[row, x] = a, b
-            new = False
+            mixed += a < b
+        for x in range(low.shape[1]):
+            a, b = low[row, x], high[row, x]
+            look = a < b and 2 * mixed <= low.shape[1]  # in noise it would cost more than it saves
             for value in range(a, b + 1):
-                new |= not found[np.uint8(value - 1)]
-            if new:  # there may be labels that no block held before
-                for y in range(block.shape[0]):
-                    for k in range(left, right):
-                        found[block[y, k]] = True
-    return low, high
+                look |= not found[np.uint8(value - 1)]
+            if look:
+                bits[row, x] = _bits(block[:, x * SIDE : x * SIDE + SIDE], found)
+            else:
+                bits[row, x] = ~np.uint64(0) if a < b else np.uint64(1) << np.uint64(a & 63)
+    return low, high, bits
+
+
+@compiled
+def _bits(block: np.ndarray, found: np.ndarray) -> np.uint64:
+    held = np.uint64(0)
+    for y in range(block.shape[0]):
+        for x in range(block.shape[1]):
+            held |= np.uint64(1) << np.uint64((block[y, x] + 1) & 63)
+            found[block[y, x]] = True
+    return held
 
 
 @compiled
@@ -63,20 +81,15 @@ def _extremes(row: np.ndarray, least: np.ndarray, most: np.ndarray) -> None:
         most[x] = value if value > most[x] else most[x]
 
 
-_NEAR = 4  # tiles between two to look at that cost less than a second start
-
-
 @compiled
-def bound_tiles(
-    labels: np.ndarray, cls: int, size: tuple[int, int], low: np.ndarray, high: np.ndarray
-) -> np.ndarray:
+def bound_tiles(labels: np.ndarray, cls: int, size: tuple[int, int], blocks: Blocks) -> np.ndarray:
     """Bound the pixels of a class in every window that starts in a tile.
 
     Args:
         labels: (H, W) uint8.
         cls: class, 0 to 254.
         size: (h, w) of the window.
-        low, high: of ``summarise``.
+        blocks: of ``summarise``.
 
     Returns:
         (ceil(P / SIDE), ceil(Q / SIDE)) int64 for P x Q positions.
@@ -86,8 +99,10 @@ def bound_tiles(
     down, right = (size[0] + SIDE - 2) // SIDE + 1, (size[1] + SIDE - 2) // SIDE + 1
     counts = np.zeros((bound.shape[0] + down - 1, bound.shape[1] + right - 1), np.int64)
     narrow = np.zeros(labels.shape[1], np.uint8)
+    low, high, bits = blocks
     for row in range(low.shape[0]):
-        _count_blocks(labels, row, cls, low[row], high[row], narrow, counts[row, : low.shape[1]])
+        held = low[row], high[row], bits[row]
+        _count_blocks(labels, row, cls, held, narrow, counts[row, : low.shape[1]])
     every = np.array([[0, 0, down, right]])
     slide(counts, every, 1, 1, np.zeros_like(bound), bound)
     for row in bound:
@@ -101,19 +116,20 @@ def _count_blocks(
     labels: np.ndarray,
     row: int,
     cls: int,
-    low: np.ndarray,
-    high: np.ndarray,
+    held: Blocks,
     narrow: np.ndarray,
     counts: np.ndarray,
 ) -> None:
     """Count the class in each block of a row of blocks; read only those that may be mixed."""
+    low, high, bits = held
     value = np.uint8(cls + 1)
+    bit = np.uint64(1) << np.uint64(value & 63)
     block = labels[row * SIDE : row * SIDE + SIDE]
     first, last = -1, -1
     for x in range(low.size + 1):
         mixed = False
         if x < low.size:
-            inside = low[x] <= value and high[x] >= value
+            inside = low[x] <= value and high[x] >= value and bits[x] & bit != 0
             mixed = inside and low[x] < high[x]
             pixels = block.shape[0] * min(SIDE, block.shape[1] - x * SIDE)
             counts[x] = pixels if inside and not mixed else 0
@@ -139,25 +155,10 @@ def _gather(columns: np.ndarray, counts: np.ndarray) -> None:
 @compiled
 def _count_rows(block: np.ndarray, cls: int, narrow: np.ndarray) -> None:
     """Add the pixels of a class in each column, at most 255 rows."""
-    y = 0
-    while y + 4 <= block.shape[0]:
-        _add_four(block[y], block[y + 1], block[y + 2], block[y + 3], cls, narrow)
-        y += 4
-    while y < block.shape[0]:
+    for y in range(block.shape[0]):
         row = block[y]
         for x in range(narrow.size):
             narrow[x] = np.uint8(narrow[x] + np.uint8(row[x] == cls))
-        y += 1
-
-
-@compiled
-def _add_four(
-    a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray, cls: int, narrow: np.ndarray
-) -> None:
-    for x in range(narrow.size):
-        ones = np.uint8(a[x] == cls) + np.uint8(b[x] == cls)
-        more = np.uint8(c[x] == cls) + np.uint8(d[x] == cls)
-        narrow[x] = np.uint8(narrow[x] + ones + more)
 
 
 @compiled
