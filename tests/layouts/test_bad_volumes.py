@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -211,7 +213,8 @@ def test_one_file_per_case(root: Path) -> None:
         path = of(root, 1)
         save(path.with_suffix(""), np.asanyarray(nib.load(path).dataobj))
     found = refusal(root)
-    assert "case_1_0000.nii lies beside it" in found and "case_1.nii lies beside it" in found
+    assert f"{image_of(root, 1).with_suffix('')} and {image_of(root, 1)}: both" in found
+    assert f"{label_of(root, 1).with_suffix('')} and {label_of(root, 1)}: both" in found
     for of in (image_of, label_of):
         of(root, 1).unlink()
     checked(root)  # endings may differ
@@ -221,7 +224,79 @@ def test_names_of_the_decathlon(root: Path) -> None:
     for n in range(3):
         image_of(root, n).rename(root / f"imagesTr/case_{n}.nii.gz")
     found = refusal(root)
-    assert "no file is called CASE_0000.nii.gz" in found and "convert_MSD" in found
+    assert "named as its label" in found and "convert_MSD" in found
+    for n in range(3):
+        (root / f"imagesTr/case_{n}.nii.gz").rename(root / f"imagesTr/image_{n}.nii.gz")
+    assert "no file is called CASE_0000.nii.gz" in refusal(root)
+
+
+def test_images_named_as_their_labels(root: Path) -> None:
+    """Of case_0001 the end would be taken for a channel."""
+    for n in range(3):
+        image_of(root, n).rename(root / f"imagesTr/case_000{n}.nii.gz")
+        label_of(root, n).rename(root / f"labelsTr/case_000{n}.nii.gz")
+    found = refusal(root)
+    assert "case_0000.nii.gz: named as its label, as 3 are; allowed: CASE_0000.nii.gz" in found
+
+
+def test_cases_that_a_copy_left_behind(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = {name: value for value, name in enumerate(CLASSES)}
+    for told, said in ((3, False), (100, True)):
+        held = {"labels": labels, "numTraining": told, "file_ending": ".nii.gz"}
+        (root / "dataset.json").write_text(json.dumps(held))
+        checked(root)
+        assert ("is 100, 3 cases are there" in capsys.readouterr().out) == said
+
+
+def test_sizes_that_the_header_says_twice(root: Path) -> None:
+    """SimpleITK takes the one, nibabel the other."""
+    for path in (image_of(root, 1), label_of(root, 1)):
+        volume = nib.load(path)
+        volume.header.set_qform(np.diag([1.3, 1.3, 10, 1]), 1)
+        volume.header.set_sform(np.diag([-1.0, -1, 1, 1]), 1)
+        nib.save(nib.Nifti1Image(volume.dataobj, None, volume.header), path)
+    found = refusal(root)
+    assert f"{image_of(root, 1)}: voxel size 1.3 x 1.3 x 10 mm (pixdim), 1 x 1 x 1 mm" in found
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("meter", 1000), ("micron", 0.001), ("mm", 1)])
+def test_other_units_of_length(unit: str, factor: float, root: Path) -> None:
+    for path in (image_of(root, 1), label_of(root, 1)):
+        volume = nib.load(path)
+        header = volume.header.copy()
+        header.set_xyzt_units(unit)
+        nib.save(nib.Nifti1Image(np.asanyarray(volume.dataobj), AFFINE / factor, header), path)
+    opened = layout()
+    row = opened.index(root)[1]
+    opened.check([row])
+    np.testing.assert_allclose(opened.spacing(row), (1, 1, 2), rtol=1e-5)
+
+
+@pytest.mark.parametrize("of", [image_of, label_of])
+def test_a_stream_is_read_to_its_end(of: Callable[[Path, int], Path], root: Path) -> None:
+    """nibabel stops at the last voxel: flipped bits, a checksum cut off, and more than was said."""
+    path = of(root, 1)
+    good = path.read_bytes()
+    with gzip.open(path) as stream:
+        plain = stream.read()
+    flipped = bytearray(plain)
+    flipped[-3] ^= 1
+    damaged = gzip.compress(bytes(flipped))[:-8] + gzip.compress(plain)[-8:]
+    for content in (damaged, good[:-6], gzip.compress(plain + bytes(9 << 20))):
+        path.write_bytes(content)
+        assert str(path) in refusal(root)
+    path.write_bytes(good)
+    checked(root)
+
+
+def test_a_header_of_more_than_the_file_can_hold(root: Path) -> None:
+    shape = np.array([3, 32767, 32767, 32767], "<i2")
+    path = image_of(root, 1)
+    with gzip.open(path) as stream:
+        held = bytearray(stream.read())
+    held[40:48] = shape.tobytes()
+    path.write_bytes(gzip.compress(bytes(held)))
+    assert f"{path}: truncated: shape (32767, 32767, 32767)" in refusal(root)
 
 
 def test_stored_values_give_the_same_verdict_as_read_ones(tmp_path: Path) -> None:

@@ -73,6 +73,20 @@ class TestBracs(LayoutContract):
         with pytest.raises(DataError, match=f"{slide}: RoIs in test and train"):
             layout.index(copy)
 
+    @pytest.mark.parametrize("place", ["1_PB/{}.jpg", "1_PB/deeper/{}.png"])
+    def test_no_picture_is_left_out_without_a_word(self, layout, copy, place: str) -> None:
+        path = next(copy.glob("train/1_PB/*.png"))
+        other = copy / "train" / place.format(path.stem)
+        other.parent.mkdir(exist_ok=True)
+        path.rename(other)
+        with pytest.raises(DataError, match=rf"{other.name}: is not read; allowed: PNG"):
+            layout.index(copy)
+
+    def test_endings_in_capitals(self, layout, rows, copy) -> None:
+        for path in copy.rglob("*.png"):
+            path.rename(path.with_suffix(".PNG"))
+        assert [row.key for row in layout.index(copy)] == [row.key for row in rows]
+
     def test_wrong_name(self, layout, copy) -> None:
         path = next(copy.glob("train/1_PB/*.png"))
         path.rename(path.with_name("roi7.png"))

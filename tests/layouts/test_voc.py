@@ -116,6 +116,17 @@ class TestVoc(PairContract):
         assert len(train) == N_TRAIN + 1 and len(rows) == N_TRAIN + 1 + N_VAL
         assert all((layout.open_label(row) == 20).all() for row in train)
 
+    @pytest.mark.parametrize("name", ["cam1.0001", "cam1 0001", "Z\u00fcrich.a b"])
+    def test_names_hold_dots_and_spaces(self, layout, copy, name: str) -> None:
+        """The file of the list is read, not one that is called as its beginning."""
+        for folder, suffix in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
+            for other in (name, "cam1"):
+                old = copy / folder / f"2007_000001.{suffix}"
+                (copy / folder / f"{other}.{suffix}").write_bytes(old.read_bytes())
+        (copy / "ImageSets/Segmentation/train.txt").write_text(f"{name}\n")
+        rows = [row for row in layout.index(copy) if row.split == "train"]
+        assert [(row.image, Path(row.path).name) for row in rows] == [(name, f"{name}.jpg")]
+
     def test_an_image_in_both_lists_is_named(self, copy) -> None:
         layout = get_layout("voc", {"train_list": "trainval"}, self.classes)
         with pytest.raises(DataError, match="2007_000008: in trainval.txt and") as error:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
+from unicodedata import normalize
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from al.io.threads import in_order
 SHOWN = 10
 THREADS = 16
 FILE = TypeVar("FILE")
+KEY = TypeVar("KEY")
 
 
 def nearest(name: object, allowed: Iterable[str]) -> str:
@@ -39,6 +41,17 @@ def described(
             return error
 
     return list(in_order(tried, files, THREADS))
+
+
+def note(held: dict[KEY, Path], key: KEY, path: Path, found: Problems) -> None:
+    """Note a file by what it is called; a second one of the same name is a problem.
+
+    Names count as they are read: composed and decomposed letters are the same.
+    """
+    if isinstance(key, str):
+        key = normalize("NFC", key)
+    if held.setdefault(key, path) != path:
+        found.add(f"{held[key]} and {path}: both would be {key}; allowed: one of them")
 
 
 def paired(
@@ -136,7 +149,8 @@ class Layout(ABC):
         problems = Problems(f"{self.name} in {root}")
         for key, count in Counter(row.key for row in rows).items():
             if count > 1:
-                problems.add(f"{key}: {count} files carry this name; allowed: one")
+                same = " and ".join(row.path for row in rows if row.key == key)
+                problems.add(f"{key}: {count} files carry this name, {same}; allowed: one (rename)")
         problems.stop()
         return sorted(rows, key=lambda row: (row.image, row.roi))
 

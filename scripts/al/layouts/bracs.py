@@ -17,6 +17,7 @@ from al.io.errors import ConfigError, DataError
 from al.io.tables import SPLITS, PoolRow
 
 from .base import Problems, choice, described, nearest
+from .images import is_picture
 from .rois import RoiLayout, roi_row
 
 ORDERS = {
@@ -92,7 +93,11 @@ class Bracs(RoiLayout):
                     problems.add(
                         f"{folder}: class folder {nearest(folder.name, folders_of(release))}"
                     )
-                files += [(split, path) for path in sorted(folder.glob("*.png"))]
+                pictures = [path for path in sorted(folder.rglob("*")) if is_picture(path)]
+                read = [p for p in pictures if p.parent == folder and p.suffix.lower() == ".png"]
+                files += [(split, path) for path in read]
+                for path in sorted(set(pictures) - set(read)):
+                    problems.add(f"{path}: is not read; allowed: PNG files in {folder} itself")
         rows = _distinct(problems.without(described(_row_of, files)))
         problems.add(*_slides_in_two_splits(rows))
         wrong = _wrong_counts(rows, release) if self.options["check_counts"] else []

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
 
-from .base import Problems, choice, paired
-from .images import ImageLayout, Pair, id_table
+from .base import Problems, choice, note, paired
+from .images import ImageLayout, Pair, id_table, is_picture
 
 IMAGE_TAIL = "_leftImg8bit"
 LABEL_TAIL = "_gtFine_labelIds"
@@ -66,4 +66,8 @@ def _files(folder: Path, tail: str, problems: Problems) -> dict[str, Path]:
     if not folder.is_dir():
         problems.add(f"{folder}: no such folder")
         return {}
-    return {p.stem.removesuffix(tail): p for p in sorted(folder.glob(f"*/*{tail}.png"))}
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob(f"*/*{tail}.png")):
+        if is_picture(path):
+            note(found, path.stem.removesuffix(tail), path, problems)
+    return found

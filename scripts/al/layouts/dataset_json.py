@@ -23,6 +23,7 @@ class DatasetJson(NamedTuple):
         groups: values of each region by name where labels are regions, else ``None``.
         channels: names by number, empty where the file has none.
         order: class that each region writes, ``regions_class_order``; empty without regions.
+        training: ``numTraining``, or ``None``.
     """
 
     file: Path
@@ -31,6 +32,7 @@ class DatasetJson(NamedTuple):
     groups: dict[str, list[int]] | None
     channels: dict[int, str]
     order: list[int]
+    training: int | None
 
 
 def complete(settings: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +105,8 @@ def read_dataset_json(file: Path) -> DatasetJson:
     if len(set(classes)) < len(classes):
         raise ConfigError(f"{file}: labels give the classes {classes}; allowed: each name once")
     channels = _channels(file, held.get("channel_names", held.get("modality")) or {})
-    return DatasetJson(file, classes, void, regions if nested else None, channels, order)
+    groups, training = regions if nested else None, held.get("numTraining")
+    return DatasetJson(file, classes, void, groups, channels, order, training)
 
 
 def _parse(file: Path) -> dict[str, Any]:

@@ -8,19 +8,19 @@ from typing import Any, ClassVar
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
 
-from .base import Problems, nearest, paired, text_option
-from .images import SUFFIXES, ImageLayout, Pair, id_table
+from .base import Problems, nearest, note, paired, text_option
+from .images import ImageLayout, Pair, id_table, is_picture
 
 SPLITS = {"train": "train", "val": "val", "test": "test", "unsplit": ""}
 
 
-def files_by_name(folder: Path, tail: str) -> dict[str, Path]:
+def files_by_name(folder: Path, tail: str, problems: Problems) -> dict[str, Path]:
     """Return the image files of a folder by stem without ``tail``; files without it are left."""
-    return {
-        path.stem.removesuffix(tail): path
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in SUFFIXES and path.stem.endswith(tail)
-    }
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if is_picture(path) and path.stem.endswith(tail):
+            note(found, path.stem.removesuffix(tail), path, problems)
+    return found
 
 
 class Folders(ImageLayout):
@@ -85,8 +85,8 @@ class Folders(ImageLayout):
             problems.add(*[f"{folder}: no such folder (split {split})" for folder in missing])
             if missing:
                 continue
-            images = files_by_name(folders[0], image_tail)
-            labels = files_by_name(folders[1], label_tail)
+            images = files_by_name(folders[0], image_tail, problems)
+            labels = files_by_name(folders[1], label_tail, problems)
             both = paired(images, labels, folders, problems)
             pairs += [Pair(name, SPLITS[split], images[name], labels[name]) for name in both]
         problems.stop()

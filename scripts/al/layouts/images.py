@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from al.io.errors import ConfigError, DataError
 from al.io.labels import UNKNOWN
@@ -16,8 +16,12 @@ from al.io.tables import PoolRow
 
 from .base import Layout, Problems, described
 
+# Named to Pillow, whatever a file is called: others start interpreters, or drop what they hold.
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 COLOUR_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+LOSSY = frozenset({"jpeg", "tiff_jpeg", "webp"})
+ON_SIDE = frozenset({5, 6, 7, 8})  # orientations that exchange height and width
 OUTSIDE = 254
 # 22 000 x 22 000: a large RoI of a slide. Pillow's own limit, against files that fill the memory,
 # is below that.
@@ -25,16 +29,25 @@ MOST_PIXELS = 22_000**2
 Image.MAX_IMAGE_PIXELS = None
 
 
+def is_picture(path: Path) -> bool:
+    """Whether a file is named as an image; hidden ones, as a Mac leaves beside others, are not."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
 @contextmanager
 def opened(path: str | Path) -> Iterator[Image.Image]:
-    """Open an image file; whatever goes wrong in reading it becomes a DataError."""
+    """Open an image file of one page; whatever goes wrong in reading it becomes a DataError."""
     try:
-        with Image.open(path) as image:
+        # By name, Pillow 13 would map uncompressed TIFFs and scramble those that lie on their side.
+        with Path(path).open("rb") as file, Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise DataError(
                     f"{path}: {image.width} x {image.height} pixels; allowed: up to "
                     f"{MOST_PIXELS} in all"
                 )
+            pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            if pages > 1:  # of a JPEG they are previews
+                raise DataError(f"{path}: {pages} pages; allowed: one")
             yield image
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         if isinstance(error, DataError):
@@ -43,9 +56,21 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
-    """Return (height, width) in pixels from the header alone."""
+    """Return (height, width) in pixels from the header alone, as the image is looked at."""
     with opened(path) as image:
+        # Pillow reads all of a PNG whose header says nothing, and turns TIFFs by itself.
+        told = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
+        if told and image.getexif().get(ExifTags.Base.Orientation) in ON_SIDE:
+            return image.width, image.height
         return image.height, image.width
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Decode an image and turn it as its EXIF orientation says."""
+    image.load()
+    if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+        return image
+    return ImageOps.exif_transpose(image)
 
 
 def read_rgb(path: str | Path, downsample: int = 1, on_white: bool = False) -> np.ndarray:
@@ -58,6 +83,9 @@ def read_rgb(path: str | Path, downsample: int = 1, on_white: bool = False) -> n
             raise DataError(
                 f"{path}: image mode {image.mode}; allowed: {', '.join(sorted(COLOUR_MODES))}"
             )
+        if any(";16" in str(tile.args) for tile in image.tile):
+            raise DataError(f"{path}: 16 bits a channel; allowed: 8 (Pillow would drop the rest)")
+        image = upright(image)
         if on_white and image.has_transparency_data:
             image = _on_white(image)
         colours = image.convert("RGB")
@@ -72,15 +100,58 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def read_ids(path: str | Path) -> np.ndarray:
-    """Read a label image of one channel, (H, W), ids as they are in the file."""
+    """Read a label image of one channel, (H, W), whole numbers as they are in the file.
+
+    Raises:
+        DataError: unreadable, several channels or pages, lossy compression, fractions or NaN.
+    """
     with opened(path) as image:
-        ids, mode = np.asarray(image), image.mode
+        compression = image.info.get("compression")
+        if image.format in ("JPEG", "MPO") or compression in LOSSY:
+            raise DataError(
+                f"{path}: {image.format} with losses; allowed: formats that keep class ids, as PNG"
+            )
+        ids, mode = np.asarray(upright(image)), image.mode
     if ids.ndim != 2:
         raise DataError(
             f"{path}: image mode {mode}; allowed: one channel of class ids (P, L, ...); colours "
             "are not turned into them"
         )
+    if ids.dtype.kind == "f":
+        broken = ids[~(np.isfinite(ids) & (ids == np.round(ids)))]
+        if broken.size:
+            found = np.unique(broken)[:8].tolist()
+            raise DataError(f"{path}: label values {found}; allowed: whole numbers")
     return ids.astype(np.uint8) if ids.dtype == bool else ids
+
+
+def palette_of(path: str | Path) -> tuple[tuple[int, int, int], ...]:
+    """Return the colours of a label image's ids, from its header; none where it has no palette."""
+    with opened(path) as image:
+        flat = image.getpalette("RGB") or [] if image.mode == "P" else []
+    return tuple(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
+
+
+def fault_of_palettes(paths: Sequence[str], void: Sequence[int]) -> str | None:
+    """Say which two label files mean different classes by one id, by the colours they give it.
+
+    Files without a palette say nothing. Where palettes differ, ids count that are in the image.
+    """
+    palettes = {path: palette for path in paths if (palette := palette_of(path))}
+    if len(set(palettes.values())) < 2:
+        return None
+    first: dict[int, tuple[tuple[int, int, int], str]] = {}
+    for path, palette in palettes.items():
+        for value in np.unique(read_ids(path)).tolist():
+            if value in void or value >= len(palette):
+                continue
+            colour, other = first.setdefault(value, (palette[value], path))
+            if colour != palette[value]:
+                return (
+                    f"{path}: id {value} has the colour {palette[value]}, in {other} {colour}; "
+                    "allowed: one palette in all label files"
+                )
+    return None
 
 
 def remap(ids: np.ndarray, table: np.ndarray, path: str | Path) -> np.ndarray:
@@ -142,6 +213,15 @@ class ImageLayout(Layout):
         rows = problems.without(described(row_of, pairs))
         problems.stop()
         return rows
+
+    def check(self, rows: Sequence[PoolRow]) -> None:
+        """Open every image and label, and compare the palettes of the labels; raises DataError."""
+        super().check(rows)
+        void = np.flatnonzero(self.table == UNKNOWN).tolist()
+        problems = Problems(self.name)
+        if fault := fault_of_palettes([row.label_path for row in rows], void):
+            problems.add(fault)
+        problems.stop()
 
     def open_image(self, row: PoolRow) -> np.ndarray:
         """Read an image: (H, W, 3) uint8."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,13 +19,16 @@ from al.io.errors import DataError
 from al.io.labels import UNKNOWN
 
 TOLERANCE = 1e-3
+MILLIMETRES = {1: 1000.0, 3: 0.001}  # NIfTI's codes of metres and micrometres; else mm
+DEFLATE_RATIO = 1032  # zlib's largest
+CHUNK = 1 << 22
 UNREADABLE = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError)
 
 
 class Header(NamedTuple):
-    """Shape (voxels, array axes) and affine (4, 4) of a volume in mm.
+    """Shape (voxels, array axes) and affine (4, 4) of a volume in mm, whatever unit the file has.
 
-    ``written`` is the voxel size of the header: the affine need not come from it.
+    ``written`` is the voxel size of the header in mm: the affine need not come from it.
     """
 
     shape: tuple[int, ...]
@@ -44,13 +48,48 @@ def opened(path: str | Path) -> Iterator[nib.Nifti1Image]:
 
 
 def read_header(path: str | Path) -> Header:
-    """Read shape, affine and voxel size without the voxels; raises DataError."""
+    """Read shape, affine and voxel size without the voxels.
+
+    Raises:
+        DataError: unreadable, or too short for what its header says.
+    """
     with opened(path) as volume, ImageOpener(str(path)) as stream:
         # nibabel repairs sizes of zero and below silently
         raw = type(volume.header).from_fileobj(stream, check=False)
-    written = tuple(float(v) for v in raw["pixdim"][1:4])
-    shape = tuple(int(v) for v in volume.shape)
-    return Header(shape, np.asarray(volume.affine, float), written)
+    expected, held = _bytes_of(volume), Path(path).stat().st_size
+    if expected > held * (DEFLATE_RATIO if Path(path).suffix == ".gz" else 1):
+        raise DataError(
+            f"{path}: truncated: shape {volume.shape} takes {expected} bytes, the file has {held}"
+        )
+    unit = MILLIMETRES.get(int(raw["xyzt_units"]) & 7, 1.0)
+    affine = np.diag([unit, unit, unit, 1.0]) @ np.asarray(volume.affine, float)
+    written = tuple(float(v) * unit for v in raw["pixdim"][1:4])
+    return Header(tuple(int(v) for v in volume.shape), affine, written)
+
+
+def _bytes_of(volume: nib.Nifti1Image) -> int:
+    """Bytes up to the last voxel, decompressed."""
+    voxels = int(np.prod([int(v) for v in volume.shape], dtype=object))
+    return int(volume.dataobj.offset) + voxels * volume.get_data_dtype().itemsize
+
+
+def check_stream(path: str | Path) -> None:
+    """Read a compressed volume to its end, where its checksum and length are.
+
+    nibabel stops at the last voxel, and takes others than were written for granted.
+
+    Raises:
+        DataError: damaged, or longer than its header says.
+    """
+    if Path(path).suffix != ".gz":
+        return
+    with opened(path) as volume:
+        most, found = _bytes_of(volume) + CHUNK, 0
+        with gzip.open(path) as stream:
+            while part := stream.read(CHUNK):
+                found += len(part)
+                if found > most:
+                    raise DataError(f"{path}: longer than the {volume.shape} voxels of its header")
 
 
 def read_volume(path: str | Path) -> np.ndarray:
@@ -140,6 +179,11 @@ def fault_of_header(path: Path, header: Header) -> str | None:
     affine = header.affine
     if not np.isfinite(affine).all() or np.linalg.matrix_rank(affine[:3, :3]) < 3:
         return f"{path}: affine {affine.tolist()}; allowed: finite, axes in three directions"
+    sizes = nib.affines.voxel_sizes(affine)
+    if not np.allclose(sizes, header.written, rtol=TOLERANCE, atol=0):
+        found = " x ".join(f"{size:g}" for size in header.written)
+        other = " x ".join(f"{size:g}" for size in sizes)
+        return f"{path}: voxel size {found} mm (pixdim), {other} mm (affine); allowed: the same"
     return None
 
 

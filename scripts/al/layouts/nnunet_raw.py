@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
 
-from .base import Problems, paired
+from .base import Problems, note, paired
+from .dataset_json import NAME, read_dataset_json
 from .volumes import Case, VolumeLayout
 
-KEY = TypeVar("KEY")
 IMAGE = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})\.nii(\.gz)?")
+RENAMES = "(nnUNetv2_convert_MSD_dataset renames those of the Decathlon)"
 LABEL = re.compile(r"(?P<case>.+)\.nii(\.gz)?")
 
 
@@ -58,16 +59,18 @@ class NnunetRaw(VolumeLayout):
             if not folder.is_dir():
                 problems.add(f"{folder}: no such folder")
         problems.stop()
-        images = self._images(root / "imagesTr", problems)
         labels: dict[str, Path] = {}
         for path in sorted((root / "labelsTr").iterdir()):
             match = LABEL.fullmatch(path.name)
             if match and not path.name.startswith("."):
-                _note(labels, match["case"], path, problems)
+                note(labels, match["case"], path, problems)
+        _refuse_label_names(root / "imagesTr", labels, problems)
+        images = self._images(root / "imagesTr", problems)
+        _tell_missing(root, len(images))
         if labels and not images:
             problems.add(
                 f"{root / 'imagesTr'}: no file is called CASE_0000.nii.gz or CASE_0000.nii "
-                "(nnUNetv2_convert_MSD_dataset renames those of the Decathlon)"
+                f"{RENAMES}"
             )
             problems.stop()
         seen = images.keys() | labels.keys()
@@ -85,7 +88,7 @@ class NnunetRaw(VolumeLayout):
             match = IMAGE.fullmatch(path.name)
             if match and not path.name.startswith("."):
                 held = channels.setdefault(match["case"], {})
-                _note(held, int(match["channel"]), path, problems)
+                note(held, int(match["channel"]), path, problems)
         chosen: dict[str, Path] = {}
         wanted = self.options["channel"]
         for case, paths in channels.items():
@@ -103,7 +106,22 @@ class NnunetRaw(VolumeLayout):
         return chosen
 
 
-def _note(held: dict[KEY, Path], key: KEY, path: Path, problems: Problems) -> None:
-    """Note a file, unless there is one: ``CASE.nii`` beside ``CASE.nii.gz``."""
-    if held.setdefault(key, path) != path:
-        problems.add(f"{path}: {held[key].name} lies beside it; allowed: one of them")
+def _refuse_label_names(folder: Path, labels: dict[str, Path], problems: Problems) -> None:
+    """Refuse images that are called as their labels: of CASE_0001 the end would be a channel."""
+    same = sorted({path.name for path in labels.values()} & {p.name for p in folder.iterdir()})
+    if same:
+        problems.add(
+            f"{folder / same[0]}: named as its label, as {len(same)} are; allowed: "
+            f"CASE_0000.nii.gz of CASE.nii.gz {RENAMES}"
+        )
+        problems.stop()
+
+
+def _tell_missing(root: Path, found: int) -> None:
+    """Say where ``dataset.json`` counts other cases than are there, as of a copy cut short."""
+    file = root / NAME
+    if not file.is_file():
+        return
+    told = read_dataset_json(file).training
+    if told not in (None, found):
+        print(f"nnunet_raw: numTraining in {file} is {told}, {found} cases are there", flush=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 from al.io.errors import ConfigError, DataError
@@ -96,7 +96,10 @@ class Voc(ImageLayout):
 
 
 def _listed(base: Path, name: str, problems: Problems) -> list[str]:
-    """Return the identifiers of a list; lines of paths, as in some copies, count by their stem."""
+    """Return the identifiers of a list: its lines, whatever dots and spaces they hold.
+
+    Lines of two paths, an image and its label, count by the stem of the first, as in some copies.
+    """
     file = base / "ImageSets" / "Segmentation" / f"{name}.txt"
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -107,7 +110,11 @@ def _listed(base: Path, name: str, problems: Problems) -> list[str]:
     except (OSError, ValueError) as error:
         problems.add(f"{file}: unreadable list ({error})")
         return []
-    found = [Path(line.split()[0]).stem for line in lines if line.strip()]
+    found = [
+        PurePosixPath(line.split()[0]).stem if "/" in line else line
+        for line in map(str.strip, lines)
+        if line
+    ]
     if not found:
         problems.add(f"{file}: no image in this list; allowed: one or more")
     return found

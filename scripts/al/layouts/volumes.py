@@ -17,6 +17,7 @@ from .base import Layout, Problems, choice, described, names_option
 from .grid import Grid
 from .nifti import (
     Header,
+    check_stream,
     difference,
     fault_of_header,
     faults_of_image,
@@ -167,6 +168,7 @@ class VolumeLayout(Layout):
             if grid.shape != row.shape:
                 found.append(f"{row.path}: shape {grid.shape}, in the pool {row.shape}")
             found += faults_of_image(row.path, full)
+            check_stream(row.path)
         except DataError as error:
             found.append(str(error))
         try:
@@ -174,6 +176,7 @@ class VolumeLayout(Layout):
             foreground = has_foreground(label)
             if label.shape != full:
                 found.append(f"{row.label_path}: shape {label.shape}; allowed: the image's, {full}")
+            check_stream(row.label_path)
         except DataError as error:
             found.append(str(error))
         return found, foreground
