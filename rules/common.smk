@@ -4,8 +4,11 @@ In: config/config.yaml, config/datasets/{dataset}.yaml, config/strategies.yaml, 
 Out: results/{run}/config.yaml, the resolved configuration of the run.
 """
 
+import sys
+
 from al import paths
 from al.cluster.submissions import job_minutes, submission_of
+from al.config.checks import check_words
 from al.config.prepared import preparation
 from al.config.settings import guard_science, learner_science, load_settings, read_yaml
 from al.learners import describe_learner
@@ -17,6 +20,7 @@ from al.strategies import STARTS, needs_of
 from al.strategies.budget import validation_images
 
 try:
+    check_words(config, sys.argv)
     S = load_settings(config, Path(workflow.basedir))
     guard_science(S, Path("results", S["run"], "config.yaml"))
 except ConfigError as error:

@@ -54,8 +54,8 @@ def test_steps_per_region_are_for_all_learners_or_one(given: dict, expected: Any
         ({"steps": {"per_region": 2, "most": 10.5}}, "steps.most: 10.5 is not of type"),
         ({"steps": {"per_region": True, "most": 10}}, "steps.per_region: True is not of type"),
         ({"steps": {"per_region": 20, "most": 10}}, "steps.most: 10; allowed: from per_region, 20"),
-        ({"steps": 0}, "steps: 0 is less than"),
-        ({"steps": "many"}, "steps: 'many' is not of type"),
+        ({"steps": 0}, "steps: 0; allowed"),
+        ({"steps": "many"}, "steps: 'many'; allowed"),
         (
             {"full_steps": GROWING},
             "full_steps: {'per_region': 250, 'most': 1000}; allowed: a whole",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,39 @@ from al.io.errors import ConfigError, nearest
 from al.learners.steps import GROWING
 from al.paths import REFERENCES
 from al.scoring.scores import groups_of
+
+# Keys whose values are text, whatever they look like
+TEXT = ("run", "dataset", "data_root", "learner", "layout")
+
+
+def check_words(config: dict[str, Any], words: Sequence[str]) -> None:
+    """Refuse text of the command line that Snakemake has read as something else.
+
+    It takes 007 for 7, 1.10 for 1.1, 2024_05 for 202405, and ends a text before `` #``.
+
+    Args:
+        config: what Snakemake made of it.
+        words: the command line.
+
+    Raises:
+        ConfigError: naming the key, what was written and what was read.
+    """
+    for key in TEXT:
+        written = [word.partition("=")[2] for word in words if word.startswith(f"{key}=")]
+        if written and written[-1] and str(config.get(key)) != written[-1]:
+            raise ConfigError(
+                f"{key}={written[-1]} is read as {config.get(key)!r} by Snakemake; allowed: text "
+                "that is neither a number nor YAML, or in quotes in a file named by --configfile"
+            )
+
+
+def check_split(split: Any) -> None:
+    """Refuse shares beside folds, as where a dataset gives folds and the command line shares."""
+    if isinstance(split, dict) and "folds" in split and len(split) > 1:
+        raise ConfigError(
+            f"split: {split}; allowed: shares or folds, such as "
+            "{train: 0.6, val: 0, test: 0.4, folds: null}"
+        )
 
 
 def check_data_root(settings: dict[str, Any]) -> None:
@@ -77,6 +110,9 @@ def check_consistency(settings: dict[str, Any]) -> None:
         )
     if settings["initial"] == "nnactive" and task == "roi":
         raise ConfigError("initial 'nnactive' does not do task 'roi'; allowed: random")
+    centres = settings["random_centres"]
+    if centres and centres["low"] > centres["high"]:
+        raise ConfigError(f"random_centres: low {centres['low']} above high {centres['high']}")
     split = settings["split"]
     if split and "folds" not in split and not math.isclose(sum(split.values()), 1):
         raise ConfigError(f"split: shares {split} sum to {sum(split.values()):g}, not 1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from al.config.checks import (
     check_consistency,
     check_data_root,
     check_report,
+    check_split,
     check_steps,
     check_submissions,
     check_tolerances,
@@ -21,6 +23,7 @@ from al.io.files import write_text
 from al.learners.steps import normal_steps, whole
 from al.strategies.registry import SECTIONS
 
+MOST_SEEDS = 10_000
 # Keys whose change leaves every finished result valid. The options of strategies are compared as
 # part of the definitions that read them.
 NOT_SCIENCE = (
@@ -35,6 +38,10 @@ TYPED = (
     "minutes",
 )  # fmt: skip
 TYPED_OPTIONS = ("downsample", "void", "channel", "check_counts", "grid")
+# Typed words that are no text. YAML 1.1 has more: 1:30 is 90 there, 0o17 15, on true, 1e-3 text.
+CONSTANTS = {"true": True, "false": False, "null": None, "~": None}
+WHOLE = re.compile(r"[+-]?\d+")
+REAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def _listed(value: Any) -> Any:
@@ -49,14 +56,12 @@ def _typed(value: Any) -> Any:
         return {key: _typed(held) for key, held in value.items()}
     if isinstance(value, list):
         return [_typed(held) for held in value]
-    if not isinstance(value, str) or value.lstrip().startswith("#"):  # a colour, not a comment
+    if not isinstance(value, str):
         return value
-    try:
-        found = yaml.safe_load(value)
-    except yaml.YAMLError:
-        return value
-    plain = isinstance(found, bool | int | float) or (found is None and value.strip() != "")
-    return found if plain else value
+    word = value.strip()
+    if WHOLE.fullmatch(word):
+        return int(word)
+    return float(word) if REAL.fullmatch(word) else CONSTANTS.get(word.lower(), value)
 
 
 def normalise(config: dict[str, Any]) -> dict[str, Any]:
@@ -69,6 +74,8 @@ def normalise(config: dict[str, Any]) -> dict[str, Any]:
         out["strategies"] = [""]
     out["budget"] = [str(b) for b in out.get("budget", [])]
     seeds = whole(out.get("seeds"))
+    if type(seeds) is int and seeds > MOST_SEEDS:
+        raise ConfigError(f"seeds: {seeds}; allowed: how many, up to {MOST_SEEDS}, or a list")
     if isinstance(seeds, int) and not isinstance(seeds, bool):
         out["seeds"] = list(range(seeds))
     else:
@@ -137,7 +144,9 @@ def load_settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
     from al.layouts.dataset_json import complete
     from al.learners import LEARNERS
 
-    settings = complete(normalise(config))
+    settings = normalise(config)
+    check_split(settings.get("split"))
+    settings = complete(settings)
     _validate(settings, root / "config/schemas/config.schema.yaml", "configuration")
     for key, known in (("layout", LAYOUTS), ("learner", LEARNERS)):
         if settings[key] not in known:

@@ -45,8 +45,11 @@ def normal_steps(key: str, value: Any, learner: Any) -> Any:
     """
     if isinstance(value, dict) and not KEYS & value.keys():
         value = _of_learner(key, value, learner)
+    value = whole(value)
+    if value is None or (type(value) is int and value >= 1):
+        return value
     if not isinstance(value, dict):
-        return whole(value)
+        raise ConfigError(f"{key}: {value!r}; allowed: a whole number from 1, or {GROWING}")
     if key == "full_steps":
         raise ConfigError(f"{key}: {value}; allowed: a whole number from 1")
     if any(value.keys() == {growth, "most"} for growth in GROWTHS):
