@@ -206,3 +206,27 @@ def test_tolerances_may_come_as_text_and_for_plain_classes(tmp_path: Path) -> No
 def test_tolerances_decide_no_result(tmp_path: Path) -> None:
     save_settings(load("kits23_mini"), tmp_path / "config.yaml")
     guard_science(load("kits23_mini", surface_tolerances=None), tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize("wrong", [0, 3])
+def test_classes_of_a_mean_are_those_of_the_truth(wrong: int) -> None:
+    """A class that the truth lacks is in no model's mean, whether the model predicts it or not."""
+    truth = np.array([[0, 0, 0, 1, 1, 1, 1, UNKNOWN]], np.uint8)
+    labels = np.array([[0, 0, wrong, 1, 1, 1, 1, 2]], np.uint8)
+    share = 1.0 if wrong == 0 else 2 / 3
+    names = ["a", "b", "c", "d"]
+    scores = score_images([(truth, labels)], names)
+    assert scores["per_class"] == {"a": pytest.approx(share), "b": 1.0, "c": None, "d": None}
+    assert scores["score"] == pytest.approx((share + 1) / 2)
+
+    scores = score_rois(truth[0, :7].astype(int), labels[0, :7].astype(int), names)
+    assert [name for name, value in scores["per_class"].items() if value is None] == ["c", "d"]
+    both = [scores["per_class"][name] for name in "ab"]
+    assert scores["secondary"]["macro F1"] == pytest.approx(np.mean(both))
+
+    volumes = [(truth[None], labels[None])] * 2
+    groups = {name: [index] for index, name in enumerate(names)}
+    scores = score_volumes(volumes, groups, {"d": 1.0}, [(1, 1, 1)] * 2)
+    assert [name for name, value in scores["per_class"].items() if value is None] == ["c", "d"]
+    assert scores["score"] == pytest.approx((2 * share / (share + 1) + 1) / 2)
+    assert scores["secondary"]["mean surface Dice"] is None

@@ -27,7 +27,7 @@ class Cases:
     Attributes:
         kind: ``iou`` (mean IoU of one confusion matrix over all images), ``f1`` (weighted F1 of
             RoIs) or ``dice`` (mean Dice over volumes and groups of classes).
-        classes: names of the classes; for ``dice`` of the groups of classes.
+        classes: names of the classes; for ``dice`` of the groups of classes that are scored.
         names: of the cases, no two the same.
         groups: what each case belongs to, (N,): slide of a RoI, else the image itself.
         values: ``iou``: (N, C, 3) int64, pixels that are hits, false positives and false
@@ -66,11 +66,11 @@ class Cases:
         values, support = self._by_class(weights)
         if self.kind == F1:
             return _ratio((np.nan_to_num(values) * support).sum(1), support.sum(1))
-        # Classes that are nowhere in a resample are left out of its mean, as in the main score.
+        # Classes that are true nowhere in a resample are left out, as in the main score.
         return _ratio(np.nan_to_num(values).sum(1), (~np.isnan(values)).sum(1))
 
     def per_class(self, weights: np.ndarray) -> np.ndarray:
-        """Return (C,) scores of the classes; NaN for those neither present nor predicted."""
+        """Return (C,) scores of the classes; NaN for those that are true nowhere."""
         return self._by_class(np.asarray(weights)[None])[0][0]
 
     def sorted(self) -> Cases:
@@ -90,9 +90,9 @@ class Cases:
         sums = (drawn @ self._counts).reshape(len(drawn), len(self.classes), 3)
         hits, false, missed = np.moveaxis(sums, 2, 0)
         # Sums of integers are exact, so the quotients are those of the confusion matrix.
-        if self.kind == IOU:
-            return _ratio(hits, hits + false + missed), hits + missed
-        return _ratio(2 * hits, 2 * hits + false + missed), hits + missed
+        both = 1 if self.kind == IOU else 2
+        values, support = _ratio(both * hits, both * hits + false + missed), hits + missed
+        return np.where(support > 0, values, np.nan), support
 
     @cached_property
     def _counts(self) -> np.ndarray:

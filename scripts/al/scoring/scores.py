@@ -1,4 +1,8 @@
-"""Scores of a model on the test split."""
+"""Scores of a model on the test split.
+
+The classes of a mean are those that the truth of the test split has, so that they are the same for
+every model: a class that a model alone sees, by mistake, costs it what it took from the others.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +26,10 @@ def confusion(truth: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarr
 
 
 def iou(matrix: np.ndarray) -> np.ndarray:
-    """Return (C,) intersection over union; NaN for classes neither present nor predicted."""
-    both = np.diag(matrix).astype(float)
-    union = matrix.sum(0) + matrix.sum(1) - both
-    return np.divide(both, union, out=np.full(len(both), np.nan), where=union > 0)
+    """Return (C,) intersection over union; NaN for classes that the truth does not have."""
+    both, true = np.diag(matrix).astype(float), matrix.sum(1)
+    union = matrix.sum(0) + true - both
+    return np.divide(both, union, out=np.full(len(both), np.nan), where=true > 0)
 
 
 def groups_of(
@@ -101,8 +105,9 @@ def score_volumes(
 ) -> dict[str, Any]:
     """Mean Dice over cases and groups of classes, other conventions and surface Dice beside it.
 
-    The score counts a group that is empty in truth and labels as 1, in one of them as 0, and so
-    does surface Dice. ``mean Dice without empty cases`` is nnU-Net's mean (nnunetv2.evaluation):
+    The score counts a group that is empty in truth and labels of a case as 1, in one of them as 0,
+    and so does surface Dice. Groups that the truth of no case has are not scored, unless no group
+    is true anywhere. ``mean Dice without empty cases`` is nnU-Net's mean (nnunetv2.evaluation):
     each group's mean is over the cases in which truth or labels have it; null if there is a group
     that no case has.
 
@@ -119,7 +124,7 @@ def score_volumes(
     tolerances = tolerances or {}
     if tolerances and (spacings is None or not tolerances.keys() <= groups.keys()):
         raise ValueError(f"tolerances of {list(tolerances)} need spacings, and groups of that name")
-    rows, surfaces = [], []
+    rows, surfaces, present = [], [], set()
     sizes = spacings if tolerances and spacings is not None else repeat(None)
     for (truth, labels), spacing in zip(pairs, sizes, strict=bool(tolerances)):
         rows.append([])
@@ -127,20 +132,25 @@ def score_volumes(
         for name, members in groups.items():  # two masks at a time: a CT has 150 million voxels
             masks = group_masks(truth, labels, members)
             rows[-1].append(_dice(*masks))
+            if masks[0].any():
+                present.add(name)
             if name in tolerances and spacing is not None:
                 surfaces[-1].append(surface_dice(*masks, spacing, tolerances[name]))
-    table = np.array(rows)
+    table, present = np.array(rows), present or set(groups)
+    scored = [name for name in groups if name in present]
     secondary: dict[str, float | None] = {
         "mean Dice without empty cases": _mean_of_cases_with(table)
     }
     if tolerances:
-        measures = [f"surface Dice of {name}" for name in groups if name in tolerances]
-        means = np.array(surfaces).mean(0)
-        secondary["mean surface Dice"] = float(means.mean())
-        secondary |= dict(zip(measures, means.tolist(), strict=True))
-    table = np.where(np.isnan(table), 1.0, table)
-    scores = _scores("mean Dice", float(table.mean()), list(groups), table.mean(0), secondary)
-    return scores | _cases(DICE, list(groups), names, table)
+        names_of = [name for name in groups if name in tolerances]
+        means = dict(zip(names_of, np.array(surfaces).mean(0).tolist(), strict=True))
+        found = {name: means[name] for name in names_of if name in present}
+        secondary["mean surface Dice"] = float(np.mean(list(found.values()))) if found else None
+        secondary |= {f"surface Dice of {name}": value for name, value in found.items()}
+    table = np.where(np.isnan(table), 1.0, table)[:, [name in present for name in groups]]
+    scores = _scores("mean Dice", float(table.mean()), scored, table.mean(0), secondary)
+    scores["per_class"] = {name: scores["per_class"].get(name) for name in groups}
+    return scores | _cases(DICE, scored, names, table)
 
 
 def _mean_of_cases_with(table: np.ndarray) -> float | None:
@@ -157,7 +167,7 @@ def score_rois(
     classes: Sequence[str],
     names: Sequence[tuple[str, str]] | None = None,
 ) -> dict[str, Any]:
-    """Weighted F1, with macro F1 and accuracy beside it; a class absent from both has no F1.
+    """Weighted F1, with macro F1 and accuracy beside it; a class absent from the truth has no F1.
 
     Args:
         truth: (N,) int, class of each RoI.
@@ -169,6 +179,7 @@ def score_rois(
 
     indices = list(range(len(classes)))
     values = f1_score(truth, labels, labels=indices, average=None, zero_division=np.nan)
+    values = np.where(np.isin(indices, truth), values, np.nan)
     weighted = float(f1_score(truth, labels, labels=indices, average="weighted", zero_division=0))
     secondary = {
         "macro F1": float(np.nanmean(values)),
