@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,47 @@ def dataset(root: Path, n: int) -> str:
 
 
 def test_a_usable_dataset_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    check_dataset(dataset(tmp_path, 4), layout(UNSPLIT), {"folds": 2}, [0, 1])
-    assert "4 images" in capsys.readouterr().out
+    root = dataset(tmp_path, 4)
+    for i in range(4):
+        Image.fromarray(np.array([[0, 1, 1, 255]] * 4, np.uint8)).save(tmp_path / f"labels/{i}.png")
+    check_dataset(root, layout(UNSPLIT), {"folds": 2}, [0, 1])
+    told = capsys.readouterr().out.splitlines()
+    assert "4 images" in told[0] and "WARNING" not in "".join(told)
+    words = [line.split() for line in told[1:]]
+    assert told[1].split("  ")[0] == "class" and "train of seed 0" in told[1]
+    assert words[1:] == [
+        ["a", "8", "in", "2", "8", "in", "2"],
+        ["b", "16", "in", "2", "16", "in", "2"],
+        ["void", "8", "in", "2", "8", "in", "2"],
+    ]
+
+
+def test_classes_without_a_pixel_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ids of another table, and a class that no test image has."""
+    root = dataset(tmp_path, 4)
+    check_dataset(root, layout(UNSPLIT), {"folds": 2}, [0, 1])
+    assert "WARNING: 1 of 2 classes occur nowhere: b" in capsys.readouterr().out
+    Image.fromarray(np.ones((4, 4), np.uint8)).save(tmp_path / "labels/2.png")
+    check_dataset(root, layout(UNSPLIT), {"folds": 2}, [0, 1])
+    told = capsys.readouterr().out
+    assert "nowhere" not in told
+    for split in ("train", "test"):
+        assert f"WARNING: class b is in no label of split {split} of seed " in told
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_labels_that_are_all_void_are_refused(split: str, tmp_path: Path) -> None:
+    root = dataset(tmp_path, 4)
+    for old, new in (("images", "more"), ("labels", "more_labels")):
+        for path in (tmp_path / old).iterdir():
+            shutil.copy(path, tmp_path / new / f"m{path.name}")
+    place = "labels" if split == "train" else "more_labels"
+    for path in (tmp_path / place).iterdir():
+        Image.fromarray(np.full((4, 4), 255, np.uint8)).save(path)
+    with pytest.raises(DataError, match=f"no label in split {split} .* all is void"):
+        check_dataset(root, layout(FIXED), None, [0])
 
 
 @pytest.mark.parametrize(

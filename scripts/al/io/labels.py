@@ -50,3 +50,13 @@ def read_label(path: str | Path) -> np.ndarray:
             return np.asarray(image)
     with np.load(path, allow_pickle=False) as file:
         return file["labels"]
+
+
+def count_labels(label: np.ndarray | int, classes: int, source: str | Path) -> np.ndarray:
+    """Return what a label map, or a RoI's class, holds: (C + 1,) int64, void last."""
+    if not isinstance(label, np.ndarray):
+        return np.eye(classes + 1, dtype=np.int64)[label]
+    counts = np.zeros(classes, np.int64)
+    for part in label:  # a CT as whole numbers of 64 bits would take a gigabyte
+        counts += count_classes(part, classes, source)
+    return np.append(counts, label.size - counts.sum())

@@ -15,6 +15,7 @@ import numpy as np
 
 from al.io import errors
 from al.io.errors import ConfigError, DataError
+from al.io.labels import count_labels
 from al.io.tables import PoolRow
 from al.io.threads import in_order
 
@@ -154,24 +155,32 @@ class Layout(ABC):
         problems.stop()
         return sorted(rows, key=lambda row: (row.image, row.roi))
 
-    def check(self, rows: Sequence[PoolRow]) -> None:
+    def check(self, rows: Sequence[PoolRow]) -> list[np.ndarray]:
         """Open and decode every image and label of the rows, in threads.
+
+        Returns:
+            What each label holds: pixels (RoIs) of every class, void last, (C + 1,) int64.
 
         Raises:
             DataError: unreadable files, shapes that differ, label values outside the classes,
                 NaN or infinity; the message lists up to ten with what was found and allowed.
         """
         problems = Problems(self.name)
-        for found in in_order(self._check_row, rows, self.threads()):
+        counts = []
+        for found, held in in_order(self._look, rows, self.threads()):
             problems.add(*found)
+            counts.append(held)
         problems.stop()
+        return counts
 
     def threads(self) -> int:
         """Return how many files are decoded at a time."""
         return min(self.THREADS, 2 * (os.cpu_count() or 1))
 
-    def _check_row(self, row: PoolRow) -> list[str]:
+    def _look(self, row: PoolRow) -> tuple[list[str], np.ndarray]:
+        """Return what is wrong with a row, and what its label holds."""
         found: list[str] = []
+        counts = np.zeros(len(self.classes) + 1, np.int64)
         try:
             image = self.open_image(row)
             if image.shape[: len(row.shape)] != row.shape:
@@ -182,13 +191,14 @@ class Layout(ABC):
             found.append(str(error))
         try:
             label = self.open_label(row)
+            counts = count_labels(label, len(self.classes), row.label_path)
             if isinstance(label, np.ndarray) and label.shape != row.shape:
                 found.append(
                     f"{row.label_path}: shape {label.shape}; allowed: the image's, {row.shape}"
                 )
         except DataError as error:
             found.append(str(error))
-        return found
+        return found, counts
 
     @abstractmethod
     def expects(self) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from al.io.errors import DataError
 from al.io.pool import assign_splits
-from al.io.tables import PoolRow
+from al.io.tables import SPLITS, PoolRow
 
 from . import get_layout
 
@@ -17,12 +19,14 @@ def check_dataset(
     root: str,
     layout: dict[str, Any],
     split: dict[str, Any] | None,
-    seeds: Iterable[int],
+    seeds: Sequence[int],
     needed: Collection[str] = ("train", "test"),
 ) -> list[PoolRow]:
     """Index a dataset, open every image and label of it, and split it as every seed will.
 
-    ``needed``: splits that must hold images.
+    Prints how much there is of every class in every split, and warns of classes that are missing.
+
+    ``needed``: splits that must hold images, and pixels (RoIs) with a class.
 
     Returns:
         Its rows.
@@ -32,16 +36,73 @@ def check_dataset(
     """
     opened = get_layout(**layout)
     rows = opened.index(Path(root))
+    splits: dict[int, list[str]] = {}
     for seed in seeds:
         try:
-            seen = {row.split for row in assign_splits(rows, split, seed)}
+            splits[seed] = [row.split for row in assign_splits(rows, split, seed)]
         except ValueError as error:
             raise DataError(f"{root}: {error}") from None
-        if not set(needed) <= seen:
+        if not set(needed) <= set(splits[seed]):
             raise DataError(
-                f"{root}: images in split {', '.join(sorted(seen))} alone; "
+                f"{root}: images in split {', '.join(sorted(set(splits[seed])))} alone; "
                 f"{' and '.join(needed)} need some"
             )
     print(f"Checking {len(rows)} images or RoIs in {root} ...", flush=True)
-    opened.check(rows)
+    counts = np.array(opened.check(rows))
+    _tell_classes(root, opened.classes, counts, splits, needed)
     return rows
+
+
+def _tell_classes(
+    root: str,
+    classes: Sequence[str],
+    counts: np.ndarray,
+    splits: Mapping[int, Sequence[str]],
+    needed: Collection[str],
+) -> None:
+    """Print what the labels hold, warn of missing classes and refuse splits without any.
+
+    ``counts``: (N, C + 1) pixels or RoIs of each row, void last; ``splits``: of each row, by seed.
+    """
+    seed = min(splits)
+    for line in _table(
+        classes, counts, splits[seed], f" of seed {seed}" if len(splits) > 1 else ""
+    ):
+        print(line, flush=True)
+    lacking: dict[tuple[str, str], list[int]] = {}
+    for number, of_rows in splits.items():
+        for name in needed:
+            held = counts[np.array(of_rows) == name].sum(0)
+            if not held[:-1].any():
+                raise DataError(
+                    f"{root}: no label in split {name} (seed {number}) has a class, all is void; "
+                    f"allowed: some of {', '.join(classes)}"
+                )
+            for cls in np.flatnonzero(held[:-1] == 0):
+                lacking.setdefault((classes[cls], name), []).append(number)
+    nowhere = [name for name, n in zip(classes, counts.sum(0)[:-1], strict=True) if n == 0]
+    if nowhere:
+        shown = ", ".join(nowhere)
+        print(f"WARNING: {len(nowhere)} of {len(classes)} classes occur nowhere: {shown}. Are the "
+              "ids in the label files those of the configuration?", flush=True)  # fmt: skip
+    for (cls, name), seeds in lacking.items():
+        if cls not in nowhere:
+            every = "" if len(seeds) == len(splits) else f" of seed {', '.join(map(str, seeds))}"
+            print(f"WARNING: class {cls} is in no label of split {name}{every}", flush=True)
+
+
+def _table(
+    classes: Sequence[str], counts: np.ndarray, splits: Sequence[str], which: str
+) -> list[str]:
+    """Return lines: pixels (RoIs) of each class in each split, and the images that have some."""
+    shown = [name for name in SPLITS if name in splits]
+    width = max(map(len, [*classes, "class"]))
+    lines = ["class".ljust(width) + "".join(f"{name + which:>30}" for name in shown)]
+    for index, cls in enumerate([*classes, "void"]):
+        cells = []
+        for name in shown:
+            column = counts[np.array(splits) == name, index]
+            cells.append(f"{column.sum():,} in {np.count_nonzero(column):,}".rjust(30))
+        if index < len(classes) or counts[:, index].any():
+            lines.append(cls.ljust(width) + "".join(cells))
+    return lines

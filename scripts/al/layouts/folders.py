@@ -30,7 +30,8 @@ class Folders(ImageLayout):
         splits: {split: {images: folder, labels: folder}}, split being ``train``, ``val``,
             ``test`` or ``unsplit``.
         image_tail, label_tail: text at the end of the names that is not part of the identifier.
-        void: ids that are no class; they become 255. The classes take the other ids from 0 upwards.
+        void: ids that are no class; they become 255. The classes take the other ids from 0 upwards,
+            and any other id is refused.
         downsample: see ``ImageLayout``.
     """
 
@@ -66,7 +67,7 @@ class Folders(ImageLayout):
                 f"layout_options.void of folders: {void!r}; allowed: a list of 0 to 255"
             )
         ids = [value for value in range(256) if value not in void][: len(self.classes)]
-        self.table = id_table({value: index for index, value in enumerate(ids)}, [*void, 255])
+        self.table = id_table({value: index for index, value in enumerate(ids)}, void)
 
     def expects(self) -> str:
         """Say what is read."""

@@ -214,14 +214,15 @@ class ImageLayout(Layout):
         problems.stop()
         return rows
 
-    def check(self, rows: Sequence[PoolRow]) -> None:
-        """Open every image and label, and compare the palettes of the labels; raises DataError."""
-        super().check(rows)
+    def check(self, rows: Sequence[PoolRow]) -> list[np.ndarray]:
+        """Open every image and label, and compare the palettes of the labels; see ``Layout``."""
+        counts = super().check(rows)
         void = np.flatnonzero(self.table == UNKNOWN).tolist()
         problems = Problems(self.name)
         if fault := fault_of_palettes([row.label_path for row in rows], void):
             problems.add(fault)
         problems.stop()
+        return counts
 
     def open_image(self, row: PoolRow) -> np.ndarray:
         """Read an image: (H, W, 3) uint8."""

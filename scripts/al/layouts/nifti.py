@@ -159,11 +159,6 @@ def _not_finite(values: np.ndarray) -> int:
     return values.size - int(np.count_nonzero(np.isfinite(values)))
 
 
-def has_foreground(labels: np.ndarray) -> bool:
-    """Whether (D, H, W) class indices hold any class but 0, the background of all such layouts."""
-    return any(bool(((part > 0) & (part != UNKNOWN)).any()) for part in np.moveaxis(labels, -1, 0))
-
-
 def slice_axis(affine: np.ndarray) -> int:
     """Return the array axis that runs closest to superior-inferior."""
     codes = nib.aff2axcodes(affine)

@@ -10,8 +10,8 @@ import nibabel as nib
 import numpy as np
 
 from al.io.errors import ConfigError, DataError
+from al.io.labels import count_labels
 from al.io.tables import PoolRow
-from al.io.threads import in_order
 
 from .base import Layout, Problems, choice, described, names_option
 from .grid import Grid
@@ -21,7 +21,6 @@ from .nifti import (
     difference,
     fault_of_header,
     faults_of_image,
-    has_foreground,
     read_header,
     read_label_volume,
     read_volume,
@@ -132,23 +131,15 @@ class VolumeLayout(Layout):
         problems.stop()
         return rows
 
-    def check(self, rows: Sequence[PoolRow]) -> None:
+    def check(self, rows: Sequence[PoolRow]) -> list[np.ndarray]:
         """Open every image and label, a case at a time in each of ``THREADS`` threads.
 
         A case of background alone is reported: healthy ones exist. A dataset of them is refused.
-
-        Raises:
-            DataError: unreadable files, shapes that differ, NaN or infinity, one value in all of
-                an image, label values outside the classes, or no foreground in any case.
+        See ``Layout``; refused are also images of one value.
         """
+        counts = super().check(rows)
+        empty = [row.image for row, held in zip(rows, counts, strict=True) if not held[1:-1].any()]
         problems = Problems(self.name)
-        empty = []
-        looked = in_order(self._look, rows, self.threads())
-        for row, (found, foreground) in zip(rows, looked, strict=True):
-            problems.add(*found)
-            if not found and not foreground:
-                empty.append(row.image)
-        problems.stop()
         if rows and len(empty) == len(rows):
             problems.add(f"all {len(rows)} cases hold background (0) alone; allowed: some do not")
             problems.stop()
@@ -156,11 +147,12 @@ class VolumeLayout(Layout):
             shown = ", ".join(empty[:10]) + (", ..." if len(empty) > 10 else "")
             count = f"{len(empty)} of {len(rows)}"
             print(f"{self.name}: {count} cases have no foreground: {shown}", flush=True)
+        return counts
 
-    def _look(self, row: PoolRow) -> tuple[list[str], bool]:
-        """Return what is wrong with a case, and whether its label has foreground."""
+    def _look(self, row: PoolRow) -> tuple[list[str], np.ndarray]:
+        """Return what is wrong with a case, and what its label holds on the file's grid."""
         found: list[str] = []
-        foreground = False
+        counts = np.zeros(len(self.classes) + 1, np.int64)
         full = row.shape
         try:
             grid = self.grid_of(row)
@@ -173,13 +165,13 @@ class VolumeLayout(Layout):
             found.append(str(error))
         try:
             label = self.open_scored_label(row)
-            foreground = has_foreground(label)
+            counts = count_labels(label, len(self.classes), row.label_path)
             if label.shape != full:
                 found.append(f"{row.label_path}: shape {label.shape}; allowed: the image's, {full}")
             check_stream(row.label_path)
         except DataError as error:
             found.append(str(error))
-        return found, foreground
+        return found, counts
 
     def open_image(self, row: PoolRow) -> np.ndarray:
         """Read a volume: (D, H, W) float32 on the annotator's grid, in the file's array order."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from al.io.files import read_json
-from al.io.labels import UNKNOWN, read_label
+from al.io.labels import count_classes, count_labels, read_label
 from al.io.pool import by_image, size_of
 from al.io.shapes import pixels_of
 from al.io.tables import LabelRow, PoolRow, RegionRow
@@ -19,10 +19,8 @@ def count_truth(layout: Any, rows: list[PoolRow], n_classes: int) -> dict[str, l
     """Count ground truth per image: C classes, then void. For costs in the report alone."""
     counts: dict[str, np.ndarray] = {}
     for row in rows:
-        label = layout.open_label(row)
-        values = np.bincount(np.ravel(label), minlength=256)
         counts.setdefault(row.image, np.zeros(n_classes + 1, np.int64))
-        counts[row.image] += np.append(values[:n_classes], values[UNKNOWN])
+        counts[row.image] += count_labels(layout.open_label(row), n_classes, row.label_path)
     return {image: c.tolist() for image, c in counts.items()}
 
 
@@ -86,5 +84,5 @@ def _revealed(labels: list[LabelRow], n_classes: int) -> np.ndarray:
         if row.label is not None:
             seen[row.label] += 1
         else:
-            seen += np.bincount(read_label(row.path).ravel(), minlength=256)[:n_classes]
+            seen += count_classes(read_label(row.path), n_classes, row.path)
     return seen
