@@ -18,7 +18,7 @@ from .kit import config, load
 
 @pytest.mark.parametrize("key", ["run", "data_root"])
 @pytest.mark.parametrize(
-    "written", ["007", "2024_05", "1.10", "trial #2", "/data/set #2", "1e3", "[a]", "a: b"]
+    "written", ["007", "2024_05", "1.10", "trial #2", "/data/set #2", "1e3", "[a]", "a: b", '"007"']
 )
 def test_text_that_snakemake_reads_as_something_else(key: str, written: str) -> None:
     words = ["snakemake", "--config", f"{key}=earlier", f"{key}={written}"]
@@ -27,9 +27,12 @@ def test_text_that_snakemake_reads_as_something_else(key: str, written: str) -> 
     assert str(refusal.value).startswith(f"{key}={written} is read as ")
 
 
-@pytest.mark.parametrize("written", ["7", "2024", "1.1", "a-b_c.d", "/data/Münster 2", "~/x", ""])
+@pytest.mark.parametrize(
+    "written", ["7", "2024", "1.1", "a-b_c.d", "/data/Münster 2", "~/x", "", '"mine"', "'a-b'"]
+)
 def test_text_that_it_reads_as_text(written: str) -> None:
-    check_words(parse_config([f"run={written}"]), ["--config", f"run={written}"])
+    for word in (f"run={written}", f"--config=run={written}"):
+        check_words(parse_config([f"run={written}"]), ["--config", word])
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from(["{:r}", "{:e}", "{:g}"]))
@@ -68,5 +71,7 @@ def test_absurd_values_are_refused(changes: dict[str, Any], message: str) -> Non
 
 def test_folds_of_a_dataset_give_way_to_shares() -> None:
     shares = {"train": 0.6, "val": 0, "test": 0.4}
-    found = load("kits23_mini", split={"folds": None, **shares})["split"]
-    assert found == shares == {**config("kits23_mini")["split"], **shares}
+    given = config(split={"folds": 5, **shares})
+    assert normalise({**given, "split": {"folds": None, **shares}})["split"] == shares
+    with pytest.raises(ConfigError, match="folds: null"):
+        load(split={"folds": 5, **shares})

@@ -127,6 +127,12 @@ class TestVoc(PairContract):
         rows = [row for row in layout.index(copy) if row.split == "train"]
         assert [(row.image, Path(row.path).name) for row in rows] == [(name, f"{name}.jpg")]
 
+    @pytest.mark.parametrize("line", ["{0}.jpg", "{0}.jpg {0}.png", "a/{0}.jpg b/{0}.png"])
+    def test_lines_of_files(self, layout, rows, copy, line: str) -> None:
+        file = copy / "ImageSets/Segmentation/train.txt"
+        file.write_text("\n".join(line.format(name) for name in file.read_text().split()))
+        assert [row.key for row in layout.index(copy)] == [row.key for row in rows]
+
     def test_an_image_in_both_lists_is_named(self, copy) -> None:
         layout = get_layout("voc", {"train_list": "trainval"}, self.classes)
         with pytest.raises(DataError, match="2007_000008: in trainval.txt and") as error:

@@ -15,6 +15,7 @@ from al.io.errors import ConfigError
 from al.io.labels import UNKNOWN
 from al.io.tables import PoolRow
 from al.layouts import get_layout
+from al.scoring.cases import cases_of
 from al.scoring.scores import (
     confusion,
     dice,
@@ -226,7 +227,10 @@ def test_classes_of_a_mean_are_those_of_the_truth(wrong: int) -> None:
 
     volumes = [(truth[None], labels[None])] * 2
     groups = {name: [index] for index, name in enumerate(names)}
-    scores = score_volumes(volumes, groups, {"d": 1.0}, [(1, 1, 1)] * 2)
+    cases = [("1", "1"), ("2", "2")]
+    scores = score_volumes(volumes, groups, {"d": 1.0}, [(1, 1, 1)] * 2, cases)
+    held = cases_of(scores, "metrics.json")
+    assert held.classes == ("a", "b") and held.score(np.ones(2)) == pytest.approx(scores["score"])
     assert [name for name, value in scores["per_class"].items() if value is None] == ["c", "d"]
     assert scores["score"] == pytest.approx((2 * share / (share + 1) + 1) / 2)
     assert scores["secondary"]["mean surface Dice"] is None

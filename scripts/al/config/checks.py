@@ -29,12 +29,18 @@ def check_words(config: dict[str, Any], words: Sequence[str]) -> None:
     Raises:
         ConfigError: naming the key, what was written and what was read.
     """
+    words = [word.removeprefix("--config=") for word in words]
     for key in TEXT:
         written = [word.partition("=")[2] for word in words if word.startswith(f"{key}=")]
-        if written and written[-1] and str(config.get(key)) != written[-1]:
+        if not written or not written[-1]:
+            continue
+        text = written[-1]
+        # Snakemake takes quotes off before it looks for numbers.
+        quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+        if str(config.get(key)) != (text[1:-1] if quoted else text):
             raise ConfigError(
-                f"{key}={written[-1]} is read as {config.get(key)!r} by Snakemake; allowed: text "
-                "that is neither a number nor YAML, or in quotes in a file named by --configfile"
+                f"{key}={text} is read as {config.get(key)!r} by Snakemake; allowed: text that is "
+                "neither a number nor YAML, or in quotes in a file named by --configfile"
             )
 
 

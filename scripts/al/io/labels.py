@@ -11,6 +11,7 @@ from .errors import DataError
 from .files import atomic_path
 
 UNKNOWN = 255
+PART = 1 << 22
 
 
 def count_classes(label: np.ndarray, classes: int, source: str | Path) -> np.ndarray:
@@ -56,7 +57,7 @@ def count_labels(label: np.ndarray | int, classes: int, source: str | Path) -> n
     """Return what a label map, or a RoI's class, holds: (C + 1,) int64, void last."""
     if not isinstance(label, np.ndarray):
         return np.eye(classes + 1, dtype=np.int64)[label]
-    counts = np.zeros(classes, np.int64)
-    for part in label:  # a CT as whole numbers of 64 bits would take a gigabyte
-        counts += count_classes(part, classes, source)
+    counts, flat = np.zeros(classes, np.int64), label.ravel(order="K")
+    for start in range(0, flat.size, PART):  # a whole CT as numbers of 64 bits takes a gigabyte
+        counts += count_classes(flat[start : start + PART], classes, source)
     return np.append(counts, label.size - counts.sum())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -148,10 +147,13 @@ class Layout(ABC):
         if not rows:
             raise DataError(f"data_root: nothing found in {root}; expected {self.expects()}")
         problems = Problems(f"{self.name} in {root}")
-        for key, count in Counter(row.key for row in rows).items():
-            if count > 1:
-                same = " and ".join(row.path for row in rows if row.key == key)
-                problems.add(f"{key}: {count} files carry this name, {same}; allowed: one (rename)")
+        files: dict[str, list[str]] = {}
+        for row in rows:
+            files.setdefault(row.key, []).append(row.path)
+        for key, paths in files.items():
+            if len(paths) > 1:
+                same = " and ".join(paths[:SHOWN])
+                problems.add(f"{key}: {len(paths)} files carry this name, {same}; allowed: one")
         problems.stop()
         return sorted(rows, key=lambda row: (row.image, row.roi))
 

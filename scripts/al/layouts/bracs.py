@@ -93,7 +93,12 @@ class Bracs(RoiLayout):
                     problems.add(
                         f"{folder}: class folder {nearest(folder.name, folders_of(release))}"
                     )
-                pictures = [path for path in sorted(folder.rglob("*")) if is_picture(path)]
+                pictures = [
+                    path
+                    for path in sorted(folder.rglob("*"))
+                    if is_picture(path)
+                    and not any(part[0] in ".@" for part in path.relative_to(folder).parts)
+                ]
                 read = [p for p in pictures if p.parent == folder and p.suffix.lower() == ".png"]
                 files += [(split, path) for path in read]
                 for path in sorted(set(pictures) - set(read)):

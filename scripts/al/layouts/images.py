@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,15 +14,17 @@ from PIL import ExifTags, Image, ImageOps
 from al.io.errors import ConfigError, DataError
 from al.io.labels import UNKNOWN
 from al.io.tables import PoolRow
+from al.io.threads import in_order
 
-from .base import Layout, Problems, described
+from .base import THREADS, Layout, Problems, described
 
 # Named to Pillow, whatever a file is called: others start interpreters, or drop what they hold.
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 COLOUR_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 LOSSY = frozenset({"jpeg", "tiff_jpeg", "webp"})
-ON_SIDE = frozenset({5, 6, 7, 8})  # orientations that exchange height and width
+TURNED, ON_SIDE = frozenset(range(2, 9)), frozenset(range(5, 9))  # EXIF orientations
+EXIF = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
 OUTSIDE = 254
 # 22 000 x 22 000: a large RoI of a slide. Pillow's own limit, against files that fill the memory,
 # is below that.
@@ -49,7 +52,7 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
             if pages > 1:  # of a JPEG they are previews
                 raise DataError(f"{path}: {pages} pages; allowed: one")
             yield image
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path}: unreadable or truncated image ({error})") from error
@@ -59,8 +62,8 @@ def image_size(path: str | Path) -> tuple[int, int]:
     """Return (height, width) in pixels from the header alone, as the image is looked at."""
     with opened(path) as image:
         # Pillow reads all of a PNG whose header says nothing, and turns TIFFs by itself.
-        told = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
-        if told and image.getexif().get(ExifTags.Base.Orientation) in ON_SIDE:
+        told = image.format != "TIFF" and (image.format != "PNG" or EXIF & image.info.keys())
+        if told and _orientation(image) in ON_SIDE:
             return image.width, image.height
         return image.height, image.width
 
@@ -68,9 +71,15 @@ def image_size(path: str | Path) -> tuple[int, int]:
 def upright(image: Image.Image) -> Image.Image:
     """Decode an image and turn it as its EXIF orientation says."""
     image.load()
-    if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
-        return image
-    return ImageOps.exif_transpose(image)
+    return ImageOps.exif_transpose(image) if _orientation(image) in TURNED else image
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation; 1 where what is there cannot be read, as viewers take it."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except (struct.error, KeyError, SyntaxError, TypeError, ValueError):
+        return 1
 
 
 def read_rgb(path: str | Path, downsample: int = 1, on_white: bool = False) -> np.ndarray:
@@ -83,7 +92,8 @@ def read_rgb(path: str | Path, downsample: int = 1, on_white: bool = False) -> n
             raise DataError(
                 f"{path}: image mode {image.mode}; allowed: {', '.join(sorted(COLOUR_MODES))}"
             )
-        if any(";16" in str(tile.args) for tile in image.tile):
+        deep = any(";16" in str(tile.args) for tile in image.tile)
+        if deep and image.format in ("PNG", "TIFF"):  # a BMP has 5 or 6 of its 16
             raise DataError(f"{path}: 16 bits a channel; allowed: 8 (Pillow would drop the rest)")
         image = upright(image)
         if on_white and image.has_transparency_data:
@@ -125,11 +135,11 @@ def read_ids(path: str | Path) -> np.ndarray:
     return ids.astype(np.uint8) if ids.dtype == bool else ids
 
 
-def palette_of(path: str | Path) -> tuple[tuple[int, int, int], ...]:
-    """Return the colours of a label image's ids, from its header; none where it has no palette."""
+def _palette_of(path: str) -> tuple[str, bytes] | None:
+    """Return the palette of a label image as its header holds it, if it has one."""
     with opened(path) as image:
-        flat = image.getpalette("RGB") or [] if image.mode == "P" else []
-    return tuple(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
+        held = image.palette if image.mode == "P" else None
+        return None if held is None else (held.rawmode or held.mode, bytes(held.palette))
 
 
 def fault_of_palettes(paths: Sequence[str], void: Sequence[int]) -> str | None:
@@ -137,19 +147,24 @@ def fault_of_palettes(paths: Sequence[str], void: Sequence[int]) -> str | None:
 
     Files without a palette say nothing. Where palettes differ, ids count that are in the image.
     """
-    palettes = {path: palette for path in paths if (palette := palette_of(path))}
-    if len(set(palettes.values())) < 2:
+    palettes = list(in_order(_palette_of, paths, THREADS))
+    if len(set(palettes) - {None}) < 2:
         return None
-    first: dict[int, tuple[tuple[int, int, int], str]] = {}
-    for path, palette in palettes.items():
+    first: dict[int, tuple[list[int], str]] = {}
+    for path, palette in zip(paths, palettes, strict=True):
+        if palette is None:
+            continue
+        with opened(path) as image:
+            colours = image.getpalette("RGB") or []
         for value in np.unique(read_ids(path)).tolist():
-            if value in void or value >= len(palette):
+            own = colours[3 * value : 3 * value + 3]
+            if value in void or len(own) < 3:
                 continue
-            colour, other = first.setdefault(value, (palette[value], path))
-            if colour != palette[value]:
+            colour, other = first.setdefault(value, (own, path))
+            if colour != own:
                 return (
-                    f"{path}: id {value} has the colour {palette[value]}, in {other} {colour}; "
-                    "allowed: one palette in all label files"
+                    f"{path}: id {value} has the colour {own}, in {other} {colour}; allowed: one "
+                    "palette in all label files"
                 )
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from al.io.tables import PoolRow
 from .base import Problems, choice, text_option
 from .images import ImageLayout, Pair, id_table
 
+FILE = re.compile(r"\S+\.(jpg|png)(\s|$)")  # begins a line of files
 N_CLASSES = 21
 VOID = 255
 VAL_LIST, LABELS = "val", "SegmentationClass"
@@ -98,7 +100,8 @@ class Voc(ImageLayout):
 def _listed(base: Path, name: str, problems: Problems) -> list[str]:
     """Return the identifiers of a list: its lines, whatever dots and spaces they hold.
 
-    Lines of two paths, an image and its label, count by the stem of the first, as in some copies.
+    Lines of file names, an image and maybe its label, count by the stem of the first, as in some
+    copies.
     """
     file = base / "ImageSets" / "Segmentation" / f"{name}.txt"
     try:
@@ -111,7 +114,7 @@ def _listed(base: Path, name: str, problems: Problems) -> list[str]:
         problems.add(f"{file}: unreadable list ({error})")
         return []
     found = [
-        PurePosixPath(line.split()[0]).stem if "/" in line else line
+        PurePosixPath(line.split()[0]).stem if "/" in line or FILE.match(line) else line
         for line in map(str.strip, lines)
         if line
     ]

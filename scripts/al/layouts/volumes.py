@@ -20,6 +20,7 @@ from .nifti import (
     check_stream,
     difference,
     fault_of_header,
+    fault_of_sizes,
     faults_of_image,
     read_header,
     read_label_volume,
@@ -39,13 +40,15 @@ class Case(NamedTuple):
 
 
 class Mismatch(DataError):
-    """Says how an image and its label differ."""
+    """Says how an image and its label, or two words of a header, differ."""
 
 
 def _row_of(case: Case, wanted: GridOption) -> PoolRow:
     image, label = read_header(case.path), read_header(case.label_path)
     if fault := fault_of_header(case.path, image):
         raise DataError(fault)
+    if fault := fault_of_sizes(case.path, image):
+        raise Mismatch(fault)
     if image.shape != label.shape:
         raise Mismatch(
             f"{case.label_path}: shape {label.shape}; allowed: the image's, {image.shape}"
