@@ -74,9 +74,9 @@ def normalise(config: dict[str, Any]) -> dict[str, Any]:
         out["strategies"] = [""]
     out["budget"] = [str(b) for b in out.get("budget", [])]
     seeds = whole(out.get("seeds"))
-    if type(seeds) is int and seeds > MOST_SEEDS:
-        raise ConfigError(f"seeds: {seeds}; allowed: how many, up to {MOST_SEEDS}, or a list")
     if isinstance(seeds, int) and not isinstance(seeds, bool):
+        if seeds > MOST_SEEDS:
+            raise ConfigError(f"seeds: {seeds}; allowed: how many, up to {MOST_SEEDS}, or a list")
         out["seeds"] = list(range(seeds))
     else:
         out["seeds"] = [whole(s) for s in _listed(seeds)]

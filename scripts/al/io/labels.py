@@ -11,7 +11,7 @@ from .errors import DataError
 from .files import atomic_path
 
 UNKNOWN = 255
-PART = 1 << 22
+PART = 1 << 22  # pixels counted at a time
 
 
 def count_classes(label: np.ndarray, classes: int, source: str | Path) -> np.ndarray:
@@ -20,7 +20,14 @@ def count_classes(label: np.ndarray, classes: int, source: str | Path) -> np.nda
     Raises:
         DataError: for another value, naming ``source``.
     """
-    counts = np.bincount(label.ravel(), minlength=256)
+    flat, counts = label.ravel(order="K"), np.zeros(classes, np.int64)
+    for start in range(0, flat.size, PART):  # a whole CT as numbers of 64 bits takes a gigabyte
+        counts += _count_part(flat[start : start + PART], classes, source)
+    return counts
+
+
+def _count_part(label: np.ndarray, classes: int, source: str | Path) -> np.ndarray:
+    counts = np.bincount(label, minlength=256)
     wrong = [v for v in np.flatnonzero(counts) if v >= classes and v != UNKNOWN]
     if wrong:
         raise DataError(f"{source}: label {wrong[0]}; allowed: 0 to {classes - 1}, {UNKNOWN}")
@@ -57,7 +64,5 @@ def count_labels(label: np.ndarray | int, classes: int, source: str | Path) -> n
     """Return what a label map, or a RoI's class, holds: (C + 1,) int64, void last."""
     if not isinstance(label, np.ndarray):
         return np.eye(classes + 1, dtype=np.int64)[label]
-    counts, flat = np.zeros(classes, np.int64), label.ravel(order="K")
-    for start in range(0, flat.size, PART):  # a whole CT as numbers of 64 bits takes a gigabyte
-        counts += count_classes(flat[start : start + PART], classes, source)
+    counts = count_classes(label, classes, source)
     return np.append(counts, label.size - counts.sum())

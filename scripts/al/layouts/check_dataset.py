@@ -36,15 +36,16 @@ def check_dataset(
     """
     opened = get_layout(**layout)
     rows = opened.index(Path(root))
-    splits: dict[int, list[str]] = {}
+    splits: dict[int, np.ndarray] = {}
     for seed in seeds:
         try:
-            splits[seed] = [row.split for row in assign_splits(rows, split, seed)]
+            splits[seed] = np.array([row.split for row in assign_splits(rows, split, seed)])
         except ValueError as error:
             raise DataError(f"{root}: {error}") from None
-        if not set(needed) <= set(splits[seed]):
+        seen = set(splits[seed].tolist())
+        if not set(needed) <= seen:
             raise DataError(
-                f"{root}: images in split {', '.join(sorted(set(splits[seed])))} alone; "
+                f"{root}: images in split {', '.join(sorted(seen))} alone; "
                 f"{' and '.join(needed)} need some"
             )
     print(f"Checking {len(rows)} images or RoIs in {root} ...", flush=True)
@@ -57,22 +58,21 @@ def _tell_classes(
     root: str,
     classes: Sequence[str],
     counts: np.ndarray,
-    splits: Mapping[int, Sequence[str]],
+    splits: Mapping[int, np.ndarray],
     needed: Collection[str],
 ) -> None:
     """Print what the labels hold, warn of missing classes and refuse splits without any.
 
-    ``counts``: (N, C + 1) pixels or RoIs of each row, void last; ``splits``: of each row, by seed.
+    ``counts``: (N, C + 1) pixels or RoIs of each row, void last; ``splits``: (N,) names, by seed.
     """
     seed = min(splits)
-    for line in _table(
-        classes, counts, splits[seed], f" of seed {seed}" if len(splits) > 1 else ""
-    ):
+    which = f" of seed {seed}" if len(splits) > 1 else ""
+    for line in _table(classes, counts, splits[seed], which):
         print(line, flush=True)
     lacking: dict[tuple[str, str], list[int]] = {}
     for number, of_rows in splits.items():
         for name in needed:
-            held = counts[np.array(of_rows) == name].sum(0)
+            held = counts[of_rows == name].sum(0)
             if not held[:-1].any():
                 raise DataError(
                     f"{root}: no label in split {name} (seed {number}) has a class, all is void; "
@@ -91,9 +91,7 @@ def _tell_classes(
             print(f"WARNING: class {cls} is in no label of split {name}{every}", flush=True)
 
 
-def _table(
-    classes: Sequence[str], counts: np.ndarray, splits: Sequence[str], which: str
-) -> list[str]:
+def _table(classes: Sequence[str], counts: np.ndarray, splits: np.ndarray, which: str) -> list[str]:
     """Return lines: pixels (RoIs) of each class in each split, and the images that have some."""
     shown = [name for name in SPLITS if name in splits]
     width = max(map(len, [*classes, "class"]))
@@ -101,7 +99,7 @@ def _table(
     for index, cls in enumerate([*classes, "void"]):
         cells = []
         for name in shown:
-            column = counts[np.array(splits) == name, index]
+            column = counts[splits == name, index]
             cells.append(f"{column.sum():,} in {np.count_nonzero(column):,}".rjust(30))
         if index < len(classes) or counts[:, index].any():
             lines.append(cls.ljust(width) + "".join(cells))

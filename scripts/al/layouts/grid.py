@@ -47,11 +47,6 @@ class Grid:
         ]
         return cls(tuple(full), tuple(shape))
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether both grids are the same."""
-        return self.full == self.shape
-
     def labels_seen(self, labels: np.ndarray) -> np.ndarray:
         """Bring labels from the file's grid to the annotator's: those at the voxels' centres."""
         return _at_centres(labels, self.full, self.shape)

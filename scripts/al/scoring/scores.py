@@ -137,7 +137,7 @@ def score_volumes(
             if name in tolerances and spacing is not None:
                 surfaces[-1].append(surface_dice(*masks, spacing, tolerances[name]))
     table, present = np.array(rows), present or set(groups)
-    scored = [name for name in groups if name in present]
+    scored = np.array([name in present for name in groups])
     secondary: dict[str, float | None] = {
         "mean Dice without empty cases": _mean_of_cases_with(table)
     }
@@ -147,10 +147,12 @@ def score_volumes(
         found = {name: means[name] for name in names_of if name in present}
         secondary["mean surface Dice"] = float(np.mean(list(found.values()))) if found else None
         secondary |= {f"surface Dice of {name}": value for name, value in found.items()}
-    table = np.where(np.isnan(table), 1.0, table)[:, [name in present for name in groups]]
-    scores = _scores("mean Dice", float(table.mean()), scored, table.mean(0), secondary)
-    scores["per_class"] = {name: scores["per_class"].get(name) for name in groups}
-    return scores | _cases(DICE, scored, names, table)
+    table = np.where(np.isnan(table), 1.0, table)
+    values = np.where(scored, table.mean(0), np.nan)
+    score = float(table[:, scored].mean())
+    scores = _scores("mean Dice", score, list(groups), values, secondary)
+    held = [name for name in groups if name in present]
+    return scores | _cases(DICE, held, names, table[:, scored])
 
 
 def _mean_of_cases_with(table: np.ndarray) -> float | None:
