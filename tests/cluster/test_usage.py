@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from al.cluster.journals import ALIVE, read_journal
 from al.cluster.usage import BEAT, rule_of
-from al.report.journals import ALIVE, read_journal
 
 LOG = "logs/toy/2x3/decomp/seed-0/cycle-002/predict-2.log"
 JOURNAL = LOG.replace("logs/", "benchmarks/").replace(".log", ".jsonl")

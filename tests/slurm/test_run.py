@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from al.report.journals import read_journal
+from al.cluster.journals import read_journal
 from tests.workflow.conftest import Run
 from tests.workflow.test_killed import Killed
 
@@ -53,11 +53,15 @@ def one_after_the_other(run: OnCluster, strategy: str) -> None:
 
 @pytest.mark.quick
 def test_strategies_side_by_side_on_two_nodes(on_cluster: OnCluster, undisturbed: Run) -> None:
-    """Plain Snakemake with the shipped profile, the whole report included."""
+    """Plain Snakemake with the shipped profile, the whole report included; no word is run."""
+    data = on_cluster.folder / "$(touch run_by_a_shell)"
+    data.symlink_to(on_cluster.settings["data_root"])
     on_cluster.settings |= {
-        "strategies": "random,uncertainty,decomp", "references": "full", "full_steps": "6"
+        "strategies": "random,uncertainty,decomp", "references": "full", "full_steps": "6",
+        "data_root": str(data),
     }  # fmt: skip
     on_cluster.run()
+    assert not list(on_cluster.folder.rglob("run_by_a_shell"))
     same_as(on_cluster, undisturbed, "/initial/", "/uncertainty/", "/decomp/")
     found = submissions(on_cluster)
     assert {row.state for row in found} == {"COMPLETED"}

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from al.cluster.status import read_plan, read_status
+from al.cluster.status_text import plan_text, status_text
 from al.io.errors import DataError, nearest
-from al.report.status import read_plan, read_status
-from al.report.status_text import plan_text, status_text
 
 
 def runs_in(results: Path) -> list[str]:
