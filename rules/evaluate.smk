@@ -1,7 +1,7 @@
 """Evaluation on the test split.
 
 In: the pool, model, training.json, labels.csv and history of a cycle; truth.json for the costs.
-Out: metrics.json.
+Out: metrics.json, and examples.zip with pictures of a few test cases.
 """
 
 # A key of its own where it is set: elsewhere finished evaluations keep the parameters they have.
@@ -20,6 +20,7 @@ rule evaluate:
         truth="results/{run}/truth.json",
     output:
         metrics=f"{CYCLE}/metrics.json",
+        examples=f"{CYCLE}/{paths.EXAMPLES}",
     log:
         log_of(f"{CYCLE}/evaluate"),
     benchmark:
@@ -50,6 +51,7 @@ use rule evaluate as evaluate_reference with:
         truth="results/{run}/truth.json",
     output:
         metrics=f"{REFERENCE}/metrics.json",
+        examples=f"{REFERENCE}/{paths.EXAMPLES}",
     log:
         log_of(f"{REFERENCE}/evaluate"),
     benchmark:

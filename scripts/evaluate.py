@@ -11,26 +11,38 @@ from al.io.files import read_json
 from al.io.tables import PoolRow, RegionRow, read_labels, read_pool, read_regions
 from al.layouts import get_layout
 from al.learners import get_learner
-from al.scoring.cases import write_metrics
+from al.scoring.cases import cases_of, write_metrics
 from al.scoring.costs import annotation_costs
+from al.scoring.examples import Examples
 from al.scoring.scores import groups_of, score_images, score_rois, score_volumes
 
 
 def score_model(
-    model: str, rows: list[PoolRow], learner: str, layout: dict[str, Any], science: dict[str, Any]
+    model: str,
+    rows: list[PoolRow],
+    learner: str,
+    layout: dict[str, Any],
+    science: dict[str, Any],
+    examples: Examples | None = None,
 ) -> dict[str, Any]:
-    """Return score, score_name, per_class, secondary scores and the cases of ``rows``."""
+    """Return score, score_name, per_class, secondary scores and the cases of ``rows``.
+
+    ``examples`` looks on.
+    """
     opened, classes = get_layout(**layout), layout["classes"]
     trained = get_learner(learner).open(Path(model), opened, science["settings"])
+    seen = examples or Examples(opened, classes, science["background"])
     names = [(row.key, row.image) for row in rows]
     if science["task"] == "roi":
         truth = np.array([opened.open_label(row) for row in rows])
-        return score_rois(truth, trained.classify(rows).argmax(1), classes, names)
+        probabilities = trained.classify(rows)
+        seen.classified(rows, truth, probabilities)
+        return score_rois(truth, probabilities.argmax(1), classes, names)
     full = science["task"] == "3d" and trained.segments_full
     found = ((row, trained.segment(row, full)) for row in rows)
     if science["task"] == "2d":
         pairs = ((opened.open_label(r), labels) for r, labels in found)
-        return score_images(pairs, classes, names)
+        return score_images(seen.watch(rows, pairs), classes, names)
     pairs = (
         (opened.open_scored_label(r), labels if full else opened.to_scored(r, labels))
         for r, labels in found
@@ -39,7 +51,7 @@ def score_model(
     # Not a key of runs without: a parameter more would make all their evaluations anew.
     tolerances = science.get("surface_tolerances")
     spacings = map(opened.spacing, rows) if tolerances else None
-    return score_volumes(pairs, groups, tolerances, spacings, names)
+    return score_volumes(seen.watch(rows, pairs), groups, tolerances, spacings, names)
 
 
 def in_job(science: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
@@ -58,11 +70,15 @@ def evaluate(
     science: dict[str, Any],
     about: dict[str, Any],
     metrics: str,
+    examples: str,
     history: str | None = None,
 ) -> None:
-    """Write ``metrics.json``; without a history everything has been annotated."""
+    """Write ``metrics.json`` and examples; without a history everything has been annotated."""
     rows = read_pool(pool)
-    scores = score_model(model, [r for r in rows if r.split == "test"], learner, layout, science)
+    tested = [r for r in rows if r.split == "test"]
+    seen = Examples(get_layout(**layout), layout["classes"], science["background"])
+    scores = score_model(model, tested, learner, layout, science, seen)
+    seen.write(examples, science["task"], cases_of(scores, metrics))
     regions: list[RegionRow] = read_regions(history) if history else []
     splits = science.get("annotated", ["train"])
     spent = annotation_costs(

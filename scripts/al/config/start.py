@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+import tomllib
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +22,15 @@ from al.io.tables import PoolRow, read_pool
 from al.layouts import get_layout
 from al.layouts.check_dataset import check_dataset
 from al.learners import Start, describe_learner, get_learner
-from al.paths import places_in
+from al.paths import ROOT, places_in
 
 from .prepared import preparation
 
 # What the files that the configuration names held when the run was first started.
 LEARNER = "learner.json"
-
-
 PLANS = "plans.json"
+# In the logs of a run: when and how it was last started, for its report.
+START = "start.json"
 
 
 class StartRefused(RuntimeError):
@@ -49,7 +53,7 @@ def begin_run(
         workflow: Snakemake's workflow, its jobs planned.
         settings: the resolved configuration.
         layout: name, options and classes of the layout.
-        places: folders that the run writes; results and work first.
+        places: folders that the run writes; results, work and logs first.
         warn: takes a line about storage that is nearly full.
 
     Raises:
@@ -67,6 +71,7 @@ def begin_run(
         rows = _rows(settings, layout, places[0] / "pool.csv")
         identity = _check_learner(workflow, settings, layout, rows, places[0] / LEARNER)
         save_settings(settings, places[0] / "config.yaml")
+        write_json(places[2] / START, _start())
         if identity:
             write_json(places[0] / LEARNER, identity)
     except (LaunchRefused, RetrainRefused, StorageError, DataError, ConfigError) as refusal:
@@ -75,6 +80,16 @@ def begin_run(
         if (told := explain(error)) is None:
             raise
         raise StartRefused(told) from None
+
+
+def _start() -> dict[str, str]:
+    """When and how this Snakemake was started, and by which version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {
+        "date": date.today().isoformat(),
+        "version": project["version"],
+        "command": shlex.join(["snakemake", *sys.argv[1:]]),
+    }
 
 
 def _rows(settings: dict[str, Any], layout: dict[str, Any], pool: Path) -> list[PoolRow]:
