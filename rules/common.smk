@@ -14,7 +14,7 @@ from al.config.settings import guard_science, learner_science, load_settings, re
 from al.learners import describe_learner
 from al.learners.steps import most_steps
 from al.paths import CYCLE, INITIAL, LATER, POOL, REFERENCE, REVEALED, benchmark_of, log_of
-from al.report.catalogue import PRINTED, figures_of, pictures_of, tables_of
+from al.report.catalogue import LATEX, MARKDOWN, figures_of, pictures_of, tables_of
 from al.report.look import COUNTED, PICTURED, look_of
 from al.strategies import STARTS, needs_of
 from al.strategies.budget import validation_images
@@ -161,30 +161,22 @@ def about(strategy):
     return describe
 
 
-def metrics_files(first=1):
-    """Return the metrics of all strategies, seeds, budgets and cycles, and of the references.
-
-    ``first``: the cycle to begin with.
-    """
+def metrics_files():
+    """Return the metrics of all strategies, seeds, budgets and cycles, and of the references."""
     places = {
         paths.Place.of(b, s, k, c)
         for b in S["budget"]
         for s in S["strategies"]
         for k in S["seeds"]
-        for c in range(first, S["cycles"] + 1)
+        for c in range(1, S["cycles"] + 1)
     }
     places |= {paths.Place.of_reference(r, k) for r in S["references"] for k in S["seeds"]}
     return sorted(f"{RUN}/{place.path}/metrics.json" for place in places)
 
 
-def final_metrics():
-    """Return the metrics of the last cycle of each strategy and seed, and of the references."""
-    return metrics_files(S["cycles"]) if S["strategies"] else []
-
-
 def report_files():
     """Return what a run ends with."""
-    names = [f"{stem}.{end}" for _, stem, _ in FIGURES + PICTURES for end in ("png", "pdf")]
+    names = [f"{stem}.{end}" for _, stem, _ in FIGURES + PICTURES for end in ("png", "pdf", "svg")]
     names += [f"{name}.csv" for name, _ in TABLES]
     return [f"{RUN}/curves.csv", *(f"{RUN}/report/{name}" for name in ["report.html", *names])]
 
@@ -196,6 +188,18 @@ def last_histories(wildcards):
         for b in S["budget"]
         for s in S["strategies"]
     ]
+
+
+def example_files(wildcards):
+    """Return what the first and last models of the first seed made of some test images."""
+    places = {
+        paths.Place.of(b, s, S["seeds"][0], c)
+        for b in S["budget"]
+        for s in S["strategies"]
+        for c in (1, S["cycles"])
+    }
+    places |= {paths.Place.of_reference(r, S["seeds"][0]) for r in S["references"]}
+    return sorted(f"{RUN}/{place.path}/{paths.EXAMPLES}" for place in places)
 
 
 def captioned(entry, stem, budget):

@@ -1,6 +1,7 @@
 """Tables and figures, from metrics and regions alone: re-plotting never trains.
 
-In: all metrics.json and history.csv of the run, images.csv where strategies read predictions.
+In: all metrics.json and history.csv of the run, images.csv where strategies read predictions,
+examples.zip of the models that are shown.
 Out: results/{run}/curves.csv, confidence.csv and report/: report.html, figures and tables.
 """
 
@@ -49,6 +50,7 @@ if FIGURES:
         output:
             png=[captioned(*figure) for figure in FIGURES],
             pdf=stems(FIGURES, "pdf"),
+            svg=stems(FIGURES, "svg"),
         log:
             log_of("results/{run}/report/figures"),
         group:
@@ -69,9 +71,11 @@ if PICTURES:
         input:
             pool=str(paths.pool_of(paths.RUN, S["seeds"][0])),
             histories=last_histories,
+            examples=example_files,
         output:
             png=[captioned(*figure) for figure in PICTURES],
             pdf=stems(PICTURES, "pdf"),
+            svg=stems(PICTURES, "svg"),
         log:
             log_of("results/{run}/report/pictures"),
         group:
@@ -90,15 +94,15 @@ rule write_page:
     input:
         curves="results/{run}/curves.csv",
         confidence="results/{run}/confidence.csv",
-        metrics=final_metrics(),
         figures=rules.plot_figures.output if FIGURES else [],
         pictures=rules.plot_pictures.output if PICTURES else [],
         histories=last_histories,
     output:
         html="results/{run}/report/report.html",
+        answer="results/{run}/report/answer.md",
         csv=[tabled(name, title) for name, title in TABLES],
-        tex=[f"results/{{run}}/report/{name}.tex" for name, _ in TABLES],
-        md=[f"results/{{run}}/report/{name}.md" for name, _ in TABLES if name in PRINTED],
+        tex=[f"results/{{run}}/report/{name}.tex" for name, _ in TABLES if name in LATEX],
+        md=[f"results/{{run}}/report/{name}.md" for name, _ in TABLES if name in MARKDOWN],
     log:
         log_of("results/{run}/report/page"),
     group:

@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from al.cluster.job import run
-from al.report.confidence import write_confidence
+from al.report.confidence import read_confidence, write_confidence
 from al.report.curves import collect_curves
-from al.report.gather import confidences
 
 
 def collect(metrics: Sequence[str], look: dict[str, Any], curves: str, confidence: str) -> None:
     """Write both tables."""
     collect_curves([Path(file) for file in metrics], Path(curves))
-    write_confidence(confidences(Path(curves).parent, look), Path(confidence))
+    write_confidence(read_confidence(Path(curves).parent, look), Path(confidence))
 
 
 if __name__ == "__main__":

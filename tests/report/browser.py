@@ -16,7 +16,8 @@ from typing import Any
 
 from tests.debian import apt_install
 
-PACKAGES = ("chromium", "chromium-driver")
+# Figures are measured in Liberation Sans, as wide as Arial; what replaces it elsewhere is wider.
+PACKAGES = ("chromium", "chromium-driver", "fonts-liberation")
 PROGRAMS = ("chromium", "chromedriver")
 WAIT = 20.0
 
@@ -45,7 +46,7 @@ class Page:
         self.driver.get(path.resolve().as_uri())
         self.until(
             "return document.readyState === 'complete' && [...document.querySelectorAll('.plot')]"
-            ".every(plot => plot.querySelector('.main-svg'))"
+            ".every(plot => plot.classList.contains('drawn'))"
         )
 
     def run(self, script: str, *arguments: Any) -> Any:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-
-from matplotlib.figure import Figure
 
 from al.report.curves import Point
 from al.report.view import View
@@ -54,22 +53,39 @@ def make_view(scores: Scores, full: Sequence[float] = (0.78, 0.82), **more: Any)
     return view([*(point("full", s, 0, f) for s, f in enumerate(full)), *points(scores)], **more)
 
 
-def panels(figure: Figure) -> list[Any]:
-    """Axes that can be seen."""
-    return [axes for axes in figure.axes if axes.get_visible()]
+def rows(chart: Any, **match: Any) -> list[dict[str, Any]]:
+    """Rows of all data of a chart, in their order, with these values."""
+    found = []
+    if isinstance(chart, dict):
+        data = chart.get("data", {}).get("values", [])
+        found += json.loads(data) if isinstance(data, str) else data
+        found += [row for k, part in chart.items() if k != "data" for row in rows(part)]
+    elif isinstance(chart, list):
+        found += [row for part in chart for row in rows(part)]
+    return [row for row in found if all(row.get(k, _NONE) == v for k, v in match.items())]
 
 
-def texts(figure: Figure) -> list[str]:
-    """Texts of the legend, one line each."""
-    return [t.get_text().replace("\n", " ") for t in figure.legends[0].get_texts()]
+_NONE = object()
 
 
-def notes(figure: Figure) -> str:
-    """What is written outside the axes."""
-    return " ".join(" ".join(t.get_text() for t in figure.texts).split())
+def said(chart: Any, key: str = "") -> str:
+    """All that is written in a chart: legends, notes, cells and titles."""
+    if isinstance(chart, dict):
+        texts = [row["text"] for row in rows(chart) if "text" in row] if not key else []
+        own = [text.replace("\n", " ") for text in texts]
+        return " ".join([*own, *(said(v, k) for k, v in chart.items() if k != "data")])
+    if isinstance(chart, list):
+        return " ".join(said(part, key) for part in chart)
+    return str(chart) if key in ("text", "subtitle", "labelExpr", "domain") else ""
 
 
-def lines(axes: Any) -> dict[str, Any]:
-    """Lines that the legend names."""
-    held = {line.get_label(): line for line in axes.get_lines()}
-    return {label: line for label, line in held.items() if not label.startswith("_")}
+def axes(chart: Any, channel: str) -> list[dict[str, Any]]:
+    """The definitions of an encoding channel, all through a chart."""
+    if isinstance(chart, list):
+        return [found for part in chart for found in axes(part, channel)]
+    if not isinstance(chart, dict):
+        return []
+    own = [chart["encoding"][channel]] if channel in chart.get("encoding", {}) else []
+    return own + [
+        f for k, v in chart.items() if k not in ("data", "encoding") for f in axes(v, channel)
+    ]

@@ -21,23 +21,23 @@ from al.config.settings import load_settings, save_settings
 from al.generators import generate
 from al.io.files import write_json
 from al.io.images_csv import write_statistics
+from al.io.labels import UNKNOWN
 from al.io.pool import assign_splits, by_image, taken_of
 from al.io.records import Record
 from al.io.tables import PoolRow, RegionRow, write_pool, write_regions
 from al.layouts import get_layout
-from al.paths import ROOT
-from al.report.assembly import write_page
-from al.report.gather import metrics_of, read_run
+from al.paths import EXAMPLES, ROOT
+from al.report.gather import read_run
 from al.report.look import PREDICTIONS
-from al.report.tabulation import Source, read_last_metrics, save_tables
+from al.report.running import page_of
 from al.scoring.cases import DICE, F1, IOU, Cases, write_metrics
 from al.scoring.costs import count_truth
+from al.scoring.examples import Examples
 from al.scoring.scores import groups_of
 from al.strategies import needs_of
 from al.strategies.budget import validation_images
 from decomp_core import random_regions
-
-from .journal_files import add_attempt
+from tests.journal_files import add_attempt
 
 SIZES = {
     "cityscapes_mini": {"train": 6, "val": 3, "height": 64, "width": 96},
@@ -212,8 +212,34 @@ class RunFiles:
         }
         spent = {"costs": costs, "annotated": annotated, "steps": 10, "train_seconds": 2.5}
         write_metrics(self.results / where.folder / "metrics.json", head | scores | spent)
+        if where.seed == s["seeds"][0] and self._is_last(where):
+            self._examples(where, tested, cases)
         if not where.cycle:
             self._benchmark(where, "train")
+
+    def _is_last(self, where: Where) -> bool:
+        """Whether a report shows what this model sees."""
+        later = where._replace(cycle=where.cycle + 1)
+        return where.cycle in (0, 1, self.settings["cycles"]) or not self.there(later)
+
+    def _examples(self, where: Where, tested: list[PoolRow], cases: Cases) -> None:
+        """Pictures of real images; what is predicted is the truth moved to the side."""
+        s, shift = self.settings, round(12 * (1 - quality(where)))
+        examples = Examples(self.layout, s["classes"], s["background"])
+        if s["task"] == "roi":
+            true, predicted = cases.values.T
+            found = np.full((len(tested), len(s["classes"])), 0.3 / len(s["classes"]))
+            found[np.arange(len(tested)), predicted] += 0.7
+            examples.classified(tested, true, found)
+        else:
+            opened = self.layout.open_label if s["task"] == "2d" else self.layout.open_scored_label
+            pairs = (
+                (t, np.where((p := np.roll(t, shift, -1)) == UNKNOWN, 0, p))
+                for t in map(opened, tested)
+            )
+            for _ in examples.watch(tested, pairs):
+                pass
+        examples.write(self.results / where.folder / EXAMPLES, s["task"], cases)
 
     def _cases(self, where: Where, tested: list[PoolRow]) -> Cases:
         """Test cases whose score is about the one that is aimed at."""
@@ -279,13 +305,10 @@ def look_at(run: RunFiles, *changes: str) -> dict[str, Any]:
     return report.read_look(run.settings["run"], run.folder / "results", list(changes))
 
 
-def write_some(run: RunFiles, pictures: Any = None) -> str:
+def write_some(run: RunFiles) -> str:
     """Write tables and page of a run without figures, which take most of the time of a report."""
     look = look_at(run)
-    view = read_run(run.results, look)
-    last = read_last_metrics(metrics_of(run.results, look), view)
-    tables = save_tables(Source(view, look, run.benchmarks, last), run.report)
-    return write_page(look, view, tables, pictures or {}, run.report).read_text(encoding="utf-8")
+    return page_of(run.results, look, read_run(run.results, look)).read_text(encoding="utf-8")
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from al.report.usage import per_rule, per_strategy, summed, usage_markdown, usage_rows
-
-from .journal_files import add_attempt
+from al.report.usage import (
+    USAGE_COLUMNS,
+    USAGE_HEAD,
+    Head,
+    attempts_in,
+    usage_rows,
+    usage_totals,
+)
+from tests.journal_files import add_attempt
 
 CYCLE = "2x3/decomp/seed-0/cycle-002"
 
@@ -43,28 +50,33 @@ def test_sums_of_all_attempts_agree_with_a_recomputation(folder: Path) -> None:
             add_attempt(path, outcome, **used)
             counts = (1, outcome == "failed", outcome is None)
             hours = (wall * gpus / 3600, cpu / 3600, wall / 3600)
-            kept.append((*of, path.stem.split("-")[0], *counts, *hours, peak, gpu_mb))
-    rows = usage_rows(folder)
-    assert len(rows) == 10
+            seconds = wall if outcome == "done" else np.nan
+            kept.append((*of, path.stem.split("-")[0], *counts, *hours, seconds, peak, gpu_mb))
 
-    def check(row: object, mine: list[tuple]) -> None:
+    def check(row: dict[str, Any], mine: list[tuple]) -> None:
         numbers = np.array([m[3:] for m in mine], float)
-        expected = [*numbers[:, :6].sum(0), *numbers[:, 6:].max(0)]
-        assert list(vars(row).values())[3:] == pytest.approx(expected)
+        done = numbers[:, 6][~np.isnan(numbers[:, 6])]
+        seconds = np.median(done) if len(done) else np.nan
+        expected = [*numbers[:, :6].sum(0), seconds, *numbers[:, 7:].max(0)]
+        assert list(row.values())[3:] == pytest.approx(expected, nan_ok=True)
+        assert tuple(row) == USAGE_COLUMNS and len(USAGE_HEAD) == len(USAGE_COLUMNS)
 
+    attempts = attempts_in(folder)
+    rows = usage_rows(attempts)
+    assert len(rows) == 10
     for row in rows:
-        check(row, [m for m in kept if m[:3] == (row.budget, row.strategy, row.rule)])
-    assert [r.rule for r in per_rule(rows)] == ["predict", "train"]
-    for row in per_rule(rows):
-        check(row, [m for m in kept if m[2] == row.rule])
-    assert [(r.budget, r.strategy) for r in per_strategy(rows)] == list(places)
-    for row in per_strategy(rows):
-        check(row, [m for m in kept if m[:2] == (row.budget, row.strategy)])
-    check(summed(rows), kept)
+        check(row, [m for m in kept if m[:3] == tuple(row.values())[:3]])
+    predict, train, *by_strategy, whole = usage_totals(attempts)
+    for row in (predict, train):
+        check(row, [m for m in kept if m[2] == row["rule"]])
+    for row, place in zip(by_strategy, places, strict=True):
+        assert (row["budget"], row["strategy"]) == (place[0], place[1] or "(shared)")
+        check(row, [m for m in kept if m[:2] == place])
+    check(whole, kept)
 
 
-def test_the_text_and_what_is_passed_over(folder: Path) -> None:
-    assert usage_rows(folder) == [] and "No attempt" in usage_markdown([], "toy")
+def test_what_is_passed_over(folder: Path) -> None:
+    assert attempts_in(folder) == [] == usage_rows([])
     train = folder / CYCLE / "train.jsonl"
     add_attempt(train, "failed", wall=7200.0, gpus=1, peak_mb=123.4)
     with train.open("ab") as file:
@@ -72,13 +84,5 @@ def test_the_text_and_what_is_passed_over(folder: Path) -> None:
     add_attempt(folder / CYCLE / "predict-1.jsonl", wall=3600.0, gpus=1)
     add_attempt(folder / "report" / "reach.jsonl", wall=3600.0, gpus=1)  # of the report itself
     (folder / CYCLE / "train.tsv").write_text("not a journal\n")
-    rows = usage_rows(folder)
-    assert [r.rule for r in rows] == ["predict", "train"] and sum(r.gpu_hours for r in rows) == 3
-    table = [
-        [cell.strip() for cell in line.split("|")[1:-1]]
-        for line in usage_markdown(rows, "toy").splitlines()
-        if line.startswith("| ")
-    ]
-    assert ["train", "1", "1", "0", "2.00", "0", "2.00", "123", "-"] in table
-    assert ["2x3", "decomp", "2", "1", "0", "3.00", "0", "3.00", "123", "-"] in table
-    assert ["total", "2", "1", "0", "3.00", "0", "3.00", "123", "-"] in table
+    rows = usage_rows(attempts_in(folder), lambda h: Head("", "", h.rule))
+    assert [(r["rule"], r["gpu_hours"]) for r in rows] == [("predict", 1), ("train", 2)]

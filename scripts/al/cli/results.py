@@ -1,4 +1,4 @@
-"""Print the tables of a run and where its figures lie: ``python -m al.cli.results RUN``."""
+"""Print the answer, the tables and the figures of a run: ``python -m al.cli.results RUN``."""
 
 from __future__ import annotations
 
@@ -7,23 +7,30 @@ import difflib
 import sys
 from pathlib import Path
 
-from al.report.show import print_summary
-
 
 def show_results(run: str, results: Path) -> int:
     """Print what ``RESULTS/RUN/report`` holds; 1 if the run has no report, with what there is."""
     report = results / run / "report"
-    table = report / "reach.md"
-    if not table.is_file():
-        runs = sorted(p.parent.parent.name for p in results.glob("*/report/reach.md"))
+    answer = report / "answer.md"
+    if not answer.is_file():
+        runs = sorted(p.parent.parent.name for p in results.glob("*/report/answer.md"))
         near = difflib.get_close_matches(run, runs, n=1)
         hint = f"; did you mean {near[0]!r}" if near else ""
         known = ", ".join(runs) or "none"
-        print(f"{table} is not there{hint}; runs with a report: {known}", file=sys.stderr)
+        print(f"{answer} is not there{hint}; runs with a report: {known}", file=sys.stderr)
         return 1
-    figures = sorted(report.rglob("*.png"))  # each lies beside its PDF
-    others = (report / name for name in ("selection.md", "usage.md"))
-    print_summary(table, figures, *(other if other.is_file() else None for other in others))
+    print(answer.read_text(encoding="utf-8"))
+    for table in (report / name for name in ("reach.md", "usage.md")):
+        if table.is_file():
+            lines = table.read_text(encoding="utf-8").splitlines()
+            shown = [
+                f"\n{s}" if s.startswith("#") else s for s in lines if s.startswith(("#", "|"))
+            ]
+            print("\n".join([*shown, "", f"What these numbers hold: {table}"]))
+    figures = sorted(report.rglob("*.png"))  # each lies beside its PDF and SVG
+    print("\nFigures:" if figures else "\nNo figures yet.")
+    for figure in figures:
+        print(f"  {figure}")
     if (report / "report.html").is_file():
         print(f"All of it on one page, which opens from disk:\n  {report / 'report.html'}")
     return 0
@@ -31,7 +38,7 @@ def show_results(run: str, results: Path) -> int:
 
 def main() -> int:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description="Print the tables of a run and its figures.")
+    parser = argparse.ArgumentParser(description="Print the answer, tables and figures of a run.")
     parser.add_argument("run", help="name of the run, a folder of the results")
     parser.add_argument("--results", type=Path, default=Path("results"))
     arguments = parser.parse_args()

@@ -1,29 +1,29 @@
-"""Several runs beside each other: mean ranks over datasets and budgets, and their curves."""
+"""Several runs beside each other: their curves in one figure, mean ranks in one table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from al.io.errors import DataError
 
-from .catalogue import RESULTS, STATISTICS, Look, caption
-from .figures import draw_curves
+from .catalogue import Look, caption
+from .charts import joined, save_chart
+from .curve_charts import curves
 from .gather import missing_of, read_run
-from .page import Section, render_page
-from .ranks import draw_ranks, rank
-from .style import Style, save
-from .summaries import Summary, measure_of, reach_name, summaries
-from .tables import write_table
-from .tabulation import RANK_COLUMNS, SUMMARY_COLUMNS, UNRANKED, Table, rank_rows
+from .measures import summaries
+from .page import Group, Opening, Section, render_page
+from .ranks import RANK_COLUMNS, rank_rows
+from .tables import shown, write_csv
 from .view import View
 
 Run = tuple[Path, Look]
+UNRANKED = "Fewer than two strategies have values in all of them: none is ranked."
 
 
 def report_runs(runs: Sequence[Run], out: Path) -> tuple[Path, list[str]]:
-    """Write tables, figures and a page that compare runs; a block of the ranks is a run's budget.
+    """Write a figure, a table and a page that compare runs.
 
     Args:
         runs: ``results/{run}`` and what ``look.look_of`` says of it; names of runs differ.
@@ -47,11 +47,31 @@ def report_runs(runs: Sequence[Run], out: Path) -> tuple[Path, list[str]]:
         for (_, look), view in zip(runs, whole, strict=True)
         for line in missing_of(look, view.points)[0]
     ]
-    found = [s for view in views for s in summaries(view)]
-    sections = [*_ranks(found, whole[0].styles, out), *_curves(views, out), *_tables(found, out)]
-    page = out / "report.html"
-    render_page(f"{len(runs)} runs compared", _facts(runs), missing, sections, page)
-    return page, missing
+    drawn = [chart for view in views if (chart := curves(view)) is not None]
+    save_chart(joined(drawn, 2), out, "curves")
+    ranks = rank_rows([s for view in views for s in summaries(view)])
+    write_csv(ranks, out / "ranks.csv", RANK_COLUMNS)
+    head = [name.replace("_", " ") for name in RANK_COLUMNS]
+    files = [f"curves.{end}" for end in ("pdf", "png", "svg")]
+    sections = [
+        Section("curves", "Learning curves", caption("curves"), out / "curves", files=files),
+        Section(
+            "ranks",
+            "Mean ranks",
+            caption("ranks"),
+            table=[head, *shown(ranks, RANK_COLUMNS)] if ranks else None,
+            files=["ranks.csv"],
+            notes=[] if ranks else [UNRANKED],
+        ),
+    ]
+    facts = [
+        (look["run"], f"{look['dataset']}, {look['learner']}, {', '.join(look['budgets'])}")
+        for _, look in runs
+    ]
+    title = f"{len(runs)} runs compared"
+    opening = Opening(title, facts=facts, missing=missing, lacking=len(missing))
+    render_page(opening, [Group("Results", sections)], out / "report.html")
+    return out / "report.html", missing
 
 
 def _alike(views: Iterable[View]) -> list[View]:
@@ -66,89 +86,3 @@ def _alike(views: Iterable[View]) -> list[View]:
         names |= dict.fromkeys(view.strategies)
     alike = {"colours": colours, "known": list(known), "compared": list(names)}
     return [replace(view, **alike) for view in views]
-
-
-def _ranks(found: Sequence[Summary], styles: Mapping[str, Style], out: Path) -> list[Section]:
-    sections = []
-    reached = [m for m in dict.fromkeys(s.measure for s in found) if m == reach_name(0.95)]
-    for measure in ("area", "final", *reached):
-        kind = measure_of(measure)
-        ranks = rank(found, measure)
-        if ranks is None:
-            continue
-        stem = f"ranks-{measure}"
-        save(draw_ranks(ranks, styles, measure), out / f"{stem}.png", out / f"{stem}.pdf")
-        sections.append(
-            Section(
-                stem,
-                f"Mean ranks: {kind.label}",
-                STATISTICS,
-                "Mean rank over runs and budgets, 1 for the best; small points are the ranks in "
-                "each of them. Only strategies that every run and budget has are ranked.",
-                figure=out / f"{stem}.png",
-                files=[("PDF", f"{stem}.pdf")],
-                notes=[
-                    *([ranks.reason] if ranks.reason else []),
-                    *ranks.notes,
-                    *(f"{name}: {why}" for name, why in ranks.left_out.items()),
-                ],
-            )
-        )
-    return sections
-
-
-def _curves(views: Sequence[View], out: Path) -> list[Section]:
-    sections = []
-    for view in views:
-        run = view.points[0].run
-        stem = f"curves-{run}-{view.budget}"
-        figure = draw_curves(view)
-        if figure is None:
-            continue
-        save(figure, out / f"{stem}.png", out / f"{stem}.pdf")
-        sections.append(
-            Section(
-                stem,
-                f"{run}, {view.budget}",
-                RESULTS,
-                "" if sections else caption("curves"),
-                figure=out / f"{stem}.png",
-                files=[("PDF", f"{stem}.pdf")],
-            )
-        )
-    return sections
-
-
-def _tables(found: Sequence[Summary], out: Path) -> list[Section]:
-    tables = {
-        "ranks": Table(
-            rank_rows(found), {**RANK_COLUMNS, "blocks": "runs and budgets"}, empty=UNRANKED
-        ),
-        "summaries": Table(list(map(asdict, found)), {"run": "run", **SUMMARY_COLUMNS}),
-    }
-    titles = {"ranks": "Mean ranks", "summaries": "One number per seed"}
-    sections = []
-    for name, table in tables.items():
-        write_table(table.rows, out / name, table.columns, caption(name), f"tab:{name}")
-        files = [("CSV", f"{name}.csv"), ("TEX", f"{name}.tex")]
-        cells = table.cells() if table.rows else None
-        notes = [] if cells else [table.empty]
-        sections.append(
-            Section(
-                f"table-{name}",
-                titles[name],
-                STATISTICS,
-                caption(name),
-                table=cells,
-                files=files,
-                notes=notes,
-            )
-        )
-    return sections
-
-
-def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    return [
-        (look["run"], f"{look['dataset']}, {look['learner']}, {', '.join(look['budgets'])}")
-        for _, look in runs
-    ]

@@ -1,4 +1,4 @@
-"""The figures of a report: what each is called, where it stands and when there is one."""
+"""The figures and tables of a report: what each is called, where it stands, when there is one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from typing import Any
 
 from al.paths import ROOT
 
-from . import pairs
+from . import groups
 
 CAPTIONS = ROOT / "rules/captions"
-RESULTS, STATISTICS, CLASSES = "Results", "Statistics", "Classes"
-REGIONS, COSTS = "Regions", "Costs"
-CATEGORIES = (RESULTS, STATISTICS, CLASSES, REGIONS, COSTS)
+SCORES, SEEN, REGIONS = "Scores and costs", "What the model sees", "Chosen regions"
+STATISTICS, CURVES, CLASSES, USAGE = "Statistics", "More curves", "Classes", "What it took"
+# The first three are what the page shows at once; the others are folded.
+CATEGORIES = (SCORES, SEEN, REGIONS, STATISTICS, CURVES, CLASSES, USAGE)
+UNFOLDED = CATEGORIES[:3]
+# Seeds from which on the paired t-test of the field is made.
+FEWEST_T = 4
 Look = Mapping[str, Any]
 
 
@@ -21,9 +25,23 @@ def _always(look: Look) -> bool:
     return True
 
 
+def _several(look: Look) -> bool:
+    return len(look["strategies"]) > 1
+
+
 def _predicted(look: Look) -> bool:
     """Whether the models of some cycle say what they think of the pool."""
     return look["cycles"] > 1 and bool(look["predicted"])
+
+
+def _grouped(kind: str) -> Callable[[Look], bool]:
+    """Whether strategies or budgets of a run differ in one thing only."""
+
+    def wanted(look: Look) -> bool:
+        held = dict.fromkeys(look["budgets"], look["strategies"])
+        return bool(groups.groups_of(kind, look["definitions"], held))
+
+    return wanted
 
 
 @dataclass(frozen=True)
@@ -34,14 +52,16 @@ class Entry:
         name: of its files, followed by ``-{budget}`` where ``per_budget``.
         title, category: as a reader sees them.
         per_budget: whether each budget has its own.
-        wanted: whether a run can have it, by what ``gather.look_of`` returns.
+        wanted: whether a run can have it, by what ``look.look_of`` returns.
+        data: the table that its numbers are in, a path from the folder of the report.
     """
 
     name: str
     title: str
     category: str
-    per_budget: bool
+    per_budget: bool = True
     wanted: Callable[[Look], bool] = _always
+    data: str = "../curves.csv"
 
     def stems(self, budgets: Sequence[str]) -> list[tuple[str, str]]:
         """Names of its files without ending, each with its budget (or none)."""
@@ -51,61 +71,57 @@ class Entry:
 
 
 FIGURES = (
-    Entry("curves", "Learning curves", RESULTS, True),
-    Entry("budgets", "Budgets", RESULTS, False, lambda k: len(k["budgets"]) > 1),
+    Entry("curves", "Learning curves", SCORES),
+    Entry("comparisons", "Strategies in pairs", STATISTICS, True, _several, "pairs.csv"),
+    Entry("seeds", "Seed by seed", STATISTICS, data="summaries.csv"),
     Entry(
-        "dense_sparse",
-        "Dense and sparse",
-        RESULTS,
-        False,
-        lambda k: bool(pairs.spread_pairs(k["definitions"]) or pairs.budget_pairs(k["budgets"])),
-    ),
-    Entry(
-        "ablations",
-        "Image and region selection",
-        RESULTS,
+        "penalty",
+        "Pairwise penalty matrix",
+        STATISTICS,
         True,
-        lambda k: bool(pairs.ablation_pairs(k["definitions"])),
+        lambda k: _several(k) and k["cycles"] > 1 and len(k["seeds"]) >= FEWEST_T,
+        "penalty.csv",
     ),
+    Entry("costs", "Scores against every cost", CURVES),
+    Entry("classes", "Learning curves by class", CURVES),
+    Entry("budgets", "Budgets", CURVES, False, _grouped("budgets")),
+    Entry("dense_sparse", "Dense and sparse", CURVES, False, _grouped("dense_sparse")),
+    Entry("ablations", "Image and region selection", CURVES, True, _grouped("ablations")),
+    Entry("thresholds", "Confidence threshold", CURVES, True, _grouped("thresholds")),
+    Entry("imbalance", "Classes in the pool, and what was annotated of them", CLASSES),
     Entry(
-        "thresholds",
-        "Confidence threshold",
-        RESULTS,
+        "agreement",
+        "Class confidence and test score",
+        CLASSES,
         True,
-        lambda k: bool(pairs.threshold_series(k["definitions"])),
+        _predicted,
+        "../confidence.csv",
     ),
-    Entry("classes", "Learning curves by class", RESULTS, True),
-    Entry(
-        "comparisons", "Strategies in pairs", STATISTICS, True, lambda k: len(k["strategies"]) > 1
-    ),
-    Entry("seeds", "Seed by seed", STATISTICS, True),
-    Entry("imbalance", "Class imbalance", CLASSES, False),
-    Entry("shares", "Share of each class annotated", CLASSES, True),
-    Entry("growth", "How the shares grow", CLASSES, True),
-    Entry("confidence", "Class confidence and test score", CLASSES, True, _predicted),
-    Entry("agreement", "Agreement of confidence and score", CLASSES, True, _predicted),
-    Entry("costs", "Scores against every cost", COSTS, True),
 )
 # Drawn from images, by a job of their own.
 PICTURES = (
-    Entry("regions", "Chosen regions", REGIONS, True),
-    Entry("filling", "Filling up", REGIONS, True),
+    Entry("predictions", "Predictions beside the truth", SEEN, data=""),
+    Entry("cases", "Worst, median and best test case", SEEN, data=""),
+    Entry("regions", "Regions through the cycles", REGIONS, data=""),
 )
 
 TABLES = {
     "reach": "Annotated to reach full annotation",
+    "pairs": "Strategies in pairs, in numbers",
+    "penalty": "Pairwise penalties, in numbers",
     "summaries": "One number per seed",
-    "pairs": "Pairs in numbers",
-    "ranks": "Mean ranks over budgets",
     "efficiency": "Foreground efficiency",
-    "cycles": "Differences by cycle",
-    "cases": "Intervals over test images",
-    "correlations": "Rank correlations",
-    "selection": "What selection takes",
+    "correlations": "Class confidence and test score, in numbers",
     "usage": "What the run has used",
 }
-# Those that are printed on a terminal as well.
-PRINTED = ("reach", "selection", "usage")
+CATEGORY_OF_TABLE = {
+    "reach": SCORES,
+    **dict.fromkeys(("pairs", "penalty", "summaries", "efficiency"), STATISTICS),
+    "correlations": CLASSES,
+    "usage": USAGE,
+}
+# Tables that papers print, and those that a terminal shows.
+LATEX, MARKDOWN = ("reach", "pairs"), ("reach", "usage")
 
 
 def figures_of(look: Look) -> list[tuple[Entry, str, str]]:
@@ -129,11 +145,13 @@ def tables_of(look: Look) -> list[tuple[str, str]]:
     """Names and titles of the tables that a run has."""
     if not look["strategies"]:
         return [("usage", TABLES["usage"])]
-    left_out = set() if len(look["budgets"]) > 1 else {"ranks"}
-    left_out |= set() if _predicted(look) else {"correlations"}
-    left_out |= set() if len(look["strategies"]) > 1 else {"pairs", "cycles"}
-    left_out |= set() if look["background"] is not None else {"efficiency"}
-    return [(name, title) for name, title in TABLES.items() if name not in left_out]
+    wanted = {
+        "pairs": _several(look),
+        "penalty": any(entry.name == "penalty" for entry, *_ in figures_of(look)),
+        "efficiency": look["background"] is not None,
+        "correlations": _predicted(look),
+    }
+    return [(name, title) for name, title in TABLES.items() if wanted.get(name, True)]
 
 
 def caption(name: str) -> str:

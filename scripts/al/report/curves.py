@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,23 +15,10 @@ from al.io.files import atomic_path, read_json
 from al.paths import INITIAL, REFERENCES
 
 FULL, FULL_SAME_STEPS = REFERENCES
-FIXED = (
-    "dataset",
-    "run",
-    "budget",
-    "strategy",
-    "seed",
-    "cycle",
-    "task",
-    "score_name",
-    "score",
-    "steps",
-    "train_seconds",
-)
-
-
-# Columns of one value per class or measure.
-FAMILIES = ("score[", "annotated[", "secondary[")
+PLACE = ("run", "budget", "strategy", "seed", "cycle")
+FIXED = ("dataset", *PLACE, "task", "score_name", "score", "steps", "train_seconds")
+# Columns of one value per class or measure, and where metrics have them.
+FAMILIES = {"score[": "per_class", "annotated[": "annotated", "secondary[": "secondary"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +32,7 @@ class Point:
         costs: what was annotated up to here, by name (counts, percentages).
         per_class: score of each class; classes without a score are left out.
         annotated: percent of each class that was annotated; classes the pool lacks are left out.
+        steps: of its training.
     """
 
     run: str
@@ -58,6 +46,7 @@ class Point:
     costs: dict[str, float]
     per_class: dict[str, float]
     annotated: dict[str, float] = field(default_factory=dict)
+    steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,71 +60,32 @@ class Curve:
     score: np.ndarray
 
 
-def _key(metrics: dict[str, Any]) -> tuple[str, str, str, int, int]:
-    return (
-        metrics["run"],
-        metrics["budget"],
-        metrics["strategy"],
-        int(metrics["seed"]),
-        int(metrics["cycle"]),
-    )
-
-
 def _read(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Read metrics files; the same run, budget, strategy, seed and cycle twice is refused."""
-    seen: dict[tuple[str, str, str, int, int], Path] = {}
-    read = []
+    """Metrics of a run in the order of tables, the first cycle under each strategy of its seed.
+
+    Raises:
+        DataError: as ``collect_curves``.
+    """
+    read: dict[tuple[Any, ...], dict[str, Any]] = {}
+    users: dict[tuple[Any, ...], set[str]] = {}
     for path in paths:
         metrics = read_json(path)
-        lacking = [name for name in (*FIXED, "costs", "per_class") if name not in metrics]
-        if lacking:
+        if lacking := [n for n in (*FIXED, "costs", "per_class") if n not in metrics]:
             raise DataError(f"{path}: lacks {', '.join(lacking)}")
-        first = seen.setdefault(_key(metrics), path)
-        if first != path:
-            raise DataError(f"{path}: same run, budget, strategy, seed and cycle as {first}")
-        read.append(metrics)
-    return read
-
-
-def _share_initial(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give the shared first cycle to every strategy of its run, budget and seed."""
-    strategies: dict[tuple[str, str, int], set[str]] = {}
-    held = {_key(m) for m in metrics}
-    for m in metrics:
-        if m["strategy"] not in (INITIAL, *REFERENCES):
-            strategies.setdefault((m["run"], m["budget"], int(m["seed"])), set()).add(m["strategy"])
+        key = tuple(metrics[name] for name in PLACE)
+        if key in read:
+            raise DataError(f"{path}: a second result of {', '.join(map(str, key))}")
+        read[key] = metrics
+        run, budget, strategy, seed, _ = key
+        if strategy not in (INITIAL, *REFERENCES):
+            users.setdefault((run, budget, seed), set()).add(strategy)
+    if not read:
+        raise DataError("no metrics to collect")
     shared = []
-    for m in metrics:
-        users = strategies.get((m["run"], m["budget"], int(m["seed"])), set())
-        if m["strategy"] != INITIAL or not users:
-            shared.append(m)
-            continue
-        copies = [{**m, "strategy": name} for name in sorted(users)]
-        shared.extend(copy for copy in copies if _key(copy) not in held)
-    return shared
-
-
-def _flat(metrics: dict[str, Any]) -> dict[str, Any]:
-    costs = metrics["costs"]
-    if clash := sorted(set(costs) & set(FIXED)):
-        raise DataError(f"costs may not be named {', '.join(clash)}: the table has such columns")
-    return (
-        {name: metrics[name] for name in FIXED}
-        | costs
-        | {f"score[{name}]": value for name, value in metrics["per_class"].items()}
-        | {f"annotated[{name}]": value for name, value in metrics.get("annotated", {}).items()}
-        | {f"secondary[{name}]": value for name, value in metrics.get("secondary", {}).items()}
-    )
-
-
-def _columns(rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Fixed columns, costs, classes, secondary scores, each in the order they first appear."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return sorted(names, key=lambda n: n.startswith(FAMILIES) and 1 + FAMILIES.index(_family(n)))
-
-
-def _family(name: str) -> str:
-    return name[: name.index("[") + 1]
+    for (run, budget, strategy, seed, _), metrics in read.items():
+        names = users.get((run, budget, seed), {INITIAL}) if strategy == INITIAL else {strategy}
+        shared += [{**metrics, "strategy": name} for name in names]
+    return sorted(shared, key=lambda metrics: [metrics[name] for name in PLACE])
 
 
 def collect_curves(metrics: Sequence[Path], out: Path) -> None:
@@ -150,17 +100,19 @@ def collect_curves(metrics: Sequence[Path], out: Path) -> None:
     Raises:
         DataError: no file, a file that lacks a key, or two files for the same row.
     """
-    rows = _rows(metrics)
+    rows = []
+    for held in _read(metrics):
+        row = {name: held[name] for name in FIXED} | held["costs"]
+        for family, name in FAMILIES.items():
+            row |= {f"{family}{n}]": value for n, value in held.get(name, {}).items()}
+        rows.append(row)
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = [n for n in names if not n.startswith(tuple(FAMILIES))]
+    columns += [n for family in FAMILIES for n in names if n.startswith(family)]
     with atomic_path(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, _columns(rows), restval="", lineterminator="\n")
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _rows(metrics: Sequence[Path]) -> list[dict[str, Any]]:
-    if not metrics:
-        raise DataError("no metrics to collect")
-    return [_flat(m) for m in sorted(_share_initial(_read(metrics)), key=_key)]
 
 
 def read_points(metrics: Sequence[Path]) -> list[Point]:
@@ -169,40 +121,43 @@ def read_points(metrics: Sequence[Path]) -> list[Point]:
     Raises:
         DataError: as ``collect_curves``.
     """
-    texts = ({k: "" if v is None else str(v) for k, v in row.items()} for row in _rows(metrics))
-    return [_point(row) for row in texts]
+    return [_point(held) for held in _read(metrics)]
 
 
 def read_curves(path: Path) -> list[Point]:
     """Read ``curves.csv``, rows in file order."""
     with Path(path).open(newline="", encoding="utf-8") as file:
-        return [_point(row) for row in csv.DictReader(file)]
+        reader = csv.DictReader(file)
+        names = [n for n in reader.fieldnames or () if n not in FIXED]
+        groups = {"costs": {n: n for n in names if not n.startswith(tuple(FAMILIES))}}
+        for family, name in FAMILIES.items():
+            groups[name] = {n: n[len(family) : -1] for n in names if n.startswith(family)}
+        return [
+            _point(row | {g: {s: row[n] for n, s in own.items()} for g, own in groups.items()})
+            for row in reader
+        ]
 
 
-def _point(row: dict[str, str]) -> Point:
-    floats = {
-        name: float(text)
-        for name, text in row.items()
-        if text and name not in FIXED and not name.startswith("secondary[")
-    }
+def _point(held: Mapping[str, Any]) -> Point:
+    """A point from metrics, or their texts; what is empty is left out."""
     return Point(
-        row["run"],
-        row["budget"],
-        row["strategy"],
-        int(row["seed"]),
-        int(row["cycle"]),
-        row["task"],
-        row["score_name"],
-        float(row["score"]),
-        {name: value for name, value in floats.items() if not name.startswith(FAMILIES)},
-        _members(floats, "score["),
-        _members(floats, "annotated["),
+        run=held["run"],
+        budget=held["budget"],
+        strategy=held["strategy"],
+        seed=int(held["seed"]),
+        cycle=int(held["cycle"]),
+        task=held["task"],
+        score_name=held["score_name"],
+        score=float(held["score"]),
+        costs=_known(held["costs"]),
+        per_class=_known(held["per_class"]),
+        annotated=_known(held.get("annotated", {})),
+        steps=int(held["steps"]),
     )
 
 
-def _members(values: dict[str, float], family: str) -> dict[str, float]:
-    """Return the columns of a family by the name in their brackets."""
-    return {n[len(family) : -1]: v for n, v in values.items() if n.startswith(family)}
+def _known(values: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items() if value not in (None, "")}
 
 
 def budgets(points: Iterable[Point]) -> list[str]:
@@ -225,7 +180,7 @@ def curves_of(points: Sequence[Point], budget: str, x: str) -> list[Curve]:
         x: the cost on the horizontal axis, such as ``area_percent``.
 
     Raises:
-        DataError: ``x`` is not known of a point, or falls from one cycle to the next.
+        DataError: ``x`` is not known of a point.
     """
     grouped: dict[tuple[str, int], list[Point]] = {}
     for p in points:
@@ -241,8 +196,6 @@ def _curve(strategy: str, seed: int, rows: list[Point], x: str) -> Curve:
             where = f"{p.run}, {p.budget}, {strategy}, seed {seed}, cycle {p.cycle}"
             raise DataError(f"{where}: no cost {x!r}, there are {', '.join(sorted(p.costs))}")
     cost = np.array([p.costs[x] for p in rows], float)
-    if (np.diff(cost) < 0).any():
-        raise DataError(f"{strategy}, seed {seed}: {x} falls from one cycle to the next: {cost}")
     score = np.array([p.score for p in rows], float)
     return Curve(strategy, seed, np.array([p.cycle for p in rows]), cost, score)
 

@@ -12,47 +12,35 @@ from al.io.files import read_json
 from al.io.tables import read_pool
 from al.paths import Place, pool_of
 
-from .confidence import read_confidence, read_confidence_csv, taus_of
+from .confidence import read_confidence, read_confidence_csv
 from .curves import Point, read_curves, read_points
 from .view import Confidence, View
 
+# Named alike in a look and in a view.
+SAME = (
+    *("x", "strategies", "definitions", "classes", "colours", "known", "share", "notes"),
+    *("background", "folds", "seeds", "cycles"),
+)
 
-def view_of(
-    look: Mapping[str, Any],
-    points: Sequence[Point],
-    confidence: Sequence[Confidence] = (),
-    truth: Mapping[str, int] | None = None,
-    budget: str = "",
+
+def _view(
+    folder: Path, look: Mapping[str, Any], points: Sequence[Point], confidence: Sequence[Confidence]
 ) -> View:
-    """Return the view of a run; with an empty ``budget`` that of the whole run."""
     title = f"{look['dataset']}, {look['learner']}"
     return View(
         points=points,
-        budget=budget,
-        x=look["x"],
-        strategies=look["strategies"],
-        definitions=look["definitions"],
-        classes=look["classes"],
-        colours=look["colours"],
-        known=look["known"],
-        share=look["share"],
-        notes=look["notes"],
+        budget="",
+        **{key: look[key] for key in SAME},
         title="\n".join(line for line in (title, look["remark"]) if line),
-        background=look["background"],
         confidence=confidence,
-        truth=truth or {},
+        truth=truth_counts(folder, look),
         given_colours=[tuple(v / 255 for v in rgb) for rgb in look["class_colours"] or ()],
-        folds=look["folds"],
-        seeds=look["seeds"],
-        cycles=look["cycles"],
     )
 
 
-def confidences(folder: Path, look: Mapping[str, Any]) -> list[Confidence]:
-    """What the models of a run (``results/{run}``) said of each class, as far as it is there."""
-    taus = taus_of(look["definitions"])
-    names, budgets = look["strategies"], look["budgets"]
-    return read_confidence(folder, budgets, names, look["seeds"], look["classes"], taus)
+def beside(folder: Path, kind: str) -> Path:
+    """The folder of a run (``results/{run}``) among its ``logs`` or ``benchmarks``."""
+    return folder.parent.parent / kind / folder.name
 
 
 def truth_counts(folder: Path, look: Mapping[str, Any]) -> dict[str, int]:
@@ -102,29 +90,25 @@ def missing_of(look: Mapping[str, Any], points: Iterable[Point]) -> tuple[list[s
 
     The shared first cycle counts for each strategy: all start from it.
     """
-    held = {(p.budget, p.strategy, p.seed, p.cycle) for p in points}
-    held |= {(b, n, s, 1) for b, _, s, c in held if c == 1 for n in look["strategies"]}
-    references = {(name, seed) for _, name, seed, cycle in held if not cycle}
+    held = {(p.budget if p.cycle else "", p.strategy, p.seed, p.cycle) for p in points}
+    held |= {(b, name, s, 1) for b, _, s, c in held if c == 1 for name in look["strategies"]}
+    cycles = range(1, look["cycles"] + 1)
+    wanted = [(b, name, cycles) for b in look["budgets"] for name in look["strategies"]]
+    wanted += [("", name, range(1)) for name in look["references"]]
     lines, lacking = [], 0
-    for budget in look["budgets"]:
-        for name in look["strategies"]:
-            gaps: dict[tuple[int, ...], list[int]] = {}
-            for seed in look["seeds"]:
-                cycles = range(1, look["cycles"] + 1)
-                gone = tuple(c for c in cycles if (budget, name, seed, c) not in held)
-                gaps.setdefault(gone, []).append(seed)
-            for gone, seeds in gaps.items():
-                lacking += len(gone) * len(seeds)
-                if gone:
-                    what = f"{_numbers('cycle', gone)} of {_numbers('seed', seeds)}"
-                    lines.append(f"{name}, budget {budget}: {what}")
-    for name in look["references"]:
-        gone = tuple(s for s in look["seeds"] if (name, s) not in references)
-        lacking += len(gone)
-        if gone:
-            lines.append(f"reference {name}: {_numbers('seed', gone)}")
-    per_seed = len(look["budgets"]) * len(look["strategies"]) * look["cycles"]
-    return lines, lacking, len(look["seeds"]) * (per_seed + len(look["references"]))
+    for budget, name, planned in wanted:
+        gaps: dict[tuple[int, ...], list[int]] = {}
+        for seed in look["seeds"]:
+            gone = tuple(c for c in planned if (budget, name, seed, c) not in held)
+            gaps.setdefault(gone, []).append(seed)
+        for gone, seeds in gaps.items():
+            lacking += len(gone) * len(seeds)
+            what = _numbers("seed", seeds)
+            if gone and budget:
+                lines.append(f"{name}, budget {budget}: {_numbers('cycle', gone)} of {what}")
+            elif gone:
+                lines.append(f"reference {name}: {what}")
+    return lines, lacking, len(look["seeds"]) * sum(len(planned) for *_, planned in wanted)
 
 
 def _numbers(what: str, numbers: Sequence[int]) -> str:
@@ -149,14 +133,9 @@ def read_run(folder: Path, look: Mapping[str, Any]) -> View:
         DataError: no result is there yet.
     """
     points = read_points(metrics_of(folder, look))
-    return view_of(look, points, confidences(folder, look), truth_counts(folder, look))
+    return _view(folder, look, points, read_confidence(folder, look))
 
 
 def view_from_tables(curves: Path, confidence: Path, look: Mapping[str, Any]) -> View:
     """The view of a finished run from its tables; ``curves`` lies in ``results/{run}``."""
-    return view_of(
-        look,
-        read_curves(curves),
-        read_confidence_csv(confidence),
-        truth_counts(curves.parent, look),
-    )
+    return _view(curves.parent, look, read_curves(curves), read_confidence_csv(confidence))

@@ -7,6 +7,8 @@ from typing import Any
 
 from al.config.settings import learner_science
 from al.learners import describe_learner
+from al.learners.steps import most_steps
+from al.paths import REFERENCES
 from al.strategies import needs_of, note_of
 
 ROI_COST, AREA_COST = "rois_percent", "area_percent"
@@ -23,7 +25,7 @@ PREDICTIONS = {"statistics", "labels", "uncertainty"}
 COUNTED = ("strategies", "definitions", "budgets", "seeds", "classes")
 PICTURED = (
     *("strategies", "definitions", "budgets", "seeds", "cycles", "classes", "class_colours"),
-    *("overlay_images", "footprint", "layout"),
+    *("overlay_images", "layout", "dataset", "learner", "task", "background"),
 )
 
 
@@ -37,7 +39,7 @@ def look_of(settings: Mapping[str, Any], known: Sequence[str] = ()) -> dict[str,
     report = settings["report"]
     strategies = in_order(settings["strategies"], known)
     definitions = {name: settings["definitions"][name] for name in strategies}
-    same = ("run", "dataset", "learner", "task", "references", "classes")
+    same = ("run", "dataset", "learner", "task", "references", "classes", "region", "patch")
     return {
         **{key: settings[key] for key in (*same, "class_colours", "background", "seeds", "cycles")},
         "strategies": strategies,
@@ -54,7 +56,9 @@ def look_of(settings: Mapping[str, Any], known: Sequence[str] = ()) -> dict[str,
         "notes": _notes(settings, definitions),
         "validation": (validation := _validation(settings)),
         "remark": STOPPED.get(validation, ""),
-        "footprint": settings["footprint"],
+        "reference_steps": dict(
+            zip(REFERENCES, (settings["full_steps"], most_steps(settings["steps"])), strict=True)
+        ),
         "layout": {
             "name": settings["layout"],
             "options": settings["layout_options"],

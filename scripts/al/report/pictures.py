@@ -1,322 +1,220 @@
-"""Pictures of what was annotated, as plain data: pixels, and a box per region.
-
-Figures are drawn from these, and so is the region browser of the report's page.
-"""
+"""What models see: predictions and errors on test cases, from the examples of evaluations."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from al.io.errors import DataError
-from al.io.tables import PoolRow, RegionRow
+from al.io.labels import UNKNOWN
+from al.paths import EXAMPLES, Place
+from al.scoring.examples import BEST, FIXED, MEDIAN, WORST, Example, read_examples
 
-Rectangle = tuple[float, float, float, float]
-Regions = Mapping[str, Sequence[RegionRow]]
+from .catalogue import Look, pictures_of
+from .charts import Chart, nothing, save_chart
+from .curves import FULL
+from .regions import regions
+from .style import INK
+from .tiles import TALLEST, Sheet, Tile, colours_of, mosaic, rgb_of, width_of
 
-WINDOW = (1, 99.5)  # percentiles of a volume that are drawn black and white
-MOST_ROIS = 60  # tiles of a sheet
-MOST_TILE = 160  # pixels, the largest side of a tile
-TASKS = {"window": "2d", "slice_window": "3d", "patch": "3d", "roi": "roi"}
-
-
-class Opens(Protocol):
-    """The part of a layout that pictures use."""
-
-    def open_image(self, row: PoolRow) -> np.ndarray:
-        """Return (H, W, 3) uint8, or (D, H, W) float32."""
-        ...
-
-
-@dataclass(frozen=True)
-class Box:
-    """A region in a picture.
-
-    Attributes:
-        strategy, cycle, order, kind: of the region; ``order`` is its place within the cycle.
-        cls: index of the class behind the choice, which the model that chose predicted there.
-        rectangle: (top, left, height, width) in pixels of the picture; the outer edge of its
-            first pixel is at 0. Of a disc or an annulus it is the box around it.
-    """
-
-    strategy: str
-    cycle: int
-    order: int
-    cls: int | None
-    rectangle: Rectangle
-    kind: str
+FEWEST, MOST = 4, 6  # tiles beside each other
+WRONG, ALARM = "#e800e8", "#b00020"
+VOID = 128
+NUMBER = {
+    "2d": "Number: mean IoU of this image alone, over the classes of its truth.",
+    "3d": "Number: mean Dice of this volume alone.",
+    "roi": "Number: probability of the true class. p: that of the predicted one.",
+}
+JUDGED = "Below: the true class, and what each model predicts. p: probability of that class."
+PREDICTED = "Above: the image and what each model predicts. Below: the truth and the errors"
+RANKED = "Above: the image and the truth. Below: the prediction and its errors"
+ERRORS = "in magenta on the image in grey. Plain grey: void in the truth, not scored."
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An image, a slice of a volume or a sheet of RoIs, and what was annotated in it.
+class Model:
+    """The examples of one model by the name of the case; ``when`` says which cycle it is of."""
 
-    Attributes:
-        image: name of what an annotator opens.
-        title: such as ``case_01, slice 12 of 36``; slices count from 0, as in ``history.csv``.
-        pixels: (H, W, 3) uint8.
-        boxes: in the order of the strategies, then of their regions.
-    """
-
-    image: str
-    title: str
-    pixels: np.ndarray
-    boxes: tuple[Box, ...] = ()
-
-    def of(self, strategy: str) -> Picture:
-        """The same with the boxes of one strategy."""
-        return replace(self, boxes=tuple(b for b in self.boxes if b.strategy == strategy))
+    name: str
+    when: str
+    examples: Mapping[str, Example]
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """RoIs side by side.
+def predictions(folder: Path, look: Look, budget: str) -> Chart | None:
+    """The same few test cases as each model of ``models_of`` sees them, errors below predictions.
 
-    Attributes:
-        pixels: (H, W, 3) uint8, white between the tiles.
-        tiles: RoI -> (top, left, height, width) of its tile.
-    """
-
-    pixels: np.ndarray
-    tiles: Mapping[str, Rectangle]
-
-
-def pictures_of(
-    layout: Opens,
-    rows: Mapping[str, PoolRow],
-    regions: Regions,
-    images: Sequence[str],
-    most_slices: int,
-    side: int,
-) -> list[Picture]:
-    """Pictures of some images with the boxes of all strategies; each image is opened once.
-
-    2-D: the image. Volumes: the slices that hold most regions (``slices_of``), grey between the
-    percentiles ``WINDOW`` of the volume. RoIs: a sheet of all RoIs of the image that any strategy
-    chose, at most ``MOST_ROIS``, those chosen earliest. An image without regions has no picture.
-
-    Args:
-        layout: opens images.
-        rows: the pool, by ``PoolRow.key``.
-        regions: rows of ``history.csv`` per strategy.
-        images: names, in the order to show.
-        most_slices: of a volume.
-        side: longest side of a picture in pixels; larger ones are averaged down, boxes with them.
+    Arguments and result as of ``regions``; ``None`` where no evaluation has left examples.
 
     Raises:
-        DataError: no region at all, regions of 2-D images, volumes and RoIs mixed, or a region
-            whose image is not in the pool or which does not fit in it.
-        ValueError: ``most_slices`` or ``side`` below 1.
+        OSError, DataError: examples that cannot be read.
     """
-    for name, value in (("most_slices", most_slices), ("side", side)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}, allowed is 1 or more")
-    task = task_of(regions)
-    pictures: list[Picture] = []
-    for image in images:
-        chosen = regions_in(rows, regions, image)
-        if not any(chosen.values()):
-            continue
-        if task == "roi":
-            pictures.append(_sheet_picture(layout, rows, image, chosen, side))
-        elif task == "3d":
-            row = row_of(rows, image)
-            every = [r for own in chosen.values() for r in own]
-            slices = slices_of(every, row.axis or 0, most_slices)
-            pictures += slice_pictures(layout.open_image(row), row, chosen, slices, side)
+    models = models_of(folder, look, budget)
+    if not models:
+        return None
+    sheet, used, tiles = Sheet(), set(), []
+    held = set.intersection(*(set(model.examples) for model in models))
+    fixed = [e for e in models[0].examples.values() if FIXED in e.roles and e.name in held]
+    if look["task"] == "roi":
+        for example in fixed:
+            seen = {f"{m.name}, {m.when}": m.examples[example.name] for m in models}
+            tiles.append(_roi(example, [example.name], seen, look, width_of(3)))
+        sheet.line(tiles, 3)
+        return sheet.composed(look, budget, used, [JUDGED])
+    lines = -(-(len(models) + 1) // MOST)
+    across = max(FEWEST, -(-(len(models) + 1) // lines))
+    for example in fixed:
+        sheet.heading(_named(example))
+        rows = [[example.image], [overlay(example, example.truth, look)]]
+        tiles = [Tile(["image and truth"], mosaic(rows, width_of(across)))]
+        for model in models:
+            seen = model.examples[example.name]
+            rows = [[overlay(seen, seen.prediction, look)], [errors(seen)]]
+            head = [model.name, f"{model.when}: {_score(seen)}"]
+            tiles.append(Tile(head, mosaic(rows, width_of(across))))
+            used |= _classes(seen, look)
+        sheet.line(tiles, across, 2 * TALLEST)
+    return sheet.composed(look, budget, used, [f"{PREDICTED}, {ERRORS}", NUMBER[look["task"]]])
+
+
+def cases(folder: Path, look: Look, budget: str) -> Chart | None:
+    """The worst, the median and the best test case of the last model of each strategy.
+
+    Arguments, result and errors as of ``predictions``.
+    """
+    models = models_of(folder, look, budget)
+    if not models:
+        return None
+    sheet, used = Sheet(), set()
+    is_roi = look["task"] == "roi"
+    across = 4 if is_roi else 3
+    for model in [m for m in models if m.name in look["strategies"]] or models[:1]:
+        sheet.heading(f"{model.name}, {model.when}")
+        tiles = []
+        for role in (WORST, MEDIAN, BEST):
+            for example in (e for e in model.examples.values() if role in e.roles):
+                head = [f"{role}: {_score(example)}", _named(example)]
+                if is_roi:
+                    seen = {"predicted": example}
+                    tiles.append(_roi(example, head, seen, look, width_of(across)))
+                    continue
+                truth = overlay(example, example.truth, look)
+                found = overlay(example, example.prediction, look)
+                rows = [[example.image, truth], [found, errors(example)]]
+                tiles.append(Tile(head, mosaic(rows, width_of(across))))
+                used |= _classes(example, look)
+        sheet.line(tiles, across)
+    notes = [] if is_roi else [f"{RANKED}, {ERRORS}"]
+    return sheet.composed(look, budget, used, [*notes, NUMBER[look["task"]]])
+
+
+def _roi(
+    example: Example, head: list[str], seen: Mapping[str, Example], look: Look, width: float
+) -> Tile:
+    """A RoI and what it is taken for by whom, right or wrong by a word and by the colour."""
+    classes = look["classes"]
+    foot = [(f"true: {classes[example.true]}", INK)]
+    for who, own in seen.items():
+        word, colour = ("right", INK) if own.predicted == own.true else ("WRONG", ALARM)
+        share = max(own.probabilities)
+        foot.append((f"{who}: {classes[own.predicted]} (p {share:.2f}), {word}", colour))
+    return Tile(head, mosaic([[example.image]], width), foot)
+
+
+def _score(example: Example) -> str:
+    return "no score" if np.isnan(example.score) else f"{example.score:.3f}"
+
+
+def _named(example: Example) -> str:
+    return f"{example.name}, {example.plane}" if example.plane else example.name
+
+
+def _classes(example: Example, look: Look) -> set[str]:
+    """Names of the classes that the pictures of an example show."""
+    maps = [m for m in (example.truth, example.prediction) if m is not None]
+    return {look["classes"][i] for m in maps for i in np.unique(m) if i != UNKNOWN}
+
+
+def overlay(example: Example, labels: np.ndarray | None, look: Look) -> np.ndarray:
+    """Class colours over the image in grey, (H, W, 3) uint8, faintest the background; void plain.
+
+    Args:
+        example: whose image it is.
+        labels: (H, W) uint8 class indices, 255 for void.
+        look: as ``look.look_of``.
+    """
+    assert labels is not None
+    table = np.full((UNKNOWN + 1, 3), VOID)
+    table[: len(look["classes"])] = [rgb_of(colour) for colour in colours_of(look).values()]
+    share = np.where(labels == look["background"], 0.3, 0.6)[..., None]
+    share[labels == UNKNOWN] = 1
+    mixed = (1 - share) * example.image.mean(2, keepdims=True) + share * table[labels]
+    return mixed.astype(np.uint8)
+
+
+def errors(example: Example) -> np.ndarray:
+    """The image in light grey with its wrong pixels in one colour, (H, W, 3) uint8; void plain."""
+    assert example.truth is not None
+    faint = np.repeat(90 + 0.6 * example.image.mean(2, keepdims=True), 3, axis=2)
+    faint[example.truth != example.prediction] = rgb_of(WRONG)
+    faint[example.truth == UNKNOWN] = VOID
+    return faint.astype(np.uint8)
+
+
+def models_of(folder: Path, look: Look, budget: str) -> list[Model]:
+    """The models of the first seed that have left examples.
+
+    These are that of the shared first cycle, the last one of each strategy after it, and the one
+    that full annotation gives.
+
+    Raises:
+        OSError, DataError: examples that cannot be read.
+    """
+    seed = look["seeds"][0]
+    wanted = {"first model of all": [Place.of(budget, "", seed, 1)]}
+    for name in look["strategies"]:
+        wanted[name] = [Place.of(budget, name, seed, c) for c in range(look["cycles"], 1, -1)]
+    wanted[FULL] = [Place.of_reference(FULL, seed)]
+    found = []
+    for name, places in wanted.items():
+        there = [place for place in places if (folder / place.path / EXAMPLES).is_file()]
+        for place in there[:1]:
+            when = "all labels" if place.is_reference else f"cycle {place.cycle}"
+            examples = read_examples(folder / place.path / EXAMPLES)
+            found.append(Model(name, when, {e.name: e for e in examples}))
+    return found
+
+
+DRAW: Mapping[str, Callable[[Path, Look, str], Chart | None]] = {
+    "predictions": predictions,
+    "cases": cases,
+    "regions": regions,
+}
+
+
+def save_pictures(folder: Path, look: Look, out: Path) -> None:
+    """Write the figures of a run that show images, as ``charts.save_chart``.
+
+    Those without anything to show say so. What cannot be read keeps no other figure from being
+    written.
+
+    Args:
+        folder: ``results/{run}``.
+        look: as ``look.look_of``.
+        out: folder of the figures.
+
+    Raises:
+        OSError, DataError: at the end, of the first figure that could not be drawn.
+    """
+    failed: OSError | DataError | None = None
+    for entry, stem, budget in pictures_of(look):
+        try:
+            chart = DRAW[entry.name](folder, look, budget)
+        except (OSError, DataError) as error:
+            failed = failed or error
         else:
-            pixels = layout.open_image(row_of(rows, image))
-            pictures.append(
-                fitted(Picture(image, image, pixels, boxes_of(chosen, rectangle)), side)
-            )
-    return pictures
-
-
-def task_of(regions: Regions) -> str:
-    """Return ``2d``, ``3d`` or ``roi``; raises DataError for none, or several of them."""
-    kinds = {r.kind for own in regions.values() for r in own}
-    if not kinds:
-        raise DataError(f"no regions to show for {', '.join(regions) or 'no strategy'}")
-    tasks = {TASKS.get(kind, kind) for kind in kinds}
-    if len(tasks) > 1:
-        raise DataError(f"regions of kinds {sorted(kinds)} cannot be shown together")
-    return tasks.pop()
-
-
-def row_of(rows: Mapping[str, PoolRow], key: str) -> PoolRow:
-    """Return a row of the pool; raises DataError where there is none."""
-    if key not in rows:
-        raise DataError(f"{key} has regions but is not in the pool of {len(rows)} rows")
-    return rows[key]
-
-
-def regions_in(
-    rows: Mapping[str, PoolRow], regions: Regions, image: str
-) -> dict[str, list[RegionRow]]:
-    """Return the regions of one image per strategy; raises DataError where one does not fit."""
-    chosen = {name: [r for r in own if r.image == image] for name, own in regions.items()}
-    for region in (r for own in chosen.values() for r in own):
-        if region.kind == "roi":
-            row_of(rows, f"{image}/{region.roi}")
-            continue
-        shape, place = row_of(rows, image).shape, region.region
-        stop = tuple(a + n for a, n in zip(place.start, place.size, strict=True))
-        if len(stop) != len(shape) or min(place.start) < 0 or any(np.greater(stop, shape)):
-            raise DataError(
-                f"{image}: a region of cycle {region.cycle} from {place.start} to {stop}; "
-                f"allowed: within the image's shape {shape}"
-            )
-    return chosen
-
-
-def rectangle(region: RegionRow, axis: int | None = None) -> Rectangle:
-    """Return (top, left, height, width) in an image, or in a slice across ``axis``."""
-    start, size = list(region.region.start), list(region.region.size)
-    if axis is not None:
-        del start[axis], size[axis]
-    return float(start[0]), float(start[1]), float(size[0]), float(size[1])
-
-
-def on_slice(region: RegionRow, axis: int, z: int) -> bool:
-    """Tell whether a region of a volume has voxels in a slice."""
-    start, stop = span(region, axis)
-    return start <= z < stop
-
-
-def span(region: RegionRow, axis: int) -> tuple[int, int]:
-    """Return the first slice of a region of a volume, and the first one behind it."""
-    start = (region.z, region.y, region.x)[axis] or 0
-    return start, start + ((region.depth, region.height, region.width)[axis] or 0)
-
-
-def slices_of(regions: Sequence[RegionRow], axis: int, most: int) -> list[int]:
-    """At most ``most`` slices to show, in ascending order.
-
-    Each time the slice that holds most regions not shown yet, of cycles after the first, which
-    strategies share, then of all; then the lowest. A region that strategies share counts once.
-    A patch is on every slice it spans; only middle slices of regions are taken.
-    """
-    left = list(dict.fromkeys(regions))
-    places = {(start + stop) // 2 for start, stop in (span(r, axis) for r in left)}
-    picked: list[int] = []
-    while left and len(picked) < most:
-        gains = []
-        for z in places:
-            here = [r for r in left if on_slice(r, axis, z)]
-            gains.append((sum(r.cycle > 1 for r in here), len(here), -z))
-        best = -max(gains)[-1]
-        picked.append(best)
-        left = [r for r in left if not on_slice(r, axis, best)]
-    return sorted(picked)
-
-
-def slice_pictures(
-    volume: np.ndarray,
-    row: PoolRow,
-    chosen: Regions,
-    slices: Sequence[int],
-    side: int,
-) -> list[Picture]:
-    """Pictures of slices across ``row.axis`` of a volume (D, H, W), with all regions on them."""
-    axis = row.axis or 0
-    low, high = np.percentile(volume, WINDOW)
-    pictures = []
-    for z in slices:
-        plane = (np.take(volume, z, axis) - low) / max(high - low, np.finfo(np.float32).tiny)
-        grey = np.rint(np.clip(plane, 0, 1) * 255).astype(np.uint8)
-        pixels = np.repeat(grey[..., None], 3, axis=2)
-        title = f"{row.image}, slice {z} of {volume.shape[axis]}"
-
-        def place(region: RegionRow, z: int = z) -> Rectangle | None:
-            return rectangle(region, axis) if on_slice(region, axis, z) else None
-
-        pictures.append(fitted(Picture(row.image, title, pixels, boxes_of(chosen, place)), side))
-    return pictures
-
-
-def boxes_of(chosen: Regions, place: Callable[[RegionRow], Rectangle | None]) -> tuple[Box, ...]:
-    """Boxes of the regions that have a place in the picture."""
-    return tuple(
-        Box(name, r.cycle, r.order, r.cls, where, r.kind)
-        for name, own in chosen.items()
-        for r in own
-        if (where := place(r)) is not None
-    )
-
-
-def fitted(picture: Picture, side: int) -> Picture:
-    """Average a picture down so that its longer side is at most ``side``, with its boxes."""
-    from PIL import Image
-
-    height, width = picture.pixels.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return picture
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    pixels = np.asarray(Image.fromarray(picture.pixels).resize(size, Image.Resampling.BOX))
-    across, down = size[0] / width, size[1] / height
-    boxes = tuple(
-        replace(b, rectangle=(y * down, x * across, tall * down, wide * across))
-        for b in picture.boxes
-        for y, x, tall, wide in [b.rectangle]
-    )
-    return replace(picture, pixels=pixels, boxes=boxes)
-
-
-def _sheet_picture(
-    layout: Opens, rows: Mapping[str, PoolRow], image: str, chosen: Regions, side: int
-) -> Picture:
-    every = sorted((r for own in chosen.values() for r in own), key=lambda r: (r.cycle, r.order))
-    names = list(dict.fromkeys(r.roi for r in every))
-    shown = sorted(names[:MOST_ROIS])
-    part = f"the first {len(shown)} of {len(names)}" if names[MOST_ROIS:] else f"{len(names)}"
-    columns = math.ceil(math.sqrt(1.5 * len(shown)))
-    tile = max(1, min(MOST_TILE, round(side / columns / 1.08)))
-    sheet = sheet_of(layout, rows, image, shown, columns, tile)
-    boxes = boxes_of(chosen, lambda r: sheet.tiles.get(r.roi))
-    title = f"{image}, {part} RoIs that any strategy chose"
-    return fitted(Picture(image, title, sheet.pixels, boxes), side)
-
-
-def sheet_of(
-    layout: Opens,
-    rows: Mapping[str, PoolRow],
-    image: str,
-    rois: Sequence[str],
-    columns: int,
-    tile: int,
-    below: float = 0.08,
-) -> Sheet:
-    """Put RoIs of one image side by side, row by row, each fitted into a square on white.
-
-    Args:
-        rois: names, in the order to show.
-        columns: tiles in a row.
-        tile: side of a tile in pixels.
-        below: space under a tile, as a share of its side; beside a tile it is 0.08.
-
-    Raises:
-        DataError: a RoI that is not in the pool.
-    """
-    across, down = tile + max(1, round(0.08 * tile)), tile + max(1, round(below * tile))
-    lines = max(1, math.ceil(len(rois) / columns))
-    pixels = np.full((lines * down, columns * across, 3), 255, np.uint8)
-    tiles: dict[str, Rectangle] = {}
-    for i, roi in enumerate(rois):
-        y, x = i // columns * down, i % columns * across
-        opened = layout.open_image(row_of(rows, f"{image}/{roi}"))
-        pixels[y : y + tile, x : x + tile] = _thumbnail(opened, tile)
-        tiles[roi] = (float(y), float(x), float(tile), float(tile))
-    return Sheet(pixels, tiles)
-
-
-def _thumbnail(image: np.ndarray, tile: int) -> np.ndarray:
-    """Fit a RoI of any shape into a white square."""
-    from PIL import Image, ImageOps
-
-    way = Image.Resampling.BOX if max(image.shape) > tile else Image.Resampling.BICUBIC
-    return np.asarray(ImageOps.pad(Image.fromarray(image), (tile, tile), way, "white"))
+            save_chart(chart or nothing(entry.title), out, stem)
+    if failed:
+        raise failed

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from al.io.errors import DataError
 
-from .assembly import write_page
 from .catalogue import Look, pictures_of
-from .drawing import save_figures
+from .contents import write_page
+from .figures import save_figures
 from .gather import histories_of, metrics_of, missing_of, read_run
-from .imaging import Images, save_pictures
-from .pictures import Picture
-from .tabulation import Source, read_last_metrics, save_tables
+from .pictures import save_pictures
+from .regions import regions_explorer
+from .tabulation import save_tables
+from .view import View
 
 
 def report_run(folder: Path, look: Look) -> tuple[Path, list[str]]:
@@ -30,37 +32,43 @@ def report_run(folder: Path, look: Look) -> tuple[Path, list[str]]:
     Raises:
         DataError: nothing of the run was evaluated yet.
     """
-    files = metrics_of(folder, look)
-    if not files:
+    if not metrics_of(folder, look):
         raise DataError(f"{folder}: nothing was evaluated yet")
     view = read_run(folder, look)
-    out = folder / "report"
-    empty = save_figures(view, look, out)
-    benchmarks = folder.parent.parent / "benchmarks" / folder.name
-    source = Source(view, look, benchmarks, read_last_metrics(files, view))
-    tables = save_tables(source, out)
-    pictures, trouble = cut_pictures(folder, look)
+    empty = save_figures(view, look, folder / "report")
+    trouble = draw_pictures(folder, look)
+    page = page_of(folder, look, view, trouble)
     missing, *_ = missing_of(look, view.points)
-    notes = {stem: trouble for _, stem, _ in pictures_of(look)} if trouble else {}
-    page = write_page(look, view, tables, pictures, out, notes)
     lines = [*missing, *(f"{stem}: nothing to draw yet" for stem in empty)]
     return page, [*lines, trouble] if trouble else lines
 
 
-def cut_pictures(folder: Path, look: Look) -> tuple[dict[str, list[Picture]], str]:
-    """Draw the figures that show images, and cut the pictures of the page.
+def page_of(folder: Path, look: Look, view: View, trouble: str = "") -> Path:
+    """Write the tables and the page of a run whose figures are there."""
+    tables = save_tables(view, look, folder)
+    return write_page(look, view, tables, folder, _explored(folder, look), trouble)
+
+
+def draw_pictures(folder: Path, look: Look) -> str:
+    """Draw the figures that show images; where they cannot be, say why.
 
     The images of a run may lie where they cannot be read from here, and its first seed, which they
-    show, may not be there: then there is no picture, and the second value says why.
+    show, may not be there.
     """
-    begun = [budget for budget in look["budgets"] if histories_of(folder, look, budget)]
     if not pictures_of(look):
-        return {}, ""
-    if not begun:
-        return {}, f"pictures show seed {look['seeds'][0]}, which has no finished cycle yet"
+        return ""
+    if not any(histories_of(folder, look, budget) for budget in look["budgets"]):
+        return f"Pictures show seed {look['seeds'][0]}, which has no finished cycle yet."
     try:
-        images = Images(folder, look)
-        save_pictures(images, folder / "report")
-        return {budget: images.pictures(budget) for budget in begun}, ""
+        save_pictures(folder, look, folder / "report")
     except (OSError, DataError) as error:
-        return {}, f"images could not be read: {error}"
+        return f"Images could not be read: {error}"
+    return ""
+
+
+def _explored(folder: Path, look: Look) -> dict[str, Any] | None:
+    """The chart to explore the regions, where their images can be read."""
+    try:
+        return regions_explorer(folder, look, look["budgets"]) if pictures_of(look) else None
+    except (OSError, DataError):
+        return None

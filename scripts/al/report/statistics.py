@@ -1,9 +1,10 @@
-"""Means, intervals and costs read off learning curves."""
+"""Means, intervals, tests, ranks, and costs read off learning curves."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite, nan
 
 import numpy as np
 
@@ -26,29 +27,18 @@ class Band:
     seeds: np.ndarray
 
 
-def fold_ratio(test_share: float) -> float:
-    """Cases tested on over cases trained on, of the share that is tested on.
-
-    Raises:
-        ValueError: the share is not between 0 and 1.
-    """
-    if not 0 < test_share < 1:
-        raise ValueError(f"test_share is {test_share}, allowed is between 0 and 1")
-    return test_share / (1 - test_share)
-
-
 def interval(values: np.ndarray, ratio: float = 0.0) -> tuple[float, float]:
     """Mean of (S,) values and half the width of its 95 % t-interval (NaN for one value).
 
-    ``ratio``: of ``fold_ratio``, for folds: the variance of the mean has the factor 1 / S + ratio
-    in place of 1 / S (Nadeau and Bengio 2003), as the folds' training sets overlap.
+    ``ratio``: for folds, cases tested on over cases trained on: the variance of the mean has the
+    factor 1 / S + ratio in place of 1 / S (Nadeau and Bengio 2003), as training sets overlap.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit  # the quantile of scipy.stats.t, which imports far longer
 
     values = np.asarray(values, float)
     if len(values) < 2:
-        return float(values.mean()), float("nan")
-    half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) * np.sqrt(1 / len(values) + ratio)
+        return float(values.mean()), nan
+    half = stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) * np.sqrt(1 / len(values) + ratio)
     return float(values.mean()), float(half)
 
 
@@ -58,17 +48,83 @@ def band(curves: Sequence[Curve], ratio: float = 0.0) -> Band:
     ``ratio``: as in ``interval``.
     """
     cycles = np.unique(np.concatenate([c.cycle for c in curves]))
-    x, mean, half, seeds = [], [], [], []
-    for cycle in cycles:
-        at = [(c.x[c.cycle == cycle], c.score[c.cycle == cycle]) for c in curves]
-        x.append(float(np.concatenate([a for a, _ in at]).mean()))
-        scores = np.concatenate([s for _, s in at])
-        centre, width = interval(scores, ratio)
-        mean.append(centre)
-        half.append(width)
-        seeds.append(len(scores))
-    centre, width = np.array(mean), np.array(half)
-    return Band(cycles, np.array(x), centre, centre - width, centre + width, np.array(seeds))
+    x, scores = np.full((2, len(cycles), len(curves)), nan)
+    for seed, c in enumerate(curves):
+        rows = np.searchsorted(cycles, c.cycle)
+        x[rows, seed], scores[rows, seed] = c.x, c.score
+    there = ~np.isnan(scores)
+    means = np.array([row[own].mean() for row, own in zip(x, there, strict=True)])
+    centre, half = np.array(
+        [interval(row[own], ratio) for row, own in zip(scores, there, strict=True)]
+    ).T
+    return Band(cycles, means, centre, centre - half, centre + half, there.sum(axis=1))
+
+
+def mean_ranks_of(values: np.ndarray) -> np.ndarray:
+    """Ranks of (N,) values from 1, equal values sharing the mean of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]
+
+
+def signed_rank(differences: np.ndarray) -> float:
+    """Exact two-sided p of Wilcoxon's signed-rank test, with Pratt's ranks for zeros and ties.
+
+    The sum of the positive ranks is laid against that of all sign flips, however many.
+
+    Args:
+        differences: (n,), infinite where one side has no value and is worse for it: their rank is
+            above all others.
+    """
+    d = np.asarray(differences, float)
+    d = np.clip(d, *np.array([-1, 1]) * (1 + np.abs(d[np.isfinite(d)]).max(initial=0.0)))
+    doubled = np.rint(2 * mean_ranks_of(np.abs(d))).astype(int)  # ranks of ties end in a half
+    chances = np.ones(1)  # of each sum of positive ranks, half of the flips having a rank in it
+    for rank in doubled[d != 0]:
+        step = np.zeros(rank + 1)
+        step[[0, rank]] = 0.5
+        chances = np.convolve(chances, step)
+    at = int(doubled[d > 0].sum())
+    return float(min(1.0, 2 * min(chances[at:].sum(), chances[: at + 1].sum())))
+
+
+def paired_t(differences: np.ndarray, ratio: float = 0.0) -> float:
+    """Two-sided p of the paired t-test on (n,) differences, n > 1, n - 1 degrees of freedom.
+
+    NaN where the differences do not vary, unless all are 0. ``ratio``: as in ``interval``, the
+    corrected resampled t-test.
+    """
+    from scipy.special import stdtr
+
+    n, mean = len(differences), float(np.mean(differences))
+    se = float(np.std(differences, ddof=1)) * float(np.sqrt(1 / n + ratio))
+    if se <= 1e-12 * max(1.0, abs(mean)):
+        return 1.0 if abs(mean) <= 1e-12 else nan
+    return float(2 * stdtr(n - 1, -abs(mean) / se))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's correction over the p that are numbers; NaN stays NaN and does not count."""
+    corrected, largest = [nan] * len(p), 0.0
+    order = sorted((i for i, v in enumerate(p) if isfinite(v)), key=lambda i: p[i])
+    for place, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - place) * p[i]))
+        corrected[i] = largest
+    return corrected
+
+
+def monotone(score: np.ndarray) -> np.ndarray:
+    """The non-decreasing values nearest to (K,) scores: isotonic regression in squared error.
+
+    Adjacent violators are pooled. scikit-learn has the same, and takes seconds to import.
+    """
+    pools: list[tuple[float, int]] = []  # mean and length
+    for value in np.asarray(score, float).tolist():
+        mean, n = value, 1
+        while pools and pools[-1][0] >= mean:
+            before, m = pools.pop()
+            mean, n = (before * m + mean * n) / (m + n), m + n
+        pools.append((mean, n))
+    return np.repeat([mean for mean, _ in pools], [n for _, n in pools])
 
 
 def cost_to_reach(curve: Curve, threshold: float) -> float:
@@ -78,12 +134,10 @@ def cost_to_reach(curve: Curve, threshold: float) -> float:
     for having reached the score (a running maximum would do that), then read off linearly between
     cycles. Nothing is extrapolated: a curve that starts above the threshold has its first cost.
     """
-    from sklearn.isotonic import isotonic_regression
-
-    score = np.asarray(isotonic_regression(curve.score), float)
+    score = monotone(curve.score)
     above = np.flatnonzero(score >= threshold - 1e-12)
     if not len(above):
-        return float("nan")
+        return nan
     i = int(above[0])
     if i == 0:
         return float(curve.x[0])
@@ -102,7 +156,7 @@ def mean_height(curve: Curve, low: float, high: float) -> float:
     NaN where ``low >= high``.
     """
     if low >= high:
-        return float("nan")
+        return nan
     inside = (curve.x > low) & (curve.x < high)
     x = np.concatenate([[low], curve.x[inside], [high]])
     ends = np.interp([low, high], curve.x, curve.score)

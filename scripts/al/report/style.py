@@ -1,13 +1,14 @@
-"""Colours, markers, axis labels and the way figures are saved."""
+"""Colours, shapes and dashes of strategies, colours of classes, and labels of axes."""
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from al.io.files import atomic_path
 from al.paths import REFERENCES
+
+Rgb = tuple[float, float, float]
 
 # Okabe and Ito's palette without black and yellow, which serve as ink and cannot be seen on white,
 # and three dark colours. The first six stay apart from each other and from the grey of `random`
@@ -17,15 +18,24 @@ PALETTE = (
     *("#D55E00", "#0072B2", "#56B4E9", "#8A2BE2", "#920000", "#004949"),
     *("#E69F00", "#009E73", "#CC79A7"),
 )
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
-_Dashes = str | tuple[int, tuple[float, ...]]
-LINES: tuple[_Dashes, ...] = (
-    "-",
-    (0, (4, 1.2)),
-    (0, (1.2, 1)),
-    (0, (6, 1.2, 1.2, 1.2)),
+# Shapes and dashes (pixels drawn and left out) as Vega names them.
+# Vega has no upright cross turned, and no star: as paths within -1 and 1.
+_TURNED = "M-1,-.6L-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0Z"
+_STAR = "M0,-1L.25,-.34L.95,-.31L.4,.13L.59,.81L0,.42L-.59,.81L-.4,.13L-.95,-.31L-.25,-.34Z"
+SHAPES = (
+    *("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", _TURNED),
+    *("triangle-left", "triangle-right", _STAR),
 )
-INK = "#222222"
+RULE = "M-2,0L2,0"  # of a line all across a panel
+SOLID = (1.0, 0.0)
+DASHES: tuple[tuple[float, ...], ...] = (SOLID, (5, 2), (1.5, 1.5), (7, 1.5, 1.5, 1.5))
+INK, GREY = "#222222", "#808080"
+BACKGROUND: Rgb = (0.25, 0.25, 0.25)
+# The map plasma from 0.2 to 0.82: its dark end looks all the same, its light end is lost on white.
+_PLASMA = (
+    *("#6a00a8", "#8b0aa5", "#aa2395", "#c33d80"),
+    *("#d7566c", "#e97158", "#f68f44", "#fdae32"),
+)
 # Costs in the order of figures that show them all.
 _COSTS = {
     "area_percent": "annotated area (%)",
@@ -47,11 +57,11 @@ _CLASS_SCORES = {"mIoU": "IoU", "mean Dice": "Dice", "weighted F1": "F1"}
 
 
 class Style(NamedTuple):
-    """How a strategy is drawn; ``line`` is a Matplotlib line style."""
+    """How a strategy is drawn: colour as ``#RRGGBB``, shape and dashes as Vega names them."""
 
     colour: str
-    marker: str
-    line: _Dashes
+    shape: str
+    dash: tuple[float, ...] = SOLID
 
 
 def cost_label(x: str, task: str) -> str:
@@ -72,14 +82,14 @@ def class_score_name(score_name: str) -> str:
 
 
 def strategy_styles(
-    names: Iterable[str], colours: Mapping[str, str], others: Iterable[str] = ()
+    names: Sequence[str], colours: Mapping[str, str], others: Iterable[str] = ()
 ) -> dict[str, Style]:
-    """Colour, marker and line of each strategy: those of ``colours`` first, then as given.
+    """Colour, shape and dashes of each strategy: those of ``colours`` first, then as given.
 
     A strategy of ``names`` that ``colours`` has looks the same whatever else is drawn. The rest
     take the colours of ``PALETTE`` that are in ``colours`` for nothing, in the order in which they
     are named; then those that are there for what is not in ``names``, references aside; then all
-    again with the next of ``LINES``. So nine strategies differ in colour, which is what points show
+    again with the next of ``DASHES``. So nine strategies differ in colour, which points show
     best, where references and strategies with colours leave the palette to them.
 
     Args:
@@ -87,90 +97,49 @@ def strategy_styles(
         colours: strategy or reference -> colour.
         others: strategies that may turn up as well; they take looks that ``names`` leave.
     """
-    first = list(dict.fromkeys(names))
-    later = [n for n in dict.fromkeys(others) if n not in first]
+    first = set(names)
     kept = {c.lower() for n, c in colours.items() if n in first or n in REFERENCES}
     given = {c.lower() for c in colours.values()}
     free = sorted((c for c in PALETTE if c.lower() not in kept), key=lambda c: c.lower() in given)
-    looks = [(c, line) for line in LINES for c in free]
-    looks += [(c, line) for line in LINES[1:] for c in PALETTE]
+    looks = [(c, dash) for dash in DASHES for c in free]
+    looks += [(c, dash) for dash in DASHES[1:] for c in PALETTE]
+    every = list(dict.fromkeys([*names, *others]))
+    place = {name: i for i, name in enumerate(colours)}
     styles: dict[str, Style] = {}
-    for group in (first, later):
-        for name in [*(n for n in colours if n in group), *(n for n in group if n not in colours)]:
-            styles[name] = _style(name, colours, looks, list(styles.values()))
+    for name in sorted(every, key=lambda n: (n not in first, place.get(n, len(place)))):
+        own = [(colours[name], dash) for dash in DASHES] if name in colours else looks
+        drawn = {(s.colour.lower(), s.dash) for s in styles.values()}
+        colour, dash = next((o for o in own if (o[0].lower(), o[1]) not in drawn), own[0])
+        # The shape that few have; of strategies with colours it is fixed.
+        fixed = SHAPES[place[name] % len(SHAPES)] if name in colours else ""
+        alike = {s.shape for s in styles.values() if s.colour.lower() == colour.lower()}
+        shapes = [s.shape for s in styles.values()]
+        shape = min(SHAPES, key=lambda m: (m in alike, m != fixed, shapes.count(m)))
+        styles[name] = Style(colour, shape, dash)
     return styles
 
 
-def _style(
-    name: str,
-    colours: Mapping[str, str],
-    looks: Sequence[tuple[str, _Dashes]],
-    taken: Sequence[Style],
-) -> Style:
-    """The first colour and line that is not taken, and a marker that few have."""
-    own = ""
-    if name in colours:
-        place = list(colours).index(name)
-        before = [c.lower() for c in colours.values()][: place + 1]
-        start = before.count(before[-1]) - 1
-        looks = [(colours[name], LINES[(start + i) % len(LINES)]) for i in range(len(LINES))]
-        own = MARKERS[place % len(MARKERS)]
-    drawn = {(s.colour.lower(), s.line) for s in taken}
-    left = [(c, line) for c, line in looks if (c.lower(), line) not in drawn]
-    colour, line = left[0] if left else looks[len(taken) % len(looks)]
-    alike = [s.marker for s in taken if s.colour.lower() == colour.lower()]
-    markers = [s.marker for s in taken]
-    marker = min(MARKERS, key=lambda m: (m in alike, m != own, markers.count(m)))
-    return Style(colour, marker, line)
+def class_colours(n: int, background: int | None = None) -> list[Rgb]:
+    """A bright colour per class, neighbours apart in hue and lightness; the background is quiet.
 
-
-def class_colours(n_classes: int) -> list[tuple[float, float, float]]:
-    """One bright colour per class; neighbours differ in hue and lightness."""
-    import colorsys
-
+    Returns:
+        (n, 3) in 0..1.
+    """
     golden = 0.61803398875
-    return [
+    found = [
         colorsys.hls_to_rgb((0.02 + i * golden) % 1, (0.5, 0.65, 0.4)[i % 3], 0.95)
-        for i in range(n_classes)
+        for i in range(n)
     ]
+    if background is not None:
+        found[background] = BACKGROUND
+    return found
 
 
 def sequential_colours(n: int) -> list[str]:
     """Colours of ``n`` values in order, from dark to light."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
-    # The dark end of the map looks all the same to some, and the light end is lost on white.
-    return [to_hex(colormaps["plasma"](0.2 + 0.62 * i / max(1, n - 1))) for i in range(n)]
+    return [_PLASMA[round(i * (len(_PLASMA) - 1) / max(1, n - 1))] for i in range(n)]
 
 
-def new_figure(width: float, height: float) -> Any:
-    """An empty figure (inches) outside pyplot, so that nothing stays open or needs a display.
-
-    From here on Matplotlib takes no ``$`` for the start of a formula, in this process: names of
-    classes, strategies and images are shown letter by letter. Texts made earlier stay as they are.
-    """
-    from matplotlib import rcParams
-    from matplotlib.figure import Figure
-
-    # Artists read this when they are made, which is wherever a figure is drawn on.
-    rcParams["text.parse_math"] = False
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def save(figure: Any, *paths: Path | None, dpi: int = 300) -> None:
-    """Save a figure under each path, by rename; no date in the file, so equal runs give equal.
-
-    Fonts are embedded as TrueType: publishers refuse Matplotlib's default, Type 3.
-    """
-    from matplotlib import rc_context
-
-    for path in paths:
-        if path is None:
-            continue
-        pdf = Path(path).suffix == ".pdf"
-        metadata = {"CreationDate": None} if pdf else {"Software": None}
-        # Some texts, such as those of ticks, are made when the figure is saved.
-        settings = {"pdf.fonttype": 42, "text.parse_math": False}
-        with atomic_path(path) as temporary, rc_context(settings):
-            figure.savefig(temporary, dpi=dpi, metadata=metadata)
+def hex_of(rgb: Rgb) -> str:
+    """``#rrggbb`` of a colour in 0..1."""
+    return "#" + "".join(f"{round(255 * v):02x}" for v in rgb)

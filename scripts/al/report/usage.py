@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Callable, Sequence
+from math import nan
 from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
 
-from .journals import Attempt, Job, read_jobs
-from .markdown import grid
+from al.cluster.journals import Attempt, read_jobs
 
 SHARED = "(shared)"
 TOTAL = "total"
@@ -15,143 +16,87 @@ TOTAL = "total"
 REPORT = "report"
 
 
-@dataclass(frozen=True)
-class Usage:
-    """What the attempts at some jobs used; memory in MB, the largest of any of them.
+class Head(NamedTuple):
+    """Whose a row is; ``budget`` is empty of references and of what all share, ``strategy`` of it.
 
-    ``budget`` is empty for references and for what all share, and ``strategy`` too for the latter.
-    ``failed`` ended with an error, ``cut_off`` without a word; both are among the ``attempts``.
-    GPU hours are wall hours times the GPUs held, CPU hours those that were computed.
+    For all rules together ``rule`` is empty, and so on.
     """
 
     budget: str
     strategy: str
     rule: str
-    attempts: int
-    failed: int
-    cut_off: int
-    gpu_hours: float
-    cpu_hours: float
-    wall_hours: float
-    peak_mb: float
-    peak_gpu_mb: float
 
 
-def _usage(head: tuple[str, str, str], attempts: Sequence[Attempt]) -> Usage:
-    return Usage(
-        *head,
-        attempts=len(attempts),
-        failed=sum(a.outcome == "failed" for a in attempts),
-        cut_off=sum(a.outcome == "cut off" for a in attempts),
-        gpu_hours=sum(a.gpu_seconds for a in attempts) / 3600,
-        cpu_hours=sum(a.cpu for a in attempts) / 3600,
-        wall_hours=sum(a.wall for a in attempts) / 3600,
-        peak_mb=max((a.peak_mb for a in attempts), default=0.0),
-        peak_gpu_mb=max((a.gpu_mb for a in attempts), default=0.0),
-    )
+USAGE_COLUMNS = (
+    *Head._fields,
+    *("attempts", "failed", "cut_off", "gpu_hours", "cpu_hours", "wall_hours", "median_seconds"),
+    *("peak_mb", "peak_gpu_mb"),
+)
+# The same for a page and a terminal, which are narrow.
+USAGE_HEAD = (
+    *("budget", "strategy", "rule", "attempts", "failed", "cut off", "GPU h", "CPU h", "wall h"),
+    *("median s", "MB", "GPU MB"),
+)
+Attempts = Sequence[tuple[Head, Attempt]]
 
 
-def usage_rows(folder: Path) -> list[Usage]:
-    """What each rule used for each budget and strategy; none where nothing was journalled.
+def attempts_in(folder: Path) -> list[tuple[Head, Attempt]]:
+    """Every attempt that was journalled, with its budget, strategy and rule.
 
     Args:
         folder: ``benchmarks/{run}``, with journals (see ``al.cluster.usage``). Those of the report
             are left out: they are being written while this is read.
     """
-    held: dict[tuple[str, str, str], list[Attempt]] = {}
+    found = []
     for job in read_jobs(Path(folder)):
+        place = (job.place.budget, job.place.strategy) if job.place else ("", "")
         if job.path.parts[0] != REPORT:
-            for attempt in job.attempts:
-                held.setdefault(_head(job, attempt), []).append(attempt)
+            found += [(Head(*place, attempt.rule), attempt) for attempt in job.attempts]
+    return found
+
+
+def usage_rows(
+    attempts: Attempts, key: Callable[[Head], Head] = lambda h: h
+) -> list[dict[str, Any]]:
+    """A row for all attempts of the same ``key``: by budget, then references and what all share.
+
+    Keys are ``USAGE_COLUMNS``. ``failed`` ended with an error, ``cut_off`` without a word; both are
+    among the ``attempts``. GPU hours are wall hours times the GPUs held, CPU hours those that were
+    computed. ``median_seconds`` is the wall time of an attempt that was done (of a shard, where a
+    job has such); NaN where none was. Memory is in MB, the largest of any attempt.
+    """
+    held: dict[Head, list[Attempt]] = {}
+    for head, attempt in attempts:
+        held.setdefault(key(head), []).append(attempt)
     return [_usage(head, held[head]) for head in sorted(held, key=_order)]
 
 
-def _head(job: Job, attempt: Attempt) -> tuple[str, str, str]:
-    place = job.place
-    return (place.budget, place.strategy, attempt.rule) if place else ("", "", attempt.rule)
+def _usage(head: Head, attempts: Sequence[Attempt]) -> dict[str, Any]:
+    done = [a.wall for a in attempts if a.outcome == "done"]
+    return {
+        **head._asdict(),
+        "attempts": len(attempts),
+        "failed": sum(a.outcome == "failed" for a in attempts),
+        "cut_off": sum(a.outcome == "cut off" for a in attempts),
+        "gpu_hours": sum(a.gpu_seconds for a in attempts) / 3600,
+        "cpu_hours": sum(a.cpu for a in attempts) / 3600,
+        "wall_hours": sum(a.wall for a in attempts) / 3600,
+        "median_seconds": median(done) if done else nan,
+        "peak_mb": max(a.peak_mb for a in attempts),
+        "peak_gpu_mb": max(a.gpu_mb for a in attempts),
+    }
 
 
-def _order(head: tuple[str, str, str]) -> tuple[object, ...]:
-    """Strategies by budget, then references and what all share."""
-    sizes = [int(v) for v in head[0].split("x") if v.isdecimal()]
-    return (not head[0], sizes, not head[1], head)
+def _order(head: Head) -> tuple[object, ...]:
+    sizes = [int(v) for v in head.budget.split("x") if v.isdecimal()]
+    return (not head.budget, sizes, not head.strategy, head)
 
 
-def summed(rows: Iterable[Usage], head: tuple[str, str, str] = ("", "", TOTAL)) -> Usage:
-    """One row that adds up the others; memory is the largest."""
-    numbers = [astuple(row)[len(head) :] for row in rows]
-    columns = list(zip(*numbers, strict=True)) if numbers else [(0,)] * (len(fields(Usage)) - 3)
-    return Usage(*head, *map(sum, columns[:-2]), *map(max, columns[-2:]))
-
-
-def per_rule(rows: Sequence[Usage]) -> list[Usage]:
-    """One row per rule, by name."""
-    return _grouped(rows, lambda row: ("", "", row.rule))
-
-
-def per_strategy(rows: Sequence[Usage]) -> list[Usage]:
-    """One row per budget and strategy, reference, and what all share."""
-    return _grouped(rows, lambda row: (row.budget, row.strategy, ""))
-
-
-def _grouped(rows: Sequence[Usage], key: Callable[[Usage], tuple[str, str, str]]) -> list[Usage]:
-    heads = sorted({key(row) for row in rows}, key=_order)
-    return [summed((r for r in rows if key(r) == head), head) for head in heads]
-
-
-HEAD = (
-    "attempts",
-    "failed",
-    "cut off",
-    "GPU hours",
-    "CPU hours",
-    "wall hours",
-    "peak MB",
-    "peak GPU MB",
-)
-
-
-def hours_text(hours: float) -> str:
-    """Hours with two significant digits below 10, whole ones from 100 on."""
-    if hours == 0:
-        return "0"
-    if hours < 0.0095:
-        return f"{hours:.2g}" if hours >= 0.0001 else "< 0.0001"
-    return f"{hours:.{2 if hours < 10 else 1 if hours < 100 else 0}f}"
-
-
-def _cells(row: Usage) -> list[str]:
+def usage_totals(attempts: Attempts) -> list[dict[str, Any]]:
+    """What a run has used by rule, then by budget and strategy, then in all."""
+    by_strategy = usage_rows(attempts, lambda h: Head(h.budget, h.strategy, ""))
     return [
-        *map(str, (row.attempts, row.failed, row.cut_off)),
-        *map(hours_text, (row.gpu_hours, row.cpu_hours, row.wall_hours)),
-        f"{row.peak_mb:.0f}" if row.peak_mb else "-",
-        f"{row.peak_gpu_mb:.0f}" if row.peak_gpu_mb else "-",
+        *usage_rows(attempts, lambda h: Head("", "", h.rule)),
+        *({**row, "strategy": row["strategy"] or SHARED} for row in by_strategy),
+        *usage_rows(attempts, lambda h: Head("", TOTAL, "")),
     ]
-
-
-def usage_markdown(rows: Sequence[Usage], run: str) -> str:
-    """What a run has used per rule and per strategy, with totals, as Markdown."""
-    if not rows:
-        return f"### {run}: what it has used\n\nNo attempt was journalled.\n"
-    total = _cells(summed(rows))
-    rules = [[row.rule, *_cells(row)] for row in per_rule(rows)]
-    strategies = [
-        [row.budget or "-", row.strategy or SHARED, *_cells(row)] for row in per_strategy(rows)
-    ]
-    lines = [f"### {run}: what it has used, by rule", ""]
-    lines += grid([["rule", *HEAD], *rules, [TOTAL, *total]])
-    lines += ["", f"### {run}: what it has used, by strategy", ""]
-    lines += grid([["budget", "strategy", *HEAD], *strategies, [TOTAL, "", *total]])
-    return "\n".join([*lines, "", NOTES])
-
-
-NOTES = """\
-Every attempt counts: failed ones, and those cut off by a signal, up to their last sign of life (at
-most a minute before). CPU hours are computed ones, those of child processes included. GPU hours are
-wall hours times the GPUs held; on SLURM every rule of a submission with a GPU holds it, elsewhere
-those rules that computed on it. Jobs side by side in one submission (evaluation beside a
-prediction) each count its GPU. Waiting for a node, and what a submission does between its rules,
-are not in here. Memory is the largest of any one process, GPU memory what PyTorch reserved on one
-device. The jobs of this report, of generating data and of preparing them for
-all runs are left out.
-"""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, TypeVar
 
 from al.paths import REFERENCES
 
 from .curves import FULL, Curve, Point, budgets, curves_of, reference
 from .look import in_order
-from .statistics import fold_ratio
 from .style import Style, class_colours, strategy_styles
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -87,27 +88,30 @@ class View:
     compared: Sequence[str] = ()
 
     def at(self, budget: str) -> View:
-        """The same of one budget, which its title names."""
-        first, *rest = self.title.split("\n")
-        named = [f"{first}, {budget} per cycle" if first and budget else first, *rest]
-        return replace(self, budget=budget, title="\n".join(named))
+        """The same of one budget, which its title names; the same object each time."""
+        if budget not in self._made:
+            first, *rest = self.title.split("\n")
+            named = [f"{first}, {budget} per cycle" if first and budget else first, *rest]
+            self._made[budget] = replace(self, budget=budget, title="\n".join(named))
+        made: View = self._made[budget]
+        return made
 
-    @property
-    def test_share(self) -> float | None:
-        """Share of the cases in a fold; ``None`` without folds."""
-        return 1 / self.folds if self.folds else None
+    @cached_property
+    def _made(self) -> dict[Any, Any]:
+        """What was made of the view so far."""
+        return {}
 
     @property
     def fold_ratio(self) -> float:
         """Cases tested on over cases trained on, as intervals over folds take it; else 0."""
-        return fold_ratio(self.test_share) if self.test_share else 0.0
+        return 1 / (self.folds - 1) if self.folds else 0.0
 
     @property
     def unit(self) -> str:
         """What the means are over: ``seed`` or ``fold``."""
         return "fold" if self.folds else "seed"
 
-    @property
+    @cached_property
     def budgets(self) -> list[str]:
         """Budgets that have results, sorted by size."""
         return budgets(self.points)
@@ -125,19 +129,15 @@ class View:
     @cached_property
     def styles(self) -> dict[str, Style]:
         """Look of every strategy, the same in each figure: the run's have the best ones."""
-        return self.styles_with(())
-
-    def styles_with(self, names: Iterable[str]) -> dict[str, Style]:
-        """The same, and looks of strategies that the view lacks, which come after all others."""
         own = self.order({*self.compared, *self.strategies})
         found = {p.strategy for p in self.points if p.strategy not in REFERENCES}
-        unknown = sorted({*names, *found} - {*self.known})
+        unknown = sorted(found - {*self.known})
         return strategy_styles(own, self.colours, [*self.known, *unknown])
 
     @cached_property
     def class_colours(self) -> list[tuple[float, float, float]]:
         """Colour of each class, (C, 3) in 0..1."""
-        return list(self.given_colours) or class_colours(len(self.classes))
+        return list(self.given_colours) or class_colours(len(self.classes), self.background)
 
     def order(self, names: Iterable[str]) -> list[str]:
         """Strategies as all legends list them: as in ``known``, then others by name."""
@@ -146,13 +146,24 @@ class View:
     def curves(self, points: Sequence[Point] | None = None) -> dict[str, list[Curve]]:
         """Curves of the budget by strategy, in ``order``, one per seed."""
         found = curves_of(self.points if points is None else points, self.budget, self.x)
-        return {n: [c for c in found if c.strategy == n] for n in self.order(_names(found))}
+        names = self.order({c.strategy for c in found})
+        return {name: [c for c in found if c.strategy == name] for name in names}
 
-    def full(self, name: str = FULL) -> float:
-        """Mean score of a reference; NaN where there is none."""
-        scores = reference(self.points, self.budget, name)
+    @cached_property
+    def full(self) -> float:
+        """Mean score of full annotation; NaN where there is none."""
+        scores = reference(self.points, self.budget, FULL)
         return float(scores.mean()) if len(scores) else float("nan")
 
 
-def _names(curves: Sequence[Curve]) -> list[str]:
-    return list(dict.fromkeys(c.strategy for c in curves))
+def once(make: Callable[[View], Made]) -> Callable[[View], Made]:
+    """Keep what a function makes of a view: figures, tables and the answer ask for the same."""
+
+    @wraps(make)
+    def kept(view: View) -> Made:
+        if make not in view._made:
+            view._made[make] = make(view)
+        made: Made = view._made[make]
+        return made
+
+    return kept
