@@ -80,7 +80,13 @@ def begin(folder: Path, planned: Sequence[str] = ("train",), **changes: Any) -> 
         guard_science(settings, results / "config.yaml")
         keys = {"name": "layout", "options": "layout_options", "classes": "classes"}
         layout = {name: settings[key] for name, key in keys.items()}
-        start.begin_run(Planned(planned), settings, layout, [results, Path("work/tiny")], print)
+        start.begin_run(
+            Planned(planned),
+            settings,
+            layout,
+            [results, Path("work/tiny"), Path("logs/tiny")],
+            print,
+        )
     finally:
         start.guard_start = guard
         os.chdir(before)

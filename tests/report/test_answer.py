@@ -137,7 +137,7 @@ def test_the_terminal_shows_the_answer_first(
     report.mkdir(parents=True)
     for name, held in (("answer", text), ("reach", "# R\n\n| a |\n\nnote\n"), ("usage", "| u |\n")):
         (report / f"{name}.md").write_text(held, encoding="utf-8")
-    (report / "curves.png").touch()
+    (report / "curves.svg").touch()
     assert show_results("run", tmp_path) == 0
     out = capsys.readouterr().out
     places = [out.index(part) for part in ("decomp:", "| a |", "| u |", "curves.png")]

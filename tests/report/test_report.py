@@ -153,6 +153,10 @@ def test_small_runs_write_all_that_is_announced(
     names |= {f"{name}.csv" for name, _ in tables_of(look)} | {"answer.md", "report.html"}
     names |= {f"{name}.md" for name, _ in tables_of(look) if name in MARKDOWN}
     assert names <= {path.name for path in run.report.iterdir()}
+    answer = (run.report / "answer.md").read_text()
+    sentences = [line.removeprefix("- ") for line in answer.splitlines() if line.startswith("- ")]
+    text = plain(html_of(run))
+    assert sentences and all(" ".join(sentence.split()) in text for sentence in sentences)
 
 
 def test_gaps_are_said_and_nothing_not_reached_is_dropped(gaps: RunFiles) -> None:

@@ -110,11 +110,6 @@ def test_the_order_of_cases_makes_no_difference(kind: str, seed: int) -> None:
     cases, moved = read(score([0, 1, 2, 3, 4, 5])), read(score([3, 5, 0, 1, 4, 2]))
     weights = np.array([2, 0, 1, 0, 3, 1])
     assert moved.score(weights[[3, 5, 0, 1, 4, 2]]) == pytest.approx(cases.score(weights))
-    ordered = moved.sorted()
-    assert ordered.names == tuple(sorted(moved.names))
-    places = [int(name.split("-")[1]) for name in ordered.names]
-    assert ordered.groups == tuple(f"group-{i // 2}" for i in places)
-    assert ordered.score(weights[places]) == pytest.approx(cases.score(weights))
 
 
 def test_images_by_hand() -> None:

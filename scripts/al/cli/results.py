@@ -27,7 +27,8 @@ def show_results(run: str, results: Path) -> int:
                 f"\n{s}" if s.startswith("#") else s for s in lines if s.startswith(("#", "|"))
             ]
             print("\n".join([*shown, "", f"What these numbers hold: {table}"]))
-    figures = sorted(report.rglob("*.png"))  # each lies beside its PDF and SVG
+    # Those of a report of an earlier version have no SVG beside them.
+    figures = [file.with_suffix(".png") for file in sorted(report.glob("*.svg"))]
     print("\nFigures:" if figures else "\nNo figures yet.")
     for figure in figures:
         print(f"  {figure}")

@@ -40,12 +40,16 @@ def report_runs(runs: Sequence[Run], out: Path) -> tuple[Path, list[str]]:
         first = folders.setdefault(look["run"], folder)
         if first != folder:
             raise DataError(f"{folder}: holds run {look['run']!r}, as {first} does; name it once")
-    whole = _alike(read_run(*run) for run in runs)
+    named = (
+        replace(v, title=f"{v.points[0].run}: {v.title}") for v in (read_run(*r) for r in runs)
+    )
+    whole = _alike(named)
     views = [view.at(budget) for view in whole for budget in view.budgets]
+    lacks = [missing_of(look, view.points) for (_, look), view in zip(runs, whole, strict=True)]
     missing = [
         f"{look['run']}: {line}"
-        for (_, look), view in zip(runs, whole, strict=True)
-        for line in missing_of(look, view.points)[0]
+        for (_, look), own in zip(runs, lacks, strict=True)
+        for line in own[0]
     ]
     drawn = [chart for view in views if (chart := curves(view)) is not None]
     save_chart(joined(drawn, 2), out, "curves")
@@ -69,7 +73,8 @@ def report_runs(runs: Sequence[Run], out: Path) -> tuple[Path, list[str]]:
         for _, look in runs
     ]
     title = f"{len(runs)} runs compared"
-    opening = Opening(title, facts=facts, missing=missing, lacking=len(missing))
+    lacking, planned = (sum(own[i] for own in lacks) for i in (1, 2))
+    opening = Opening(title, facts=facts, missing=missing, lacking=lacking, planned=planned)
     render_page(opening, [Group("Results", sections)], out / "report.html")
     return out / "report.html", missing
 

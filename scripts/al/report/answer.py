@@ -102,11 +102,11 @@ def _differences(view: View, strategies: int) -> list[str]:
     found = compare(numbers, view.fold_ratio)
     seeds = max((c.seeds for c in found), default=0)
     needed = FEWEST_FOLDS if view.folds else seeds_needed(strategies * (strategies - 1) // 2)
-    if seeds < needed:
+    certain = [c for c in found if c.p_holm < LEVEL]
+    if seeds < needed and not certain:
         have = f"With {_count(seeds, view.unit)} no difference can be called significant"
         takes = f"to compare {strategies} strategies takes {needed} {view.unit}s or more"
         return [f"{have}: {takes}.", *_by_cycle(view)]
-    certain = [c for c in found if c.p_holm < LEVEL]
     if not certain:
         least = min((c.p_holm for c in found if c.p_holm == c.p_holm), default=1.0)
         return [f"No difference is significant: the smallest p after Holm is {least:.2g}."]
@@ -152,6 +152,7 @@ def warnings(view: View, look: Mapping[str, Any], folder: Path) -> list[str]:
         *(line for budget in look["budgets"] for line in _unfilled(view, look, budget)),
         *(line for budget in look["budgets"] for line in _clipped(look, folder, budget)),
         *_absent(view),
+        *(f"{name}: {note}." for name, note in view.notes.items()),
     ]
 
 
@@ -194,12 +195,15 @@ def _asked(look: Mapping[str, Any], budget: str, name: str) -> int:
 
 def _clipped(look: Mapping[str, Any], folder: Path, budget: str) -> Iterator[str]:
     """Regions that are smaller than asked for, as their image is; with the first seed."""
-    whole = {"patch": prod(look["patch"] or look["region"])}
-    rows = [r for file in histories_of(folder, look, budget).values() for r in read_regions(file)]
-    drawn = [r for r in rows if r.kind != "roi"]
-    small = [r for r in drawn if prod(r.region.size) < whole.get(r.kind, prod(look["region"]))]
+    small = total = 0
+    for name, file in histories_of(folder, look, budget).items():
+        pool_wide = "pool" in look["definitions"][name] and look["patch"]
+        asked = prod(look["patch"] if pool_wide else look["region"])
+        # The first cycle is shared, and need not be of this strategy's regions.
+        own = [r for r in read_regions(file) if r.kind != "roi" and r.cycle > 1]
+        small, total = small + sum(prod(r.region.size) < asked for r in own), total + len(own)
     if small:
-        text = f"{len(small)} of {len(drawn)} regions are smaller than asked for, as their image is"
+        text = f"{small} of {total} regions are smaller than asked for, as their image is"
         yield f"{budget}: {text} (with seed {look['seeds'][0]})."
 
 
@@ -213,14 +217,20 @@ def _absent(view: View) -> Iterator[str]:
         yield f"The test split lacks {', '.join(lost)}: no score, and in no mean."
 
 
+def answers_of(view: View) -> list[tuple[str, list[str]]]:
+    """Answers of a whole run, under the name of each budget where there are several."""
+    if not view.budgets:
+        return [("", [_full(view) if view.points else NO_STRATEGY])]
+    many = len(view.budgets) > 1
+    return [(f"Budget {b} per cycle" if many else "", answers(view.at(b))) for b in view.budgets]
+
+
 def answer_markdown(view: View, look: Mapping[str, Any], folder: Path) -> str:
     """Answers of all budgets and the warnings, as Markdown for a terminal."""
     lines = [f"### {look['run']}: {look['dataset']}", ""]
-    for budget in view.budgets:
-        lines += [f"Budget {budget}:", ""] if len(view.budgets) > 1 else []
-        lines += [*(f"- {text}" for text in answers(view.at(budget))), ""]
-    if not view.budgets:
-        lines += [f"- {_full(view) if view.points else NO_STRATEGY}", ""]
+    for title, told in answers_of(view):
+        lines += [f"{title}:", ""] if title else []
+        lines += [*(f"- {text}" for text in told), ""]
     if told := warnings(view, look, folder):
         lines += ["To be known:", "", *(f"- {text}" for text in told), ""]
     return "\n".join(lines)

@@ -9,7 +9,7 @@ from typing import Any
 from al.io.errors import DataError
 from al.io.files import read_json
 
-from .answer import answers, warnings
+from .answer import answers_of, warnings
 from .catalogue import (
     CATEGORIES,
     CATEGORY_OF_TABLE,
@@ -49,10 +49,10 @@ def write_page(
     """
     out = folder / "report"
     missing, lacking, planned = missing_of(look, view.points)
-    views = [view.at(budget) for budget in view.budgets]
+    views = [view.at(budget) for budget in look["budgets"] if budget in view.budgets]
     opening = Opening(
         f"{look['run']}: {look['dataset']}",
-        [(f"Budget {v.budget} per cycle" if len(views) > 1 else "", answers(v)) for v in views],
+        answers_of(view),
         [*warnings(view, look, folder), *([trouble] if trouble else [])],
         facts_of(look, folder),
         missing,
@@ -63,7 +63,9 @@ def write_page(
     charts = {"curves": explorer(views) if views else None, "regions": regions}
     for entry, stem, budget in figures_of(look) + pictures_of(look):
         chart = charts.pop(entry.name, None)
-        title = f"{entry.title}, {budget}" if budget and len(look["budgets"]) > 1 else entry.title
+        # A chart to explore is of all budgets.
+        named = budget and len(look["budgets"]) > 1 and not chart
+        title = f"{entry.title}, {budget}" if named else entry.title
         there = (out / f"{stem}.svg").is_file()
         files = [*(f"{stem}.{end}" for end in ENDS), *([entry.data] if entry.data else [])]
         notes = [] if there else ["Nothing to draw yet."]
@@ -123,7 +125,6 @@ def _about(look: Look) -> Group:
         f"Scores are those of the test split. {chosen}",
         f"The cost on the horizontal axes is {look['x'].replace('_', ' ')}; set report.cost for "
         "another one.",
-        *(f"{name}: {note}." for name, note in look["notes"].items()),
         *([f"{look['remark'].capitalize()}."] if look["remark"] else []),
     ]
     return Group("How to read this page", [Section("about", "Scores and costs", notes=lines)], True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import altair as alt
@@ -77,7 +77,8 @@ def _notes(view: View, by_measure: dict[str, list[Comparison]], cell: float) -> 
     """How to read the cells, what was tested, and what came of it."""
     shown = [c for own in by_measure.values() for c in own]
     significant = sum(c.p_holm < LEVEL for c in shown)
-    notes = [f"Row minus column, mean over {view.unit}s; below: {view.unit}s won by row : column."]
+    numbers = f"Row minus column, mean over {view.unit}s; below: {view.unit}s won by row : column."
+    notes = [numbers if cell >= NARROWEST else "Row against column; the numbers are in pairs.csv."]
     if cell >= NARROWEST and any(c.difference != c.difference for c in shown):
         notes.append("In brackets: the median, \u221e where one of the two did not reach it.")
     notes.append(
@@ -204,7 +205,9 @@ def seeds(view: View) -> Chart | None:
     charts = [_seed_panel(view, own, names, width, not i) for i, own in enumerate(panels)]
     notes = [f"A point per {view.unit}; lines join the same {view.unit}."]
     if any(s.censored for own in panels for s in own):
-        notes.append("Open: not reached.")
+        notes.append("Open: not reached, or not yet.")
+    if any(s.value == inf for own in panels for s in own):
+        notes.append("Left out: values without an upper bound.")
     return titled(joined(charts, len(charts), 12), view.title, [" ".join(notes)], PAGE)
 
 

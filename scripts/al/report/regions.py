@@ -226,7 +226,8 @@ class Annotated:
             plane = grey(np.take(pixels, z, axis), window)
             size = fitted(plane.shape[:2], side, spacing[:axis] + spacing[axis + 1 :])
             places = {r: _place(r, row.shape, axis) for r in every if z in _span(r, axis)}
-            title = str(Plane(axis, z, row.shape[axis]))
+            part = f", {len(places)} of {len(every)} regions" if len(places) < len(every) else ""
+            title = f"{Plane(axis, z, row.shape[axis])}{part}"
             views.append((title, resized(plane, size), places))
         return views
 

@@ -112,7 +112,9 @@ def _pair_cells(c: Comparison) -> list[str]:
     if c.seeds and c.neither == c.seeds:
         difference = "neither reached"
     p = [MISSING if v != v else f"{v:.2g}" for v in (c.p, c.p_holm, c.p_t)]
-    better = f"{c.first_better} : {c.second_better}" + (f", {c.ties} equal" if c.ties else "")
+    better = f"{c.first_better} : {c.second_better}" + (
+        f", {c.ties} equal or open" if c.ties else ""
+    )
     return [c.budget, short_label(c.measure), c.first, c.second, difference, better, *p]
 
 

@@ -1,4 +1,4 @@
-"""What each test case adds to a score: any resample of the cases is scored without a model."""
+"""What each test case adds to a score: any choice of cases is scored without a model."""
 
 from __future__ import annotations
 
@@ -72,13 +72,6 @@ class Cases:
     def per_class(self, weights: np.ndarray) -> np.ndarray:
         """Return (C,) scores of the classes; NaN for those that are true nowhere."""
         return self._by_class(np.asarray(weights)[None])[0][0]
-
-    def sorted(self) -> Cases:
-        """Return the same with the cases ordered by name."""
-        order = sorted(range(len(self.names)), key=self.names.__getitem__)
-        names = tuple(self.names[i] for i in order)
-        groups = tuple(self.groups[i] for i in order)
-        return Cases(self.kind, self.classes, names, groups, self.values[order])
 
     def _by_class(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return scores (R, C), NaN where there is none, and how often each class is true."""

@@ -30,7 +30,6 @@ VERSION = 1
 INDEX = "examples.json"
 FIXED, WORST, MEDIAN, BEST = "fixed", "worst", "median", "best"
 N_FIXED = 3
-AXES = ("z", "y", "x")
 _TIME = (1980, 1, 1, 0, 0, 0)  # of all members, so that equal results give equal files
 _AT_ONCE = 256  # cases scored at a time
 Pairs = Iterable[tuple[np.ndarray, np.ndarray]]
@@ -58,7 +57,8 @@ class Plane:
     of: int
 
     def __str__(self) -> str:
-        return f"slice {self.index} of {self.of}, across axis {AXES[self.axis]}"
+        # Layouts slice across the axis that runs closest to superior-inferior.
+        return f"axial slice {self.index + 1} of {self.of}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,8 +194,8 @@ def fullest(truth: np.ndarray, axis: int, background: int | None) -> int:
 def scores_of(cases: Cases) -> np.ndarray:
     """Return the score of each case on its own, (N,) float64; NaN where nothing is scored."""
     n = len(cases.names)
-    parts = [np.eye(min(_AT_ONCE, n - k), n, k) for k in range(0, n, _AT_ONCE)]
-    return np.concatenate([cases.scores(part) for part in parts])
+    places = range(0, n, _AT_ONCE)
+    return np.concatenate([cases.scores(np.eye(min(_AT_ONCE, n - k), n, k)) for k in places])
 
 
 def roles_of(names: Sequence[str], scores: Sequence[float]) -> dict[int, list[str]]:
