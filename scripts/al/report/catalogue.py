@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,6 +122,12 @@ CATEGORY_OF_TABLE = {
 }
 # Tables that papers print, and those that a terminal shows.
 LATEX, MARKDOWN = ("reach", "pairs"), ("reach", "usage")
+
+
+def in_order(names: Iterable[str], known: Sequence[str]) -> list[str]:
+    """Names in the order that all figures have: that of the known strategies, then by name."""
+    places = {name: place for place, name in enumerate(known)}
+    return sorted(names, key=lambda n: (places.get(n, len(places)), n))
 
 
 def figures_of(look: Look) -> list[tuple[Entry, str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from al.config.settings import learner_science
@@ -10,6 +10,8 @@ from al.learners import describe_learner
 from al.learners.steps import most_steps
 from al.paths import REFERENCES
 from al.strategies import needs_of, note_of
+
+from .catalogue import in_order
 
 ROI_COST, AREA_COST = "rois_percent", "area_percent"
 # How trainings were stopped is part of the result; nothing is said where their length is fixed.
@@ -65,12 +67,6 @@ def look_of(settings: Mapping[str, Any], known: Sequence[str] = ()) -> dict[str,
             "classes": settings["classes"],
         },
     }
-
-
-def in_order(names: Iterable[str], known: Sequence[str]) -> list[str]:
-    """Names in the order that all figures have: that of the known strategies, then by name."""
-    places = {name: place for place, name in enumerate(known)}
-    return sorted(names, key=lambda n: (places.get(n, len(places)), n))
 
 
 def _notes(settings: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, str]:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from al.paths import REFERENCES
 
+from .catalogue import in_order
 from .curves import FULL, Curve, Point, budgets, curves_of, reference
-from .look import in_order
 from .style import Style, class_colours, strategy_styles
 
 Made = TypeVar("Made")
