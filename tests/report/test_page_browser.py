@@ -100,5 +100,10 @@ def test_what_is_folded_opens_for_print(page: Page) -> None:
     assert page.run(closed) > 3
     page.run("window.dispatchEvent(new Event('beforeprint'))")
     assert page.run(closed) == 0
+    media = {"media": "print"}
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    seen = "return [...document.querySelectorAll('#curves-2x3 :is(.plot, .paper)')].map("
+    assert page.run(f"{seen}p => p.offsetHeight > 0)") == [False, True], "the figure stands for it"
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     page.run("window.dispatchEvent(new Event('afterprint'))")
     assert page.run(closed) > 3
