@@ -40,6 +40,7 @@ CYCLE = RUN + "/{budget}/{strategy}/seed-{seed}/cycle-{cycle}"
 REFERENCE = RUN + "/references/{reference}/seed-{seed}"
 REVEALED = RUN + "/references/seed-{seed}"  # labels that the references share
 POOL = RUN + "/pools/seed-{seed}.csv"
+START = "start.json"  # in the logs of a run: when and how it was last started
 EXAMPLES = "examples.zip"  # beside each metrics.json
 # What is not the first cycle: wildcards of the rules that need a cycle before theirs
 LATER = {"strategy": f"(?!{INITIAL}/){CONSTRAINTS['strategy']}", "cycle": r"(?!001)\d{3}"}

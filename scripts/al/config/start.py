@@ -22,15 +22,13 @@ from al.io.tables import PoolRow, read_pool
 from al.layouts import get_layout
 from al.layouts.check_dataset import check_dataset
 from al.learners import Start, describe_learner, get_learner
-from al.paths import ROOT, places_in
+from al.paths import ROOT, START, places_in
 
 from .prepared import preparation
 
 # What the files that the configuration names held when the run was first started.
 LEARNER = "learner.json"
 PLANS = "plans.json"
-# In the logs of a run: when and how it was last started, for its report.
-START = "start.json"
 
 
 class StartRefused(RuntimeError):

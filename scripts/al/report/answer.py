@@ -15,13 +15,13 @@ from .comparisons import (
     FEWEST_FOLDS,
     LEVEL,
     Comparison,
-    compare,
+    compared,
     penalties,
     seeds_needed,
 )
 from .curves import FULL, reference
 from .gather import histories_of
-from .measures import reach_name, summaries
+from .measures import reach_name
 from .reach import NO_STRATEGY, Reach, digits_of, mean_sd, plus_minus, reach_rows
 from .style import cost_label
 from .view import View
@@ -98,8 +98,7 @@ def _differences(view: View, strategies: int) -> list[str]:
         return ["There are no two strategies to compare."] if strategies else []
     named = {"area": "in mean height", "final": "in the final score"}
     named[reach_name(view.share)] = f"in the cost to reach {view.share * 100:g} %"
-    numbers = [s for s in summaries(view) if s.measure in named]
-    found = compare(numbers, view.fold_ratio)
+    found = [c for c in compared(view) if c.measure in named]
     seeds = max((c.seeds for c in found), default=0)
     needed = FEWEST_FOLDS if view.folds else seeds_needed(strategies * (strategies - 1) // 2)
     certain = [c for c in found if c.p_holm < LEVEL]

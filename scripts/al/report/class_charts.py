@@ -30,7 +30,7 @@ from .charts import (
 from .confidence import rank_correlations
 from .curve_charts import learnt
 from .lines import score_label
-from .style import INK, class_score_name, hex_of
+from .style import INK, class_score_name
 from .view import View
 
 UNITS = {"2d": "pixels", "3d": "voxels", "roi": "RoIs"}
@@ -73,7 +73,7 @@ def imbalance(view: View) -> Chart | None:
 
 def _pool(view: View, classes: Sequence[str], width: float, step: float) -> Chart:
     """A bar per class, and its share beside it."""
-    total, colours = sum(view.truth.values()), _colours(view)
+    total, colours = sum(view.truth.values()), view.class_colours
     shares = {name: 100 * n / total for name, n in view.truth.items() if n}
     rows = [
         {"class": name, "share": share, "colour": colours[name]}
@@ -95,10 +95,6 @@ def _pool(view: View, classes: Sequence[str], width: float, step: float) -> Char
         width=width,
         height={"step": step},
     )
-
-
-def _colours(view: View) -> dict[str, str]:
-    return {c: hex_of(rgb) for c, rgb in zip(view.classes, view.class_colours, strict=True)}
 
 
 def _annotated(view: View) -> Rows:
@@ -167,7 +163,7 @@ def agreement(view: View) -> Chart | None:
 def _scatter(view: View, strategy: str, cycle: int, pairs: dict[str, tuple[float, float]]) -> Chart:
     """A point per class, its name or number beside it."""
     score = score_label(class_score_name(view.score_name))
-    colours, many = _colours(view), len(view.classes) > MOST_NAMES
+    colours, many = view.class_colours, len(view.classes) > MOST_NAMES
     rows = [
         {"class": n, "x": a, "y": b, "colour": colours[n]}
         | {"text": str(view.classes.index(n) + 1) if many else n}

@@ -10,7 +10,7 @@ from math import floor, isfinite, log2, nan
 import numpy as np
 
 from .catalogue import FEWEST_T
-from .measures import Summary, measure_of, seed_curves
+from .measures import Summary, measure_of, seed_curves, summaries
 from .statistics import holm, interval, paired_t, signed_rank
 from .view import View, once
 
@@ -93,7 +93,13 @@ def seeds_needed(comparisons: int) -> int:
     return max(FEWEST, floor(log2(2 * comparisons / LEVEL)) + 1)
 
 
-def compare(summaries: Sequence[Summary], ratio: float = 0.0) -> list[Comparison]:
+@once
+def compared(view: View) -> list[Comparison]:
+    """All pairs of strategies of the budget of a view in every measure, as ``compare``."""
+    return compare(summaries(view), view.fold_ratio)
+
+
+def compare(numbers: Sequence[Summary], ratio: float = 0.0) -> list[Comparison]:
     """Compare all pairs of strategies of one budget, in the order they appear in, by measure.
 
     The pairs of a measure are a family of Holm's correction; a pair without a test is no member.
@@ -107,19 +113,19 @@ def compare(summaries: Sequence[Summary], ratio: float = 0.0) -> list[Comparison
     one.
 
     Args:
-        summaries: one number per strategy and seed, of any number of measures.
+        numbers: one per strategy and seed, of any number of measures.
         ratio: ``View.fold_ratio``; 0 of seeds.
     """
     found: list[Comparison] = []
-    for measure in dict.fromkeys(s.measure for s in summaries):
+    for measure in dict.fromkeys(s.measure for s in numbers):
         table: dict[str, dict[int, Summary]] = {}
-        for s in summaries:
+        for s in numbers:
             if s.measure == measure:
                 own = table.setdefault(s.strategy, {})
                 own |= {} if s.missing else {s.seed: s}
         if not any(table.values()):
             continue
-        budget = summaries[0].budget
+        budget = numbers[0].budget
         pairs = [_pair(budget, measure, pair, table, ratio) for pair in combinations(table, 2)]
         exact, by_t = holm([c.p for c in pairs]), holm([c.p_t for c in pairs])
         corrected = zip(pairs, exact, by_t, strict=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from al.io.errors import DataError
 from al.io.files import read_json
+from al.paths import START
 
 from .answer import answers_of, warnings
 from .catalogue import (
@@ -101,17 +102,13 @@ def facts_of(look: Look, folder: Path) -> list[tuple[str, str]]:
             "{} images x {} regions".format(*budget.split("x")) for budget in look["budgets"]
         ),
     }
-    file = beside(folder, "logs") / "start.json"
+    file = beside(folder, "logs") / START
     try:
         start = read_json(file) if file.is_file() else {}
     except DataError:
         start = {}
-    held |= {name.capitalize(): str(start[name]) for name in START if name in start}
+    held |= {name.capitalize(): str(value) for name, value in start.items()}
     return list(held.items())
-
-
-# What is written down of the last start of a run.
-START = ("date", "version", "command")
 
 
 def _about(look: Look) -> Group:

@@ -34,7 +34,7 @@ def _view(
         title="\n".join(line for line in (title, look["remark"]) if line),
         confidence=confidence,
         truth=truth_counts(folder, look),
-        given_colours=[tuple(v / 255 for v in rgb) for rgb in look["class_colours"] or ()],
+        given_colours=look["class_colours"] or (),
     )
 
 

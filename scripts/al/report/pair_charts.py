@@ -25,7 +25,7 @@ from .charts import (
     titled,
     values,
 )
-from .comparisons import LEVEL, Comparison, compare, penalties
+from .comparisons import LEVEL, Comparison, compared, penalties
 from .lines import LOOSE, score_label
 from .measures import Summary, measure_of, reach_name, short_label, summaries
 from .style import INK, cost_label
@@ -49,7 +49,7 @@ def comparisons(view: View) -> Chart | None:
         ``None`` with fewer than two strategies.
     """
     wanted = ("area", "final", reach_name(view.share))
-    found = [c for c in compare(summaries(view), view.fold_ratio) if c.seeds]
+    found = [c for c in compared(view) if c.seeds]
     by_measure = {m: [c for c in found if c.measure == m] for m in wanted}
     panels = [own for own in by_measure.values() if not all(map(_neither, own))]
     if not panels:

@@ -135,6 +135,15 @@ def class_colours(n: int, background: int | None = None) -> list[Rgb]:
     return found
 
 
+def named_colours(
+    classes: Sequence[str], given: Sequence[Sequence[int]], background: int | None
+) -> dict[str, str]:
+    """Colour of each class as ``#rrggbb``: the dataset's RGB of 0..255, else ``class_colours``."""
+    found = [(r / 255, g / 255, b / 255) for r, g, b in given]
+    found = found or class_colours(len(classes), background)
+    return {name: hex_of(rgb) for name, rgb in zip(classes, found, strict=True)}
+
+
 def sequential_colours(n: int) -> list[str]:
     """Colours of ``n`` values in order, from dark to light."""
     return [_PLASMA[round(i * (len(_PLASMA) - 1) / max(1, n - 1))] for i in range(n)]

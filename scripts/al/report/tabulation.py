@@ -13,7 +13,7 @@ from al.io.markdown import grid
 
 from .answer import answer_markdown
 from .catalogue import LATEX, MARKDOWN, Look, caption, tables_of
-from .comparisons import FEWEST_FOLDS, FEWEST_T, Comparison, Penalty, compare, penalties
+from .comparisons import FEWEST_FOLDS, FEWEST_T, Comparison, Penalty, compared, penalties
 from .confidence import Correlation, rank_correlations
 from .efficiency import efficiency_rows
 from .gather import beside
@@ -98,7 +98,7 @@ def _reach(views: Sequence[View]) -> Table:
 
 
 def _pairs(views: Sequence[View]) -> Table:
-    found = [c for view in views for c in compare(summaries(view), view.fold_ratio)]
+    found = [c for view in views for c in compared(view)]
     head = ["budget", "measure", "first", "second", "first - second (95 %)", "better"]
     text = [[*head, "p", "Holm", "t-test"], *map(_pair_cells, found)]
     return Table([vars(c) for c in found], _names(Comparison), text)

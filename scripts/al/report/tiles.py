@@ -14,7 +14,7 @@ from al.io.thumbnails import fitted, jpeg_uri, resized
 from .catalogue import Look
 from .charts import LINE, PAGE, SMALL, Chart, Rows, legend_below, pixel, text_in, titled, values
 from .charts import wrapped as fitting
-from .style import INK, class_colours, hex_of
+from .style import INK, named_colours
 
 GAP = 6
 SHARP = 2  # pixels of a picture per pixel of a chart, which is a point of print
@@ -196,9 +196,7 @@ def wrapped(text: str, width: float) -> list[str]:
 
 def colours_of(look: Look) -> dict[str, str]:
     """Colour of each class: the dataset's, else ours, in which the background is quiet."""
-    given = [[v / 255 for v in rgb] for rgb in look["class_colours"] or ()]
-    found = given or class_colours(len(look["classes"]), look["background"])
-    return {name: hex_of(rgb) for name, rgb in zip(look["classes"], found, strict=True)}
+    return named_colours(look["classes"], look["class_colours"] or (), look["background"])
 
 
 def rgb_of(colour: str) -> list[int]:

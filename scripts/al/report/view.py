@@ -11,7 +11,7 @@ from al.paths import REFERENCES
 
 from .catalogue import in_order
 from .curves import FULL, Curve, Point, budgets, curves_of, reference
-from .style import Style, class_colours, strategy_styles
+from .style import Style, named_colours, strategy_styles
 
 Made = TypeVar("Made")
 
@@ -60,7 +60,7 @@ class View:
         background: index of the class that is no foreground, or ``None``.
         confidence: what the models said of each class; empty where nothing was predicted.
         truth: class -> pixels (voxels, RoIs) of the training pool in ground truth.
-        given_colours: RGB of each class in 0..1, from the dataset; empty: ours.
+        given_colours: RGB of each class in 0..255, from the dataset; empty: ours.
         folds: of a cross-validation, in which seed k holds out fold k; 0: there is none.
         seeds, cycles: what was planned, to tell what is missing.
         compared: strategies of all runs that this one stands beside, so that each has one look in
@@ -81,7 +81,7 @@ class View:
     background: int | None = None
     confidence: Sequence[Confidence] = ()
     truth: Mapping[str, int] = field(default_factory=dict)
-    given_colours: Sequence[tuple[float, float, float]] = ()
+    given_colours: Sequence[Sequence[int]] = ()
     folds: int = 0
     seeds: Sequence[int] = ()
     cycles: int = 0
@@ -135,9 +135,9 @@ class View:
         return strategy_styles(own, self.colours, [*self.known, *unknown])
 
     @cached_property
-    def class_colours(self) -> list[tuple[float, float, float]]:
-        """Colour of each class, (C, 3) in 0..1."""
-        return list(self.given_colours) or class_colours(len(self.classes), self.background)
+    def class_colours(self) -> dict[str, str]:
+        """Colour of each class by its name, as ``#rrggbb``."""
+        return named_colours(self.classes, self.given_colours, self.background)
 
     def order(self, names: Iterable[str]) -> list[str]:
         """Strategies as all legends list them: as in ``known``, then others by name."""
