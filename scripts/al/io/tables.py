@@ -29,6 +29,7 @@ class PoolRow:
         label_path: where ground truth is read; for the oracle and ``evaluate`` alone.
         shape: size in pixels (voxels), in array axes.
         axis: slice axis of a volume in array axes; ``None`` in 2-D.
+        group: what the image belongs to (a patient), kept in one split; empty: itself alone.
     """
 
     image: str
@@ -38,6 +39,7 @@ class PoolRow:
     label_path: str
     shape: tuple[int, ...]
     axis: int | None = None
+    group: str = ""
 
     @property
     def key(self) -> str:
@@ -118,7 +120,8 @@ def _rows(path: str | Path, kind: type) -> Iterable[dict[str, str]]:
     expected = ["class" if f.name == "cls" else f.name for f in fields(kind)]
     with Path(path).open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        if reader.fieldnames != expected:
+        # Reports of runs from before there were groups
+        if reader.fieldnames not in (expected, [n for n in expected if n != "group"]):
             raise ValueError(f"{path}: columns are {reader.fieldnames}, expected {expected}")
         yield from reader
 
@@ -143,6 +146,7 @@ def read_pool(path: str | Path, *splits: str) -> list[PoolRow]:
             r["label_path"],
             tuple(int(v) for v in r["shape"].split("x")),
             _int(r["axis"]),
+            r.get("group", ""),
         )
         for r in _rows(path, PoolRow)
     ]
