@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from al.io.errors import ConfigError, DataError
-from al.io.labels import UNKNOWN
+from al.io.labels import UNKNOWN, check_sums
 from al.io.tables import PoolRow
 from al.io.threads import in_order
 
@@ -38,11 +38,18 @@ def is_picture(path: Path) -> bool:
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[Image.Image]:
-    """Open an image file of one page; whatever goes wrong in reading it becomes a DataError."""
+def opened(path: str | Path, whole: bool = False) -> Iterator[Image.Image]:
+    """Open an image file of one page; whatever goes wrong in reading it becomes a DataError.
+
+    ``whole``: all of it will be read, not its header alone.
+    """
     try:
-        # By name, Pillow 13 would map uncompressed TIFFs and scramble those that lie on their side.
-        with Path(path).open("rb") as file, Image.open(file, formats=FORMATS) as image:
+        with ExitStack() as stack:
+            # By name, Pillow 13 would map uncompressed TIFFs and scramble those on their side.
+            file = stack.enter_context(Path(path).open("rb"))
+            if whole:
+                check_sums(file)
+            image = stack.enter_context(Image.open(file, formats=FORMATS))
             if image.width * image.height > MOST_PIXELS:
                 raise DataError(
                     f"{path}: {image.width} x {image.height} pixels; allowed: up to "
@@ -87,7 +94,7 @@ def read_rgb(path: str | Path, downsample: int = 1, on_white: bool = False) -> n
 
     ``on_white``: what is transparent becomes white; otherwise transparency is ignored.
     """
-    with opened(path) as image:
+    with opened(path, whole=True) as image:
         if image.mode not in COLOUR_MODES:
             raise DataError(
                 f"{path}: image mode {image.mode}; allowed: {', '.join(sorted(COLOUR_MODES))}"
@@ -115,7 +122,7 @@ def read_ids(path: str | Path) -> np.ndarray:
     Raises:
         DataError: unreadable, several channels or pages, lossy compression, fractions or NaN.
     """
-    with opened(path) as image:
+    with opened(path, whole=True) as image:
         compression = image.info.get("compression")
         if image.format in ("JPEG", "MPO") or compression in LOSSY:
             raise DataError(
