@@ -96,17 +96,17 @@ def clasp_candidates(
 
     A map per class, entropy times its probability, and one of the entropy alone, are averaged
     over the patch. With a the mean (at least 1e-30), the score is log a + Gumbel(0, 1 / beta), one
-    draw per map and position; without noise log a, ranked by a itself, the first of equals. Classes
-    in random order, then the entropy alone (its place is ours), choose the highest free patches one
-    after the other: at most ``per_image * share / (classes + 1)`` per class, for the entropy
-    ``per_image * (1 - share)``, rounded down, at least 1; without classes ``per_image`` by entropy.
+    draw per map and position; without noise log a, ranked by a itself, the first of equals. The maps
+    in random order choose the highest free patches one after the other: at most ``per_image * share
+    / (classes + 1)`` per class, for the entropy alone ``per_image * (1 - share)``, rounded down, at
+    least 1; without classes ``per_image`` by entropy.
 
     Args:
         probabilities: (C, *S) float, mean softmax; S of any number of axes.
         patch: pixels (voxels) along each axis of S.
         n: size of the whole query, at least 0.
         classes: foreground classes, 0 to C - 1, each once; none: no strata.
-        rng: draws a seed per map, of which its noise is a function, then the order of the classes.
+        rng: draws a seed per map, of which its noise is a function, then the order of the maps.
         taken: regions nothing may overlap.
         stride: distance of positions, one integer or one per axis.
         beta: inverse scale of the noise; ``None`` is no noise.
@@ -134,10 +134,10 @@ def clasp_candidates(
         return _picks(amount, weights, occupancy, cls, beta, seeds[cls])
 
     candidates: list[Region] = []
-    for cls in rng.permutation(classes).astype(int).tolist():
-        candidates += islice(picks(cls), caps[cls])
-    candidates += islice(rest := picks(None), caps[None])
-    return candidates, list(islice(rest, max(0, n - len(candidates))))
+    maps = list(caps)
+    for place in rng.permutation(len(maps)).tolist():
+        candidates += islice(picks(maps[place]), caps[maps[place]])
+    return candidates, list(islice(picks(None), max(0, n - len(candidates))))
 
 
 def _picks(

@@ -1,7 +1,7 @@
 """Choosing among candidates pooled over images, by their features.
 
-- ``cluster``: k-means, k = min(n, R), then from each cluster the candidate of highest priority
-  whose image has room, clusters in the order of their best priority.
+- ``cluster``: k-means, k = min(n, R), then the candidate of highest priority of each cluster, in
+  the order of these priorities, if its image has room.
 - ``coreset``: k-centre greedy, the candidate farthest from all chosen, the first at random
   (Sener and Savarese 2018).
 - ``badge``: k-means++ seeding over the gradient embeddings, from the largest (Ash et al. 2020).
@@ -40,8 +40,8 @@ def choose(
 ) -> list[int]:
     """Choose candidates that differ from each other, at most ``per_group`` of one image.
 
-    The methods are those of the module; what distances of 0 and the cap leave open is filled by
-    priority.
+    The methods are those of the module; what empty clusters, distances of 0 and the cap leave open
+    is filled by priority.
 
     Args:
         features: (R, F) finite float32 or float64; float32 is not widened.
@@ -162,13 +162,9 @@ def _clusters(
 
 
 def _one_per_cluster(batch: _Batch, order: np.ndarray, labels: np.ndarray) -> None:
-    clusters: dict[int, list[int]] = {}  # in the order of their best candidates
-    for index in order.tolist():
-        clusters.setdefault(int(labels[index]), []).append(index)
-    for members in clusters.values():
-        index = next((i for i in members if batch.open[i]), None)
-        if index is not None:
-            batch.take(index)
+    """Take the first of each cluster in ``order``, but where its group is full."""
+    _, first = np.unique(labels[order], return_index=True)
+    batch.fill(order[np.sort(first)])
 
 
 def _farthest(

@@ -77,28 +77,28 @@ def test_candidates_match_a_slow_greedy_search():
         given |= {"rng": np.random.default_rng(7), "beta": beta, "share": share}
         shown = brute.disguised(softmax, rng)
         candidates, reserve = clasp_candidates(shown, patch, n, classes, **given)
-        again = np.random.default_rng(7)  # a seed for each map, then the order of the classes
+        again = np.random.default_rng(7)  # a seed for each map, then the order of the maps
         maps = [*sorted(classes), None]
         seeds = dict(zip(maps, again.integers(2**63, size=len(maps)).tolist(), strict=True))
         base = slow_entropy(softmax) if amount is None else amount
         share = Fraction(str(share))
         cap = max(1, int(per_image * share / (len(classes) + 1)))
         cap_all = max(1, int(per_image * (1 - share))) if classes else per_image
-        expected, logs, scores = [], {}, {}
-        for cls in [*again.permutation(sorted(classes)).tolist(), None]:
+        expected, logs, ranked = [], {}, {}
+        for cls in [maps[place] for place in again.permutation(len(maps)).tolist()]:
             means = slow_means(base if cls is None else base * softmax[cls], patch, stride)
             noise = np.zeros(len(means))
             if beta is not None:
                 noise = all_noise(len(means), beta, seeds[cls])
             for (start, mean), more in zip(means.items(), noise.tolist(), strict=True):
                 logs[cls, start] = math.log(max(mean, 1e-30)) + more
-            scores = means if beta is None else {s: logs[cls, s] for s in means}
-            found = slow_picks(scores, patch, [*taken, *expected], cap_all if cls is None else cap)
+            ranked[cls] = means if beta is None else {s: logs[cls, s] for s in means}
+            found = slow_picks(ranked[cls], patch, [*taken, *expected], cap_all if cls is None else cap)
             expected += [Region(r.start, patch, cls) for r in found]
         assert [(r.start, r.size, r.cls) for r in candidates] == [
             (r.start, r.size, r.cls) for r in expected
         ]
-        more = slow_picks(scores, patch, [*taken, *expected], n - len(expected))
+        more = slow_picks(ranked[None], patch, [*taken, *expected], n - len(expected))
         assert [r.start for r in reserve] == [r.start for r in more]
         for region in [*candidates, *reserve]:
             expected = logs[region.cls, region.start]

@@ -129,9 +129,9 @@ def test_cluster_against_a_loop_over_the_same_clusters():
             members = [np.flatnonzero(labels == c).tolist() for c in set(labels.tolist())]
             key = [max((slow.priority[i], -i) for i in m) for m in members]
             for number in sorted(range(len(members)), key=lambda c: key[c], reverse=True):
-                room = [i for i in members[number] if i in slow.open()]
-                if room:
-                    slow.chosen.append(max(room, key=lambda i: (slow.priority[i], -i)))
+                representative = max(members[number], key=lambda i: (slow.priority[i], -i))
+                if representative in slow.open():
+                    slow.chosen.append(representative)
         assert found == slow.filled()
 
 

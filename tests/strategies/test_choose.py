@@ -38,7 +38,7 @@ def state(
         confident=np.array(confident),
         uncertainty=np.zeros(n),
         task=task,
-        classes=tuple("abcdef"[:c]),
+        classes=tuple("abcdefghijklmnopqrst"[:c]),
     )
 
 
@@ -67,6 +67,11 @@ def test_equal_weights_can_mean_random_images() -> None:
     entry = {**definition("decomp"), "equal_weights": "random"}
     assert decomp_images(s, entry).tolist() == [0, 0]
     assert decomp_images(s, definition("decomp")).tolist() == [5, 5]
+    # kappas decide, not weights: 0.900 and 0.904 agree, 0.90 and 0.91 of 20 classes do not
+    near = state([[1000, 1000]], [[900, 904]])
+    apart = state([[100] * 20], [[90] * 19 + [91]])
+    assert decomp_images(near, {**entry, "emphasis": {"b": 3}}).tolist() == [0]
+    assert decomp_images(apart, entry).tolist() != [0]
 
 
 def test_emphasis_multiplies_weights() -> None:

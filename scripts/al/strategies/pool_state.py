@@ -59,17 +59,23 @@ class PoolState:
             return available
         return available & (self.openings == self.openings[available].min())
 
-    def class_weights(self, options: Mapping[str, Any]) -> np.ndarray:
-        """Return the (C,) sampling weights of Eqs. 1 and 2 over the eligible images."""
-        from decomp_core import class_confidence, sampling_weights
+    @property
+    def class_confidence(self) -> np.ndarray:
+        """(C,) confidence of each class (Eq. 1) over the eligible images."""
+        from decomp_core import class_confidence
 
         state = self.weighted_by or self
         eligible = state.eligible
-        confidence = class_confidence(state.predicted[eligible], state.confident[eligible])
-        emphasis = np.ones(len(state.classes))
+        return class_confidence(state.predicted[eligible], state.confident[eligible])
+
+    def class_weights(self, options: Mapping[str, Any]) -> np.ndarray:
+        """Return the (C,) sampling weights of Eqs. 1 and 2 over the eligible images."""
+        from decomp_core import sampling_weights
+
+        emphasis = np.ones(len(self.classes))
         for name, factor in options.get("emphasis", {}).items():
-            emphasis[state.classes.index(name)] = factor
-        return sampling_weights(confidence, emphasis)
+            emphasis[self.classes.index(name)] = factor
+        return sampling_weights(self.class_confidence, emphasis)
 
 
 def pool_state(

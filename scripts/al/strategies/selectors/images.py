@@ -30,9 +30,9 @@ def decomp_images(state: PoolState, options: dict[str, Any]) -> np.ndarray:
     """Capped, weighted class counts (DECOMP, Eq. 3)."""
     from decomp_core import decomp_image_scores
 
-    weights = state.class_weights(options)
-    if options["equal_weights"] == "random" and np.ptp(np.round(weights, 2)) == 0:
+    if options["equal_weights"] == "random" and np.ptp(np.round(state.class_confidence, 2)) == 0:
         return np.zeros(len(state.images))
+    weights = state.class_weights(options)
     if state.task == "roi":
         cap = np.full(len(state.images), options["cap"] or CAP_ROIS)
     else:
