@@ -73,22 +73,25 @@ def _bytes_of(volume: nib.Nifti1Image) -> int:
     return int(volume.dataobj.offset) + voxels * volume.get_data_dtype().itemsize
 
 
-def check_stream(path: str | Path) -> None:
-    """Read a compressed volume to its end, where its checksum and length are.
+@contextmanager
+def opened_whole(path: str | Path) -> Iterator[nib.Nifti1Image]:
+    """Open a volume to read its voxels; a compressed one is then read to its end.
 
-    nibabel stops at the last voxel, and takes others than were written for granted.
+    There its checksum and length are. nibabel by itself stops at the last voxel, and takes others
+    than were written for granted.
 
     Raises:
-        DataError: damaged, or longer than its header says.
+        DataError: unreadable, damaged, or longer than its header says.
     """
-    if Path(path).suffix != ".gz":
-        return
     with opened(path) as volume:
-        most, found = _bytes_of(volume) + CHUNK, 0
+        if Path(path).suffix != ".gz":
+            yield volume
+            return
+        most = _bytes_of(volume) + CHUNK
         with gzip.open(path) as stream:
-            while part := stream.read(CHUNK):
-                found += len(part)
-                if found > most:
+            yield type(volume).from_stream(stream)
+            while stream.read(CHUNK):
+                if stream.tell() > most:
                     raise DataError(f"{path}: longer than the {volume.shape} voxels of its header")
 
 
@@ -106,7 +109,7 @@ def read_label_volume(
     Raises:
         DataError: the file cannot be read, or holds any other value.
     """
-    with opened(path) as volume:
+    with opened_whole(path) as volume:
         values = np.asanyarray(volume.dataobj)
     _refuse_type(path, values.dtype)
     with np.errstate(invalid="ignore"):
@@ -137,7 +140,7 @@ def faults_of_image(path: str | Path, shape: tuple[int, ...]) -> list[str]:
     Raises:
         DataError: the file cannot be read.
     """
-    with opened(path) as volume:
+    with opened_whole(path) as volume:
         stored = volume.dataobj
         values = stored.get_unscaled()
     _refuse_type(path, values.dtype)

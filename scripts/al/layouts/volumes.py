@@ -17,7 +17,6 @@ from .base import Layout, Problems, choice, described, names_option
 from .grid import Grid
 from .nifti import (
     Header,
-    check_stream,
     difference,
     fault_of_header,
     fault_of_sizes,
@@ -163,7 +162,6 @@ class VolumeLayout(Layout):
             if grid.shape != row.shape:
                 found.append(f"{row.path}: shape {grid.shape}, in the pool {row.shape}")
             found += faults_of_image(row.path, full)
-            check_stream(row.path)
         except DataError as error:
             found.append(str(error))
         try:
@@ -171,7 +169,6 @@ class VolumeLayout(Layout):
             counts = count_labels(label, len(self.classes), row.label_path)
             if label.shape != full:
                 found.append(f"{row.label_path}: shape {label.shape}; allowed: the image's, {full}")
-            check_stream(row.label_path)
         except DataError as error:
             found.append(str(error))
         return found, counts
