@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from al.io.threads import in_order
 
 SHOWN = 10
 THREADS = 16
+BREAKING = ("Cc", "Cs", "Zl", "Zp")  # end lines of tables and logs, or are no text in UTF-8
 FILE = TypeVar("FILE")
 KEY = TypeVar("KEY")
 
@@ -154,6 +155,8 @@ class Layout(ABC):
             if len(paths) > 1:
                 same = " and ".join(paths[:SHOWN])
                 problems.add(f"{key}: {len(paths)} files carry this name, {same}; allowed: one")
+            if wrong := [c for c in key if category(c) in BREAKING]:
+                problems.add(f"{key!a}: a name with {wrong[0]!a}; allowed: no control characters")
         problems.stop()
         return sorted(rows, key=lambda row: (row.image, row.roi))
 
