@@ -25,6 +25,7 @@ from al.learners import Start, describe_learner, get_learner
 from al.paths import ROOT, START, places_in
 
 from .prepared import preparation
+from .room import room_warnings
 
 # What the files that the configuration names held when the run was first started.
 LEARNER = "learner.json"
@@ -67,6 +68,8 @@ def begin_run(
         for line in check_storage(places):
             warn(line)
         rows = _rows(settings, layout, places[0] / "pool.csv")
+        for line in room_warnings(settings, rows):
+            warn(line)
         identity = _check_learner(workflow, settings, layout, rows, places[0] / LEARNER)
         save_settings(settings, places[0] / "config.yaml")
         write_json(places[2] / START, _start())
