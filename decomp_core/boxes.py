@@ -29,6 +29,8 @@ class Occupancy:
         parts: boxes that make up a footprint, from the first pixel of the whole; the whole by
             default. They differ in the axes of a plane only.
         axis: what ``planes`` puts first; the slice axis of a volume.
+        annotatable: bool of ``shape``; a box (a footprint) covers at least one True of it, so that
+            nothing is asked for where nobody can answer (ours). All of the image by default.
 
     Attributes:
         free: bool, one entry per position, in the axes of the image.
@@ -45,6 +47,7 @@ class Occupancy:
         strides: Sequence[int] | None = None,
         parts: Sequence[Part] | None = None,
         axis: int = 0,
+        annotatable: np.ndarray | None = None,
     ) -> None:
         self.shape, self.size, self.axis = tuple(shape), tuple(size), axis
         self.strides = tuple(strides or (1,) * len(size))
@@ -56,6 +59,8 @@ class Occupancy:
         self.free = np.ones(count_positions(self.shape, self.size, self.strides), bool)
         for region in checks.regions(taken, len(shape)):
             self.place(region)
+        if annotatable is not None:
+            self._keep_to(checks.array("annotatable", annotatable, "b", self.shape))
 
     def place(self, region: Region) -> Places:
         """Close the positions at which the box shares a pixel with a region.
@@ -66,6 +71,11 @@ class Occupancy:
         for offset, size in self.parts:
             self.free[self._overlapping(region, offset, size)] = False
         return self._overlapping(region, (0,) * len(self.size), self.size)
+
+    def _keep_to(self, mask: np.ndarray) -> None:
+        """Close the positions that cover no True of a mask."""
+        for plane, covered in zip(self.planes(self.free), _all_sums(mask, 0, self), strict=True):
+            plane &= covered > 0
 
     def _overlapping(self, region: Region, offset: Sequence[int], size: Sequence[int]) -> Places:
         found = []
@@ -137,15 +147,20 @@ def _sums(
 
 def set_sums(values: np.ndarray, exponent: int, box: Occupancy, sums: np.ndarray) -> None:
     """Set ``sums``, int64 per position, to those of uint8, bool or of floats in units of 2^-e."""
+    found = _all_sums(values, exponent, box)
+    for plane, of_plane in zip(box.planes(sums), found, strict=True):
+        plane[...] = of_plane
+
+
+def _all_sums(values: np.ndarray, exponent: int, box: Occupancy) -> Iterator[np.ndarray]:
+    """Yield what ``set_sums`` sets, plane by plane."""
     values = box.planes(values)
 
     def load(index: tuple[int, ...]) -> np.ndarray:
         plane = values[index]
         return to_fixed(plane, exponent) if plane.dtype.kind == "f" else plane.astype(np.int64)
 
-    found = sums_in_order(load, box)
-    for plane, of_plane in zip(box.planes(sums), found, strict=True):
-        plane[...] = of_plane
+    return sums_in_order(load, box)
 
 
 def parts_of(footprint: np.ndarray) -> list[Part]:

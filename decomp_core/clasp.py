@@ -91,15 +91,16 @@ def clasp_candidates(
     share: float = 0.66,
     per_image: int = 20,
     uncertainty: np.ndarray | None = None,
+    annotatable: np.ndarray | None = None,
 ) -> Found:
     """Choose the patches of one image that compete for a place in a query (ClaSP PE).
 
     A map per class, entropy times its probability, and one of the entropy alone, are averaged
     over the patch. With a the mean (at least 1e-30), the score is log a + Gumbel(0, 1 / beta), one
-    draw per map and position; without noise log a, ranked by a itself, the first of equals. The maps
-    in random order choose the highest free patches one after the other: at most ``per_image * share
-    / (classes + 1)`` per class, for the entropy alone ``per_image * (1 - share)``, rounded down, at
-    least 1; without classes ``per_image`` by entropy.
+    draw per map and position; without noise log a, ranked by a itself, the first of equals. In
+    random order each map chooses its highest free patches: at most ``per_image * share / (classes +
+    1)`` for a class, for the entropy alone ``per_image * (1 - share)``, rounded down, at least 1;
+    without classes ``per_image`` by entropy.
 
     Args:
         probabilities: (C, *S) float, mean softmax; S of any number of axes.
@@ -113,6 +114,7 @@ def clasp_candidates(
         share: of the candidates chosen by class, 0 to 1.
         per_image: patches per image, at least 1.
         uncertainty: S, finite; replaces the entropy (in nats), as mutual information does.
+        annotatable: bool of S, see ``boxes.Occupancy``.
 
     Returns:
         Candidates in the order of choice, and a reserve for quotas that cannot be met: the next
@@ -122,7 +124,7 @@ def clasp_candidates(
     probabilities = _softmax(probabilities)
     n, rng, shape = checks.integer("n", n, 0), checks.generator(rng), probabilities.shape[1:]
     patch, strides = checks.sizes("patch", patch, (len(shape),), shape), _steps(stride, len(shape))
-    occupancy = Occupancy(shape, patch, taken, strides=strides)
+    occupancy = Occupancy(shape, patch, taken, strides=strides, annotatable=annotatable)
     classes = checks.class_list(classes, len(probabilities))
     beta = None if beta is None else checks.real("beta", beta, *_BETAS)
     caps = _caps(classes, checks.real("share", share, 0, 1), per_image)

@@ -18,12 +18,15 @@ from .search import ranked
 K = TypeVar("K")
 Image = tuple[K, np.ndarray, Sequence[int], Iterable[Region]]
 Images = Callable[[], Iterable[Image[K]]]
+Annotatable = Callable[[K], "np.ndarray | None"]
 
 _WEIGHTS = (0.0, 1e100)
 _SIGMAS = (1e-6, 1e6)
 
 
-def pool_uncertain(images: Images[K], n: int) -> list[tuple[K, Region]]:
+def pool_uncertain(
+    images: Images[K], n: int, annotatable: Annotatable[K] = lambda key: None
+) -> list[tuple[K, Region]]:
     """Choose the boxes with the highest mean uncertainty among all images, without overlap.
 
     Each time the most uncertain free box of the whole pool (ours). A choice in one image leaves the
@@ -39,6 +42,7 @@ def pool_uncertain(images: Images[K], n: int) -> list[tuple[K, Region]]:
             the slice axis for windows of slices. ``taken``: regions nothing may overlap, boxes of
             any size.
         n: how many, at least 0.
+        annotatable: of a key, bool of the image's shape or ``None``, see ``boxes.Occupancy``.
 
     Returns:
         (key, region) in the order of choice: highest mean first, then by key, then the first in
@@ -52,11 +56,15 @@ def pool_uncertain(images: Images[K], n: int) -> list[tuple[K, Region]]:
     >>> pool_uncertain(lambda: [("b", b, (1,), ()), ("a", a, (1,), ())], 1)
     [('a', Region(start=(0,), size=(1,), cls=None, score=4.0))]
     """
-    return spatially_diverse(images, n, 0.0)
+    return spatially_diverse(images, n, 0.0, annotatable=annotatable)
 
 
 def spatially_diverse(
-    images: Images[K], n: int, weight: float, sigma: float = 1.0
+    images: Images[K],
+    n: int,
+    weight: float,
+    sigma: float = 1.0,
+    annotatable: Annotatable[K] = lambda key: None,
 ) -> list[tuple[K, Region]]:
     """Choose uncertain boxes of all images that do not crowd in one place.
 
@@ -78,6 +86,7 @@ def spatially_diverse(
         weight: of the penalty, at least 0, and times the range of the means at most 1e100; 0 gives
             exactly ``pool_uncertain``.
         sigma: width of the penalty in box sides, 1e-6 to 1e6.
+        annotatable: as in ``pool_uncertain``.
 
     Returns:
         (key, region) in the order of choice, ties by key, then the first in row-major order;
@@ -96,9 +105,9 @@ def spatially_diverse(
     if n == 0:
         return []
     if weight:
-        weight, _ = _strength(weight * _spread(images), sigma)
+        weight, _ = _strength(weight * _spread(images, annotatable), sigma)
     best: list[tuple[float, K, int, Region]] = []
-    for key, values, occupancy in _each(images):
+    for key, values, occupancy in _each(images, annotatable):
         for number, (gain, region) in enumerate(ranked(values, occupancy, weight, sigma)):
             entry = (-gain, key, number, region)  # never equal in the first three
             if len(best) == n and entry > best[-1]:
@@ -113,7 +122,9 @@ def _strength(weight: float, sigma: float) -> tuple[float, float]:
     return checks.real("weight", weight, *_WEIGHTS), checks.real("sigma", sigma, *_SIGMAS)
 
 
-def _each(images: Images[K]) -> Iterator[tuple[K, np.ndarray, Occupancy]]:
+def _each(
+    images: Images[K], annotatable: Annotatable[K]
+) -> Iterator[tuple[K, np.ndarray, Occupancy]]:
     """Key, uncertainty and free boxes of each image, one after the other."""
     keys: set[K] = set()
     for image in images():
@@ -128,14 +139,14 @@ def _each(images: Images[K]) -> Iterator[tuple[K, np.ndarray, Occupancy]]:
         keys.add(key)
         values = checks.image("uncertainty", uncertainty, floats=True)
         size = checks.sizes("size", size, (values.ndim,), values.shape)
-        yield key, values, Occupancy(values.shape, size, taken)
+        yield key, values, Occupancy(values.shape, size, taken, annotatable=annotatable(key))
         del image, uncertainty, values
 
 
-def _spread(images: Images[K]) -> float:
+def _spread(images: Images[K], annotatable: Annotatable[K]) -> float:
     """Highest less lowest mean over all free boxes; 1 where they all agree or there are none."""
     low, high = np.inf, -np.inf
-    for _, values, occupancy in _each(images):
+    for _, values, occupancy in _each(images, annotatable):
         exponent = exponent_for("uncertainty", values, occupancy.pixels)
         sums = np.empty(occupancy.free.shape, np.int64)
         set_sums(values, exponent, occupancy, sums)

@@ -16,6 +16,7 @@ from .kernels import values_in
 from .region import Region
 
 TruthOf = Callable[[int], np.ndarray]
+Annotatable = Callable[[int], "np.ndarray | None"]
 Size = Sequence[int]
 
 # weights of a patch: uniform, centred on a foreground voxel, centred on a border voxel
@@ -33,6 +34,7 @@ def random_foreground(
     rng: np.random.Generator,
     taken: Sequence[Iterable[Region]],
     chances: ArrayLike,
+    annotatable: Annotatable = lambda image: None,
 ) -> list[tuple[int, Region]]:
     """Draw patches from many images in turn (nnActive's ``random_fg33`` and ``random_fg66``).
 
@@ -57,6 +59,7 @@ def random_foreground(
         taken: per image, regions nothing may overlap; left unchanged.
         chances: (3,) weights of uniform, class voxel and border voxel, at least 0, not all 0;
             see ``CHANCES``.
+        annotatable: of an image's index, bool of its shape or ``None``, see ``boxes.Occupancy``.
 
     Returns:
         (image, patch) in the order drawn, ``cls`` the class centred on; fewer than ``n`` when
@@ -75,7 +78,8 @@ def random_foreground(
         for image in rng.permutation(live).tolist():
             if len(chosen) == n:
                 break
-            free = Occupancy(shapes[image], patches[image], used[image]).free
+            mask = annotatable(image)
+            free = Occupancy(shapes[image], patches[image], used[image], annotatable=mask).free
             if not free.any():
                 live.remove(image)
                 continue
@@ -94,6 +98,7 @@ def starting_patches(
     n_classes: int,
     background: int | None,
     rng: np.random.Generator,
+    annotatable: Annotatable = lambda image: None,
 ) -> list[tuple[int, Region]]:
     """Draw the patches of a first cycle (nnActive's start): two per label, then ``random_fg33``.
 
@@ -105,7 +110,7 @@ def starting_patches(
     Args:
         truth_of: opens the uint8 truth of an image by its index; called once per patch, and to
             learn which images hold a label.
-        shapes, n, patches, rng: see ``random_foreground``.
+        shapes, n, patches, rng, annotatable: see ``random_foreground``.
         n_classes: labels are 0 to ``n_classes`` - 1, or 255 for unknown.
         background: the label that is no foreground for ``random_fg33``, ``None`` if there is none.
 
@@ -140,7 +145,7 @@ def starting_patches(
                 break
     classes = [label for label in range(n_classes) if label != background]
     given = truth_of, shapes, n - len(chosen), patches, classes, rng, used
-    return chosen + random_foreground(*given, CHANCES["fg33"])
+    return chosen + random_foreground(*given, CHANCES["fg33"], annotatable)
 
 
 def _draw_patch(

@@ -62,6 +62,7 @@ def decomp_regions(
     axis: int | None = None,
     *,
     min_slice_gap: int = 0,
+    annotatable: np.ndarray | None = None,
 ) -> list[Region]:
     """Choose windows one after the other: draw a class, then the window with most of it.
 
@@ -81,6 +82,7 @@ def decomp_regions(
         axis: slice axis of a volume.
         min_slice_gap: slices of two windows, earlier ones included, lie at least this far apart;
             0 is no such rule, 1 at most one window per slice (ours).
+        annotatable: bool of the image's shape, see ``boxes.Occupancy``.
 
     Returns:
         Windows in the order of choice, ``score`` the pixels of the class; fewer than ``n`` when
@@ -93,7 +95,7 @@ def decomp_regions(
     weights = checks.numbers("weights", weights, (None,), 0)
     n = checks.integer("n", n, 0)
     rng = checks.generator(rng)
-    windows = _Windows(labels.shape, shape, taken, axis, min_slice_gap)
+    windows = _Windows(labels.shape, shape, taken, axis, min_slice_gap, annotatable)
     search = ClassSearch(labels, windows)
     known = checks.known_classes("labels", search.found.any(axis=0), len(weights))
     live = {cls: np.flatnonzero(search.found[:, cls]).tolist() for cls in known}
@@ -134,6 +136,8 @@ def uncertain_regions(
     shape: Shape,
     taken: Iterable[Region] = (),
     axis: int | None = None,
+    *,
+    annotatable: np.ndarray | None = None,
 ) -> list[Region]:
     """Choose the windows with the highest mean uncertainty under non-maximum suppression.
 
@@ -146,6 +150,7 @@ def uncertain_regions(
         shape: (h, w) in the axes left of a slice, in order, or a boolean footprint of that size.
         taken: regions nothing may overlap, boxes of any size and depth.
         axis: slice axis of a volume.
+        annotatable: bool of the image's shape, see ``boxes.Occupancy``.
 
     Returns:
         Windows, most uncertain first, the first of equals in row-major order, ``score`` the mean
@@ -156,7 +161,7 @@ def uncertain_regions(
     """
     values = checks.image("uncertainty", uncertainty, (2, 3), floats=True)
     n = checks.integer("n", n, 0)
-    windows = _Windows(values.shape, shape, taken, axis)
+    windows = _Windows(values.shape, shape, taken, axis, annotatable=annotatable)
     return [region for _, region in islice(ranked(values, windows), n)]
 
 
@@ -168,6 +173,8 @@ def random_regions(
     taken: Iterable[Region] = (),
     centres: Any = None,
     axis: int | None = None,
+    *,
+    annotatable: np.ndarray | None = None,
 ) -> list[Region]:
     """Draw windows without overlap, each uniformly over all positions that are feasible then.
 
@@ -179,6 +186,7 @@ def random_regions(
         taken: regions nothing may overlap, boxes of any size and depth.
         centres: bool of ``image_shape``; a window's centre, start + size // 2, lies in it.
         axis: slice axis of a volume; any slice can be drawn.
+        annotatable: bool of the image's shape, see ``boxes.Occupancy``.
 
     Returns:
         Windows in the order drawn, ``cls`` and ``score`` ``None``; fewer than ``n`` when nothing
@@ -190,7 +198,7 @@ def random_regions(
     sides = checks.sizes("image_shape", image_shape, (2, 3))
     n = checks.integer("n", n, 0)
     rng = checks.generator(rng)
-    windows = _Windows(sides, shape, taken, axis)
+    windows = _Windows(sides, shape, taken, axis, annotatable=annotatable)
     if centres is not None:
         centres = checks.array("centres", centres, "b", sides)
         places = zip(windows.size, windows.free.shape, strict=True)
@@ -215,7 +223,7 @@ class _Windows(Occupancy):
     A placed region is a box: it closes the whole of its box for later footprints.
 
     Args:
-        image_shape, shape, taken, axis: see ``random_regions``.
+        image_shape, shape, taken, axis, annotatable: see ``random_regions``.
         gap: slices of two windows lie at least this far apart (0: no such rule); a taken region
             counts with all its slices.
     """
@@ -227,6 +235,7 @@ class _Windows(Occupancy):
         taken: Iterable[Region],
         axis: int | None = None,
         gap: int = 0,
+        annotatable: np.ndarray | None = None,
     ) -> None:
         ndim = len(image_shape)
         if axis is None and ndim != 2:
@@ -242,7 +251,10 @@ class _Windows(Occupancy):
         plane = [n for i, n in enumerate(image_shape) if i != axis]
         size, parts = _parse_shape(shape, plane)
         parts = [(self._whole(first, 0), self._whole(sides, 1)) for first, sides in parts]
-        super().__init__(image_shape, self._whole(size, 1), taken, parts=parts, axis=self.axis)
+        size = self._whole(size, 1)
+        super().__init__(
+            image_shape, size, taken, parts=parts, axis=self.axis, annotatable=annotatable
+        )
 
     def _whole(self, pair: Sequence[int], number: int) -> tuple[int, ...]:
         """Numbers of the two axes of a slice, and one of the slice axis, in the image's axes."""

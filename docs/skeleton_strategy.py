@@ -22,5 +22,10 @@ def rare(asked: ImageQuery, rng: np.random.Generator) -> list[Region] | list[int
     labels = asked.record.labels
     rarity = 1 / (np.bincount(labels.ravel()) + asked.options["floor"])
     return uncertain_regions(
-        rarity[labels], asked.n, asked.shape, taken=asked.taken, axis=asked.axis
+        rarity[labels],
+        asked.n,
+        asked.shape,
+        taken=asked.taken,
+        axis=asked.axis,
+        annotatable=asked.annotatable(),
     )

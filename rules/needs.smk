@@ -18,6 +18,13 @@ def selection(wildcards):
     }
 
 
+# The annotator of a simulation has no label to reveal where ground truth is void; RoIs all have a
+# class. What is counted again is the same: no selection is made anew for it.
+OFFERED = []
+if S["offer"] == "truth" and S["task"] != "roi":
+    OFFERED = ancient("results/{run}/truth.json")
+
+
 def needed(file, *needs, here=False):
     """Return an input function: a file of the cycle before (or this one), if it is needed."""
 

@@ -1,8 +1,8 @@
 """The pool of images.
 
 In: the dataset's folder (generated first where it is a generated one).
-Out: results/{run}/pool.csv, pools/seed-{seed}.csv (splits filled in), truth.json (class counts,
-for costs alone).
+Out: results/{run}/pool.csv, pools/seed-{seed}.csv (splits filled in), truth.json (counts of
+classes and void, for costs and for what is offered).
 """
 
 from al.generators import sizes_in

@@ -1,7 +1,8 @@
 """Selection, and the oracle that reveals what was selected.
 
 In: the pool; from the second cycle on the history of the cycle before and, of its images.csv,
-predictions and model, what the strategy declared a need of.
+predictions and model, what the strategy declared a need of; truth.json where regions without ground
+truth are not offered.
 Out: regions.csv (what the cycle adds), history.csv (all so far), scores.csv (of the images);
 candidates.csv and patches/ of the strategies that need a second look at the images; labels/ (only
 images whose label changed), labels.csv (where every image's label is).
@@ -11,6 +12,7 @@ images whose label changed), labels.csv (where every image's label is).
 rule select_initial:
     input:
         pool=POOL,
+        truth=OFFERED,
     output:
         regions=f"{CYCLE}/regions.csv",
         history=f"{CYCLE}/history.csv",
@@ -39,6 +41,7 @@ rule propose_regions:
         earlier=previous("history.csv"),
         images=needed("images.csv", "statistics"),
         predictions=needed(predictions_of, "labels", "uncertainty"),
+        truth=OFFERED,
     output:
         candidates=f"{CYCLE}/candidates.csv",
     log:
@@ -95,6 +98,7 @@ rule propose_patches:
         pool=POOL,
         earlier=previous("history.csv"),
         model=previous("model"),
+        truth=OFFERED,
     output:
         patches=f"{CYCLE}/patches/{{shard}}-of-{S['shards']}.csv",
     log:
@@ -130,6 +134,7 @@ rule select_regions:
         candidates=needed("candidates.csv", "features", here=True),
         features=needed("features.npz", "features", here=True),
         patches=needed(patches_of, "patches", here=True),
+        truth=OFFERED,
     output:
         regions=f"{CYCLE}/regions.csv",
         history=f"{CYCLE}/history.csv",

@@ -1,4 +1,4 @@
-"""Count the classes in the ground truth of what may be annotated; read by ``evaluate`` alone."""
+"""Count the classes in the ground truth of what may be annotated, for costs and what is offered."""
 
 from collections.abc import Sequence
 from typing import Any

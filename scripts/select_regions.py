@@ -14,7 +14,9 @@ def select_regions(query: Query, regions: str, history: str, scores: str | None 
     """Write this cycle's regions, the whole history and what was made of the images."""
     choices = in_parts(choose, query)
     rows = [row for _, choice in choices for row in choice.rows]
-    print("\n".join([*(line for _, c in choices for line in c.reports), f"{len(rows)} regions"]))
+    told = [line for part in query.parts for line in part.offer.told(part.rows)]
+    told += [line for _, choice in choices for line in choice.reports]
+    print("\n".join([*told, f"{len(rows)} regions"]))
     write_regions(regions, rows)
     write_regions(history, query.history + rows)
     if scores:

@@ -24,18 +24,26 @@ def window_sums(values: np.ndarray, footprint: np.ndarray) -> np.ndarray:
     return np.einsum("yxhw,hw->yx", views, footprint.astype(values.dtype))
 
 
-def free_positions(free: np.ndarray, footprint: np.ndarray) -> np.ndarray:
-    """Positions where no pixel under the footprint is used."""
-    return window_sums((~free).astype(np.int64), footprint) == 0
+def free_positions(
+    free: np.ndarray, footprint: np.ndarray, annotatable: np.ndarray | None = None
+) -> np.ndarray:
+    """Positions where no pixel under the footprint is used, and some can be annotated."""
+    found = window_sums((~free).astype(np.int64), footprint) == 0
+    if annotatable is not None:
+        found &= window_sums(annotatable.astype(np.int64), footprint) > 0
+    return found
 
 
 def best(
-    values: np.ndarray, footprint: np.ndarray, free: np.ndarray
+    values: np.ndarray,
+    footprint: np.ndarray,
+    free: np.ndarray,
+    annotatable: np.ndarray | None = None,
 ) -> tuple[float, int, int] | None:
     """Highest sum and its first position among the free ones."""
     sums = window_sums(values, footprint)
     found = None
-    for y, x in np.argwhere(free_positions(free, footprint)):
+    for y, x in np.argwhere(free_positions(free, footprint, annotatable)):
         if found is None or sums[y, x] > found[0]:
             found = (sums[y, x].item(), int(y), int(x))
     return found
@@ -70,6 +78,11 @@ def random_taken(rng: np.random.Generator, shape: tuple[int, ...]) -> list[Regio
         )
         for _ in range(rng.integers(0, 5))
     ]
+
+
+def random_annotatable(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray | None:
+    """A mask with few or no True, or, half of the time, none."""
+    return None if rng.random() < 0.5 else rng.random(shape) < rng.choice([0, 0.01, 0.1])
 
 
 def random_footprint(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

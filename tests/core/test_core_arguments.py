@@ -27,10 +27,11 @@ TRUTH = {"truth_of": lambda image: MAP + 2, "shapes": [(4, 5)], "patches": [(1, 
 CALLS = {
     "best_region": {"labels": MAP, "cls": 0, "shape": (1, 1), "taken": (), "valid": MAP == 0},
     "decomp_regions": {"labels": MAP, "weights": ONES, "n": 1, "shape": (1, 1), "rng": RNG}
-    | {"taken": (), "axis": None, "min_slice_gap": 0},
-    "uncertain_regions": {"uncertainty": MAP, "n": 1, "shape": (1, 1), "taken": (), "axis": None},
+    | {"taken": (), "axis": None, "min_slice_gap": 0, "annotatable": MAP == 0},
+    "uncertain_regions": {"uncertainty": MAP, "n": 1, "shape": (1, 1), "taken": (), "axis": None}
+    | {"annotatable": MAP == 0},
     "random_regions": {"image_shape": (4, 5), "n": 1, "shape": (1, 1), "rng": RNG, "taken": ()}
-    | {"centres": MAP == 0, "axis": None},
+    | {"centres": MAP == 0, "axis": None, "annotatable": MAP == 0},
     "class_counts": {"labels": MAP, "confidence": MAP + 0.5, "n_classes": 2, "tau": 0.7}
     | {"valid": MAP == 0},
     "class_confidence": {"predicted": [1, 2], "confident": [1, 2]},
@@ -47,7 +48,7 @@ CALLS = {
     "clasp_quotas": {"n": 1, "classes": [1], "share": 0.5, "rng": RNG},
     "clasp_candidates": {"probabilities": SOFTMAX, "patch": (1, 1), "n": 1, "classes": [1]}
     | {"rng": RNG, "taken": (), "stride": 1, "beta": 1.0, "share": 0.5, "per_image": 2}
-    | {"uncertainty": MAP},
+    | {"uncertainty": MAP, "annotatable": MAP == 0},
     "clasp_merge": {"found": {}, "n": 1, "quotas": {1: 1}},
     "pool_uncertain": {"images": lambda: [("a", MAP, (1, 1), ())], "n": 1},
     "spatially_diverse": {"images": lambda: [("a", MAP, (1, 1), ())], "n": 1, "weight": 1}
@@ -77,6 +78,8 @@ ALWAYS = [
     ("axis", 0, "axis is 0.*None"),
     ("valid", MAP, "valid has dtype uint8.*boolean"),
     ("valid", MAP.T == 0, r"valid has shape \(5, 4\).*\(4, 5\)"),
+    ("annotatable", MAP, "annotatable has dtype uint8.*boolean"),
+    ("annotatable", MAP.T == 0, r"annotatable has shape \(5, 4\).*\(4, 5\)"),
     ("classes", [1, 1], r"classes is \[1, 1\].*once"),
     ("classes", [255], r"classes\[0\] is 255.*at most"),
     ("share", 1.5, "share is 1.5.*0 to 1"),

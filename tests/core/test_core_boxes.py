@@ -102,18 +102,22 @@ def test_sums_under_footprints():
         assert np.array_equal(sums_of(values, box), expected)
 
 
-def test_positions_are_free_where_no_pixel_is_shared():
+def test_positions_are_free_where_no_pixel_is_shared_and_one_can_be_annotated():
     rng = np.random.default_rng(5)
     for _ in range(80):
         shape, size, stride = random_box(rng)
         taken = brute.random_taken(rng, shape)
         if rng.random() < 0.2:
             taken.append(Region(tuple(10**20 for _ in shape), size))
-        occupancy = Occupancy(shape, size, taken[:1], strides=stride)
+        mask = brute.random_annotatable(rng, shape)
+        occupancy = Occupancy(shape, size, taken[:1], strides=stride, annotatable=mask)
         for region in taken[1:]:
             occupancy.place(region)
         boxes, positions = views(brute.free_pixels(shape, taken), size, stride)
-        assert np.array_equal(occupancy.free, boxes.all(axis=1).reshape(positions))
+        expected = boxes.all(axis=1)
+        if mask is not None:
+            expected &= views(mask, size, stride)[0].any(axis=1)
+        assert np.array_equal(occupancy.free, expected.reshape(positions))
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -127,12 +131,15 @@ def test_footprints_in_the_slices_of_a_volume(axis):
             ((*o[:axis], 0, *o[axis:]), (*k[:axis], 1, *k[axis:])) for o, k in parts_of(footprint)
         ]
         taken = brute.random_taken(rng, shape)
-        box = Occupancy(shape, whole.shape, taken, parts=parts, axis=axis)
+        mask = rng.random(shape) < 0.1
+        given = {"parts": parts, "axis": axis, "annotatable": mask}
+        box = Occupancy(shape, whole.shape, taken, **given)
         values = rng.integers(0, 99, shape).astype(np.uint8)
         expected = [
             brute.window_sums(v.astype(int), footprint) for v in np.moveaxis(values, axis, 0)
         ]
         assert np.array_equal(sums_of(values, box), np.stack(expected, axis))
         free = np.moveaxis(brute.free_pixels(shape, taken), axis, 0)
-        expected = [brute.free_positions(plane, footprint) for plane in free]
+        planes = zip(free, np.moveaxis(mask, axis, 0), strict=True)
+        expected = [brute.free_positions(plane, footprint, held) for plane, held in planes]
         assert np.array_equal(box.free, np.stack(expected, axis))

@@ -93,7 +93,8 @@ def test_candidates_match_a_slow_greedy_search():
             for (start, mean), more in zip(means.items(), noise.tolist(), strict=True):
                 logs[cls, start] = math.log(max(mean, 1e-30)) + more
             ranked[cls] = means if beta is None else {s: logs[cls, s] for s in means}
-            found = slow_picks(ranked[cls], patch, [*taken, *expected], cap_all if cls is None else cap)
+            most = cap_all if cls is None else cap
+            found = slow_picks(ranked[cls], patch, [*taken, *expected], most)
             expected += [Region(r.start, patch, cls) for r in found]
         assert [(r.start, r.size, r.cls) for r in candidates] == [
             (r.start, r.size, r.cls) for r in expected

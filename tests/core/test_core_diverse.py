@@ -100,7 +100,7 @@ def test_every_diverse_choice_has_the_highest_gain(kind):
         weight, sigma = float(rng.choice([0.1, 1, 20])), float(rng.choice([0.3, 1, 4]))
         chosen = spatially_diverse(supply(pool), n, weight, sigma)
         scaled = weight * spread_of(pool)
-        assert _spread(supply(pool)) == pytest.approx(spread_of(pool), rel=1e-9)
+        assert _spread(supply(pool), lambda key: None) == pytest.approx(spread_of(pool), rel=1e-9)
         for number, (key, region) in enumerate(chosen):
             found = options(pool, chosen[:number], scaled, sigma)
             best = max(item[0] for item in found)

@@ -26,10 +26,12 @@ def test_random_regions_are_inside_and_apart():
         footprint = brute.random_footprint(rng, labels.shape)
         taken = brute.random_taken(rng, labels.shape)
         centres = rng.random(labels.shape) < 0.5
-        wanted = int(rng.integers(0, 9))
-        chosen = random_regions(labels.shape, wanted, footprint, rng, taken, centres)
+        wanted, mask = int(rng.integers(0, 9)), brute.random_annotatable(rng, labels.shape)
+        given = footprint, rng, taken, centres
+        chosen = random_regions(labels.shape, wanted, *given, annotatable=mask)
         for region in [*chosen, None]:
-            feasible = brute.free_positions(brute.free_pixels(labels.shape, taken), footprint)
+            free = brute.free_pixels(labels.shape, taken)
+            feasible = brute.free_positions(free, footprint, mask)
             for y, x in np.argwhere(feasible):
                 feasible[y, x] = centres[y + footprint.shape[0] // 2, x + footprint.shape[1] // 2]
             if region is None:

@@ -59,17 +59,18 @@ def test_every_choice_of_decomp_is_the_best_left(footprints):
         wanted = int(rng.integers(1, 13))
         weights = rng.random(n_classes) * (rng.random(n_classes) < 0.8)
         given = footprint if footprints else shape
-        chosen = decomp_regions(labels, weights, wanted, given, rng, taken)
+        mask = brute.random_annotatable(rng, labels.shape)
+        chosen = decomp_regions(labels, weights, wanted, given, rng, taken, annotatable=mask)
         for region in chosen:
             free = brute.free_pixels(labels.shape, taken)
             peaks = {
-                c: brute.best((labels == c).astype(np.int64), footprint, free)
+                c: brute.best((labels == c).astype(np.int64), footprint, free, mask)
                 for c in range(n_classes)
             }
             live = {c for c, p in peaks.items() if p is not None and p[0] > 0}
             if region.cls is None:
                 assert not live and region.score is None
-                assert brute.free_positions(free, footprint)[region.start]
+                assert brute.free_positions(free, footprint, mask)[region.start]
                 fallbacks += 1
             else:
                 score, *start = peaks[region.cls]
@@ -77,7 +78,8 @@ def test_every_choice_of_decomp_is_the_best_left(footprints):
                 assert weights[region.cls] > 0 or all(weights[c] == 0 for c in live)
             taken = [*taken, region]
         if len(chosen) < wanted:
-            assert not brute.free_positions(brute.free_pixels(labels.shape, taken), footprint).any()
+            free = brute.free_pixels(labels.shape, taken)
+            assert not brute.free_positions(free, footprint, mask).any()
             fewer += 1
     assert fallbacks > 4 and fewer > 4
 
@@ -96,11 +98,13 @@ def test_uncertain_regions_equal_greedy_brute_force(dtype):
         taken = brute.random_taken(rng, labels.shape)
         scale = 1 if dtype is np.uint8 else 1 / 256
         given = brute.disguised((values * scale).astype(dtype), rng)
-        chosen = uncertain_regions(given, 5, footprint, taken)
+        mask = brute.random_annotatable(rng, labels.shape)
+        chosen = uncertain_regions(given, 5, footprint, taken, annotatable=mask)
         for region in chosen:
-            peak = brute.best(values, footprint, brute.free_pixels(labels.shape, taken))
+            peak = brute.best(values, footprint, brute.free_pixels(labels.shape, taken), mask)
             assert region.start == peak[1:] and region.cls is None
             assert region.score == pytest.approx(peak[0] * scale / footprint.sum(), rel=1e-12)
             taken = [*taken, region]
         if len(chosen) < 5:
-            assert brute.best(values, footprint, brute.free_pixels(labels.shape, taken)) is None
+            free = brute.free_pixels(labels.shape, taken)
+            assert brute.best(values, footprint, free, mask) is None

@@ -18,6 +18,7 @@ from al.strategies.batch import Candidates
 from al.strategies.budget import Budget
 from al.strategies.choose import Choice, Query, choose, propose
 from al.strategies.definitions import parts_of
+from al.strategies.offer import Offer
 from al.strategies.patches import find_patches
 from al.strategies.validation import in_parts
 from decomp_core import Region
@@ -63,6 +64,7 @@ class World:
         uncertainty: uint8 maps (RoIs: 0..1) by image.
         truth: labels by image; asking for them is a mistake of most strategies.
         order: seed of the order in which files and their rows come; -1: sorted.
+        offer: which regions may be chosen.
     """
 
     task: str
@@ -71,6 +73,7 @@ class World:
     uncertainty: dict[str, np.ndarray]
     truth: dict[str, np.ndarray] = field(default_factory=dict)
     order: int = -1
+    offer: Offer = field(default_factory=Offer)
 
     @classmethod
     def make(
@@ -113,6 +116,19 @@ class World:
         np.put_along_axis(p, labels[None].astype(np.int64), (1 - 0.6 * u)[None], axis=0)
         return p
 
+    def hide_truth(self) -> None:
+        """Make the truth void but for a corner: everywhere in the first image, not in the last."""
+        first, *others, _ = self.truth
+        for name in (first, *others):
+            corner = tuple(slice(n // 2 - 3, n // 2) for n in self.truth[name].shape)
+            mask = np.zeros(self.truth[name].shape, bool)
+            mask[corner] = name != first
+            self.truth[name] = np.where(mask, self.truth[name], np.uint8(255))
+        masks = {name: self.truth[name] != 255 for name in (first, *others)}
+        void = {name: int((~mask).sum()) for name, mask in masks.items()}
+        masks.pop(first)  # to be asked for what is known is a mistake
+        self.offer = Offer(void, lambda row: masks[row.image])
+
     def records(self, history: list[RegionRow]) -> dict[str, Record]:
         """Return predictions whose counts leave out what is annotated."""
         taken, out = taken_of(history), {}
@@ -154,6 +170,7 @@ class World:
         query = Query(
             self._shuffled(self.rows), history, entry, budget, self.task, CLASSES, 0, seed, cycle
         )
+        query = replace(query, offer=self.offer)
         if "statistics" in needs:
             statistics = {
                 k: (r.unlabelled, r.predicted, r.confident[0], r.mean_uncertainty)
@@ -255,13 +272,16 @@ def _blocks(shape: tuple[int, ...], classes: int, rng: np.random.Generator) -> n
 def has_room(
     world: World, history: list[RegionRow], image: str, size: tuple[int, ...] | None = None
 ) -> bool:
-    """Whether a box (a window of 6 x 7, a RoI) is free, by looking at every position."""
+    """Whether a box (a window of 6 x 7, a RoI) is offered, by looking at every position."""
     taken, group = taken_of(history).get(image, ()), by_image(world.rows)[image]
     if world.task == "roi":
         return len(taken) < len(group)
     size = size or ((6, 7) if world.task == "2d" else (1, 6, 7))
     starts = np.ndindex(*(n - k + 1 for n, k in zip(group[0].shape, size, strict=True)))
-    return any(not any(Region(s, size).overlaps(r) for r in taken) for s in starts)
+    boxes = [Region(start, size) for start in starts]
+    if image in world.offer.void:
+        boxes = [box for box in boxes if (world.truth[image][box.slices] != 255).any()]
+    return any(not any(box.overlaps(r) for r in taken) for box in boxes)
 
 
 def check_valid(world: World, history: list[RegionRow]) -> None:

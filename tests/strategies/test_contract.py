@@ -15,6 +15,7 @@ from al.io.tables import RegionRow
 from al.strategies import needs_of
 from al.strategies.budget import Budget
 from al.strategies.definitions import parts_of
+from al.strategies.offer import Offer
 from decomp_core import Region
 
 from .contract import (
@@ -195,6 +196,21 @@ def test_ground_truth_is_read_only_by_those_who_say_so(name: str, task: str) -> 
     first, rng = until(3, played(name, task)[1]), np.random.default_rng(5)
     world.truth = {k: rng.permutation(v.ravel()).reshape(v.shape) for k, v in world.truth.items()}
     assert (world.play(entry, 2, small(task)) != first) == ("truth" in needs_of(entry))
+
+
+@every_box
+def test_every_region_holds_ground_truth_unless_all_are_offered(name: str, task: str) -> None:
+    world, budget = World.make(task), small(task, regions=2)
+    world.hide_truth()
+    for offer in (world.offer, Offer()):
+        world.offer = offer
+        history = world.play(definition(name), 4, budget)
+        check_valid(world, history)
+        if images_first(name):
+            check_rotation(world, history, 4)
+        held = [(world.truth[r.image][r.region.slices] != 255).any() for r in history]
+        assert all(held) == bool(offer.void)
+        assert len(history) > 8
 
 
 @every_pair

@@ -16,7 +16,7 @@ from al.io.tables import LabelRow, PoolRow, RegionRow
 
 
 def count_truth(layout: Any, rows: list[PoolRow], n_classes: int) -> dict[str, list[int]]:
-    """Count ground truth per image: C classes, then void. For costs in the report alone."""
+    """Count ground truth per image: C classes, then void."""
     counts: dict[str, np.ndarray] = {}
     for row in rows:
         counts.setdefault(row.image, np.zeros(n_classes + 1, np.int64))

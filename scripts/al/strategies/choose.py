@@ -93,7 +93,14 @@ def _most_uncertain(asked: ImageQuery, reports: list[str]) -> list[RegionRow]:
         places = uncertain_rois(uncertainty, asked.n, asked.taken)
         return [query.row(asked.image, (i, float(uncertainty[i]))) for i in places]
     _note_window(asked, reports)
-    found = uncertain_regions(uncertainty, asked.n, asked.window, asked.taken, asked.axis)
+    found = uncertain_regions(
+        uncertainty,
+        asked.n,
+        asked.window,
+        asked.taken,
+        asked.axis,
+        annotatable=asked.annotatable(),
+    )
     return [query.row(asked.image, region) for region in found]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from al.io.images_csv import read_statistics
+from al.io.pool import by_image
 from al.io.records import read_records
 from al.io.tables import read_pool, read_regions
 from al.layouts import get_layout
@@ -14,6 +16,7 @@ from .batch import read_candidates
 from .budget import Budget
 from .centres import centres_from
 from .definitions import needs_of
+from .offer import offer_of
 from .query import Query
 from .validation import with_validation
 
@@ -30,6 +33,7 @@ def query_of(
     candidates: str | None = None,
     features: str | None = None,
     patches: Sequence[str] = (),
+    truth: str | None = None,
     threads: int = 1,
 ) -> Query:
     """Read what a strategy declared a need of, and nothing else.
@@ -45,6 +49,7 @@ def query_of(
         seed, cycle: of the job.
         earlier: the history of the cycle before, if there is one.
         images, predictions, candidates, features, patches: files, where they are needed.
+        truth: ``truth.json``, where only regions that hold ground truth are offered.
         threads: that read and search several images at once.
     """
     definition, layout = science["definition"], science["layout"]
@@ -52,16 +57,21 @@ def query_of(
     if images:
         tau = definition.get("tau", science["thresholds"][-1])
         read["statistics"] = read_statistics(images, layout["classes"], tau)
-    if predictions:
-        read["records"] = lambda wanted: read_records(predictions, wanted, threads=threads)
     if features:
         read["candidates"] = read_candidates(read_regions(candidates), features, definition)
     if patches:
         read["patches"] = [row for path in patches for row in read_regions(path)]
     if "truth" in needs_of(definition):
         read["truth"] = get_layout(**layout).open_label
+    rows = read_pool(pool, "train", "val")
+    if predictions:
+        shapes = {
+            image: (len(held),) if held[0].roi else held[0].shape
+            for image, held in by_image(rows).items()
+        }
+        read["records"] = partial(read_records, predictions, threads=threads, shapes=shapes)
     query = Query(
-        rows=read_pool(pool, "train"),
+        rows=[row for row in rows if row.split == "train"],
         history=read_regions(earlier) if earlier else [],
         definition=definition,
         budget=Budget.parse(budget, *(science[k] for k in ("region", "patch", "footprint"))),
@@ -71,9 +81,10 @@ def query_of(
         seed=seed,
         cycle=cycle,
         centres=centres_from(layout, science["centres"]),
+        offer=offer_of(layout, truth),
         threads=threads,
         **read,
     )
     if opened := science.get("validation_images"):
-        return with_validation(query, read_pool(pool, "val"), opened)
+        return with_validation(query, [row for row in rows if row.split == "val"], opened)
     return query

@@ -47,6 +47,7 @@ def find_patches(
         share=o.get("strata_share", 0),
         per_image=o["patches_per_image"],
         uncertainty=disagreement,
+        annotatable=query.annotatable(row.image),
     )
     kind = kind_of(row, size)
     return [

@@ -14,6 +14,7 @@ from al.io.tables import PoolRow, RegionRow
 from decomp_core import Region
 
 from .budget import Budget
+from .offer import Offer
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class PoolState:
         images: N names.
         sizes: (N,) int64, pixels (voxels, RoIs) of each image.
         unlabelled: (N,) int64, those not annotated yet.
-        room: (N,) bool, images in which a further window fits; all true for RoIs.
+        room: (N,) bool, images in which a further window is offered; all true for RoIs.
         openings: (N,) int64, in how many cycles each image was opened so far.
         predicted: (N, C) int64, predictions per class over unlabelled pixels.
         confident: (N, C) int64, those above the strategy's tau.
@@ -85,6 +86,7 @@ def pool_state(
     task: str,
     classes: Sequence[str],
     budget: Budget,
+    offer: Offer,
 ) -> PoolState:
     """Put together what image selectors see.
 
@@ -92,6 +94,10 @@ def pool_state(
     ``None`` where the strategy needs none. An image that has no room for one more window has
     nothing left to annotate.
     """
+
+    def has_room(image: str) -> bool:
+        return _has_room(groups[image][0], taken.get(image, ()), budget, offer)
+
     groups, taken = by_image(rows), taken_of(history)
     names = tuple(groups)
     opened = openings(history)
@@ -108,7 +114,7 @@ def pool_state(
         images=names,
         sizes=np.array([size_of(g) for g in groups.values()], np.int64),
         unlabelled=np.array([known[n][0] for n in names], np.int64),
-        room=np.array([_has_room(groups[n][0], taken.get(n, ()), budget) for n in names], bool),
+        room=np.array([has_room(n) for n in names], bool),
         openings=np.array([opened[n] for n in names], np.int64),
         predicted=np.stack([known[n][1] for n in names]),
         confident=np.stack([known[n][2] for n in names]),
@@ -128,21 +134,27 @@ def _annotated(taken: Iterable[Any]) -> int:
     return sum(1 if isinstance(r, str) else int(np.prod(r.size)) for r in taken)
 
 
-def _has_room(row: PoolRow, taken: Iterable[Any], budget: Budget) -> bool:
-    """Whether one more window fits in an image beside what is annotated; true for RoIs."""
+def _has_room(row: PoolRow, taken: Iterable[Any], budget: Budget, offer: Offer) -> bool:
+    """Whether one more window is offered in an image beside what is annotated; true for RoIs."""
     from decomp_core import random_regions
 
-    if row.roi or not taken:
+    if row.roi:
+        return True
+    void = offer.void.get(row.image, 0)
+    if offer.is_empty(row):
+        return False
+    if not taken and (not void or budget.footprint == "square"):  # some box covers any pixel
         return True
     size, _ = budget.window_in(row)
     plane = [s for a, s in enumerate(row.shape) if a != row.axis]
     slices = 1 if row.axis is None else row.shape[row.axis]
     positions = slices * (plane[0] - size[0] + 1) * (plane[1] - size[1] + 1)
-    if sum(_blocks(region, row.axis, size) for region in taken) < positions:
+    # Windows that cover void alone have different first pixels: at most as many as void has.
+    if sum(_blocks(region, row.axis, size) for region in taken) + void < positions:
         return True
     rng = np.random.default_rng(0)  # whether there is any does not depend on it
-    shape = budget.shape_of(size)
-    return bool(random_regions(row.shape, 1, shape, rng, taken=taken, axis=row.axis))
+    given = row.shape, 1, budget.shape_of(size), rng, taken, None, row.axis
+    return bool(random_regions(*given, annotatable=offer.annotatable(row)))
 
 
 def _blocks(region: Region, axis: int | None, size: tuple[int, int]) -> int:

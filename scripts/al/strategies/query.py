@@ -18,6 +18,7 @@ from decomp_core import Region
 
 from .batch import Candidates
 from .budget import Budget, kind_of
+from .offer import Offer
 from .pool_state import PoolState, pool_state
 
 Open = Callable[[PoolRow], "np.ndarray | None"]
@@ -48,6 +49,7 @@ class Query:
         patches: what ``find_patches`` found in every image.
         centres: returns the mask in which random windows of a volume are centred.
         truth: returns the ground truth of an image.
+        offer: which regions may be chosen.
         stream: names the randomness of the whole pool; ``None``: the training pool's.
         weighted_by: query of the pool whose predictions give the classes' weights; ``None``: this.
         validation: the same question about the validation images, where these are annotated too.
@@ -69,6 +71,7 @@ class Query:
     patches: list[RegionRow] = field(default_factory=list)
     centres: Open = lambda row: None
     truth: Open = _no_truth
+    offer: Offer = field(default_factory=Offer)
     stream: str | None = None
     weighted_by: Query | None = None
     validation: Query | None = None
@@ -87,9 +90,8 @@ class Query:
     @cached_property
     def state(self) -> PoolState:
         """What image selectors see."""
-        state = pool_state(
-            self.rows, self.history, self.statistics, self.task, self.classes, self.budget
-        )
+        known = self.rows, self.history, self.statistics
+        state = pool_state(*known, self.task, self.classes, self.budget, self.offer)
         other = self.weighted_by
         return state if other is None else replace(state, weighted_by=other.state)
 
@@ -115,6 +117,13 @@ class Query:
     def taken_regions(self, image: str) -> list[Region]:
         """Regions annotated before in an image; not for RoIs."""
         return list(self.taken.get(image, ()))
+
+    def annotatable(self, image: str) -> np.ndarray | None:
+        """Return where an image can be annotated, bool of its shape; ``None``: everywhere.
+
+        A region must cover at least one True. May open the image's labels.
+        """
+        return self.offer.annotatable(self.groups[image][0])
 
     def free_rois(self, image: str) -> list[int]:
         """Positions of the RoIs of an image that are not annotated."""
@@ -202,6 +211,10 @@ class ImageQuery:
         if not rows[0].roi:
             return tuple(held)
         return tuple(i for i, row in enumerate(rows) if row.roi in held)
+
+    def annotatable(self) -> np.ndarray | None:
+        """Return where the image can be annotated, see ``Query.annotatable``."""
+        return self.query.annotatable(self.image)
 
     def centres(self) -> np.ndarray | None:
         """Return the mask in which random windows are centred; opens the volume."""

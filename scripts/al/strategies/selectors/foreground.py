@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -12,26 +13,32 @@ from ..registry import register_pool
 SIGHTED = "reads ground truth"
 
 
-def _pool(query: Query) -> tuple[list[str], Callable[[int], np.ndarray], list, list]:
-    """Return the images, how the truth of the i-th is opened, their shapes and patch sizes."""
+Open = Callable[[int], Any]
+
+
+def _pool(query: Query) -> tuple[list[str], Open, list, list, Open]:
+    """Return images, how the i-th's truth is opened, shapes, patch sizes, what is annotatable."""
     images = list(query.groups)
     rows = [query.groups[image][0] for image in images]
 
     def truth_of(i: int) -> np.ndarray:
         return query.truth(rows[i])
 
-    return images, truth_of, [row.shape for row in rows], [query.size(image) for image in images]
+    def annotatable(i: int) -> np.ndarray | None:
+        return query.annotatable(images[i])
+
+    sizes = [query.size(image) for image in images]
+    return images, truth_of, [row.shape for row in rows], sizes, annotatable
 
 
 def _draw(query: Query, n: int, kind: str) -> list[tuple[str, Pick]]:
     from decomp_core import random_foreground
     from decomp_core.foreground import CHANCES
 
-    images, truth_of, shapes, sizes = _pool(query)
+    images, truth_of, shapes, sizes, annotatable = _pool(query)
     taken = [query.taken_regions(image) for image in images]
-    picked = random_foreground(
-        truth_of, shapes, n, sizes, query.foreground, query.rng(), taken, CHANCES[kind]
-    )
+    given = query.foreground, query.rng(), taken, CHANCES[kind], annotatable
+    picked = random_foreground(truth_of, shapes, n, sizes, *given)
     return [(images[i], region) for i, region in picked]
 
 
@@ -42,10 +49,9 @@ def nnactive_start(query: Query, n: int) -> list[tuple[str, Pick]]:
     """Two patches at each label, the rest as ``random_fg33``: nnActive's starting set."""
     from decomp_core import starting_patches
 
-    images, truth_of, shapes, sizes = _pool(query)
-    picked = starting_patches(
-        truth_of, shapes, n, sizes, len(query.classes), query.background, query.rng()
-    )
+    images, truth_of, shapes, sizes, annotatable = _pool(query)
+    given = len(query.classes), query.background, query.rng(), annotatable
+    picked = starting_patches(truth_of, shapes, n, sizes, *given)
     return [(images[i], region) for i, region in picked]
 
 

@@ -25,6 +25,7 @@ def random(asked: ImageQuery, rng: np.random.Generator) -> list[Region] | list[i
         taken=asked.taken,
         centres=asked.centres(),
         axis=asked.axis,
+        annotatable=asked.annotatable(),
     )
 
 
@@ -37,7 +38,12 @@ def uncertain(asked: ImageQuery, rng: np.random.Generator) -> list[Region] | lis
     if record.probabilities is not None:
         return uncertain_rois(record.uncertainty, asked.n, asked.taken)
     return uncertain_regions(
-        record.uncertainty, asked.n, asked.shape, taken=asked.taken, axis=asked.axis
+        record.uncertainty,
+        asked.n,
+        asked.shape,
+        taken=asked.taken,
+        axis=asked.axis,
+        annotatable=asked.annotatable(),
     )
 
 
@@ -63,4 +69,5 @@ def decomp(asked: ImageQuery, rng: np.random.Generator) -> list[Region] | list[i
         taken=asked.taken,
         axis=asked.axis,
         min_slice_gap=asked.options["min_slice_gap"],
+        annotatable=asked.annotatable(),
     )

@@ -26,7 +26,7 @@ def uncertain(query: Query, n: int) -> list[tuple[str, Pick]]:
     from decomp_core import pool_uncertain
 
     if query.task != "roi":
-        return pool_uncertain(lambda: _maps(query), n)
+        return pool_uncertain(lambda: _maps(query), n, query.annotatable)
     found = [
         (-float(record.uncertainty[i]), record.image, i)
         for record in query.predictions()
@@ -47,7 +47,8 @@ def spatial(query: Query, n: int) -> list[tuple[str, Pick]]:
     from decomp_core import spatially_diverse
 
     o = query.definition
-    return spatially_diverse(lambda: _maps(query), n, o["penalty"], o["sigma"])
+    given = n, o["penalty"], o["sigma"], query.annotatable
+    return spatially_diverse(lambda: _maps(query), *given)
 
 
 @register_pool(
