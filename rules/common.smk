@@ -10,7 +10,7 @@ from al import paths
 from al.cluster.submissions import job_minutes, submission_of
 from al.config.checks import check_words
 from al.config.prepared import preparation
-from al.config.settings import guard_science, learner_science, load_settings, read_yaml
+from al.config.settings import first_root, guard_science, learner_science, load_settings, read_yaml
 from al.learners import describe_learner
 from al.learners.steps import most_steps
 from al.paths import CYCLE, INITIAL, LATER, POOL, REFERENCE, REVEALED, benchmark_of, log_of
@@ -22,7 +22,9 @@ from al.strategies.budget import validation_images
 try:
     check_words(config, sys.argv)
     S = load_settings(config, Path(workflow.basedir))
-    guard_science(S, Path("results", S["run"], "config.yaml"))
+    KEPT = Path("results", S["run"], "config.yaml")
+    guard_science(S, KEPT)
+    S["first_root"] = first_root(S, KEPT)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
 

@@ -47,7 +47,7 @@ rule index_pool:
     resources:
         runtime=minutes("index_pool"),
     params:
-        root=lambda w: S["data_root"],
+        **({"group": S["group"]} if S["group"] else {}),
         layout=LAYOUT,
     script:
         "../scripts/index_pool.py"

@@ -42,7 +42,6 @@ if PUBLISHED:
             runtime=minutes("list_rois"),
         params:
             layout=LAYOUT,
-            root=S["data_root"],
         script:
             "../scripts/list_rois.py"
 
@@ -100,7 +99,6 @@ MADE = (
     {
         "learner": S["learner"],
         "layout": PREPARATION.layout,
-        "data_root": PREPARATION.data_root,
         "settings": PREPARATION.settings,
     }
     if PREPARED

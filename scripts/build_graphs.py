@@ -9,7 +9,7 @@ from al.learners import get_learner
 
 
 def build_graphs(
-    data_root: str,
+    config: dict[str, Any],
     layout: dict[str, Any],
     learner: str,
     settings: dict[str, Any],
@@ -17,7 +17,7 @@ def build_graphs(
     graphs: str,
 ) -> None:
     """Make the graphs of every n-th RoI, from the ``part``-th on (1-based), of n parts."""
-    opened, rows = rows_of(data_root, layout)
+    opened, rows = rows_of(config, layout)
     folder = Path(graphs).parents[1]
     get_learner(learner).prepare_part(opened, rows, part, folder, settings, layout["classes"])
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from al.cluster.job import run
+from al.config.settings import data_root_of
 from al.io.files import atomic_path
 from al.layouts import get_layout
 
 
-def list_rois(root: str, layout: dict[str, Any], tables: Sequence[str]) -> None:
+def list_rois(config: dict[str, Any], layout: dict[str, Any], tables: Sequence[str]) -> None:
     """Deal the RoIs of a dataset out to CSV files with the columns path and split."""
-    rows = sorted(get_layout(**layout).index(Path(root)), key=lambda row: row.key)
+    rows = sorted(get_layout(**layout).index(data_root_of(config)), key=lambda row: row.key)
     for number, table in enumerate(tables):
         with atomic_path(table) as temporary, temporary.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")

@@ -9,10 +9,14 @@ from al.learners import get_learner
 
 
 def prepare_learner(
-    data_root: str, layout: dict[str, Any], learner: str, settings: dict[str, Any], plans: str
+    config: dict[str, Any],
+    layout: dict[str, Any],
+    learner: str,
+    settings: dict[str, Any],
+    plans: str,
 ) -> None:
     """Fill the folder of ``plans`` with what the learner makes of all images of a dataset."""
-    opened, rows = rows_of(data_root, layout)
+    opened, rows = rows_of(config, layout)
     get_learner(learner).prepare(opened, rows, Path(plans).parent, settings, layout["classes"])
 
 

@@ -1,6 +1,7 @@
 """Where the files of a run lie: built and parsed here, and nowhere else.
 
     results/{run}/pool.csv                                  every image or RoI
+    results/{run}/data.csv                                  fingerprints of their files
     results/{run}/pools/seed-{seed}.csv                     the same with a seed's splits
     results/{run}/{budget}/{strategy}/seed-{seed}/cycle-{cycle}/{file}
     results/{run}/references/{reference}/seed-{seed}/{file}
@@ -40,6 +41,7 @@ CYCLE = RUN + "/{budget}/{strategy}/seed-{seed}/cycle-{cycle}"
 REFERENCE = RUN + "/references/{reference}/seed-{seed}"
 REVEALED = RUN + "/references/seed-{seed}"  # labels that the references share
 POOL = RUN + "/pools/seed-{seed}.csv"
+DATA = "data.csv"  # beside the pool
 START = "start.json"  # in the logs of a run: when and how it was last started
 EXAMPLES = "examples.zip"  # beside each metrics.json
 # What is not the first cycle: wildcards of the rules that need a cycle before theirs

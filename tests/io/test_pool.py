@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from al.io.pool import assign_splits, openings
+from al.io.errors import DataError
+from al.io.pool import assign_splits, grouped, openings
 from al.io.rng import generator
 from al.io.tables import PoolRow, RegionRow
 
@@ -32,6 +35,27 @@ def test_folds_partition_the_images() -> None:
     ]
     assert sorted(len(t) for t in tests) == [3, 4, 4]
     assert len(set().union(*tests)) == 11
+
+
+def test_groups_stay_together_by_shares_and_by_folds() -> None:
+    """Patients of three visits; without groups the same images are drawn as ever."""
+    rows = rois(12)
+    visits = grouped(rows, r"p(\d+)[0-9]$|x")
+    assert {r.group for r in visits} == {"0", "1"}
+    visits = [replace(r, group=f"g{int(r.image[1:]) % 4}") for r in rows]
+    for split in ({"train": 0.5, "val": 0.25, "test": 0.25}, {"folds": 4}):
+        for seed in range(4):
+            drawn = assign_splits(visits, split, seed)
+            sides = {(r.group, r.split) for r in drawn}
+            assert len(sides) == 4 and [s for _, s in sides].count("test") == 1
+            alone = [replace(r, group=r.image) for r in rows]
+            whole = [r.split for r in assign_splits(alone, split, seed)]
+            assert whole == [r.split for r in assign_splits(rows, split, seed)]
+    with pytest.raises(DataError, match="'q' finds nothing in the name of image 'p00'"):
+        grouped(rows, "q")
+    torn = [replace(r, split="train" if r.image < "p06" else "test") for r in visits]
+    with pytest.raises(ValueError, match="'g0' lies in several .* 'p00/r0' in train and 'p08/r0'"):
+        assign_splits(torn, None, 0)
 
 
 def test_splits_of_the_dataset_are_kept_and_missing_ones_refused() -> None:

@@ -28,7 +28,7 @@ def dataset(root: Path, n: int) -> str:
     for folder in ("images", "labels", "more", "more_labels"):
         (root / folder).mkdir()
     for i in range(n):
-        Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(root / f"images/{i}.png")
+        Image.fromarray(np.full((4, 4, 3), i, np.uint8)).save(root / f"images/{i}.png")
         Image.fromarray(np.zeros((4, 4), np.uint8)).save(root / f"labels/{i}.png")
     return str(root)
 
@@ -64,12 +64,34 @@ def test_classes_without_a_pixel_are_told(
         assert f"WARNING: class b is in no label of split {split} of seed " in told
 
 
+def copy_to_test(root: Path) -> None:
+    for old, new in (("images", "more"), ("labels", "more_labels")):
+        for path in (root / old).iterdir():
+            shutil.copy(path, root / new / f"m{path.name}")
+
+
+def test_images_that_are_there_twice_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In both splits of a dataset, or under two names that a split may tear apart."""
+    root = dataset(tmp_path, 3)
+    copy_to_test(tmp_path)
+    check_dataset(root, layout(FIXED), None, [0])
+    told = capsys.readouterr().out
+    pair = f"{root}/images/0.png (train) and {root}/more/m0.png (test)"
+    assert "WARNING: 3 images are there twice" in told and pair in told
+    check_dataset(root, layout(UNSPLIT), {"folds": 2}, [0])
+    assert "twice" not in capsys.readouterr().out
+    shutil.copy(tmp_path / "images/0.png", tmp_path / "images/2.png")
+    check_dataset(root, layout(UNSPLIT), {"folds": 2}, [0])
+    told = capsys.readouterr().out
+    assert "WARNING: 1 images" in told and f"{root}/images/0.png and {root}/images/2.png" in told
+
+
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_labels_that_are_all_void_are_refused(split: str, tmp_path: Path) -> None:
     root = dataset(tmp_path, 4)
-    for old, new in (("images", "more"), ("labels", "more_labels")):
-        for path in (tmp_path / old).iterdir():
-            shutil.copy(path, tmp_path / new / f"m{path.name}")
+    copy_to_test(tmp_path)
     place = "labels" if split == "train" else "more_labels"
     for path in (tmp_path / place).iterdir():
         Image.fromarray(np.full((4, 4), 255, np.uint8)).save(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from al.paths import REFERENCES
 from al.scoring.scores import groups_of
 
 # Keys whose values are text, whatever they look like
-TEXT = ("run", "dataset", "data_root", "learner", "layout")
+TEXT = ("run", "dataset", "data_root", "learner", "layout", "group")
 
 
 def check_words(config: dict[str, Any], words: Sequence[str]) -> None:
@@ -126,7 +127,21 @@ def check_consistency(settings: dict[str, Any]) -> None:
         raise ConfigError(
             f"seeds {settings['seeds']}: seed k holds out fold k, and there are {split['folds']}"
         )
+    _check_group(settings)
     _check_learner(settings)
+
+
+def _check_group(settings: dict[str, Any]) -> None:
+    """Refuse a pattern that is none, or beside a column of the dataset's table."""
+    pattern = settings["group"]
+    if pattern is None:
+        return
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError) as error:
+        raise ConfigError(f"group: {pattern!r}: {error}; allowed: a regular expression") from None
+    if column := settings["layout_options"].get("group_column"):
+        raise ConfigError(f"group: {pattern!r} beside group_column {column!r}; allowed: one")
 
 
 def _check_learner(settings: dict[str, Any]) -> None:

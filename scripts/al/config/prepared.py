@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from al.config.settings import job_settings
-from al.io.tables import PoolRow
+from al.config.settings import data_root_of, job_settings
+from al.io.errors import DataError
+from al.io.files import read_json, write_json
+from al.io.fingerprints import within
+from al.io.tables import FileRow, PoolRow
 from al.layouts import Layout, get_layout
 from al.learners import describe_learner
+
+IMAGES = "images.json"  # of which images it is
 
 
 class Preparation(NamedTuple):
@@ -20,13 +25,11 @@ class Preparation(NamedTuple):
     Attributes:
         folder: ``data/prepared/{dataset}-{learner}-{digits}``; the digits change with all of below.
         layout: name, options and classes of the layout, on the file's grid of volumes.
-        data_root: folder of the dataset, absolute.
         settings: those of the learner that decide what is prepared.
     """
 
     folder: str
     layout: dict[str, Any]
-    data_root: str
     settings: dict[str, Any]
 
 
@@ -40,20 +43,45 @@ def preparation(settings: Mapping[str, Any]) -> Preparation | None:
         return None
     options = {key: held for key, held in settings["layout_options"].items() if key != "grid"}
     layout = {"name": settings["layout"], "options": options, "classes": settings["classes"]}
-    root = str(Path(settings["data_root"]).resolve())
+    root = settings.get("first_root") or str(Path(settings["data_root"]).resolve())
     chosen = learner.of(settings.get(settings["learner"]) or {}).preparation()
     decides = [settings["layout"], options, settings["classes"], root, chosen, learner.made_by()]
     if settings["generate"]:  # another seed makes other data in the same folder
         decides.append(settings["generate"])
     digits = sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:10]
     folder = f"data/prepared/{settings['dataset']}-{settings['learner']}-{digits}"
-    return Preparation(folder, layout, root, chosen)
+    return Preparation(folder, layout, chosen)
 
 
-def rows_of(data_root: str, layout: dict[str, Any]) -> tuple[Layout, list[PoolRow]]:
-    """Return the layout and all rows of a dataset, sorted by image and RoI."""
+def claim(
+    made: Preparation, rows: Sequence[PoolRow], files: Sequence[FileRow], settings: dict[str, Any]
+) -> None:
+    """Note of which images a preparation is, or refuse it where it is of others.
+
+    Nothing is known of images that were generated just now.
+
+    Raises:
+        DataError: other images lay in the folder that it is named after.
+    """
+    if not files:
+        return
+    root, note = Path(settings["data_root"]), Path(made.folder) / IMAGES
+    marks = {file.path: file.sha256 for file in files}
+    held = [[row.key, marks[within(row.path, root)]] for row in rows]
+    digest = sha256(json.dumps(sorted(held)).encode()).hexdigest()
+    if note.exists() and read_json(note)["sha256"] != digest:
+        raise DataError(
+            f"{made.folder}: made from other images than those of {root}. Put these back as they "
+            "were, or work in another folder (--directory), or delete this one: runs that used it "
+            "can then not be continued"
+        )
+    write_json(note, {"sha256": digest})
+
+
+def rows_of(config: dict[str, Any], layout: dict[str, Any]) -> tuple[Layout, list[PoolRow]]:
+    """Return, in a job, the layout and all rows of a dataset, sorted by image and RoI."""
     opened = get_layout(**layout)
-    return opened, sorted(opened.index(Path(data_root)), key=lambda r: (r.image, r.roi))
+    return opened, sorted(opened.index(data_root_of(config)), key=lambda r: (r.image, r.roi))
 
 
 def settings_of(settings: dict[str, Any], config: dict[str, Any], threads: int) -> dict[str, Any]:

@@ -20,15 +20,21 @@ from al.config.checks import (
 )
 from al.io.errors import ConfigError, nearest
 from al.io.files import write_text
+from al.layouts import READING
 from al.learners.steps import normal_steps, whole
+from al.scoring import SCORING
 from al.strategies.registry import SECTIONS
 
 MOST_SEEDS = 10_000
+# Kept with a run: results of other rules do not go together.
+RULES = {"reading": READING, "scoring": SCORING}
 # Keys whose change leaves every finished result valid. The options of strategies are compared as
 # part of the definitions that read them.
 NOT_SCIENCE = (
     "strategies", "references", "seeds", "cycles", "budget", "report", "class_colours",
     "chain", "minutes", "max_minutes", "surface_tolerances", *SECTIONS,
+    # Other data are told by their fingerprints.
+    "data_root", "first_root", "changed_data", "rules",
 )  # fmt: skip
 
 # Sections whose values are typed, and the options of layouts that are no text.
@@ -99,6 +105,7 @@ def normalise(config: dict[str, Any]) -> dict[str, Any]:
         options |= {key: _typed(options[key]) for key in TYPED_OPTIONS if key in options}
     if out.get("data_root") is not None:
         out["data_root"] = str(Path(str(out["data_root"])).expanduser())
+    out["group"] = out.get("group") or None
     run = out.get("run")
     out["run"] = f"{out.get('dataset')}-{out.get('learner')}" if run is None else str(run)
     return out
@@ -250,7 +257,14 @@ def guard_science(settings: dict[str, Any], file: Path) -> None:
     """Refuse to continue a run whose configuration differs in what results depend on."""
     if not file.exists():
         return
-    old, new = science(read_yaml(file)), science(settings)
+    held = read_yaml(file)
+    if held.get("rules") != RULES:
+        raise ConfigError(
+            f"{file}: the run was begun by a version of this project that reads or scores data in "
+            "another way; results would mix. Choose another name (run=...), or go on with that "
+            "version"
+        )
+    old, new = science(held), science(settings)
     shared = set(old["definitions"]) & set(new["definitions"])
     for side in (old, new):
         side["definitions"] = {k: side["definitions"][k] for k in shared}
@@ -276,9 +290,25 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
     return lines
 
 
+def first_root(settings: dict[str, Any], file: Path) -> str:
+    """Return where the data lay when a run was first started, absolute.
+
+    What is prepared of them is named after it, and needs not be made again where they are moved.
+    """
+    held = read_yaml(file) if file.exists() else {}
+    return held.get("first_root") or str(Path(settings["data_root"]).resolve())
+
+
+def data_root_of(config: dict[str, Any]) -> str:
+    """Return where the data lie, in a job: no parameter of it, as moved data are the same."""
+    settings = normalise(config)
+    check_data_root(settings)
+    return settings["data_root"]
+
+
 def save_settings(settings: dict[str, Any], file: Path) -> None:
     """Write the resolved configuration of a run, keeping earlier strategies' definitions."""
-    saved = deepcopy(settings)
+    saved = {**deepcopy(settings), "rules": RULES, "first_root": first_root(settings, file)}
     if file.exists():
         saved["definitions"] = {**read_yaml(file)["definitions"], **settings["definitions"]}
     write_text(file, yaml.safe_dump(saved, sort_keys=True))

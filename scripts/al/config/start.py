@@ -18,13 +18,13 @@ from al.config.settings import differences, save_settings
 from al.io.errors import ConfigError, DataError
 from al.io.files import read_json, sweep, write_json
 from al.io.storage import StorageError, check_storage, explain
-from al.io.tables import PoolRow, read_pool
+from al.io.tables import PoolRow
 from al.layouts import get_layout
-from al.layouts.check_dataset import check_dataset
 from al.learners import Start, describe_learner, get_learner
 from al.paths import ROOT, START, places_in
 
-from .prepared import preparation
+from .data import keep_data, look_at_data
+from .prepared import claim, preparation
 from .room import room_warnings
 
 # What the files that the configuration names held when the run was first started.
@@ -67,10 +67,13 @@ def begin_run(
             sweep(folder)
         for line in check_storage(places):
             warn(line)
-        rows = _rows(settings, layout, places[0] / "pool.csv")
-        for line in room_warnings(settings, rows):
+        data = look_at_data(settings, layout, places[0], warn)
+        for line in room_warnings(settings, data.rows):
             warn(line)
-        identity = _check_learner(workflow, settings, layout, rows, places[0] / LEARNER)
+        identity = _check_learner(workflow, settings, layout, data.rows, places[0] / LEARNER)
+        if made := preparation(settings):
+            claim(made, data.rows, data.files, settings)
+        keep_data(data, places[0])
         save_settings(settings, places[0] / "config.yaml")
         write_json(places[2] / START, _start())
         if identity:
@@ -91,19 +94,6 @@ def _start() -> dict[str, str]:
         "version": project["version"],
         "command": shlex.join(["snakemake", *sys.argv[1:]]),
     }
-
-
-def _rows(settings: dict[str, Any], layout: dict[str, Any], pool: Path) -> list[PoolRow]:
-    """Check the data the first time, and return the pool; nothing where it is still generated."""
-    if pool.exists():
-        return read_pool(pool)
-    if settings["generate"] is not None:
-        root = Path(settings["data_root"])
-        return get_layout(**layout).index(root) if (root / ".complete").exists() else []
-    needed = ("train", "val", "test") if settings["validation_images"] else ("train", "test")
-    return check_dataset(
-        settings["data_root"], layout, settings["split"], settings["seeds"], needed
-    )
 
 
 def _check_learner(

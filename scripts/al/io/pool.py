@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from decomp_core import Region
 
+from .errors import DataError
 from .rng import generator
 from .tables import SPLITS, PoolRow, RegionRow
 
@@ -46,27 +49,68 @@ def taken_of(history: Iterable[RegionRow]) -> dict[str, list[Region] | set[str]]
     return taken
 
 
+def grouped(rows: Iterable[PoolRow], pattern: str | None) -> list[PoolRow]:
+    """Return rows with the group that a regular expression finds in the name of their image.
+
+    Args:
+        rows: of the pool.
+        pattern: searched for; its first group is the name, or all that it matches where it has
+            none. ``None`` leaves rows as they are.
+
+    Raises:
+        DataError: naming an image in which it finds nothing.
+    """
+    if pattern is None:
+        return list(rows)
+    search, found = re.compile(pattern).search, []
+    for row in rows:
+        match = search(row.image)
+        name = match and match[min(1, match.re.groups)]
+        if not name:
+            raise DataError(f"group: {pattern!r} finds nothing in the name of image {row.image!r}")
+        found.append(replace(row, group=name))
+    return found
+
+
+def _unit(row: PoolRow) -> str:
+    """What is not torn apart by a split."""
+    return row.group or row.image
+
+
+def _refuse_torn(rows: Iterable[PoolRow]) -> None:
+    """Refuse splits of a dataset's own in which something lies on two sides. Raises ValueError."""
+    held: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        held[_unit(row)].setdefault(row.split, row.key)
+    for unit, keys in held.items():
+        if len(keys) > 1:
+            places = " and ".join(f"{key!r} in {split}" for split, key in keys.items())
+            raise ValueError(f"{unit!r} lies in several splits: {places}; allowed: one")
+
+
 def assign_splits(rows: list[PoolRow], split: dict[str, Any] | None, seed: int) -> list[PoolRow]:
     """Return the pool as one seed sees it: every row in ``train``, ``val`` or ``test``.
 
-    Datasets with splits of their own keep them. Shares are drawn by image (patient, slide) from
-    the seed; with ``folds: k`` the images are dealt into k folds, the same for all seeds, and
-    seed f tests on fold f.
+    Datasets with splits of their own keep them. Shares are drawn by image (patient, slide), or by
+    group where images have one, from the seed; with ``folds: k`` these are dealt into k folds, the
+    same for all seeds, and seed f tests on fold f.
 
     Raises:
-        ValueError: rows without a split and no rule for one, or a split that would be empty.
+        ValueError: rows without a split and no rule for one, a split that would be empty, or an
+            image or group in two splits.
     """
     if all(r.split for r in rows):
+        _refuse_torn(rows)
         return rows
     if not split:
         raise ValueError("the dataset fixes no split and the configuration has no `split`")
-    images = sorted({r.image for r in rows})
+    units = sorted({_unit(r) for r in rows})
     if "folds" in split:
-        order = generator(0, 0).permutation(len(images))
-        test = {images[i] for i in order[seed :: split["folds"]]}
-        names = {image: "test" if image in test else "train" for image in images}
+        order = generator(0, 0).permutation(len(units))
+        test = {units[i] for i in order[seed :: split["folds"]]}
+        names = {unit: "test" if unit in test else "train" for unit in units}
     else:
-        order = [images[i] for i in generator(seed, 0).permutation(len(images))]
+        order = [units[i] for i in generator(seed, 0).permutation(len(units))]
         n_test = max(1, round(split["test"] * len(order)))
         n_val = round(split["val"] * len(order))
         names = dict.fromkeys(order[:n_test], "test")
@@ -74,5 +118,6 @@ def assign_splits(rows: list[PoolRow], split: dict[str, Any] | None, seed: int) 
         names |= dict.fromkeys(order[n_test + n_val :], "train")
     found = set(names.values())
     if not {"train", "test"} <= found:
-        raise ValueError(f"{len(images)} images give only the splits {sorted(found)} of {SPLITS}")
-    return [r.with_split(names[r.image]) for r in rows]
+        what = "groups" if any(r.group for r in rows) else "images"
+        raise ValueError(f"{len(units)} {what} give only the splits {sorted(found)} of {SPLITS}")
+    return [r.with_split(names[_unit(r)]) for r in rows]

@@ -52,6 +52,25 @@ class PoolRow:
 
 
 @dataclass(frozen=True)
+class FileRow:
+    """A file of the dataset, as in ``data.csv``.
+
+    Attributes:
+        path: relative to ``data_root``, or absolute where it lies outside.
+        size: in bytes.
+        time: when it was last written, in nanoseconds.
+        sha256: of its content.
+        since: day on which changed content was taken (ISO); empty: as when the run was begun.
+    """
+
+    path: str
+    size: int
+    time: int
+    sha256: str
+    since: str = ""
+
+
+@dataclass(frozen=True)
 class RegionRow:
     """One annotated region, as in ``regions.csv`` and ``history.csv``.
 
@@ -151,6 +170,19 @@ def read_pool(path: str | Path, *splits: str) -> list[PoolRow]:
         for r in _rows(path, PoolRow)
     ]
     return [r for r in rows if not splits or r.split in splits]
+
+
+def write_files(path: str | Path, rows: Sequence[FileRow]) -> None:
+    """Write ``data.csv``."""
+    _write(path, FileRow, rows)
+
+
+def read_files(path: str | Path) -> list[FileRow]:
+    """Read ``data.csv``."""
+    return [
+        FileRow(r["path"], int(r["size"]), int(r["time"]), r["sha256"], r["since"])
+        for r in _rows(path, FileRow)
+    ]
 
 
 def write_regions(path: str | Path, rows: Sequence[RegionRow]) -> None:

@@ -10,7 +10,10 @@ from al.io.errors import ConfigError
 
 from .base import Layout, nearest
 
-__all__ = ["LAYOUTS", "Layout", "get_layout"]
+__all__ = ["LAYOUTS", "READING", "Layout", "get_layout"]
+
+# Raised with each change of what files mean: a run is not continued by other rules.
+READING = 1
 
 LAYOUTS = {
     "bracs": "Bracs",

@@ -160,8 +160,12 @@ class Layout(ABC):
         problems.stop()
         return sorted(rows, key=lambda row: (row.image, row.roi))
 
-    def check(self, rows: Sequence[PoolRow]) -> list[np.ndarray]:
+    def check(
+        self, rows: Sequence[PoolRow], after: Callable[[PoolRow], None] | None = None
+    ) -> list[np.ndarray]:
         """Open and decode every image and label of the rows, in threads.
+
+        ``after`` is called with each row as soon as its files have been read.
 
         Returns:
             What each label holds: pixels (RoIs) of every class, void last, (C + 1,) int64.
@@ -170,9 +174,16 @@ class Layout(ABC):
             DataError: unreadable files, shapes that differ, label values outside the classes,
                 NaN or infinity; the message lists up to ten with what was found and allowed.
         """
+
+        def look(row: PoolRow) -> tuple[list[str], np.ndarray]:
+            found, held = self._look(row)
+            if after is not None and not found:
+                after(row)
+            return found, held
+
         problems = Problems(self.name)
         counts = []
-        for found, held in in_order(self._look, rows, self.threads()):
+        for found, held in in_order(look, rows, self.threads()):
             problems.add(*found)
             counts.append(held)
         problems.stop()

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from al.io.errors import DataError
-from al.io.pool import assign_splits
-from al.io.tables import SPLITS, PoolRow
+from al.io.fingerprints import Fingerprints
+from al.io.pool import assign_splits, grouped
+from al.io.tables import SPLITS, FileRow, PoolRow
 
 from . import get_layout
+from .base import SHOWN
 
 
 def check_dataset(
@@ -21,21 +23,24 @@ def check_dataset(
     split: dict[str, Any] | None,
     seeds: Sequence[int],
     needed: Collection[str] = ("train", "test"),
-) -> list[PoolRow]:
+    group: str | None = None,
+) -> tuple[list[PoolRow], list[FileRow]]:
     """Index a dataset, open every image and label of it, and split it as every seed will.
 
-    Prints how much there is of every class in every split, and warns of classes that are missing.
+    Prints how much there is of every class in every split, and warns of classes that are missing
+    and of images that are there twice.
 
-    ``needed``: splits that must hold images, and pixels (RoIs) with a class.
+    ``needed``: splits that must hold images, and pixels (RoIs) with a class. ``group``: pattern of
+    what belongs together in the names of images (``io.pool.grouped``).
 
     Returns:
-        Its rows.
+        Its rows, and the fingerprints of its files.
 
     Raises:
         DataError: naming the files, what was found and what is allowed.
     """
     opened = get_layout(**layout)
-    rows = opened.index(Path(root))
+    rows = grouped(opened.index(Path(root)), group)
     splits: dict[int, np.ndarray] = {}
     for seed in seeds:
         try:
@@ -49,9 +54,29 @@ def check_dataset(
                 f"{' and '.join(needed)} need some"
             )
     print(f"Checking {len(rows)} images or RoIs in {root} ...", flush=True)
-    counts = np.array(opened.check(rows))
+    fingerprints = Fingerprints(root)
+    counts = np.array(opened.check(rows, fingerprints))
     _tell_classes(root, opened.classes, counts, splits, needed)
-    return rows
+    _tell_copies(rows, fingerprints)
+    return rows, fingerprints.rows
+
+
+def _tell_copies(rows: Sequence[PoolRow], fingerprints: Fingerprints) -> None:
+    """Warn of images that are there twice and may be trained on under one name, scored under two.
+
+    Those that stay in one split, of the dataset's own or as one image or group, do no harm.
+    """
+    first: dict[str, PoolRow] = {}
+    copies = []
+    for row in rows:
+        other = first.setdefault(fingerprints.found[row.path].sha256, row)
+        if (row.split or row.group or row.image) != (other.split or other.group or other.image):
+            names = [f"{r.path} ({r.split})" if r.split else r.path for r in (other, row)]
+            copies.append(" and ".join(names))
+    if copies:
+        more = f"; and {len(copies) - SHOWN} more" if len(copies) > SHOWN else ""
+        print(f"WARNING: {len(copies)} images are there twice, so that one may be trained on and "
+              f"the other tested: {'; '.join(copies[:SHOWN])}{more}", flush=True)  # fmt: skip
 
 
 def _tell_classes(

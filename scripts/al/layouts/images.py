@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -236,9 +236,11 @@ class ImageLayout(Layout):
         problems.stop()
         return rows
 
-    def check(self, rows: Sequence[PoolRow]) -> list[np.ndarray]:
+    def check(
+        self, rows: Sequence[PoolRow], after: Callable[[PoolRow], None] | None = None
+    ) -> list[np.ndarray]:
         """Open every image and label, and compare the palettes of the labels; see ``Layout``."""
-        counts = super().check(rows)
+        counts = super().check(rows, after)
         void = np.flatnonzero(self.table == UNKNOWN).tolist()
         problems = Problems(self.name)
         if fault := fault_of_palettes([row.label_path for row in rows], void):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from .base import Problems, described, nearest, text_option
 from .rois import RoiLayout, roi_row
 
 COLUMNS = ("image_column", "roi_column", "file_column", "label_column")
+OPTIONAL = ("split_column", "group_column")
 
 
 def read_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -35,6 +37,7 @@ class Table(RoiLayout):
         image_column, roi_column, file_column, label_column: columns that hold the image (what an
             annotator opens), the RoI's identifier, its file and its class (a class name).
         split_column: column with ``train``, ``val`` or ``test``; empty: no fixed split.
+        group_column: column with what images belong together by, kept in one split; empty: none.
     """
 
     name = "table"
@@ -46,6 +49,7 @@ class Table(RoiLayout):
         "file_column": "file",
         "label_column": "label",
         "split_column": "",
+        "group_column": "",
     }
 
     def configure(self) -> None:
@@ -62,7 +66,7 @@ class Table(RoiLayout):
         table = root / self.options["table"]
         problems = Problems(str(table))
         names, entries = read_rows(table)
-        keys = [*COLUMNS, *(["split_column"] if self.options["split_column"] else [])]
+        keys = [*COLUMNS, *(key for key in OPTIONAL if self.options[key])]
         for key in keys:
             if self.options[key] not in names:
                 problems.add(f"layout_options.{key}: {nearest(self.options[key], names)}")
@@ -83,11 +87,17 @@ class Table(RoiLayout):
                 raise DataError(f"line {line}: split {nearest(split, SPLITS)}")
             path = root / self.options["folder"] / values["file_column"]
             try:
-                return roi_row(values["image_column"], values["roi_column"], split, path, table)
+                row = roi_row(values["image_column"], values["roi_column"], split, path, table)
             except DataError as error:
                 raise DataError(f"line {line}: {error}") from error
+            return replace(row, group=values.get("group_column", ""))
 
         rows = problems.without(described(row_of, list(enumerate(entries, start=2))))
+        groups: dict[str, str] = {}
+        for row in rows:
+            if row.group != groups.setdefault(row.image, row.group):
+                told = f"groups {groups[row.image]!r} and {row.group!r}; allowed: one"
+                problems.add(f"{row.image}: {told}")
         problems.stop()
         return rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -133,13 +133,15 @@ class VolumeLayout(Layout):
         problems.stop()
         return rows
 
-    def check(self, rows: Sequence[PoolRow]) -> list[np.ndarray]:
+    def check(
+        self, rows: Sequence[PoolRow], after: Callable[[PoolRow], None] | None = None
+    ) -> list[np.ndarray]:
         """Open every image and label, a case at a time in each of ``THREADS`` threads.
 
         A case of background alone is reported: healthy ones exist. A dataset of them is refused.
         See ``Layout``; refused are also images of one value.
         """
-        counts = super().check(rows)
+        counts = super().check(rows, after)
         empty = [row.image for row, held in zip(rows, counts, strict=True) if not held[1:-1].any()]
         problems = Problems(self.name)
         if rows and len(empty) == len(rows):

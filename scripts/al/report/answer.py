@@ -7,8 +7,8 @@ from math import inf, prod
 from pathlib import Path
 from typing import Any
 
-from al.io.tables import read_regions
-from al.paths import REFERENCES
+from al.io.tables import read_files, read_regions
+from al.paths import DATA, REFERENCES
 from al.strategies.budget import Budget
 
 from .comparisons import (
@@ -28,6 +28,8 @@ from .view import View
 
 # Of differences that are named one by one.
 MOST = 6
+# Of files of the dataset that changed
+NAMED = 3
 # Of cycles with an uncorrected test; one in forty is significant by chance, in either direction.
 OFTEN = 0.5
 
@@ -151,6 +153,7 @@ def warnings(view: View, look: Mapping[str, Any], folder: Path) -> list[str]:
         *(line for budget in look["budgets"] for line in _unfilled(view, look, budget)),
         *(line for budget in look["budgets"] for line in _clipped(look, folder, budget)),
         *_absent(view),
+        *changed_data(folder),
         *(f"{name}: {note}." for name, note in view.notes.items()),
     ]
 
@@ -214,6 +217,22 @@ def _absent(view: View) -> Iterator[str]:
     scored = {name for p in view.points for name in p.per_class}
     if scored and view.task != "3d" and (lost := [n for n in view.classes if n not in scored]):
         yield f"The test split lacks {', '.join(lost)}: no score, and in no mean."
+
+
+def changed_data(folder: Path) -> Iterator[str]:
+    """Files of the dataset that changed in the middle of a run, and were taken on request.
+
+    Args:
+        folder: ``results/{run}``.
+    """
+    files = read_files(folder / DATA) if (folder / DATA).exists() else []
+    for day in sorted({file.since for file in files} - {""}):
+        names = [Path(file.path).name for file in files if file.since == day]
+        more = ", ..." if len(names) > NAMED else ""
+        yield (
+            f"{_count(len(names), 'file')} ({', '.join(names[:NAMED])}{more}) of the dataset "
+            f"changed and were taken on {day}: what was finished by then is of other contents."
+        )
 
 
 def answers_of(view: View) -> list[tuple[str, list[str]]]:
