@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from al.io.checksums import check_whole
 from al.io.errors import DataError
 from al.layouts import Layout, get_layout
 from al.layouts.images import image_size, read_ids, read_rgb
@@ -198,3 +199,17 @@ def test_what_a_mac_leaves_and_how_it_writes(root: Path) -> None:
     rows = opened.index(root)
     opened.check(rows)
     assert [row.image for row in rows] == ["1", "2", "3", "M\u00fcnster"]
+
+
+def test_checksums_are_compared(tmp_path: Path) -> None:
+    """Pillow decodes the pixels of both without a look at their checksums."""
+    whole = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    for name, options in (("a.png", {}), ("a.tif", {"compression": "tiff_adobe_deflate"})):
+        file = tmp_path / name
+        Image.fromarray(whole).save(file, **options)
+        check_whole(file)
+        content = bytearray(file.read_bytes())
+        content[content.index(b"x\x9c") + 30] ^= 1
+        file.write_bytes(content)
+        with pytest.raises(DataError, match=name):
+            check_whole(file)

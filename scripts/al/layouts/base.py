@@ -13,6 +13,7 @@ from unicodedata import category, normalize
 import numpy as np
 
 from al.io import errors
+from al.io.checksums import check_whole
 from al.io.errors import ConfigError, DataError
 from al.io.labels import count_labels
 from al.io.tables import PoolRow
@@ -198,6 +199,7 @@ class Layout(ABC):
         found: list[str] = []
         counts = np.zeros(len(self.classes) + 1, np.int64)
         try:
+            check_whole(row.path)
             image = self.open_image(row)
             if image.shape[: len(row.shape)] != row.shape:
                 found.append(f"{row.path}: shape {image.shape}, in the pool {row.shape}")
@@ -206,6 +208,8 @@ class Layout(ABC):
         except DataError as error:
             found.append(str(error))
         try:
+            if row.label_path != row.path:
+                check_whole(row.label_path)
             label = self.open_label(row)
             counts = count_labels(label, len(self.classes), row.label_path)
             if isinstance(label, np.ndarray) and label.shape != row.shape:
