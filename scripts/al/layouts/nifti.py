@@ -22,6 +22,7 @@ TOLERANCE = 1e-3
 MILLIMETRES = {1: 1000.0, 3: 0.001}  # NIfTI's codes of metres and micrometres; else mm
 DEFLATE_RATIO = 1032  # zlib's largest
 CHUNK = 1 << 22
+LEAST_SLOPE = 1e-15  # what is below, SimpleITK takes for no scale at all
 UNREADABLE = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError)
 
 
@@ -146,6 +147,8 @@ def faults_of_image(path: str | Path, shape: tuple[int, ...]) -> list[str]:
     _refuse_type(path, values.dtype)
     if values.shape != shape:
         return [f"{path}: shape {values.shape}, in the pool {shape}"]
+    if abs(stored.slope) < LEAST_SLOPE:
+        return [f"{path}: scl_slope {stored.slope}; allowed: 0 for none, or above {LEAST_SLOPE}"]
     with np.errstate(over="ignore", invalid="ignore"):
         ends = np.array([values.min(), values.max()], float) * stored.slope + stored.inter
         ends = ends.astype(np.float32)
