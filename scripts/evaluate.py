@@ -97,7 +97,7 @@ def evaluate(
         if "val" in splits:
             spent["costs"]["validation_images"] = len({r.image for r in rows if r.split == "val"})
             spent["costs"]["validation_regions"] = 0
-    training = read_json(stats)
+    training = read_json(stats, steps=int, seconds=float)
     trained = {"steps": training["steps"], "train_seconds": training["seconds"]}
     head = {**about, "task": science["task"], "classes": layout["classes"]}
     write_metrics(metrics, {**head, **scores, **spent, **trained})

@@ -116,7 +116,7 @@ def test_a_cut_file_is_told_and_a_missing_one_is_missing(tmp_path: Path) -> None
         with pytest.raises(DataError, match=r"1\.zip: predictions cannot be read"):
             list(read_records([path]))
     path.unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(DataError, match=r"1\.zip: predictions cannot be read, not there"):
         list(read_records([path]))
 
 

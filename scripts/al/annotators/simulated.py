@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
+from al.io.files import file_name
 from al.io.labels import UNKNOWN, label_suffix, read_label, write_label
 from al.io.pool import by_image
 from al.io.shapes import pixels_of
@@ -53,13 +53,13 @@ def reveal(
         labels = (
             np.full(row.shape, UNKNOWN, np.uint8)
             if old is None
-            else read_label(os.path.normpath(parent / old.path)).copy()
+            else read_label(os.path.normpath(parent / old.path), row.shape).copy()
         )
         truth = layout.open_label(row)
         for region in regions:
             at, mask = region.region.slices, pixels_of(region, row, shape)
             labels[at] = truth[at] if mask is None else np.where(mask, truth[at], labels[at])
-        file = folder / (quote(image, safe="") + label_suffix(labels.ndim))
+        file = folder / (file_name(image) + label_suffix(labels.ndim))
         write_label(file, labels)
         held[image, ""] = LabelRow(image, "", os.path.relpath(file, parent), None)
     return [held[key] for key in sorted(held)]
@@ -74,7 +74,7 @@ def reveal_all(
         if row.roi:
             rows.append(LabelRow(row.image, row.roi, "", int(layout.open_label(row))))
             continue
-        file = folder / (quote(row.image, safe="") + label_suffix(len(row.shape)))
+        file = folder / (file_name(row.image) + label_suffix(len(row.shape)))
         write_label(file, layout.open_label(row))
         rows.append(LabelRow(row.image, "", os.path.relpath(file, folder.parent), None))
     return rows

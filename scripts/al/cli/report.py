@@ -16,9 +16,11 @@ from typing import Any
 
 import yaml
 
+from al.cluster.words import checked_run
 from al.config.checks import check_report
-from al.config.settings import read_yaml
+from al.config.settings import read_settings, read_yaml
 from al.io.errors import ConfigError, DataError, nearest
+from al.io.files import reading, short_name
 from al.paths import ROOT
 from al.report.across import report_runs
 from al.report.look import look_of
@@ -33,16 +35,18 @@ def read_look(run: str, results: Path, changes: list[str]) -> dict[str, Any]:
         ConfigError: a change that is no key of ``report``, or a value that is not allowed there.
     """
     file = results / run / "config.yaml"
+    checked_run(run)
     if not file.is_file():
         runs = sorted(p.parent.name for p in results.glob("*/config.yaml"))
         raise DataError(f"{file} is not there; {nearest(run, runs) if runs else 'no run yet'}")
-    settings = read_yaml(file)
+    settings = read_settings(file)
     known = list(read_yaml(ROOT / "config/strategies.yaml"))
     for change in changes:
         _set(settings["report"], change)
     if changes:
         _check(settings, known)
-    return look_of(settings, known)
+    with reading(file, "the configuration of a run"):
+        return look_of(settings, known)
 
 
 def _set(report: dict[str, Any], change: str) -> None:
@@ -82,8 +86,8 @@ def main() -> int:
         if len(found) == 1:
             page, missing = report_run(*found[0])
         elif found:
-            name = arguments.name or "+".join(runs)
-            page, missing = report_runs(found, arguments.results / "comparisons" / name)
+            name = "+".join(runs) if arguments.name is None else checked_run(arguments.name)
+            page, missing = report_runs(found, arguments.results / "comparisons" / short_name(name))
         else:
             raise ConfigError("no run is named")
     except (ConfigError, DataError) as error:

@@ -7,10 +7,17 @@ import difflib
 import sys
 from pathlib import Path
 
+from al.cluster.words import checked_run
+from al.io.errors import ConfigError
+
 
 def show_results(run: str, results: Path) -> int:
     """Print what ``RESULTS/RUN/report`` holds; 1 if the run has no report, with what there is."""
-    report = results / run / "report"
+    try:
+        report = results / checked_run(run) / "report"
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
     answer = report / "answer.md"
     if not answer.is_file():
         runs = sorted(p.parent.parent.name for p in results.glob("*/report/answer.md"))

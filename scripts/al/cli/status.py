@@ -8,7 +8,8 @@ from pathlib import Path
 
 from al.cluster.status import read_plan, read_status
 from al.cluster.status_text import plan_text, status_text
-from al.io.errors import DataError, nearest
+from al.cluster.words import checked_run
+from al.io.errors import ConfigError, DataError, nearest
 
 
 def runs_in(results: Path) -> list[str]:
@@ -33,12 +34,11 @@ def show_status(run: str | None, results: Path) -> int:
     """Print the status of a run, or without one the runs there are; 1 if it is unknown."""
     if not run:
         return list_runs(results)
-    if not (results / run / "config.yaml").is_file():
-        print(f"{results}: no run {run!r}; {nearest(run, runs_in(results))}", file=sys.stderr)
-        return 1
     try:
+        if not (results / checked_run(run) / "config.yaml").is_file():
+            raise DataError(f"{results}: no run {run!r}; {nearest(run, runs_in(results))}")
         print(status_text(read_status(run, results)), end="")
-    except DataError as error:
+    except (ConfigError, DataError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

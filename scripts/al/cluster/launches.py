@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from al.io.files import read_json, write_json
+from al.io.files import read_json, reading, write_json
 from al.io.locking import LockedError, locked
 
 LAUNCH_VARIABLE = "DECOMP_LAUNCH_ID"  # in the environment of a Snakemake and of all its children
@@ -64,7 +64,15 @@ def launch_path(directory: Path) -> Path:
 def read_launch(directory: Path) -> Launch | None:
     """The last start in ``directory``; ``None`` where there was none."""
     path = launch_path(directory)
-    return Launch(**read_json(path)) if path.exists() else None
+    if not path.exists():
+        return None
+    text, maybe = str, (str, type(None))
+    held = read_json(
+        path, id=text, host=text, started=text, pid=(int, type(None)), slurm=bool, inside=maybe,
+        ended=maybe,
+    )  # fmt: skip
+    with reading(path):
+        return Launch(**held)
 
 
 def open_launch(directory: Path) -> Launch | None:

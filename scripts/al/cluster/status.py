@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from al.io.errors import DataError
+from al.io.files import check_keys, read_json, reading
 from al.paths import INITIAL, Place
 
 from .journals import Attempt, Job, read_jobs
 
 Row = tuple[str, str, int | None]  # budget, strategy and seed, as in Place
 REST: Row = ("", "", None)
+# What a plan is read from
+PLAN = {"dataset": str, "learner": str, "budget": list, "strategies": list, "references": list}
+PLAN |= {"seeds": list, "cycles": int}
 
 
 @dataclass(frozen=True)
@@ -79,20 +81,19 @@ def read_plan(file: Path) -> Plan:
     Raises:
         DataError: the file cannot be read, or lacks a key.
     """
-    try:
+    with reading(file):
         # The loader in C where there is one: definitions of many strategies are long.
         held = yaml.load(file.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        check_keys(held, PLAN)
         return Plan(
             dataset=held["dataset"],
             learner=held["learner"],
             budgets=list(held["budget"]),
             strategies=list(held["strategies"]),
             references=list(held["references"]),
-            seeds=list(held["seeds"]),
-            cycles=int(held["cycles"]),
+            seeds=[int(seed) for seed in held["seeds"]],
+            cycles=held["cycles"],
         )
-    except (OSError, yaml.YAMLError, LookupError, TypeError, ValueError) as error:
-        raise DataError(f"{file}: no configuration of a run ({error!r})") from None
 
 
 def read_status(run: str, results: Path, now: float | None = None) -> Status:
@@ -174,9 +175,9 @@ def metrics_of(folder: Path, row: Row, cycle: int) -> Path:
 def _score(metrics: Path) -> tuple[str, float] | None:
     """Name and value of a score; None if the file has just gone."""
     try:
-        held: dict[str, Any] = json.loads(metrics.read_bytes())
+        held = read_json(metrics, score_name=str, score=float)
         return held["score_name"], held["score"]
-    except (OSError, ValueError, LookupError):
+    except (OSError, DataError):
         return None
 
 

@@ -8,6 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from al.io.errors import ConfigError
+from al.paths import CONSTRAINTS
+
 # These flags take KEY=VALUE words of their own; such words are no configuration.
 KEYED_FLAGS = frozenset(
     {"--resources", "--res", "--set-threads", "--set-resources", "--default-resources"}
@@ -71,6 +74,20 @@ class Request:
         if any(word.split("=")[0] == JOB_PREFIX_FLAG for word in self.words):
             return self
         return replace(self, words=(*self.words, JOB_PREFIX_FLAG, prefix))
+
+
+def checked_run(name: str) -> str:
+    """Return the name of a run that was typed.
+
+    Raises:
+        ConfigError: it is none, such as a path that leads out of the folder of results.
+    """
+    if not re.fullmatch(CONSTRAINTS["run"], name):
+        raise ConfigError(
+            f"run {name!r}; allowed: letters, digits, '_', '.' and '-', the first one a letter or "
+            "a digit"
+        )
+    return name
 
 
 def split_words(arguments: list[str]) -> tuple[list[str], list[str]]:

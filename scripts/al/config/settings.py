@@ -19,13 +19,20 @@ from al.config.checks import (
     check_tolerances,
 )
 from al.io.errors import ConfigError, nearest
-from al.io.files import write_text
+from al.io.files import check_keys, reading, write_text
 from al.layouts import READING
 from al.learners.steps import normal_steps, whole
 from al.scoring import SCORING
 from al.strategies.registry import SECTIONS
 
 MOST_SEEDS = 10_000
+# What the configuration that is kept of a run has, whichever version wrote it
+KEPT: dict[str, Any] = dict.fromkeys(("run", "dataset", "learner", "layout", "task"), str)
+KEPT |= dict.fromkeys(("strategies", "references", "seeds", "budget", "classes", "region"), list)
+KEPT |= dict.fromkeys(("definitions", "report", "layout_options"), dict)
+KEPT |= {"cycles": int, "full_steps": int, "steps": (int, dict), "initial": str}
+KEPT |= {"split": (dict, type(None)), "background": (int, type(None))}
+REPORTED = ("cost", "share", "colours", "overlay_images")
 # Kept with a run: results of other rules do not go together.
 RULES = {"reading": READING, "scoring": SCORING}
 # Keys whose change leaves every finished result valid. The options of strategies are compared as
@@ -223,6 +230,22 @@ def read_yaml(file: Path) -> dict[str, Any]:
         return yaml.load(stream, Loader=_UniqueLoader) or {}  # noqa: S506 - a SafeLoader
 
 
+def read_settings(file: Path) -> dict[str, Any]:
+    """Read the configuration of a run, ``results/{run}/config.yaml``.
+
+    Raises:
+        DataError: the file is not there, is damaged, or lacks a key that every run has.
+    """
+    with reading(file, "the configuration of a run"):
+        held = read_yaml(file)
+        check_keys(held, KEPT)
+        check_keys(held["report"], dict.fromkeys(REPORTED, object))
+        if lacking := [n for n in held["strategies"] if n not in held["definitions"]]:
+            raise ValueError(f"definitions: lacks {', '.join(lacking)}")
+        check_keys(held.get(held["learner"]), {})
+    return held
+
+
 def science(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the part of the configuration that results depend on."""
     from al.learners import LEARNERS
@@ -257,7 +280,7 @@ def guard_science(settings: dict[str, Any], file: Path) -> None:
     """Refuse to continue a run whose configuration differs in what results depend on."""
     if not file.exists():
         return
-    held = read_yaml(file)
+    held = read_settings(file)
     if held.get("rules") != RULES:
         raise ConfigError(
             f"{file}: the run was begun by a version of this project that reads or scores data in "
@@ -295,7 +318,7 @@ def first_root(settings: dict[str, Any], file: Path) -> str:
 
     What is prepared of them is named after it, and needs not be made again where they are moved.
     """
-    held = read_yaml(file) if file.exists() else {}
+    held = read_settings(file) if file.exists() else {}
     return held.get("first_root") or str(Path(settings["data_root"]).resolve())
 
 
@@ -310,5 +333,5 @@ def save_settings(settings: dict[str, Any], file: Path) -> None:
     """Write the resolved configuration of a run, keeping earlier strategies' definitions."""
     saved = {**deepcopy(settings), "rules": RULES, "first_root": first_root(settings, file)}
     if file.exists():
-        saved["definitions"] = {**read_yaml(file)["definitions"], **settings["definitions"]}
+        saved["definitions"] = {**read_settings(file)["definitions"], **settings["definitions"]}
     write_text(file, yaml.safe_dump(saved, sort_keys=True))

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+
+from al.io.damage import remedy
+from al.io.errors import ConfigError, DataError
 
 _PART = ".part-"
 # A name that mkstemp makes below: .NAME.part-RANDOM[.SUFFIX]
 _TEMPORARY = re.compile(r"\..+\.part-[a-z0-9_]{8}(\.[^.]+)?")
+# Of a file that is not there or a folder; a damaged offset cannot be sought, bz2 has no number.
+_DAMAGE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EINVAL, None)
+_MOST = 300  # letters of a reason
+_LONGEST = 200  # bytes; file systems take 255, and what is being written has a longer name
 _FRESH = 60.0  # seconds; the locks of some cluster file systems are not seen on other nodes
 
 
@@ -91,6 +101,83 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+def file_name(name: str) -> str:
+    """Return a file's name, without suffix, for any text: quoted, and short; no two share one."""
+    return short_name(quote(name, safe=""))
+
+
+def short_name(name: str) -> str:
+    """Return a name of a file, or where it is too long its beginning and a digest of it."""
+    held = os.fsencode(name)
+    if len(held) <= _LONGEST:
+        return name
+    digest = sha256(held).hexdigest()[:32]
+    return held[: _LONGEST - len(digest) - 1].decode(errors="ignore") + f"-{digest}"
+
+
+@contextmanager
+def reading(
+    path: str | Path, what: str = "it", passed: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Tell that a file of the project's own is damaged, and what to do about it.
+
+    What is told already passes, as does what the disk raises.
+
+    Args:
+        path: of the file, which the block reads and makes something of.
+        what: is in it, for the message.
+        passed: kinds of errors that mean something else.
+
+    Raises:
+        DataError: for all else that is raised in the block.
+    """
+    try:
+        yield
+    except (DataError, ConfigError, MemoryError, *passed):
+        raise
+    except Exception as error:  # zipfile, zlib, json, torch and numpy have dozens for damaged bytes
+        if isinstance(error, OSError) and error.errno not in _DAMAGE:
+            raise
+        if isinstance(error, FileNotFoundError):
+            told, then = "not there", remedy(path).removeprefix(f"delete {path}: ")
+        else:
+            told = f"incomplete, damaged or of another form: {repr(error)[:_MOST]}"
+            then = remedy(path)
+        raise DataError(f"{path}: {what} cannot be read, {told}. To do: {then}") from error
+
+
+def read_json(path: str | Path, **expected: type | tuple[type, ...]) -> dict[str, Any]:
+    """Read an object of JSON.
+
+    Args:
+        path: of the file.
+        **expected: types of keys that must be there.
+
+    Raises:
+        DataError: the file is not there, is damaged, or lacks something.
+    """
+    with reading(path):
+        text = Path(path).read_text(encoding="utf-8")
+        held = json.loads(text, parse_constant=_refuse_constant)
+        check_keys(held, expected)
+    return held
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name}, which is no number of JSON")
+
+
+def check_keys(held: Any, expected: Mapping[str, type | tuple[type, ...]]) -> None:
+    """Raise ValueError where something is no mapping, or lacks keys of some types.
+
+    A whole number is a number too; a truth value is none.
+    """
+    if not isinstance(held, dict):
+        raise ValueError(f"{type(held).__name__} in place of a mapping")
+    if lacking := [key for key in expected if key not in held]:
+        raise ValueError(f"lacks {', '.join(lacking)}")
+    for key, kinds in expected.items():
+        kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+        fits = isinstance(held[key], (*kinds, int) if float in kinds else kinds)
+        if not fits or (isinstance(held[key], bool) and bool not in kinds):
+            raise ValueError(f"{key}: {held[key]!r} in place of {kinds[0].__name__}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
 
-from .files import atomic_path
+from .files import atomic_path, reading
 from .records import Record
 
 Statistics = dict[str, tuple[int, np.ndarray, np.ndarray, float]]
@@ -48,23 +49,29 @@ def read_statistics(path: str | Path, classes: Sequence[str], tau: float) -> Sta
         uncertainty.
 
     Raises:
-        ValueError: predictions were not counted at ``tau``.
+        DataError: the file is not there, is damaged, or predictions were not counted at ``tau``.
     """
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        header, *rows = filter(None, csv.reader(file))
-    place = {name: i for i, name in enumerate(header)}
-    if f"confident>{tau}[{classes[0]}]" not in place:
-        raise ValueError(f"{path}: predictions were not counted at a confidence of {tau}")
+    with reading(path):
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file, strict=True)
+        place = {name: i for i, name in enumerate(header)}
+        if f"confident>{tau}[{classes[0]}]" not in place:
+            raise ValueError(f"predictions were not counted at a confidence of {tau}")
 
-    def counts(row: Sequence[str], kind: str) -> np.ndarray:
-        return np.array([int(row[place[f"{kind}[{c}]"]]) for c in classes], np.int64)
+        def counts(row: Sequence[str], kind: str) -> np.ndarray:
+            return np.array([int(row[place[f"{kind}[{c}]"]]) for c in classes], np.int64)
 
-    return {
-        row[place["image"]]: (
-            int(row[place["unlabelled"]]),
-            counts(row, "predicted"),
-            counts(row, f"confident>{tau}"),
-            float(row[place["uncertainty"]]),
-        )
-        for row in rows
-    }
+        found = {}
+        for row in rows:
+            if len(row) != len(header):
+                raise ValueError(f"{len(row)} cells, expected {len(header)}")
+            statistics = (
+                int(row[place["unlabelled"]]),
+                counts(row, "predicted"),
+                counts(row, f"confident>{tau}"),
+                float(row[place["uncertainty"]]),
+            )
+            if not isfinite(statistics[3]) or min(statistics[0], *map(min, statistics[1:3])) < 0:
+                raise ValueError(f"{row[place['image']]}: numbers below 0, or infinite")
+            found[row[place["image"]]] = statistics
+    return found

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
+from .arrays import read_arrays
 from .errors import DataError
-from .files import atomic_path
+from .files import atomic_path, reading
 
 UNKNOWN = 255
 PART = 1 << 22  # pixels counted at a time
+MOST = 1 << 31  # pixels (voxels) of a label map whose image is not at hand
 
 
 def count_classes(label: np.ndarray, classes: int, source: str | Path) -> np.ndarray:
@@ -64,13 +68,29 @@ def write_label(path: str | Path, labels: np.ndarray) -> None:
                 np.savez_compressed(file, labels=labels)
 
 
-def read_label(path: str | Path) -> np.ndarray:
-    """Read a label map written by ``write_label``: uint8, (H, W) or (D, H, W)."""
-    if Path(path).suffix == ".png":
-        with Image.open(path) as image:
-            return np.asarray(image)
-    with np.load(path, allow_pickle=False) as file:
-        return file["labels"]
+def read_label(path: str | Path, shape: Sequence[int] | None = None) -> np.ndarray:
+    """Read a label map written by ``write_label``: uint8, (H, W) or (D, H, W).
+
+    Args:
+        path: of the file.
+        shape: of its image in the pool; a map of another one is not read.
+
+    Raises:
+        DataError: the file is not there, is damaged, or of another shape.
+    """
+    expected = None if shape is None else tuple(shape)
+    most = MOST if expected is None else math.prod(expected)
+    with reading(path, "labels"):
+        if Path(path).suffix == ".png":
+            with Path(path).open("rb") as file, Image.open(file, formats=["PNG"]) as image:
+                if image.mode != "L" or image.width * image.height > most:
+                    raise ValueError(f"{image.size} pixels of mode {image.mode}")
+                labels = np.asarray(image)
+        else:
+            labels = read_arrays(path, most)["labels"]
+        if labels.dtype != np.uint8 or labels.shape != (expected or labels.shape):
+            raise ValueError(f"{labels.dtype} {labels.shape}, in the pool {expected}")
+    return labels
 
 
 def count_labels(label: np.ndarray | int, classes: int, source: str | Path) -> np.ndarray:

@@ -7,13 +7,11 @@ archive's checksums run over what lies on disk, which is much less.
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,11 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DataError
-from .files import atomic_path
+from .files import atomic_path, check_keys, reading
 from .threads import in_order
 
 MAPS = ("labels", "uncertainty", "probabilities")
+# Of an entry of the index
+KEYS = {"image": str, "unlabelled": int, "predicted": list, "confident": list, "rois": list}
+KEYS |= {"mean_uncertainty": float, "maps": dict}
 _LEVEL = 3
 
 
@@ -80,6 +80,7 @@ def read_records(
     images: set[str] | None = None,
     maps: bool = True,
     threads: int = 1,
+    shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> Iterator[Record]:
     """Yield the records of shards, of all images or of some, one in memory at a time.
 
@@ -91,31 +92,17 @@ def read_records(
         maps: without, the arrays of pixels and of RoIs stay on disk (they come as ``None``).
         threads: with more than one, that many decompress ahead, and as many records and one more
             are in memory beside the one yielded.
+        shapes: of the images in the pool (of RoIs their number); maps of others are not read.
 
     Raises:
-        DataError: a file that is no shard, that is incomplete or damaged.
-        OSError: a file that is not there, or a disk that cannot be read.
+        DataError: a file that is no shard or not there, is damaged, or does not fit the pool.
+        OSError: a disk that cannot be read.
     """
     for path in paths:
-        with _told(path), zipfile.ZipFile(path) as archive:
-            entries = enumerate(json.loads(archive.read("index.json")))
+        with reading(path, "predictions"), zipfile.ZipFile(path) as archive:
+            entries = enumerate(json.loads(_stored(archive, "index.json")))
             wanted = [(n, e) for n, e in entries if images is None or e["image"] in images]
-            yield from in_order(partial(_unpack, archive, maps), wanted, threads)
-
-
-@contextmanager
-def _told(path: str | Path) -> Iterator[None]:
-    """Name the file where what it holds cannot be read; what the disk raises passes."""
-    try:
-        yield
-    except MemoryError:
-        raise
-    except Exception as error:  # zipfile, zlib, json and numpy have a dozen kinds for damaged bytes
-        # A damaged offset cannot be sought (EINVAL); bz2 has no number for damaged data.
-        if isinstance(error, OSError) and error.errno not in (errno.EINVAL, None):
-            raise
-        told = f"{path}: predictions cannot be read, incomplete or damaged: {error!r}"
-        raise DataError(told) from error
+            yield from in_order(partial(_unpack, archive, maps, shapes), wanted, threads)
 
 
 def _pack(record: Record) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -133,10 +120,23 @@ def _pack(record: Record) -> tuple[dict[str, Any], dict[str, bytes]]:
     return entry, {name: zlib.compress(array.tobytes(), _LEVEL) for name, array in maps.items()}
 
 
-def _unpack(archive: zipfile.ZipFile, maps: bool, numbered: tuple[int, dict[str, Any]]) -> Record:
+def _unpack(
+    archive: zipfile.ZipFile,
+    maps: bool,
+    shapes: Mapping[str, Sequence[int]] | None,
+    numbered: tuple[int, dict[str, Any]],
+) -> Record:
     """Return the record of an entry of the index and its number."""
     number, entry = numbered
+    check_keys(entry, KEYS)
     held = entry["maps"] if maps else {}
+    if shapes is not None:
+        for name, (_, shape) in held.items():
+            expected = list(shapes[entry["image"]])
+            # Probabilities have one axis more: the classes.
+            rest = math.prod(shape[len(expected) :])
+            if list(shape[: len(expected)]) != expected or rest > 255:
+                raise ValueError(f"{entry['image']}: {name} of {shape}, in the pool {expected}")
     return Record(
         entry["image"],
         entry["unlabelled"],
@@ -151,7 +151,14 @@ def _unpack(archive: zipfile.ZipFile, maps: bool, numbered: tuple[int, dict[str,
 def _map(archive: zipfile.ZipFile, member: str, dtype: str, shape: Sequence[int]) -> np.ndarray:
     """Return a stored map; its bytes are checked by the archive's checksum and their number."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    data = zlib.decompressobj().decompress(archive.read(member), max(size, 0) + 1)
+    data = zlib.decompressobj().decompress(_stored(archive, member), max(size, 0) + 1)
     if len(data) != size:
         raise ValueError(f"{member} has {len(data)} bytes or more, expected {size}")
     return np.frombuffer(data, dtype).reshape(shape)
+
+
+def _stored(archive: zipfile.ZipFile, member: str) -> bytes:
+    """Read a member as it lies in the archive: a compressed one may be of any size."""
+    if archive.getinfo(member).compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{member} is compressed, which none is")
+    return archive.read(member)

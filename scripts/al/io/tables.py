@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+import io
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from decomp_core import Region
 
-from .files import atomic_path
+from .files import atomic_path, reading
 
 SPLITS = ("train", "val", "test")
 KINDS = ("window", "slice_window", "patch", "roi")
+Row = TypeVar("Row")
+_DIGITS = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -135,18 +139,41 @@ def _write(path: str | Path, kind: type, rows: Iterable[Any]) -> None:
         writer.writerows([_text(v) for v in values(row)] for row in rows)
 
 
-def _rows(path: str | Path, kind: type) -> Iterable[dict[str, str]]:
+def _read(path: str | Path, kind: type, row_of: Callable[[dict[str, str]], Row]) -> list[Row]:
+    """Read a table, each line by ``row_of``. Raises DataError where it is none of its kind."""
     expected = ["class" if f.name == "cls" else f.name for f in fields(kind)]
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
+    with reading(path):
+        text = Path(path).read_bytes().decode("utf-8")
+        if not text.endswith("\n"):
+            raise ValueError("cut off in its last line")
+        found, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
         # Reports of runs from before there were groups
-        if reader.fieldnames not in (expected, [n for n in expected if n != "group"]):
-            raise ValueError(f"{path}: columns are {reader.fieldnames}, expected {expected}")
-        yield from reader
+        if found not in (expected, [n for n in expected if n != "group"]):
+            raise ValueError(f"columns are {found}, expected {expected}")
+        return [row_of(dict(zip(found, line, strict=True))) for line in lines]
 
 
 def _int(text: str) -> int | None:
-    return int(text) if text else None
+    return _whole(text) if text else None
+
+
+def _whole(text: str) -> int:
+    if not _DIGITS.fullmatch(text):  # int takes signs, spaces and other alphabets
+        raise ValueError(f"{text!r} in place of a whole number from 0")
+    return int(text)
+
+
+def _size(text: str) -> tuple[int, ...]:
+    sides = tuple(_whole(side) for side in text.split("x"))
+    if 0 in sides:
+        raise ValueError(f"{text!r} in place of sizes above 0")
+    return sides
+
+
+def _one_of(text: str, allowed: Sequence[str]) -> str:
+    if text not in allowed:
+        raise ValueError(f"{text!r} in place of one of {', '.join(allowed)}")
+    return text
 
 
 def write_pool(path: str | Path, rows: Sequence[PoolRow]) -> None:
@@ -156,19 +183,20 @@ def write_pool(path: str | Path, rows: Sequence[PoolRow]) -> None:
 
 def read_pool(path: str | Path, *splits: str) -> list[PoolRow]:
     """Read ``pool.csv``, of the splits named, or all of it where none is."""
-    rows = [
-        PoolRow(
+    rows = _read(
+        path,
+        PoolRow,
+        lambda r: PoolRow(
             r["image"],
             r["roi"],
-            r["split"],
+            _one_of(r["split"], ("", *SPLITS)),
             r["path"],
             r["label_path"],
-            tuple(int(v) for v in r["shape"].split("x")),
+            _size(r["shape"]),
             _int(r["axis"]),
             r.get("group", ""),
-        )
-        for r in _rows(path, PoolRow)
-    ]
+        ),
+    )
     return [r for r in rows if not splits or r.split in splits]
 
 
@@ -179,10 +207,11 @@ def write_files(path: str | Path, rows: Sequence[FileRow]) -> None:
 
 def read_files(path: str | Path) -> list[FileRow]:
     """Read ``data.csv``."""
-    return [
-        FileRow(r["path"], int(r["size"]), int(r["time"]), r["sha256"], r["since"])
-        for r in _rows(path, FileRow)
-    ]
+    return _read(
+        path,
+        FileRow,
+        lambda r: FileRow(r["path"], _whole(r["size"]), int(r["time"]), r["sha256"], r["since"]),
+    )
 
 
 def write_regions(path: str | Path, rows: Sequence[RegionRow]) -> None:
@@ -192,19 +221,20 @@ def write_regions(path: str | Path, rows: Sequence[RegionRow]) -> None:
 
 def read_regions(path: str | Path) -> list[RegionRow]:
     """Read ``regions.csv`` or ``history.csv``."""
-    return [
-        RegionRow(
-            int(r["cycle"]),
+    return _read(
+        path,
+        RegionRow,
+        lambda r: RegionRow(
+            _whole(r["cycle"]),
             r["image"],
-            r["kind"],
+            _one_of(r["kind"], KINDS),
             *(_int(r[k]) for k in ("z", "y", "x", "depth", "height", "width")),
             r["roi"],
             _int(r["class"]),
             float(r["score"]) if r["score"] else None,
-            int(r["order"]),
-        )
-        for r in _rows(path, RegionRow)
-    ]
+            _whole(r["order"]),
+        ),
+    )
 
 
 def write_labels(path: str | Path, rows: Sequence[LabelRow]) -> None:
@@ -215,9 +245,10 @@ def write_labels(path: str | Path, rows: Sequence[LabelRow]) -> None:
 def read_labels(path: str | Path) -> list[LabelRow]:
     """Read ``labels.csv``; paths come back relative to the working folder."""
     folder = Path(path).parent
-    return [
-        LabelRow(
+    return _read(
+        path,
+        LabelRow,
+        lambda r: LabelRow(
             r["image"], r["roi"], str(folder / r["path"]) if r["path"] else "", _int(r["label"])
-        )
-        for r in _rows(path, LabelRow)
-    ]
+        ),
+    )

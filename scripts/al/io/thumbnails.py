@@ -72,6 +72,8 @@ def png(labels: np.ndarray) -> bytes:
 def unpacked(data: bytes) -> np.ndarray:
     """Read a JPEG (H, W, 3) or PNG (H, W), uint8; raises OSError or SyntaxError if damaged."""
     with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+        if max(image.size) > SIDE:
+            raise OSError(f"{image.size} pixels; allowed: up to {SIDE} a side")
         return np.asarray(image)
 
 

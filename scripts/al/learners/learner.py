@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 
 from al.io.errors import ConfigError
+from al.io.files import reading
 from al.io.locking import locked
 from al.io.tables import PoolRow
 
@@ -93,15 +94,18 @@ class Learner(ABC):
 
         Raises:
             FileNotFoundError: where there is none.
+            DataError: what is there is damaged.
         """
         members = members_in(model)
         if not members:
             raise FileNotFoundError(
                 f"{model} holds no model: neither {WEIGHTS} nor member-0/{WEIGHTS}"
             )
-        settings = self.settings.of(section, self.task_of(members[0]))
-        torch.set_num_threads(settings.threads)
-        return self.load(members, layout, settings, choose_device(settings.device, self.name))
+        with reading(model, "the model", passed=(torch.OutOfMemoryError,)):
+            settings = self.settings.of(section, self.task_of(members[0]))
+            torch.set_num_threads(settings.threads)
+            device = choose_device(settings.device, self.name)
+            return self.load(members, layout, settings, device)
 
 
 class Preparing(Learner):

@@ -13,6 +13,7 @@ import socket
 import textwrap
 import threading
 import time
+import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,13 +27,15 @@ import torch
 from torch import Tensor
 
 from al.io.errors import ConfigError
-from al.io.files import atomic_path, read_json, sweep, write_json
+from al.io.files import atomic_path, read_json, reading, sweep, write_json
 from al.io.tables import LabelRow
 
 from .base import FitJob
 
 WEIGHTS, DESCRIPTION = "weights.pt", "model.json"
 DONE, STATS = "done.json", "stats.json"
+# What every training says of itself
+STATISTICS: dict[str, Any] = {"steps": int, "seconds": float, "resumed_from": int, "loss": float}
 CHECKPOINT = "checkpoint.pt"
 REPORT_SECONDS = 10.0
 
@@ -62,13 +65,21 @@ def save_tensors(path: Path, value: Any) -> None:
 
 
 def load_tensors(path: Path) -> Any:
-    """Load tensors to the CPU; nothing in the file is executed."""
-    return torch.load(path, map_location="cpu", weights_only=True)
+    """Load tensors to the CPU; nothing in the file is executed.
+
+    Raises:
+        DataError: the file is not there or damaged.
+    """
+    with reading(path, "tensors"), zipfile.ZipFile(path) as archive:
+        # torch.save compresses nothing; what is compressed may be of any size.
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("compressed, which no file of tensors is")
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def is_done(folder: Path, key: str) -> bool:
     """Whether a folder holds the finished training of that key."""
-    return (folder / DONE).exists() and read_json(folder / DONE)["key"] == key
+    return (folder / DONE).exists() and read_json(folder / DONE, key=str)["key"] == key
 
 
 @contextmanager
@@ -318,7 +329,7 @@ class Training(ABC):
         stats = self._stats(resumed, round(time.monotonic() - began, 3))
         # Asked again, a finished training gives the very same files.
         if resumed == self.step and (folder / STATS).exists():
-            stats = read_json(folder / STATS)
+            stats = read_json(folder / STATS, **STATISTICS)
         write_json(folder / STATS, stats)
         with building(self.job.out) as out:
             weights = {k: v.detach().cpu().contiguous() for k, v in self.weights().items()}
@@ -342,13 +353,16 @@ class Training(ABC):
     def _resume(self, path: Path) -> None:
         if not path.exists():
             return
-        state = load_tensors(path)
-        if state["key"] != self.key:
-            return
-        self.restore(state)
-        self.step, self.spent = state["step"], state["spent"]
-        self.loss = state["loss"].to(self.device)
+        with reading(path, "the checkpoint", passed=(torch.OutOfMemoryError,)):
+            state = load_tensors(path)
+            if state["key"] != self.key:
+                return
+            self.restore(state)
+            self.step, self.spent = state["step"], state["spent"]
+            self.loss = state["loss"].to(self.device)
         print(f"resumed at step {self.step}", flush=True)
+        if self.is_over():
+            print("no step is left: an earlier attempt made all of them", flush=True)
 
     def _save(self, path: Path) -> None:
         if not torch.isfinite(self.loss):
@@ -363,4 +377,4 @@ class Training(ABC):
 def already_trained(out: Path) -> dict[str, Any]:
     """Return the statistics of a finished training."""
     print(f"already trained: {out}", flush=True)
-    return read_json(out / STATS)
+    return read_json(out / STATS, **STATISTICS)

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from al.io.errors import DataError
+from al.io.files import reading
 from al.io.tables import read_pool
 from al.paths import INITIAL, places_in, pool_of
 
 from .curves import Point
 from .statistics import mean_ranks_of
-from .tables import write_csv
+from .tables import read_csv, write_csv
 from .view import Confidence, View, once
 
 # Eq. 1 of the paper, for strategies that have no threshold of their own.
@@ -67,15 +68,15 @@ def read_confidence(folder: Path, look: Mapping[str, Any]) -> list[Confidence]:
 
 def _counts(path: Path, images: set[str], classes: Sequence[str], tau: float | None) -> np.ndarray:
     """Predicted and confident counts, (2, C) int64, summed over some images of a table."""
-    with path.open(newline="", encoding="utf-8") as file:
+    with reading(path), path.open(newline="", encoding="utf-8") as file:
         header = next(csv.reader(file), [])
         places = _places(path, header, classes, tau)
         row = np.dtype([("image", object), ("counts", np.int64, (2, len(classes)))])
         read = {"delimiter": ",", "quotechar": '"', "comments": None, "ndmin": 1}
-        try:  # the csv module takes three times as long
-            table = np.loadtxt(file, row, **read, usecols=places)
-        except ValueError as error:
-            raise DataError(f"{path}: {error}") from None
+        # The csv module takes three times as long.
+        table = np.loadtxt(file, row, **read, usecols=places)
+        if (table["counts"] < 0).any():
+            raise ValueError("counts below 0")
     own = np.array([name in images for name in table["image"]], bool)
     if own.sum() != len(images):
         raise DataError(f"{path}: has {own.sum()} of the {len(images)} training images")
@@ -107,13 +108,21 @@ def write_confidence(rows: Iterable[Confidence], path: Path) -> None:
 
 
 def read_confidence_csv(path: Path) -> list[Confidence]:
-    """Read ``confidence.csv``, rows in file order."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        _, *rows = csv.reader(file)
-    return [
-        Confidence(budget, strategy, int(seed), int(cycle), cls, int(predicted), int(confident))
-        for budget, strategy, seed, cycle, cls, predicted, confident, _ in rows
-    ]
+    """Read ``confidence.csv``, rows in file order. Raises DataError where it is damaged."""
+    rows = read_csv(path)
+    with reading(path):
+        return [
+            Confidence(
+                row["budget"],
+                row["strategy"],
+                int(row["seed"]),
+                int(row["cycle"]),
+                row["class"],
+                int(row["predicted"]),
+                int(row["confident"]),
+            )
+            for row in rows
+        ]
 
 
 @dataclass(frozen=True)

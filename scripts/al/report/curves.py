@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 
 from al.io.errors import DataError
-from al.io.files import atomic_path, read_json
-from al.paths import INITIAL, REFERENCES
+from al.io.files import read_json, reading
+from al.paths import CONSTRAINTS, INITIAL, REFERENCES, Place
+
+from .tables import read_csv, write_csv
 
 FULL, FULL_SAME_STEPS = REFERENCES
 PLACE = ("run", "budget", "strategy", "seed", "cycle")
 FIXED = ("dataset", *PLACE, "task", "score_name", "score", "steps", "train_seconds")
 # Columns of one value per class or measure, and where metrics have them.
+KEYS: dict[str, Any] = dict.fromkeys(("dataset", *PLACE, "task", "score_name"), str)
+KEYS |= {"seed": int, "cycle": int, "score": float, "steps": int, "train_seconds": float}
+KEYS |= {"costs": dict, "per_class": dict}
 FAMILIES = {"score[": "per_class", "annotated[": "annotated", "secondary[": "secondary"}
 
 
@@ -69,9 +74,7 @@ def _read(paths: Sequence[Path]) -> list[dict[str, Any]]:
     read: dict[tuple[Any, ...], dict[str, Any]] = {}
     users: dict[tuple[Any, ...], set[str]] = {}
     for path in paths:
-        metrics = read_json(path)
-        if lacking := [n for n in (*FIXED, "costs", "per_class") if n not in metrics]:
-            raise DataError(f"{path}: lacks {', '.join(lacking)}")
+        metrics = _metrics(path)
         key = tuple(metrics[name] for name in PLACE)
         if key in read:
             raise DataError(f"{path}: a second result of {', '.join(map(str, key))}")
@@ -86,6 +89,20 @@ def _read(paths: Sequence[Path]) -> list[dict[str, Any]]:
         names = users.get((run, budget, seed), {INITIAL}) if strategy == INITIAL else {strategy}
         shared += [{**metrics, "strategy": name} for name in names]
     return sorted(shared, key=lambda metrics: [metrics[name] for name in PLACE])
+
+
+def _metrics(path: Path) -> dict[str, Any]:
+    """Read a metrics file. Raises DataError where it is damaged, or is not that of its place."""
+    metrics = read_json(path, **KEYS)
+    place = Place.parse(path.parent)
+    with reading(path):
+        _point(metrics)
+        found = Place(*(metrics[name] for name in PLACE[1:]))
+        if place is not None and found != place:
+            raise ValueError(f"the result of {found.path}")
+        if not re.fullmatch(CONSTRAINTS["run"], metrics["run"]):
+            raise ValueError(f"run {metrics['run']!r}")
+    return metrics
 
 
 def collect_curves(metrics: Sequence[Path], out: Path) -> None:
@@ -109,10 +126,7 @@ def collect_curves(metrics: Sequence[Path], out: Path) -> None:
     names = dict.fromkeys(name for row in rows for name in row)
     columns = [n for n in names if not n.startswith(tuple(FAMILIES))]
     columns += [n for family in FAMILIES for n in names if n.startswith(family)]
-    with atomic_path(out) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(rows, out, columns)
 
 
 def read_points(metrics: Sequence[Path]) -> list[Point]:
@@ -125,16 +139,16 @@ def read_points(metrics: Sequence[Path]) -> list[Point]:
 
 
 def read_curves(path: Path) -> list[Point]:
-    """Read ``curves.csv``, rows in file order."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        names = [n for n in reader.fieldnames or () if n not in FIXED]
+    """Read ``curves.csv``, rows in file order. Raises DataError where it is damaged."""
+    rows = read_csv(path)
+    with reading(path):
+        names = [n for n in (rows[0] if rows else ()) if n not in FIXED]
         groups = {"costs": {n: n for n in names if not n.startswith(tuple(FAMILIES))}}
         for family, name in FAMILIES.items():
             groups[name] = {n: n[len(family) : -1] for n in names if n.startswith(family)}
         return [
             _point(row | {g: {s: row[n] for n, s in own.items()} for g, own in groups.items()})
-            for row in reader
+            for row in rows
         ]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from al.io.files import read_json
 from al.io.tables import read_pool
+from al.io.truth import read_truth
 from al.paths import Place, pool_of
 
 from .confidence import read_confidence, read_confidence_csv
@@ -51,9 +51,8 @@ def truth_counts(folder: Path, look: Mapping[str, Any]) -> dict[str, int]:
     pool, truth = pool_of(folder, look["seeds"][0]), folder / "truth.json"
     if not (pool.is_file() and truth.is_file()):
         return {}
-    counts = read_json(truth)
     images = sorted({row.image for row in read_pool(pool) if row.split in look["splits"]})
-    total = np.sum([counts[image] for image in images], axis=0)
+    total = np.sum(list(read_truth(truth, images, len(look["classes"])).values()), axis=0)
     return {name: int(n) for name, n in zip(look["classes"], total, strict=False)}
 
 

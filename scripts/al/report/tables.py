@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Mapping, Sequence
 from math import floor, isfinite, log10
@@ -10,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from al.io.files import atomic_path
+from al.io.files import atomic_path, reading
 
 Cells = Sequence[Sequence[str]]
 # Characters of our tables outside LaTeX's default fonts.
@@ -18,6 +19,8 @@ SYMBOLS = {"±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$"}
 MOST_DIGITS = 4
 PAGE = 45  # rows that a page of paper holds
 MISSING = "-"
+# How text begins that a spreadsheet takes for a formula, and what marks it as text
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 # So that what is printed fits the width of a page.
 NARROW = r"\footnotesize\setlength{\tabcolsep}{3pt}"
 _NUMBER = re.compile(r"[-≤≥ ]*(\d[\d.e+-]*)?|inf")
@@ -29,14 +32,43 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: Path, columns: Sequence[s
     Args:
         rows: one mapping per row; keys that are not in ``columns`` are left out.
         path: of the file.
-        columns: keys, in order; they are the head.
+        columns: keys, in order; they are the head. What a row lacks is empty.
+
+    Text that a spreadsheet would run as a formula gets an apostrophe, which ``plain`` takes off.
     """
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
+        writer.writerow(map(_cell, columns))
         for row in rows:
-            values = [row[key] for key in columns]
-            writer.writerow(["" if v is None or v != v else v for v in values])
+            writer.writerow(_cell(row.get(key)) for key in columns)
+
+
+def _cell(value: Any) -> Any:
+    if value is None or value != value:
+        return ""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def plain(text: str) -> str:
+    """Return what ``write_csv`` was given for a cell of text."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Read what ``write_csv`` wrote, a mapping for each row.
+
+    Raises:
+        DataError: the file is not there or damaged.
+    """
+    with reading(path):
+        text = Path(path).read_bytes().decode("utf-8")
+        if not text.endswith("\n"):
+            raise ValueError("cut off in its last line")
+        head, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+        names = [plain(name) for name in head]
+        if len(set(names)) < len(names):
+            raise ValueError(f"columns twice: {names}")
+        return [dict(zip(names, map(plain, line), strict=True)) for line in lines]
 
 
 def shown(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[list[str]]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from al.io.files import read_json
+from al.io.errors import DataError
 from al.io.labels import count_classes, count_labels, read_label
 from al.io.pool import by_image, size_of
 from al.io.shapes import pixels_of
 from al.io.tables import LabelRow, PoolRow, RegionRow
+from al.io.truth import read_truth
 
 
 def count_truth(layout: Any, rows: list[PoolRow], n_classes: int) -> dict[str, list[int]]:
@@ -42,9 +43,8 @@ def annotation_costs(
     """
     groups = by_image(r for r in pool if r.split in splits)
     roi = next(iter(groups.values()))[0].roi != ""
-    counts = read_json(truth)
-    total = np.sum([counts[image] for image in groups], axis=0)
-    seen = _revealed(labels, len(classes))
+    total = np.sum(list(read_truth(truth, groups, len(classes)).values()), axis=0)
+    seen = _revealed(labels, groups, len(classes))
     sizes = {image: size_of(rows) for image, rows in groups.items()}
     area = sum(_area(r, groups[r.image][0], shape) for r in history)
     opened = {r.image for r in history}
@@ -78,11 +78,16 @@ def _area(region: RegionRow, row: PoolRow, shape: str) -> int:
     return int(np.prod(region.region.size) if mask is None else mask.sum())
 
 
-def _revealed(labels: list[LabelRow], n_classes: int) -> np.ndarray:
+def _revealed(
+    labels: list[LabelRow], groups: dict[str, list[PoolRow]], n_classes: int
+) -> np.ndarray:
     seen = np.zeros(n_classes, np.int64)
     for row in labels:
         if row.label is not None:
+            if row.label >= n_classes:
+                raise DataError(f"labels: class {row.label} of RoI {row.roi}, of {n_classes}")
             seen[row.label] += 1
         else:
-            seen += count_classes(read_label(row.path), n_classes, row.path)
+            label = read_label(row.path, groups[row.image][0].shape)
+            seen += count_classes(label, n_classes, row.path)
     return seen

@@ -18,8 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from al.io.errors import DataError
-from al.io.files import atomic_path
+from al.io.files import atomic_path, check_keys, reading
 from al.io.labels import UNKNOWN
 from al.io.tables import PoolRow
 from al.io.thumbnails import fitted, grey, jpeg, png, resized, unpacked, window_of
@@ -219,21 +218,20 @@ def read_examples(path: str | Path) -> list[Example]:
     """Read what ``Examples.write`` wrote.
 
     Raises:
-        DataError: the file is damaged, or written by another version.
-        OSError: it is not there, or the disk cannot be read.
+        DataError: the file is not there, damaged, or written by another version.
+        OSError: the disk cannot be read.
     """
-    with Path(path).open("rb") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                index = json.loads(archive.read(INDEX))
-                if index["version"] != VERSION:
-                    raise ValueError(f"version {index['version']}; allowed: {VERSION}")
-                return [_example(archive, i, head) for i, head in enumerate(index["cases"])]
-        except Exception as error:  # zipfile, zlib, json and Pillow have a dozen kinds for damage
-            raise DataError(f"{path}: examples cannot be read, damaged: {error!r}") from error
+    with reading(path, "examples"), zipfile.ZipFile(path) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("compressed members, which may be of any size")
+        index = json.loads(archive.read(INDEX))
+        if index["version"] != VERSION:
+            raise ValueError(f"version {index['version']}; allowed: {VERSION}")
+        return [_example(archive, i, head) for i, head in enumerate(index["cases"])]
 
 
 def _example(archive: zipfile.ZipFile, i: int, head: Mapping[str, Any]) -> Example:
+    check_keys(head, {"name": str, "group": str, "roles": list, "score": (float, type(None))})
     held = {**head, "image": unpacked(archive.read(f"{i}/image.jpg"))}
     held["score"] = float("nan") if head["score"] is None else head["score"]
     if "plane" in head:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from al.io.errors import DataError
-from al.io.files import atomic_path
+from al.io.arrays import read_arrays
+from al.io.files import atomic_path, reading
 from al.io.tables import RegionRow
 
 
@@ -64,8 +64,10 @@ def read_candidates(rows: list[RegionRow], path: str | Path, options: dict) -> C
     Raises:
         DataError: the file holds features of another number of candidates.
     """
-    with np.load(path, allow_pickle=False) as file:
-        held = {name: file[name] for name in file.files}
-    if len(held["features"]) != len(rows):
-        raise DataError(f"{path}: features of {len(held['features'])} of {len(rows)} candidates")
+    held = read_arrays(path, Path(path).stat().st_size)  # nothing in it is compressed
+    with reading(path):
+        if any(array.ndim != 2 for array in held.values()):
+            raise ValueError(f"arrays of {[array.shape for array in held.values()]}")
+        if len(held["features"]) != len(rows):
+            raise ValueError(f"features of {len(held['features'])} of {len(rows)} candidates")
     return Candidates(rows, held["features"], held.get("residuals"), held.get("annotated"), options)

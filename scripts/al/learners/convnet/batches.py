@@ -86,7 +86,10 @@ class Crops:
         return self.counts.sum(0)
 
     def _count(self, row: LabelRow) -> np.ndarray:
-        return count_classes(read_label(row.path), len(self.job.classes), row.path)
+        return count_classes(self._label(row), len(self.job.classes), row.path)
+
+    def _label(self, row: LabelRow) -> np.ndarray:
+        return read_label(row.path, self.job.rows[row.image].shape)
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Return crops (B, channels, *crop) float32 and labels (B, *crop) int64 (255: ignore)."""
@@ -103,7 +106,7 @@ class Crops:
         else:
             number = int(rng.integers(len(self.labels)))
         row = self.labels[number]
-        label = self.cache.get(("label", row.image), lambda: read_label(row.path))
+        label = self.cache.get(("label", row.image), lambda: self._label(row))
         image = self.cache.get(("image", row.image), lambda: self._image(row))
         if image.shape[: label.ndim] != label.shape:
             raise DataError(f"{row.path}: {label.shape}, but image {row.image} has {image.shape}")

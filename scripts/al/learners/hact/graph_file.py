@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from al.io.errors import DataError
-from al.io.files import atomic_path
+from al.io.files import atomic_path, check_keys, reading
 
 VERSION = 1
 NAME = "{part:03d}-of-{parts:03d}.safetensors"
@@ -157,26 +157,24 @@ class Shard:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        try:
+        with reading(path, "a shard of graphs"):
             self.file = safe_open(self.path, framework="numpy")
             header = self.file.metadata() or {}
-        except (OSError, SafetensorError) as error:
-            raise DataError(f"{path}: no shard of graphs: {error}") from error
-        if header.get("version") != str(VERSION):
-            raise DataError(
-                f"{path}: graphs of version {header.get('version')}; this project reads {VERSION}"
-            )
-        self.keys: list[str] = json.loads(header["rois"])
-        self.facts: dict[str, Any] = json.loads(header["facts"])
+            if header.get("version") != str(VERSION):
+                raise ValueError(f"version {header.get('version')}; this project reads {VERSION}")
+            self.keys: list[str] = json.loads(header["rois"])
+            self.facts: dict[str, Any] = json.loads(header["facts"])
+            check_keys(self.facts, dict.fromkeys(("nodes", *KINDS), dict))
 
     def load(self, key: str) -> RoiGraph:
         """Read the graphs of one RoI."""
-        held = [self.file.get_tensor(f"{key}|{piece}") for piece in PIECES]
-        return RoiGraph(
-            Graph(held[0], held[1].astype(np.int64)),
-            Graph(held[2], held[3].astype(np.int64)),
-            held[4].astype(np.int64),
-        )
+        with reading(self.path, f"the graphs of {key}"):
+            held = [self.file.get_tensor(f"{key}|{piece}") for piece in PIECES]
+            return RoiGraph(
+                Graph(held[0], held[1].astype(np.int64)),
+                Graph(held[2], held[3].astype(np.int64)),
+                held[4].astype(np.int64),
+            )
 
 
 class Graphs:

@@ -242,7 +242,7 @@ class Store:
     def of(cls, folder: Path) -> Store | None:
         """Open what ``prepare`` finished in a folder; ``None`` where it has not."""
         path = folder / PLANS
-        return cls(folder, read_json(path)) if path.exists() else None
+        return cls(folder, read_json(path, key=str)) if path.exists() else None
 
     @property
     def key(self) -> str:

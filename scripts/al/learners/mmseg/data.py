@@ -70,8 +70,11 @@ class Samples(Dataset[dict[str, Any]]):
         self.transforms = compose(plan)
 
     def _teaches(self, row: LabelRow) -> bool:
-        label = learnable(read_label(row.path), self.held_out.get(row.image, ()))
-        return bool(count_classes(label, len(self.job.classes), row.path).any())
+        return bool(count_classes(self._label(row), len(self.job.classes), row.path).any())
+
+    def _label(self, row: LabelRow) -> np.ndarray:
+        label = read_label(row.path, self.job.rows[row.image].shape)
+        return learnable(label, self.held_out.get(row.image, ()))
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         """Return ``inputs`` (3, h, w) uint8 BGR and ``data_samples`` with labels (1, h, w)."""
@@ -88,7 +91,7 @@ class Samples(Dataset[dict[str, Any]]):
 
     def _open(self, index: int) -> dict[str, Any]:
         row = self.labels[index]
-        label = learnable(read_label(row.path), self.held_out.get(row.image, ()))
+        label = self._label(row)
         image = self.job.layout.open_image(self.job.rows[row.image])
         if image.shape[:2] != label.shape:
             raise DataError(f"{row.path}: {label.shape}, but image {row.image} has {image.shape}")

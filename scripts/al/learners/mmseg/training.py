@@ -166,7 +166,7 @@ class MmsegTraining(Training):
         for row in sorted(self.job.labels, key=lambda r: r.image):
             held = self.job.held_out.get(row.image, ())
             if held:
-                truth = only(read_label(row.path), held)
+                truth = only(read_label(row.path, self.job.rows[row.image].shape), held)
                 found = self.model.segment(self.job.rows[row.image])
                 matrix += confusion(truth, found, len(self.job.classes))
         return float(np.nanmean(iou(matrix))) if matrix.any() else np.nan

@@ -100,7 +100,7 @@ class Cases:
         self._partial = False
         self._revealed = np.zeros(2)  # shares of volumes: on the annotator's grid, on nnU-Net's
         for row in sorted(job.labels, key=lambda r: r.image):
-            if (case := self._case(row, len(job.classes))) is not None:
+            if (case := self._case(row, job)) is not None:
                 self.cases[row.image] = case
         if self.kept < MUCH:
             print(
@@ -112,9 +112,9 @@ class Cases:
             raise DataError("labels: no revealed voxel belongs to a class; nothing to learn from")
         store.check(job.layout, [job.rows[name] for name in self.cases])
 
-    def _case(self, row: LabelRow, classes: int) -> Case | None:
-        label = read_label(row.path)
-        if not count_classes(label, classes, row.path).any():
+    def _case(self, row: LabelRow, job: FitJob) -> Case | None:
+        label = read_label(row.path, job.rows[row.image].shape)
+        if not count_classes(label, len(job.classes), row.path).any():
             return None
         if row.image not in self.store.cases:
             raise DataError(f"{self.store.folder}: holds no volume {row.image!r}")

@@ -17,8 +17,9 @@ import blosc2
 import nibabel as nib
 import numpy as np
 
+from al.io.arrays import read_arrays
 from al.io.errors import ConfigError, DataError
-from al.io.files import atomic_path, read_json, sweep, write_json
+from al.io.files import atomic_path, file_name, read_json, reading, sweep, write_json
 from al.io.locking import locked
 from al.io.tables import PoolRow
 from al.io.threads import in_order
@@ -40,6 +41,7 @@ from .settings import LABELS, NnunetSettings
 
 PLANS = "plans.json"
 MOST_THREADS = 4
+LONG = 200  # bytes of a name from which on another one is taken
 OUT = TypeVar("OUT")
 
 
@@ -112,10 +114,11 @@ def _taken(
     layout: VolumeSource, folder: Path, settings: NnunetSettings, cases: int, row: PoolRow
 ) -> tuple[CaseShape, np.ndarray]:
     """Return the share of one volume in the fingerprint, from its file if that is there."""
-    path, facts = folder / f"{row.image}.npz", facts_of(layout, row)
+    path, facts = folder / f"{_name(row.image)}.npz", facts_of(layout, row)
     told = repr([facts, settings.foreground, cases])
     if path.exists():
-        with np.load(path, allow_pickle=False) as held:
+        held = read_arrays(path, path.stat().st_size)  # nothing in it is compressed
+        with reading(path):
             if str(held["facts"]) == told:
                 whole = case_shape(layout, row)
                 shape = tuple(int(n) for n in held["shape"])
@@ -218,13 +221,19 @@ def _is_made(folder: Path, case: str, stamp: dict[str, Any]) -> bool:
     image, about = _files(folder, case)
     if not about.exists() or not image.exists():
         return False
-    held = read_json(about)
+    held = read_json(about, facts=dict, plans=str, placement=dict)
     return {key: held[key] for key in stamp} == stamp
 
 
 def _files(folder: Path, case: str) -> tuple[Path, Path]:
     """Return where a preprocessed volume lies, and what vouches for it."""
-    return folder / "images" / f"{case}.b2nd", folder / "images" / f"{case}.json"
+    name = _name(case)
+    return folder / "images" / f"{name}.b2nd", folder / "images" / f"{name}.json"
+
+
+def _name(case: str) -> str:
+    """Return the name of a volume's files: its own unless that is too long or has a slash."""
+    return case if len(os.fsencode(case)) < LONG and "/" not in case else file_name(case)
 
 
 @dataclass(frozen=True)
@@ -250,12 +259,15 @@ class Store:
 
     def placement(self, case: str) -> Placement:
         """Return where a preprocessed volume lies in its file."""
-        return Placement.of_json(read_json(_files(self.folder, case)[1])["placement"])
+        about = _files(self.folder, case)[1]
+        with reading(about):
+            return Placement.of_json(read_json(about, placement=dict)["placement"])
 
     def image(self, case: str) -> blosc2.NDArray:
         """Open a preprocessed volume, (1, *training shape) float32; parts are read when used."""
         path = _files(self.folder, case)[0]
-        return blosc2.open(str(path), mode="r", mmap_mode="r", dparams={"nthreads": 1})
+        with reading(path, "a preprocessed volume"):
+            return blosc2.open(str(path), mode="r", mmap_mode="r", dparams={"nthreads": 1})
 
     def check(self, layout: VolumeSource, rows: Sequence[PoolRow]) -> None:
         """Refuse volumes that were not prepared, or have changed since. Raises DataError."""
@@ -281,5 +293,8 @@ def open_store(folder: Path) -> Store | None:
     """Open what ``prepare`` finished in a folder; ``None`` where it has not."""
     if not (folder / PLANS).exists():
         return None
-    held = read_json(folder / PLANS)
+    held = read_json(
+        folder / PLANS, key=str, plans=dict, dataset_json=dict, configuration=str, cases=dict,
+        settings=dict,
+    )  # fmt: skip
     return Store(folder, Plans.of_json(held), held["cases"], held["settings"])
