@@ -22,7 +22,7 @@ TOLERANCE = 1e-3
 MILLIMETRES = {1: 1000.0, 3: 0.001}  # NIfTI's codes of metres and micrometres; else mm
 DEFLATE_RATIO = 1032  # zlib's largest
 CHUNK = 1 << 22
-LEAST_SLOPE = 1e-15  # what is below, SimpleITK takes for no scale at all
+LEAST_SLOPE = 1e-15  # SimpleITK takes less for none
 UNREADABLE = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError)
 
 
@@ -41,7 +41,15 @@ class Header(NamedTuple):
 def opened(path: str | Path) -> Iterator[nib.Nifti1Image]:
     """Open a volume file; whatever goes wrong in reading it becomes a DataError."""
     try:
-        yield nib.load(path)
+        volume = nib.load(path)
+        expected, held = _bytes_of(volume), Path(path).stat().st_size
+        # Before anything is allocated: a header can say whatever it likes.
+        if expected > held * (DEFLATE_RATIO if Path(path).suffix == ".gz" else 1):
+            raise DataError(
+                f"{path}: truncated: shape {volume.shape} takes {expected} bytes, the file has "
+                f"{held}"
+            )
+        yield volume
     except UNREADABLE as error:
         if isinstance(error, DataError):
             raise
@@ -57,10 +65,12 @@ def read_header(path: str | Path) -> Header:
     with opened(path) as volume, ImageOpener(str(path)) as stream:
         # nibabel repairs sizes of zero and below silently
         raw = type(volume.header).from_fileobj(stream, check=False)
-    expected, held = _bytes_of(volume), Path(path).stat().st_size
-    if expected > held * (DEFLATE_RATIO if Path(path).suffix == ".gz" else 1):
-        raise DataError(
-            f"{path}: truncated: shape {volume.shape} takes {expected} bytes, the file has {held}"
+    slope, inter = float(raw["scl_slope"]), float(raw["scl_inter"])
+    scaled = np.isfinite(slope) and slope != 0
+    if abs(slope) < LEAST_SLOPE if scaled else np.isfinite(inter) and inter != 0:
+        raise DataError(  # readers differ in what they make of it
+            f"{path}: scl_slope {slope}, scl_inter {inter}; allowed: 0 and 0, or a slope from "
+            f"{LEAST_SLOPE} on"
         )
     unit = MILLIMETRES.get(int(raw["xyzt_units"]) & 7, 1.0)
     affine = np.diag([unit, unit, unit, 1.0]) @ np.asarray(volume.affine, float)
@@ -147,8 +157,6 @@ def faults_of_image(path: str | Path, shape: tuple[int, ...]) -> list[str]:
     _refuse_type(path, values.dtype)
     if values.shape != shape:
         return [f"{path}: shape {values.shape}, in the pool {shape}"]
-    if abs(stored.slope) < LEAST_SLOPE:
-        return [f"{path}: scl_slope {stored.slope}; allowed: 0 for none, or above {LEAST_SLOPE}"]
     with np.errstate(over="ignore", invalid="ignore"):
         ends = np.array([values.min(), values.max()], float) * stored.slope + stored.inter
         ends = ends.astype(np.float32)
