@@ -32,7 +32,7 @@ def score_model(
     opened, classes = get_layout(**layout), layout["classes"]
     trained = get_learner(learner).open(Path(model), opened, science["settings"])
     seen = examples or Examples(opened, classes, science["background"])
-    names = [(row.key, row.image) for row in rows]
+    names = [(row.key, row.group or row.image) for row in rows]
     if science["task"] == "roi":
         truth = np.array([opened.open_label(row) for row in rows])
         probabilities = trained.classify(rows)

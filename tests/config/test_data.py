@@ -70,7 +70,7 @@ def test_changed_and_missing_files_are_refused_by_name(
     times = one.stat().st_mtime_ns
     old = one.read_bytes()
     one.write_bytes(old[:-1] + b"x")  # of the same size
-    with pytest.raises(StartRefused, match=rf"1 files .*\n.*{one.name}: other content\n.*=take"):
+    with pytest.raises(StartRefused, match=rf"1 file.*\n.*{one.name}: other content\n.*=take"):
         start()
     one.write_bytes(old)
     os.utime(one, ns=(times, times))
@@ -92,7 +92,7 @@ def test_changed_labels_are_taken_on_request_and_told(
     start()
     (since,) = {file.since for file in read_files(results / "data.csv")} - {""}
     (told,) = changed_data(results)
-    assert f"1 file ({label.name})" in told and since in told
+    assert f"1 file of the dataset ({label.name})" in told and since in told
     Image.fromarray(np.full((32, 48), 99, np.uint8)).save(label)
     with pytest.raises(StartRefused, match=r"\[99\] outside the classes"):
         start(changed_data="take")
@@ -114,7 +114,7 @@ def test_moved_data_are_recognised_and_others_are_not(
     generate("cityscapes_mini", data, 1, train=3, val=1, height=32, width=48)
     with pytest.raises(
         StartRefused,
-        match=r"8 files are not .*\n  gtFine/train/ahorn/ahorn_.*_labelIds.png: \d+ bytes, now \d+",
+        match=r"8 file.*\n  gtFine/train/ahorn/ahorn_.*_labelIds.png: \d+ bytes, now \d+",
     ):
         start(data)
 

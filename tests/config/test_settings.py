@@ -146,6 +146,9 @@ def test_every_dataset_resolves_and_again_from_its_own_result(dataset: str, tmp_
         ({"split": {"train": 0.5, "val": 0.1, "test": 0.3}}, "sum to 0.9"),
         ({"split": {"folds": 2}, "seeds": 3}, "there are 2"),
         ({"split": {"folds": 1}}, "split"),
+        ({"group": "(p"}, "group: '(p': missing )"),
+        ({"group": "p", "layout_options": {"group_column": "x"}}, "group: 'p' beside group_column"),
+        ({"changed_data": "keep"}, "'keep' is not one of ['refuse', 'take']"),
         ({"split": {"train": 0.5}}, "split"),
         ({"data_root": "/nowhere/at/all"}, "'/nowhere/at/all' is not a folder"),
         (

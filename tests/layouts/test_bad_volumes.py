@@ -236,7 +236,7 @@ def test_images_named_as_their_labels(root: Path) -> None:
         image_of(root, n).rename(root / f"imagesTr/case_000{n}.nii.gz")
         label_of(root, n).rename(root / f"labelsTr/case_000{n}.nii.gz")
     found = refusal(root)
-    assert "case_0000.nii.gz: named as its label, as 3 are; allowed: CASE_0000.nii.gz" in found
+    assert "case_0000.nii.gz: named as its label, as 3 are: the suffix _0000 is missing" in found
 
 
 def test_cases_that_a_copy_left_behind(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

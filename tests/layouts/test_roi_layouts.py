@@ -13,6 +13,7 @@ from PIL import Image
 
 from al.generators import generate
 from al.io.errors import ConfigError, DataError
+from al.io.pool import assign_splits
 from al.layouts import bracs, get_layout
 from tests.layouts.contract import LayoutContract
 
@@ -162,10 +163,27 @@ class TestTable(LayoutContract):
             assert row.image == str(n % 4) and row.path.endswith(f"/{n}.png")
             assert row.shape == (27, 25) and layout.open_label(row) == n % 3
 
-    def test_split_column(self, made) -> None:
+    def test_split_column(self, made, copy) -> None:
+        """A patient in both splits is refused, and so is a group of patients."""
         layout = get_layout("table", self.options | {"split_column": "part"}, self.classes)
-        for row in layout.index(made):
+        rows = layout.index(made)
+        for row in rows:
             assert row.split == ("train", "test")[int(row.roi) % 2]
+        assert assign_splits(rows, None, 0) == rows
+        self.write(copy, [[*e[:4], "test" if n == 4 else e[4]]
+                          for n, e in enumerate(self.entries(copy))])  # fmt: skip
+        with pytest.raises(DataError, match=r"'0' lies in several .*'0/0' in train and '0/4' in t"):
+            assign_splits(layout.index(copy), None, 0)
+
+    def test_group_column(self, made, copy) -> None:
+        options = self.options | {"group_column": "part"}
+        layout = get_layout("table", options, self.classes)
+        assert {(row.image, row.group) for row in layout.index(made)} == {
+            ("0", "train"), ("1", "test"), ("2", "train"), ("3", "test")
+        }  # fmt: skip
+        self.write(copy, [[n, *e[1:4], n % 3] for n, e in enumerate(self.entries(copy))])
+        with pytest.raises(DataError, match="0: groups '0' and '1'; allowed: one"):
+            layout.index(copy)
 
     def test_labels_follow_the_table(self, layout, copy) -> None:
         row = next(row for row in layout.index(copy) if row.roi == "3")

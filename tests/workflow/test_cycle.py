@@ -119,6 +119,15 @@ def test_strategies_added_later_run_alone_and_make_what_they_need(copy: Run) -> 
     assert planned["predict"] == 1 and "predict_initial" not in planned
 
 
+def test_moved_data_change_nothing(copy: Run, street: Path, tmp_path: Path) -> None:
+    """They are the same in another folder: no training follows, nor anything else."""
+    shutil.copytree(street, tmp_path / "moved")
+    assert "Nothing to be done" in copy.run("-n", data_root=str(tmp_path / "moved"))
+    copy.run("--cores", "1", "results/tiny/2x3/decomp/seed-0/cycle-004/regions.csv", cycles="4",
+             data_root=str(tmp_path / "moved"))  # fmt: skip
+    assert len(copy.files("tiny/2x3/*/seed-0/cycle-*/regions.csv")) == 6
+
+
 def test_a_changed_colour_makes_plots_only(copy: Run) -> None:
     colours = '{"colours": {"decomp": "#00AA00", "random": "#777777", "uncertainty": "#0000FF"}}'
     planned = jobs(copy.run("-n", report=colours))

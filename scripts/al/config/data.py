@@ -115,7 +115,7 @@ def _refusal(root: Path, found: Compared) -> str:
         lines[SHOWN:] = [f"  and {len(lines) - SHOWN} more"]
     take = "" if found.missing else ", or go on with them as they are now (changed_data=take)"
     return (
-        f"{root}: {len(told)} files are not what they were when the run was begun; results would "
+        f"{root}: {len(told)} file(s) differ from those that the run was begun with; results would "
         "mix:\n" + "\n".join(lines) + f"\nChoose another name (run=...), put the files back{take}."
     )
 

@@ -78,14 +78,14 @@ def _unit(row: PoolRow) -> str:
 
 
 def _refuse_torn(rows: Iterable[PoolRow]) -> None:
-    """Refuse splits of a dataset's own in which something lies on two sides. Raises ValueError."""
+    """Refuse splits of a dataset's own in which something lies on two sides. Raises DataError."""
     held: dict[str, dict[str, str]] = defaultdict(dict)
     for row in rows:
         held[_unit(row)].setdefault(row.split, row.key)
     for unit, keys in held.items():
         if len(keys) > 1:
             places = " and ".join(f"{key!r} in {split}" for split, key in keys.items())
-            raise ValueError(f"{unit!r} lies in several splits: {places}; allowed: one")
+            raise DataError(f"{unit!r} lies in several splits: {places}; allowed: one")
 
 
 def assign_splits(rows: list[PoolRow], split: dict[str, Any] | None, seed: int) -> list[PoolRow]:
@@ -96,14 +96,14 @@ def assign_splits(rows: list[PoolRow], split: dict[str, Any] | None, seed: int) 
     same for all seeds, and seed f tests on fold f.
 
     Raises:
-        ValueError: rows without a split and no rule for one, a split that would be empty, or an
+        DataError: rows without a split and no rule for one, a split that would be empty, or an
             image or group in two splits.
     """
     if all(r.split for r in rows):
         _refuse_torn(rows)
         return rows
     if not split:
-        raise ValueError("the dataset fixes no split and the configuration has no `split`")
+        raise DataError("the dataset fixes no split and the configuration has no `split`")
     units = sorted({_unit(r) for r in rows})
     if "folds" in split:
         order = generator(0, 0).permutation(len(units))
@@ -119,5 +119,5 @@ def assign_splits(rows: list[PoolRow], split: dict[str, Any] | None, seed: int) 
     found = set(names.values())
     if not {"train", "test"} <= found:
         what = "groups" if any(r.group for r in rows) else "images"
-        raise ValueError(f"{len(units)} {what} give only the splits {sorted(found)} of {SPLITS}")
+        raise DataError(f"{len(units)} {what} give only the splits {sorted(found)} of {SPLITS}")
     return [r.with_split(names[_unit(r)]) for r in rows]

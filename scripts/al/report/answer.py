@@ -230,8 +230,8 @@ def changed_data(folder: Path) -> Iterator[str]:
         names = [Path(file.path).name for file in files if file.since == day]
         more = ", ..." if len(names) > NAMED else ""
         yield (
-            f"{_count(len(names), 'file')} ({', '.join(names[:NAMED])}{more}) of the dataset "
-            f"changed and were taken on {day}: what was finished by then is of other contents."
+            f"{_count(len(names), 'file')} of the dataset ({', '.join(names[:NAMED])}{more}) "
+            f"changed and were taken on {day} as they are: earlier results are of others."
         )
 
 
