@@ -231,7 +231,7 @@ def changed_data(folder: Path) -> Iterator[str]:
         more = ", ..." if len(names) > NAMED else ""
         yield (
             f"{_count(len(names), 'file')} of the dataset ({', '.join(names[:NAMED])}{more}) "
-            f"changed and were taken on {day} as they are: earlier results are of others."
+            f"changed; taken as they are from {day} on, earlier results are of others."
         )
 
 
