@@ -160,6 +160,14 @@ def test_a_failure_ends_the_job_with_its_explanation(tmp_path: Path) -> None:
         check_told(text, errno.EIO, "some/file.csv")
 
 
+def test_a_mistake_of_the_data_ends_the_job_without_a_traceback(tmp_path: Path) -> None:
+    program = JOB + "from al.io.errors import DataError\nraise DataError('x.png: cut off')\n"
+    code, log, console = run_job(tmp_path, program)
+    assert code == 1
+    for text in (log, console):
+        assert text.endswith("\nx.png: cut off\n") and "Traceback" not in text
+
+
 def test_other_errors_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
     code, log, console = run_job(tmp_path, JOB + "open('absent.csv')\n")

@@ -33,7 +33,7 @@ def test_reveal_and_costs(tmp_path: Path) -> None:
     truth["a"][2, 2] = UNKNOWN
     pool = [PoolRow(k, "", "train", "", "", (10, 12)) for k in "ab"]
     row = RegionRow(1, "a", "window", None, 2, 2, None, 3, 4, "", None, None, 0)
-    labels = reveal(Truth(truth), pool, [row], [], tmp_path / "labels")
+    labels, _ = reveal(Truth(truth), pool, [row], [], tmp_path / "labels")
     assert [(r.image, r.path) for r in labels] == [("a", "labels/a.png")]
     absolute = [LabelRow("a", "", str(tmp_path / "labels/a.png"), None)]
     shown = read_label(absolute[0].path)
@@ -65,10 +65,10 @@ def test_second_reveal_adds_to_the_first_and_leaves_it_alone(tmp_path: Path) -> 
     rows = [
         RegionRow(c, "a", "window", None, 0, 4 * c, None, 2, 2, "", None, None, 0) for c in (1, 2)
     ]
-    first = reveal(Truth(truth), pool, rows[:1], [], tmp_path / "1/labels")
+    first, _ = reveal(Truth(truth), pool, rows[:1], [], tmp_path / "1/labels")
     known = [LabelRow("a", "", str(tmp_path / "1" / first[0].path), None)]
     before = (tmp_path / "1/labels/a.png").read_bytes()
-    second = reveal(Truth(truth), pool, rows[1:], known, tmp_path / "2/labels")
+    second, _ = reveal(Truth(truth), pool, rows[1:], known, tmp_path / "2/labels")
     shown = read_label(tmp_path / "2" / second[0].path)
     assert (shown != UNKNOWN).sum() == 8
     assert (tmp_path / "1/labels/a.png").read_bytes() == before
@@ -85,7 +85,7 @@ def test_a_disc_is_revealed_and_paid_for_as_a_disc(
     pool = [PoolRow("a", "", "train", "", "", shape, axis)]
     region = Region((2,) * len(shape), size)
     row = RegionRow.of(1, "a", kind, region, 0)
-    labels = reveal(Truth(truth), pool, [row], [], tmp_path / "labels", "disc")
+    labels, _ = reveal(Truth(truth), pool, [row], [], tmp_path / "labels", "disc")
     shown = read_label(tmp_path / labels[0].path)
     known = np.zeros(shape, bool)
     known[region.slices] = footprint("disc", (7, 7)).reshape(size)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from al.io.errors import DataError
 from al.io.files import file_name
 from al.io.labels import UNKNOWN, label_suffix, read_label, write_label
 from al.io.pool import by_image
@@ -24,24 +25,26 @@ def reveal(
     before: list[LabelRow],
     folder: Path,
     shape: str = "square",
-) -> list[LabelRow]:
+) -> tuple[list[LabelRow], int]:
     """Reveal the labels of new regions on top of what was revealed before.
 
     Writes one label file per image that changed into ``folder`` (uint8, 255 where nothing is
     revealed) and returns where the labels of every image annotated so far are, with paths relative
-    to ``folder``'s parent. ``shape`` is that of windows (``al.io.shapes``).
+    to ``folder``'s parent, and how many of the new regions hold no ground truth. ``shape`` is that
+    of windows (``al.io.shapes``).
 
     Raises:
-        ValueError: a region of an image that is of neither training nor validation.
+        DataError: a region of an image that is of neither training nor validation.
     """
     groups = by_image(r for r in pool if r.split in ("train", "val"))
     by_name: dict[str, list[RegionRow]] = defaultdict(list)
     for region in new:
         if region.image not in groups:
-            raise ValueError(f"region in {region.image!r}, an image of neither train nor val")
+            raise DataError(f"region in {region.image!r}, an image of neither train nor val")
         by_name[region.image].append(region)
     parent = folder.parent
     held = {(r.image, r.roi): _relative(r, parent) for r in before}
+    empty = 0
     for image, regions in sorted(by_name.items()):
         if regions[0].kind == "roi":
             rois = {row.roi: row for row in groups[image]}
@@ -58,11 +61,13 @@ def reveal(
         truth = layout.open_label(row)
         for region in regions:
             at, mask = region.region.slices, pixels_of(region, row, shape)
-            labels[at] = truth[at] if mask is None else np.where(mask, truth[at], labels[at])
+            mask = np.ones(truth[at].shape, bool) if mask is None else mask
+            labels[at] = np.where(mask, truth[at], labels[at])
+            empty += not (truth[at][mask] != UNKNOWN).any()
         file = folder / (file_name(image) + label_suffix(labels.ndim))
         write_label(file, labels)
         held[image, ""] = LabelRow(image, "", os.path.relpath(file, parent), None)
-    return [held[key] for key in sorted(held)]
+    return [held[key] for key in sorted(held)], empty
 
 
 def reveal_all(

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from .errors import ConfigError, DataError
+
 _FULL = "free space (df -h), or files where those have run out (df -i)"
 _MOUNT = "mount it again, or have that done"
 # What is wrong, and what to do about it.
@@ -92,13 +94,17 @@ def tell_on(console: int) -> None:
     """End this process, where storage fails, with an explanation after the traceback.
 
     It goes to standard error, the log, and to ``console`` as well: what the process had for
-    standard error before, since a log on a full disk stays empty.
+    standard error before, since a log on a full disk stays empty. Mistakes of data and
+    configuration are told there too, without a traceback.
     """
     before = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        before(kind, error, trace)
-        told = explain(error)
+        if isinstance(error, DataError | ConfigError):
+            told = "\n".join([str(error), *getattr(error, "__notes__", ())])
+        else:
+            before(kind, error, trace)
+            told = explain(error)
         if told is None:
             return
         with suppress(OSError, ValueError):

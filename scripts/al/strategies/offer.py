@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from al.io.files import read_json
 from al.io.labels import UNKNOWN
 from al.io.tables import PoolRow
+from al.io.truth import read_truth
 
 Mask = Callable[[PoolRow], np.ndarray]
 
@@ -72,5 +72,5 @@ def offer_of(layout: dict[str, Any], truth: str | None) -> Offer:
 
         return get_layout(**layout).open_label(row) != UNKNOWN
 
-    void = {image: counts[-1] for image, counts in read_json(truth).items() if counts[-1]}
-    return Offer(void, mask)
+    counts = read_truth(truth, classes=len(layout["classes"]))
+    return Offer({image: int(held[-1]) for image, held in counts.items() if held[-1]}, mask)
