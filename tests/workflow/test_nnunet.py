@@ -60,7 +60,8 @@ def whole(kidneys: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(once(tmp_path_factory, "nnunet", make), settings)
 
 
-def test_a_whole_run_with_nested_classes(whole: Run) -> None:
+def test_a_whole_run_with_nested_classes(whole: Run, kidneys: Path, tmp_path: Path) -> None:
+    """Nothing of it is made again where the data are moved, what is prepared included."""
     metrics = whole.files("tiny/**/metrics.json")
     assert len(metrics) == 2
     for name, content in metrics.items():
@@ -71,6 +72,9 @@ def test_a_whole_run_with_nested_classes(whole: Run) -> None:
     (prepared,) = (whole.folder / "data/prepared").iterdir()
     assert len(list((prepared / "images").glob("*.b2nd"))) == 6
     assert json.loads((whole.folder / "results/tiny/learner.json").read_text())["nnunetv2"]
+    targets = [f"results/{name}" for name in metrics]
+    moved = str(shutil.copytree(kidneys, tmp_path / "moved"))
+    assert "Nothing to be done" in whole.run("-n", *targets, data_root=moved)
 
 
 def test_what_is_revealed_is_ground_truth_and_nothing_else(whole: Run, kidneys: Path) -> None:

@@ -25,7 +25,7 @@ from al.io.tables import PoolRow
 from al.layouts import get_layout
 from al.learners import describe_learner
 from evaluate import score_model
-from tests.config.kit import ROOT, Planned, load
+from tests.config.kit import ROOT, Planned, config, load
 
 from .conftest import TINY, Run
 
@@ -132,7 +132,8 @@ def test_all_images_are_prepared_on_the_files_grid(
     monkeypatch.setattr(prepare_learner, "get_learner", lambda name: Fake())
     plain = {**LAYOUT, "options": {}}
     plans = tmp_path / "prepared/plans.json"
-    prepare_learner.prepare_learner(str(kidneys), plain, "nnunet", {"batch": 2}, str(plans))
+    given = config("kits23_mini", data_root=str(kidneys))
+    prepare_learner.prepare_learner(given, plain, "nnunet", {"batch": 2}, str(plans))
     found = json.loads(plans.read_text())
     assert found == {"images": [f"case_{n:05d}" for n in range(3)], "settings": {"batch": 2}}
 
