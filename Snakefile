@@ -56,6 +56,7 @@ localrules:
 
 onsuccess:
     clean_work()
+    tell_warnings()
 
 
 onstart:

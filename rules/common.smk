@@ -7,6 +7,7 @@ Out: results/{run}/config.yaml, the resolved configuration of the run.
 import sys
 
 from al import paths
+from al.cluster.guard import lock_advice
 from al.cluster.submissions import job_minutes, submission_of
 from al.config.checks import check_words
 from al.config.prepared import preparation
@@ -27,6 +28,9 @@ try:
     S["first_root"] = first_root(S, KEPT)
 except ConfigError as error:
     raise WorkflowError(str(error)) from None
+
+if told := lock_advice(Path.cwd(), sys.argv):
+    logger.warning(told)
 
 RUN = paths.RUN.format(run=S["run"])
 PLACES = [Path(kind, S["run"]) for kind in paths.KINDS]
@@ -115,6 +119,17 @@ def tell_storage():
             logger.warning(warning)
     except StorageError as error:
         logger.error(str(error))
+
+
+def tell_warnings():
+    """Say at the end what is to be known before the numbers are believed, as the report does."""
+    from al.report.answer import warnings
+    from al.report.gather import view_from_tables
+
+    tables = [Path(RUN, name) for name in ("curves.csv", "confidence.csv")]
+    if all(table.is_file() for table in tables):  # other targets make none
+        for line in warnings(view_from_tables(*tables, LOOK), LOOK, Path(RUN)):
+            logger.warning(line)
 
 
 def clean_work():

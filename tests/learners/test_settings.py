@@ -33,7 +33,7 @@ REFUSED: dict[str, list[tuple[str, list[Any], str]]] = {
         ("augment", [1, "yes"], "true, false"),
     ],
     "mmseg": [
-        ("crop", [[512], 512], "[a whole number from 8, a whole number from 8], or null"),
+        ("crop", [[512], 512], "[a whole number from 8 to 20000, a whole number from 8 to 20000], or null"),
         ("accumulate", [3], "a divisor of batch 4"),
         ("held_out", [0, 1, NAN], "above 0 below 1"),
         ("scales", [[2, 1], [0, 1], [1, INF]], "above 0"),

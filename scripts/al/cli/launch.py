@@ -28,6 +28,7 @@ from al.cluster.launches import (
     LaunchRefused,
     end_launch,
     folder_lock,
+    has_locks,
     launch_path,
     open_launch,
     write_launch,
@@ -111,12 +112,6 @@ def clear(directory: Path, grace: float, slurm: bool) -> None:
         end_launch(directory, before)
 
 
-def has_locks(directory: Path) -> bool:
-    """Whether Snakemake's own locks lie in the folder."""
-    locks = directory / ".snakemake" / "locks"
-    return locks.is_dir() and any(locks.iterdir())
-
-
 def run(request: Request, directory: Path, grace: float, slurm: bool) -> int:
     """Run Snakemake in a session of its own, forward signals to it, and record its end.
 
@@ -130,7 +125,7 @@ def run(request: Request, directory: Path, grace: float, slurm: bool) -> int:
             return code
     launch = Launch.new(slurm)
     write_launch(directory, launch)
-    with forwarded(slurm) as attach:
+    with forwarded(slurm) as (attach, received):
         process = subprocess.Popen(
             [*SNAKEMAKE, *request.command("--rerun-incomplete")],
             stdin=subprocess.DEVNULL,
@@ -149,21 +144,24 @@ def run(request: Request, directory: Path, grace: float, slurm: bool) -> int:
                 say(f"{left}. The next start looks for them again")
                 return code or 1
     end_launch(directory, launch)
+    if received:
+        say("stopped, and what runs has been saved; the same command goes on from there")
     return code if code >= 0 else 128 - code
 
 
 @contextmanager
-def forwarded(slurm: bool) -> Iterator[Callable[[int], None]]:
+def forwarded(slurm: bool) -> Iterator[tuple[Callable[[int], None], list[int]]]:
     """Hand SIGINT, SIGTERM and SIGHUP on to a process group, as a terminal would.
 
     With SLURM every one of them becomes SIGINT: Snakemake then cancels its jobs, while after
     SIGTERM it would wait for them to end by themselves.
 
     Yields:
-        a function that names the group; signals that came before are handed on then.
+        a function that names the group, and the signals that have come; those that came before it
+        was named are handed on then.
     """
     groups: list[int] = []
-    early: list[int] = []
+    received: list[int] = []
 
     def send(number: int) -> None:
         # A lost terminal is a request to stop; Snakemake knows SIGTERM for that.
@@ -172,9 +170,12 @@ def forwarded(slurm: bool) -> Iterator[Callable[[int], None]]:
             os.killpg(groups[0], signal.SIGINT if slurm else wanted)
 
     def receive(number: int, _: FrameType | None) -> None:
-        send(number) if groups else early.append(number)
+        received.append(number)
+        if groups:
+            send(number)
 
     def attach(group: int) -> None:
+        early = list(received)
         groups.append(group)
         for number in early:
             send(number)
@@ -183,7 +184,7 @@ def forwarded(slurm: bool) -> Iterator[Callable[[int], None]]:
     heeded = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]  # not under nohup
     before = {number: signal.signal(number, receive) for number in heeded}
     try:
-        yield attach
+        yield attach, received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

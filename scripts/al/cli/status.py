@@ -9,7 +9,9 @@ from pathlib import Path
 from al.cluster.status import read_plan, read_status
 from al.cluster.status_text import plan_text, status_text
 from al.cluster.words import checked_run
+from al.config.settings import read_settings
 from al.io.errors import ConfigError, DataError, nearest
+from al.paths import places_in
 
 
 def runs_in(results: Path) -> list[str]:
@@ -38,10 +40,28 @@ def show_status(run: str | None, results: Path) -> int:
         if not (results / checked_run(run) / "config.yaml").is_file():
             raise DataError(f"{results}: no run {run!r}; {nearest(run, runs_in(results))}")
         print(status_text(read_status(run, results)), end="")
+        for line in shortfalls_of(run, results):
+            print(line)
     except (ConfigError, DataError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def shortfalls_of(run: str, results: Path) -> list[str]:
+    """Where less was annotated so far than asked for, as the report says it."""
+    from al.report.answer import shortfalls
+    from al.report.curves import read_points
+    from al.report.gather import metrics_of
+    from al.report.look import look_of
+
+    folder = results / run
+    if not any(places_in(folder, "metrics.json")):
+        return []
+    look = look_of(read_settings(folder / "config.yaml"))
+    files = metrics_of(folder, look)
+    lines = shortfalls(read_points(files), look, folder) if files else []
+    return ["", "To be known:", *(f"  {line}" for line in lines)] if lines else []
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from .launches import (
     LaunchRefused,
     end_launch,
     folder_lock,
+    has_locks,
     open_launch,
     read_launch,
     write_launch,
@@ -22,6 +24,25 @@ from .survivors import survivors
 
 ADVICE = "`make run` with the same settings ends what is left of it and continues"
 _held = ExitStack()  # to the end of the process
+# Options of Snakemake under which it needs no lock
+UNLOCKED = frozenset({"--unlock", "--nolock", "-n", "--dry-run", "--dryrun"})
+
+
+def lock_advice(directory: Path, words: Sequence[str]) -> str:
+    """Say what to do where Snakemake will refuse a folder that is locked; nothing elsewhere.
+
+    Its own message advises --unlock, which leaves alive what a killed Snakemake left running.
+
+    Args:
+        directory: Snakemake's working directory.
+        words: its command line.
+    """
+    if LAUNCH_VARIABLE in os.environ or UNLOCKED & set(words) or not has_locks(directory):
+        return ""
+    return (
+        f"{directory} is locked: another Snakemake works there, or one was killed. After a kill, "
+        f"do not --unlock: {ADVICE}"
+    )
 
 
 def guard_start(directory: Path, slurm: bool) -> None:

@@ -20,6 +20,7 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
+from al.io.files import reading
 from al.paths import ROOT, Place, mirrored
 
 KEPT = "kept"
@@ -154,7 +155,7 @@ def content_hash(path: Path) -> str:
         files = [p for p in path.rglob("*") if p.is_file()]
         return _joined((str(p.relative_to(path)), content_hash(p)) for p in files)
     if path.suffix in (".zip", ".npz"):
-        with zipfile.ZipFile(path) as archive:
+        with reading(path), zipfile.ZipFile(path) as archive:
             return _joined((i.filename, f"{i.CRC} {i.file_size}") for i in archive.infolist())
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()

@@ -91,6 +91,12 @@ def end_launch(directory: Path, launch: Launch) -> None:
     write_launch(directory, replace(launch, ended=_now()))
 
 
+def has_locks(directory: Path) -> bool:
+    """Whether Snakemake's own locks lie in the folder."""
+    locks = directory / ".snakemake" / "locks"
+    return locks.is_dir() and any(locks.iterdir())
+
+
 @contextmanager
 def folder_lock(directory: Path, takeover: bool = False) -> Iterator[None]:
     """Hold the lock on ``directory``; it ends with the process.

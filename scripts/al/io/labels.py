@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -42,18 +41,6 @@ def _count_part(label: np.ndarray, classes: int, source: str | Path) -> np.ndarr
 def label_suffix(ndim: int) -> str:
     """Suffix of a label file: PNG for an image, compressed npz for a volume."""
     return ".png" if ndim == 2 else ".npz"
-
-
-def check_sums(file: BinaryIO) -> None:
-    """Compare the checksums of a PNG, which Pillow decodes without; other formats have none.
-
-    Raises:
-        OSError, SyntaxError: they differ, or the file ends early.
-    """
-    if file.read(8) == b"\x89PNG\r\n\x1a\n":
-        file.seek(0)
-        Image.open(file, formats=["PNG"]).verify()
-    file.seek(0)
 
 
 def write_label(path: str | Path, labels: np.ndarray) -> None:

@@ -197,6 +197,9 @@ def read_pool(path: str | Path, *splits: str) -> list[PoolRow]:
             r.get("group", ""),
         ),
     )
+    with reading(path):
+        if not rows:
+            raise ValueError("no image in it")
     return [r for r in rows if not splits or r.split in splits]
 
 
@@ -221,20 +224,25 @@ def write_regions(path: str | Path, rows: Sequence[RegionRow]) -> None:
 
 def read_regions(path: str | Path) -> list[RegionRow]:
     """Read ``regions.csv`` or ``history.csv``."""
-    return _read(
-        path,
-        RegionRow,
-        lambda r: RegionRow(
-            _whole(r["cycle"]),
-            r["image"],
-            _one_of(r["kind"], KINDS),
-            *(_int(r[k]) for k in ("z", "y", "x", "depth", "height", "width")),
-            r["roi"],
-            _int(r["class"]),
-            float(r["score"]) if r["score"] else None,
-            _whole(r["order"]),
-        ),
+    return _read(path, RegionRow, _region_row)
+
+
+def _region_row(r: dict[str, str]) -> RegionRow:
+    row = RegionRow(
+        _whole(r["cycle"]),
+        r["image"],
+        _one_of(r["kind"], KINDS),
+        *(_int(r[k]) for k in ("z", "y", "x", "depth", "height", "width")),
+        r["roi"],
+        _int(r["class"]),
+        float(r["score"]) if r["score"] else None,
+        _whole(r["order"]),
     )
+    if row.kind == "roi" and not row.roi:
+        raise ValueError("a RoI without a name")
+    if row.kind != "roi" and min(row.region.size, default=0) < 1:  # Region refuses the rest
+        raise ValueError("a region without a size")
+    return row
 
 
 def write_labels(path: str | Path, rows: Sequence[LabelRow]) -> None:

@@ -38,8 +38,13 @@ def is_picture(path: Path) -> bool:
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[Image.Image]:
-    """Open an image file of one page; whatever goes wrong in reading it becomes a DataError."""
+def opened(
+    path: str | Path, shape: Sequence[int] | None = None, downsample: int = 1
+) -> Iterator[Image.Image]:
+    """Open an image file of one page; whatever goes wrong in reading it becomes a DataError.
+
+    ``shape``: of the image in the pool, after ``downsample``; one of another size is not decoded.
+    """
     try:
         # By name, Pillow 13 would map uncompressed TIFFs and scramble those that lie on their side.
         with Path(path).open("rb") as file, Image.open(file, formats=FORMATS) as image:
@@ -48,6 +53,9 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
                     f"{path}: {image.width} x {image.height} pixels; allowed: up to "
                     f"{MOST_PIXELS} in all"
                 )
+            found = [-(-side // downsample) for side in (image.height, image.width)]
+            if shape is not None and sorted(found) != sorted(shape):  # it may lie on its side
+                raise DataError(f"{path}: shape {tuple(found)}, in the pool {tuple(shape)}")
             pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             if pages > 1:  # of a JPEG they are previews
                 raise DataError(f"{path}: {pages} pages; allowed: one")
@@ -82,12 +90,18 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def read_rgb(path: str | Path, downsample: int = 1, on_white: bool = False) -> np.ndarray:
+def read_rgb(
+    path: str | Path,
+    downsample: int = 1,
+    on_white: bool = False,
+    shape: Sequence[int] | None = None,
+) -> np.ndarray:
     """Read an image of 8 bits a channel as (H, W, 3) uint8, area-averaged by ``downsample``.
 
-    ``on_white``: what is transparent becomes white; otherwise transparency is ignored.
+    ``on_white``: what is transparent becomes white; otherwise transparency is ignored. ``shape``:
+    as of ``opened``.
     """
-    with opened(path) as image:
+    with opened(path, shape, downsample) as image:
         if image.mode not in COLOUR_MODES:
             raise DataError(
                 f"{path}: image mode {image.mode}; allowed: {', '.join(sorted(COLOUR_MODES))}"
@@ -109,13 +123,17 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), layer)
 
 
-def read_ids(path: str | Path) -> np.ndarray:
+def read_ids(
+    path: str | Path, shape: Sequence[int] | None = None, downsample: int = 1
+) -> np.ndarray:
     """Read a label image of one channel, (H, W), whole numbers as they are in the file.
+
+    ``shape`` and ``downsample``: as of ``opened``; the image that is returned is that of the file.
 
     Raises:
         DataError: unreadable, several channels or pages, lossy compression, fractions or NaN.
     """
-    with opened(path) as image:
+    with opened(path, shape, downsample) as image:
         compression = image.info.get("compression")
         if image.format in ("JPEG", "MPO") or compression in LOSSY:
             raise DataError(
@@ -245,12 +263,12 @@ class ImageLayout(Layout):
 
     def open_image(self, row: PoolRow) -> np.ndarray:
         """Read an image: (H, W, 3) uint8."""
-        return read_rgb(row.path, self.options["downsample"])
+        return read_rgb(row.path, self.options["downsample"], shape=row.shape)
 
     def open_label(self, row: PoolRow) -> np.ndarray:
         """Read a label map: (H, W) uint8, class indices, 255 void."""
         step = self.options["downsample"]
-        labels = remap(read_ids(row.label_path), self.table, row.label_path)
+        labels = remap(read_ids(row.label_path, row.shape, step), self.table, row.label_path)
         return np.ascontiguousarray(labels[::step, ::step])
 
 

@@ -19,7 +19,7 @@ class RoiLayout(Layout):
 
     def open_image(self, row: PoolRow) -> np.ndarray:
         """Read a RoI: (H, W, 3) uint8; where it is transparent it is white, as a slide's glass."""
-        return read_rgb(row.path, on_white=True)
+        return read_rgb(row.path, on_white=True, shape=row.shape)
 
 
 def roi_row(image: str, roi: str, split: str, path: Path, label_path: Path) -> PoolRow:

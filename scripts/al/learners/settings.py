@@ -22,9 +22,14 @@ VALIDATIONS = ("none", "clean", "paper")
 # may be changed in the middle of a run.
 Decides = Literal["training", "preparation", "prediction", "nothing"]
 
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+# Upper bounds are generous: what is above was not meant, and would fill a memory or never end.
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Few = Annotated[int, Field(ge=1, le=100)]  # networks, levels and layers
+Many = Annotated[int, Field(ge=1, le=10_000)]  # channels, and what a step learns from
+Side = Annotated[int, Field(ge=8, le=20_000)]  # pixels of a crop, a tile or a window
+Workers = Annotated[int, Field(ge=0, le=1000)]  # processes
+Positive = Annotated[float, Field(gt=0, le=1e9)]
+NotNegative = Annotated[float, Field(ge=0, le=1e9)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
 Device = Literal["auto", "cpu", "cuda"]
@@ -66,9 +71,13 @@ class Settings(BaseModel):
         try:
             settings = cls.model_validate({key: _tuples(value) for key, value in section.items()})
         except ValidationError as error:
-            key = str(error.errors(include_url=False)[0]["loc"][0])
+            first = error.errors(include_url=False)[0]
+            key = str(first["loc"][0])
             found = cls.model_json_schema()["properties"][key]
-            _refuse(cls.learner, key, _tuples(section[key]), _allowed(found))
+            allowed = _allowed(found)
+            if first.get("ctx", {}).get("le", 0) > 1:  # a bound that nothing but sense sets
+                allowed += f". {found['description']}"
+            _refuse(cls.learner, key, _tuples(section[key]), allowed)
         settings = settings.for_task(task)
         settings.check(task, classes)
         return settings
@@ -111,7 +120,7 @@ class LearnerSettings(Settings):
     checks_start: ClassVar[bool] = False
 
     device: Device = setting("auto", "`auto` takes CUDA where there is one.", "prediction")
-    threads: Count = setting(
+    threads: Many = setting(
         1, "Threads of the CPU; more than 1 may change the last bits of a training.", "nothing"
     )
 
@@ -180,7 +189,7 @@ class LearnerSettings(Settings):
 class EnsembleSettings(LearnerSettings):
     """Settings of a learner that may train several networks."""
 
-    members: Count = setting(1, "Networks of an ensemble; their probabilities are averaged.")
+    members: Few = setting(1, "Networks of an ensemble; their probabilities are averaged.")
     member_labels: Literal["all", "folds"] = setting(
         "all",
         "What a member learns from: `all`, so that members differ by their seed, or `folds`: "

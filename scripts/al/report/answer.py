@@ -19,7 +19,7 @@ from .comparisons import (
     penalties,
     seeds_needed,
 )
-from .curves import FULL, reference
+from .curves import FULL, Point, reference
 from .gather import histories_of
 from .measures import reach_name
 from .reach import NO_STRATEGY, Reach, digits_of, mean_sd, plus_minus, reach_rows
@@ -150,8 +150,7 @@ def warnings(view: View, look: Mapping[str, Any], folder: Path) -> list[str]:
     """
     return [
         *_stopped(view, look),
-        *(line for budget in look["budgets"] for line in _unfilled(view, look, budget)),
-        *(line for budget in look["budgets"] for line in _clipped(look, folder, budget)),
+        *shortfalls(view.points, look, folder),
         *_absent(view),
         *changed_data(folder),
         *(f"{name}: {note}." for name, note in view.notes.items()),
@@ -169,13 +168,25 @@ def _stopped(view: View, look: Mapping[str, Any]) -> Iterator[str]:
             yield f"Reference {name}: {count} stopped early, {fewest}."
 
 
-def _unfilled(view: View, look: Mapping[str, Any], budget: str) -> Iterator[str]:
+def shortfalls(points: Sequence[Point], look: Mapping[str, Any], folder: Path) -> list[str]:
+    """Where less was annotated than asked for, so far: fewer regions, or smaller ones.
+
+    Args:
+        points: of the whole run.
+        look, folder: as of ``warnings``.
+    """
+    budgets = look["budgets"]
+    short = [line for budget in budgets for line in _unfilled(points, look, budget)]
+    return short + [line for budget in budgets for line in _clipped(look, folder, budget)]
+
+
+def _unfilled(points: Sequence[Point], look: Mapping[str, Any], budget: str) -> Iterator[str]:
     """Strategies that annotated fewer regions in a cycle than the budget asks for."""
     told = []
     for name in look["strategies"]:
         asked = _asked(look, budget, name)
         spent: dict[int, dict[int, int]] = {}
-        for p in view.points:
+        for p in points:
             if (p.budget, p.strategy) == (budget, name) and "regions" in p.costs:
                 count = p.costs["regions"] - p.costs.get("validation_regions", 0)
                 spent.setdefault(p.seed, {})[p.cycle] = int(count)
@@ -183,8 +194,9 @@ def _unfilled(view: View, look: Mapping[str, Any], budget: str) -> Iterator[str]
         if short := [n for n in new if n < asked]:
             told.append(f"{name} {len(short)} of {len(new)} (fewest {min(short)} of {asked})")
     if told:
+        unit = "fold" if look.get("folds") else "seed"
         head = f"{budget}: cycles in which fewer regions were placed than asked for"
-        yield f"{head}, counted over all {view.unit}s: {'; '.join(told)}."
+        yield f"{head}, counted over all {unit}s: {'; '.join(told)}."
 
 
 def _asked(look: Mapping[str, Any], budget: str, name: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from al.io.errors import DataError
-from al.io.files import read_json, reading
+from al.io.files import check_keys, read_json, reading
 from al.paths import CONSTRAINTS, INITIAL, REFERENCES, Place
 
 from .tables import read_csv, write_csv
@@ -96,6 +96,8 @@ def _metrics(path: Path) -> dict[str, Any]:
     metrics = read_json(path, **KEYS)
     place = Place.parse(path.parent)
     with reading(path):
+        for name in FAMILIES.values():
+            check_keys(metrics.get(name, {}), {})
         _point(metrics)
         found = Place(*(metrics[name] for name in PLACE[1:]))
         if place is not None and found != place:

@@ -42,6 +42,12 @@ def annotation_costs(
     the area. ``shape``: of windows.
     """
     groups = by_image(r for r in pool if r.split in splits)
+    known = {r.image for r in history} | {r.image for r in labels}
+    if strange := sorted(known - groups.keys()):
+        raise DataError(
+            f"history.csv and labels.csv: image {strange[0]!r} is not in the pool. To do: delete "
+            "the one it stands in, or the pool of the seed: the same command makes it again"
+        )
     roi = next(iter(groups.values()))[0].roi != ""
     total = np.sum(list(read_truth(truth, groups, len(classes)).values()), axis=0)
     seen = _revealed(labels, groups, len(classes))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from al.io.errors import DataError
 from al.io.records import Record
 from al.io.tables import RegionRow
 from al.io.threads import in_order
@@ -81,7 +82,7 @@ def _in_each(
 
     made = dict(in_order(one, query.predictions(set(opened)), query.threads))
     if missing := opened.keys() - made.keys():
-        raise ValueError(f"no prediction of {min(missing)!r}, which is opened in this cycle")
+        raise DataError(f"no prediction of {min(missing)!r}, which is opened in this cycle")
     return made
 
 

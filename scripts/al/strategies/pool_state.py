@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from al.io.errors import DataError
 from al.io.images_csv import Statistics
 from al.io.pool import by_image, openings, size_of, taken_of
 from al.io.tables import PoolRow, RegionRow
@@ -109,7 +110,11 @@ def pool_state(
         known = statistics
         missing = [n for n in names if n not in known]
         if missing:
-            raise ValueError(f"no prediction of {len(missing)} images, the first is {missing[0]!r}")
+            raise DataError(
+                f"images.csv: no prediction of {len(missing)} images, the first is {missing[0]!r}. "
+                "To do: delete images.csv and predictions of the cycle before, or the pool of the "
+                "seed: the same command makes them again"
+            )
     return PoolState(
         images=names,
         sizes=np.array([size_of(g) for g in groups.values()], np.int64),

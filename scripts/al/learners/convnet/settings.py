@@ -7,14 +7,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field
 
 from ..nested import NestedSettings
-from ..settings import Count, Device, NotNegative, Share, setting
+from ..settings import Count, Device, Few, Many, NotNegative, Share, Side, setting
 
 CROP = {2: (96, 96), 3: (32, 32, 32)}
 TILE = {2: (1024, 2048), 3: (160, 160, 160)}
 BATCH = {"2d": 8, "3d": 2, "roi": 64}
 FLIPS: dict[str, tuple[int, ...]] = {"2d": (1,), "3d": (), "roi": (0, 1)}
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
-Side = Annotated[int, Field(ge=8)]
 
 
 class ConvnetSettings(NestedSettings):
@@ -24,9 +23,9 @@ class ConvnetSettings(NestedSettings):
     tasks: ClassVar[frozenset[str]] = frozenset({"2d", "3d", "roi"})
     has_features: ClassVar[bool] = True
 
-    width: Count = setting(16, "Channels of the finest level; they double from level to level.")
-    depth: Count = setting(4, "Number of levels.")
-    stem: Count | tuple[Count, ...] = setting(
+    width: Many = setting(16, "Channels of the finest level; they double from level to level.")
+    depth: Annotated[int, Field(ge=1, le=12)] = setting(4, "Number of levels.")
+    stem: Few | tuple[Few, ...] = setting(
         2, "Stride of the first convolution, one number or one per axis."
     )
     position: bool = setting(
@@ -35,7 +34,7 @@ class ConvnetSettings(NestedSettings):
     crop: tuple[Side, ...] | None = setting(
         None, "Size of a training crop in pixels (voxels) per axis."
     )
-    batch: Count | None = setting(None, "Crops (RoIs) per step.")
+    batch: Many | None = setting(None, "Crops (RoIs) per step.")
     learning_rate: NotNegative = setting(3e-3, "Peak of the cosine that the rate follows.")
     warmup: Share = setting(0.1, "Share of the steps that lead up to the peak.")
     weight_decay: NotNegative = setting(1e-2, "Of AdamW.")
@@ -67,7 +66,7 @@ class ConvnetSettings(NestedSettings):
         None, "Height and width that RoIs are resized to; null: all have one size already."
     )
     checkpoint_every: Count = setting(100, "Steps between resume checkpoints.", "nothing")
-    tile: tuple[Annotated[int, Field(ge=16)], ...] | None = setting(
+    tile: tuple[Annotated[int, Field(ge=16, le=20_000)], ...] | None = setting(
         None, "Larger images are predicted in tiles of this size.", "prediction"
     )
     overlap: BelowOne = setting(0.25, "Share of their length that tiles share.", "prediction")

@@ -13,10 +13,13 @@ from typing import Any, ClassVar, Literal
 from ..settings import (
     Count,
     EnsembleSettings,
+    Few,
+    Many,
     NotNegative,
     Positive,
     Settings,
     Text,
+    Workers,
     setting,
 )
 
@@ -36,7 +39,7 @@ class GraphSettings(Settings):
 
     learner: ClassVar[str] = "hact"
 
-    neighbours: Count = setting(
+    neighbours: Many = setting(
         5, "Nearest nuclei that an edge leads to from each nucleus.", "preparation"
     )
     max_distance: Positive = setting(
@@ -75,7 +78,7 @@ class GraphSettings(Settings):
         "merge; larger ones must be more alike.",
         "preparation",
     )
-    tissue_downsample: Count = setting(
+    tissue_downsample: Few = setting(
         4, "Superpixels are found in means over so many pixels squared.", "preparation"
     )
     weights: Text | None = setting(
@@ -84,10 +87,10 @@ class GraphSettings(Settings):
         "nodes; null: handcrafted features.",
         "preparation",
     )
-    nucleus_patch: Count = setting(
+    nucleus_patch: Many = setting(
         72, "Side of the square around a nucleus that the network sees, pixels.", "preparation"
     )
-    tissue_patch: Count = setting(
+    tissue_patch: Many = setting(
         144, "Side of the squares of a superpixel that the network sees, pixels.", "preparation"
     )
 
@@ -148,9 +151,9 @@ class HactSettings(EnsembleSettings, GraphSettings):
         "Node features less their mean, divided by their deviation, over all nodes of what is "
         "prepared; `auto`: handcrafted features only.",
     )
-    width: Count = setting(128, "Of a node's features between the layers.")
-    layers: Count = setting(4, "Of message passing, in either graph.")
-    hidden: Count = setting(128, "Width of the classifier's hidden layer.")
+    width: Many = setting(128, "Of a node's features between the layers.")
+    layers: Few = setting(4, "Of message passing, in either graph.")
+    hidden: Many = setting(128, "Width of the classifier's hidden layer.")
     average_degree: Positive = setting(4.0, "Of a node, by which the aggregation scales.")
     dropout: float = setting(
         0.2, "Share of a layer's values that a training step leaves out.", ge=0, lt=1
@@ -158,7 +161,7 @@ class HactSettings(EnsembleSettings, GraphSettings):
     readout: Literal["mean", "sum"] = setting(
         "mean", "How the nodes of the tissue become those of a RoI."
     )
-    batch: Count = setting(16, "RoIs per step.")
+    batch: Many = setting(16, "RoIs per step.")
     learning_rate: Positive = setting(5e-4, "Of the first step; it falls along a cosine.")
     weight_decay: NotNegative = setting(5e-4, "Of Adam.")
     validation: Literal["revealed", "none"] = setting(
@@ -170,7 +173,7 @@ class HactSettings(EnsembleSettings, GraphSettings):
         "scratch", "Weights of the first step: random (`scratch`) or of the cycle before."
     )
     checkpoint_every: Count = setting(100, "Steps between resume checkpoints.", "nothing")
-    workers: int | None = setting(None, "Processes that build graphs; null: one.", "nothing", ge=0)
+    workers: Workers | None = setting(None, "Processes that build graphs; null: one.", "nothing")
     cache_gb: NotNegative = setting(
         4.0,
         "Memory for graphs of annotated RoIs, GB; the others are read when they are used.",

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
-
-from ..settings import Count, Device, LearnerSettings, Positive, Share, Text, setting
+from ..settings import (
+    Count,
+    Device,
+    LearnerSettings,
+    Many,
+    Positive,
+    Share,
+    Side,
+    Text,
+    Workers,
+    setting,
+)
 
 SCRATCH = "scratch"
 # How images are predicted; part of the training only where it is validated.
 PREDICTION = ("inference", "window", "stride", "size_divisor")
-Side = Annotated[int, Field(ge=8)]
 
 
 class MmsegSettings(LearnerSettings):
@@ -49,8 +57,8 @@ class MmsegSettings(LearnerSettings):
     pad: bool = setting(
         False, "Images smaller than the crop are filled up (ignored by the loss), not refused."
     )
-    batch: Count | None = setting(None, "Crops per step.")
-    accumulate: Count = setting(
+    batch: Many | None = setting(None, "Crops per step.")
+    accumulate: Many = setting(
         1, "A batch is run in so many parts, for devices with little memory."
     )
     learning_rate: Positive | None = setting(None, "Of the optimiser, before its schedule.")
@@ -90,18 +98,17 @@ class MmsegSettings(LearnerSettings):
     stride: tuple[Side, Side] | None = setting(
         None, "Distance of the windows of `slide`, pixels.", "prediction"
     )
-    size_divisor: Count | None = setting(
+    size_divisor: Many | None = setting(
         None, "Images are filled up to multiples of it for prediction.", "prediction"
     )
     amp: bool = setting(True, "A GPU trains in bfloat16; it predicts in float32 all the same.")
     checkpoint_every: Count = setting(500, "Steps between resume checkpoints.", "nothing")
     device: Device = setting("auto", "`auto` takes CUDA where there is one.", "nothing")
-    workers: int | None = setting(
+    workers: Workers | None = setting(
         None,
         "Processes that read and augment; null: with a GPU one per CPU of the job up to 8, "
         "otherwise none.",
         "nothing",
-        ge=0,
     )
 
     def check(self, task: str | None, classes: int | None) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from ..nested import NESTED, ORDER, Index, NestedSettings, Sets
-from ..settings import Count, NotNegative, Positive, Share, setting
+from ..settings import Count, Many, NotNegative, Positive, Share, Workers, setting
 
 LABELS = "labels"
 FORMAT = 1  # of what is prepared; another number makes everything anew
@@ -57,12 +57,12 @@ class NnunetSettings(NestedSettings):
         "null: as nnU-Net plans it.",
         "preparation",
     )
-    patch: tuple[Annotated[int, Field(ge=4)], ...] | None = setting(
+    patch: tuple[Annotated[int, Field(ge=4, le=20_000)], ...] | None = setting(
         None, "Training patch of `configuration`, in voxels; null: as planned.", "preparation"
     )
-    batch: Count | None = setting(None, "Patches per step; null: as planned.", "preparation")
+    batch: Many | None = setting(None, "Patches per step; null: as planned.", "preparation")
     features: int | None = setting(
-        None, "Channels of the finest level; null: as planned.", "preparation", ge=4
+        None, "Channels of the finest level; null: as planned.", "preparation", ge=4, le=10_000
     )
     nested: Sets | None = setting(None, NESTED, "preparation")
     nested_order: tuple[Index, ...] | None = setting(None, ORDER, "preparation")
@@ -84,12 +84,11 @@ class NnunetSettings(NestedSettings):
         0.5, "Of prediction windows, in shares of the patch.", "prediction", gt=0, le=1
     )
     checkpoint_every: Count = setting(250, "Steps between resume checkpoints.", "nothing")
-    workers: int | None = setting(
+    workers: Workers | None = setting(
         None,
         "Processes that augment; null: with a GPU one per CPU of the job up to 12, otherwise none. "
         "Preprocessing takes as many threads; of null the 4 of its rule.",
         "nothing",
-        ge=0,
     )
 
     @classmethod
