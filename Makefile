@@ -1,5 +1,8 @@
 # make demo | test | run ARGS="dataset=... seeds=3" | status RUN=demo | report RUN=demo | bench | lint | format | check | clean
 SHELL := /bin/bash
+ifneq ($(words $(CURDIR)),1)
+$(error The path of this folder has a space in it, and Snakemake starts no job from there: $(CURDIR). Move it to a path without)
+endif
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -33,7 +33,11 @@ REFUSED: dict[str, list[tuple[str, list[Any], str]]] = {
         ("augment", [1, "yes"], "true, false"),
     ],
     "mmseg": [
-        ("crop", [[512], 512], "[a whole number from 8 to 20000, a whole number from 8 to 20000], or null"),
+        (
+            "crop",
+            [[512], 512],
+            "[a whole number from 8 to 20000, a whole number from 8 to 20000], or null",
+        ),
         ("accumulate", [3], "a divisor of batch 4"),
         ("held_out", [0, 1, NAN], "above 0 below 1"),
         ("scales", [[2, 1], [0, 1], [1, INF]], "above 0"),
@@ -69,6 +73,23 @@ def test_what_is_found_and_what_is_allowed_is_told(name: str) -> None:
                 assert allowed in told.partition("; allowed: ")[2], told
     with pytest.raises(ConfigError, match=rf"^{name}\.thread: unknown key; did you mean 'threads'"):
         of({"thread": 3}, task)
+
+
+def is_whole(schema: dict[str, Any]) -> bool:
+    """Whether a setting is a whole number, or several."""
+    parts = [*schema.get("anyOf", ()), *schema.get("prefixItems", ()), schema.get("items", {})]
+    return schema.get("type") == "integer" or any(map(is_whole, filter(None, parts)))
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_no_whole_number_is_without_an_end(name: str) -> None:
+    described = describe_learner(name)
+    whole = {k: v for k, v in described.model_json_schema()["properties"].items() if is_whole(v)}
+    assert {"threads", "checkpoint_every", "batch"} <= whole.keys()
+    for key in whole.keys() - {"nested", "nested_order", "flips"}:  # class and axis indices
+        for value in (10**9, [10**9] * 3, [10**9] * 2):
+            with pytest.raises(ConfigError, match=rf"^{name}\.{key}: "):
+                described.of({key: value})
 
 
 @pytest.mark.parametrize(

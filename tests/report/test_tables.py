@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from al.report.catalogue import LATEX, MARKDOWN, TABLES, caption
 from al.report.reach import NO_STRATEGY
-from al.report.tables import escaped, latex, shown, write_csv
+from al.report.tables import escaped, latex, read_csv, shown, write_csv
 from al.report.tabulation import MAKERS, save_tables
 from al.report.view import Confidence
 
@@ -40,6 +41,16 @@ ROWS = [
 def _read(path: Path) -> list[list[str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.reader(file))
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=5), min_size=1, max_size=4))
+def test_no_text_is_a_formula_and_all_comes_back(tmp_path_factory: Any, texts: list[str]) -> None:
+    path = tmp_path_factory.mktemp("t") / "t.csv"
+    rows = [{"=name": text, "n": -1.5} for text in ["=1+1", "+1", "-1", "@x", "'", "\t=", *texts]]
+    write_csv(rows, path, ["=name", "n"])
+    cells = [cell for line in _read(path) for cell in line]
+    assert not [c for c in cells if c.startswith(("=", "+", "-", "@", "\t", "\r")) and c != "-1.5"]
+    assert read_csv(path) == [{"=name": row["=name"], "n": "-1.5"} for row in rows]
 
 
 def test_all_digits_in_the_csv_and_few_in_the_text(tmp_path: Path) -> None:

@@ -62,11 +62,12 @@ def _answer(asked: Asked) -> tuple[str, str]:
     fits = done.returncode == 0
     if fits and (limit := _exceeded(asked)):
         fits, told = False, limit
-    elif fits and asked.account:  # without enforced accounting SLURM takes any
+    elif fits:  # without enforced accounting SLURM takes any
         try:
             from snakemake_executor_plugin_slurm.accounts import validate_account
 
-            validate_account(asked.account, logging.getLogger(__name__))
+            for account in asked.accounts:
+                validate_account(account, logging.getLogger(__name__))
         except WorkflowError as refusal:
             fits, told = False, " ".join(str(refusal).split())
     word = "ok" if fits else "does not fit" if asked.attempt == 1 else "warning"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,13 +20,13 @@ class Asked:
     Attributes:
         names: submissions that make it: a rule, or the group of a cycle's jobs.
         attempt: 1 at first, ``retries`` + 1 at last.
-        account: that it names; empty for the user's own.
+        accounts: that it names, of which the executor takes the first; none for the user's own.
         words: of ``sbatch``, without what differs between two submissions.
     """
 
     names: tuple[str, ...]
     attempt: int
-    account: str
+    accounts: tuple[str, ...]
     words: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -82,20 +83,21 @@ def requests(options: Any, snakefile: Path) -> list[Asked]:
             disagree about a resource.
     """
     settings = ExecutorPluginRegistry().get_plugin("slurm").get_settings(options)
-    found: dict[tuple[int, str, tuple[str, ...]], list[str]] = {}
+    found: dict[tuple[int, tuple[str, ...], tuple[str, ...]], list[str]] = {}
     with _planned(options, snakefile) as workflow:
         jobs = [job for job in workflow.dag.get_jobs_or_groups() if not job.is_local]
         for attempt in sorted({1, int(options.retries) + 1}):
             for job in jobs:
                 job.attempt = attempt
-                account = str(job.resources.get("slurm_account") or "")
-                key = (attempt, account, _words(job, settings, account))
+                named = str(job.resources.get("slurm_account") or "")
+                accounts = tuple(filter(None, re.split(r"[,\s]+", named)))  # as the executor does
+                key = (attempt, accounts, _words(job, settings, *accounts[:1]))
                 name = job.groupid if job.is_group() else job.rule.name
                 found.setdefault(key, []).append(name)
     return [Asked(tuple(names), *key) for key, names in found.items()]
 
 
-def _words(job: Any, settings: Any, account: str) -> tuple[str, ...]:
+def _words(job: Any, settings: Any, account: str = "") -> tuple[str, ...]:
     from snakemake_executor_plugin_slurm.submit_string import get_submit_command
     from snakemake_executor_plugin_slurm.utils import set_gres_string
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import json
 import os
 import re
@@ -165,6 +166,14 @@ def read_json(path: str | Path, **expected: type | tuple[type, ...]) -> dict[str
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name}, which is no number of JSON")
+
+
+def read_lines(path: str | Path) -> io.StringIO:
+    """Open a table, for the csv module. Raises ValueError where its last line is cut off."""
+    text = Path(path).read_bytes().decode("utf-8")
+    if not text.endswith("\n"):
+        raise ValueError("cut off in its last line")
+    return io.StringIO(text, newline="")
 
 
 def check_keys(held: Any, expected: Mapping[str, type | tuple[type, ...]]) -> None:

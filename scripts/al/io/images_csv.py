@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import atomic_path, reading
+from .files import atomic_path, read_lines, reading
 from .records import Record
 
 Statistics = dict[str, tuple[int, np.ndarray, np.ndarray, float]]
@@ -52,8 +52,7 @@ def read_statistics(path: str | Path, classes: Sequence[str], tau: float) -> Sta
         DataError: the file is not there, is damaged, or predictions were not counted at ``tau``.
     """
     with reading(path):
-        with Path(path).open(newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file, strict=True)
+        header, *rows = csv.reader(read_lines(path), strict=True)
         place = {name: i for i, name in enumerate(header)}
         if f"confident>{tau}[{classes[0]}]" not in place:
             raise ValueError(f"predictions were not counted at a confidence of {tau}")

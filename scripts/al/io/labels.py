@@ -69,7 +69,10 @@ def read_label(path: str | Path, shape: Sequence[int] | None = None) -> np.ndarr
     most = MOST if expected is None else math.prod(expected)
     with reading(path, "labels"):
         if Path(path).suffix == ".png":
-            with Path(path).open("rb") as file, Image.open(file, formats=["PNG"]) as image:
+            with Path(path).open("rb") as file:
+                Image.open(file, formats=["PNG"]).verify()  # Pillow decodes without the checksums
+                file.seek(0)
+                image = Image.open(file, formats=["PNG"])
                 if image.mode != "L" or image.width * image.height > most:
                     raise ValueError(f"{image.size} pixels of mode {image.mode}")
                 labels = np.asarray(image)

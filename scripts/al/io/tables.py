@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 
 from decomp_core import Region
 
-from .files import atomic_path, reading
+from .files import atomic_path, read_lines, reading
 
 SPLITS = ("train", "val", "test")
 KINDS = ("window", "slice_window", "patch", "roi")
@@ -143,10 +142,7 @@ def _read(path: str | Path, kind: type, row_of: Callable[[dict[str, str]], Row])
     """Read a table, each line by ``row_of``. Raises DataError where it is none of its kind."""
     expected = ["class" if f.name == "cls" else f.name for f in fields(kind)]
     with reading(path):
-        text = Path(path).read_bytes().decode("utf-8")
-        if not text.endswith("\n"):
-            raise ValueError("cut off in its last line")
-        found, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+        found, *lines = csv.reader(read_lines(path), strict=True)
         # Reports of runs from before there were groups
         if found not in (expected, [n for n in expected if n != "group"]):
             raise ValueError(f"columns are {found}, expected {expected}")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from al.io.errors import DataError
-from al.io.files import reading
+from al.io.files import read_lines, reading
 from al.io.tables import read_pool
 from al.paths import INITIAL, places_in, pool_of
 
@@ -68,7 +68,7 @@ def read_confidence(folder: Path, look: Mapping[str, Any]) -> list[Confidence]:
 
 def _counts(path: Path, images: set[str], classes: Sequence[str], tau: float | None) -> np.ndarray:
     """Predicted and confident counts, (2, C) int64, summed over some images of a table."""
-    with reading(path), path.open(newline="", encoding="utf-8") as file:
+    with reading(path), read_lines(path) as file:
         header = next(csv.reader(file), [])
         places = _places(path, header, classes, tau)
         row = np.dtype([("image", object), ("counts", np.int64, (2, len(classes)))])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Mapping, Sequence
 from math import floor, isfinite, log10
@@ -11,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from al.io.files import atomic_path, reading
+from al.io.files import atomic_path, read_lines, reading
 
 Cells = Sequence[Sequence[str]]
 # Characters of our tables outside LaTeX's default fonts.
@@ -61,10 +60,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         DataError: the file is not there or damaged.
     """
     with reading(path):
-        text = Path(path).read_bytes().decode("utf-8")
-        if not text.endswith("\n"):
-            raise ValueError("cut off in its last line")
-        head, *lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+        head, *lines = csv.reader(read_lines(path), strict=True)
         names = [plain(name) for name in head]
         if len(set(names)) < len(names):
             raise ValueError(f"columns twice: {names}")
