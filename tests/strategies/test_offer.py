@@ -19,15 +19,15 @@ from count_truth import count
 from reveal_labels import reveal_labels
 
 LAYOUT: dict[str, Any] = {"name": "folders", "classes": ["a", "b"], "options": {}}
-HELD = {"full": slice(0, 8), "some": slice(4, 6), "void": slice(0, 0)}  # columns with a class
+HELD = {"full": slice(0, 24), "some": slice(4, 6), "void": slice(0, 0)}  # columns with a class
 
 
 @pytest.fixture
 def pool(tmp_path: Path) -> list[PoolRow]:
-    """Three images of 8 x 8: with truth everywhere, in two columns, and nowhere."""
+    """Three images of 24 x 24: with truth everywhere, in two columns, and nowhere."""
     rows = []
     for name, held in HELD.items():
-        label, file = np.full((8, 8), UNKNOWN, np.uint8), tmp_path / f"{name}.png"
+        label, file = np.full((24, 24), UNKNOWN, np.uint8), tmp_path / f"{name}.png"
         label[:, held] = 1
         Image.fromarray(label).save(file)
         rows.append(PoolRow(name, "", "train", str(file), str(file), label.shape))
@@ -37,7 +37,7 @@ def pool(tmp_path: Path) -> list[PoolRow]:
 
 
 def region(image: str, x: int, cycle: int = 1) -> RegionRow:
-    return RegionRow(cycle, image, "window", None, 0, x, None, 8, 2, "", None, None, 0)
+    return RegionRow(cycle, image, "window", None, 0, x, None, 24, 2, "", None, None, 0)
 
 
 def test_labels_are_opened_only_where_they_are_void_in_parts(
@@ -45,9 +45,9 @@ def test_labels_are_opened_only_where_they_are_void_in_parts(
 ) -> None:
     offer, rows = offer_of(LAYOUT, str(tmp_path / "truth.json")), {row.image: row for row in pool}
     assert offer_of(LAYOUT, None).void == {}
-    assert offer.void == {"some": 48, "void": 64}
+    assert offer.void == {"some": 528, "void": 576}
     assert offer.told(pool)[0].endswith("2 of 3 images have void, 1 nothing else")
-    expected = np.zeros((8, 8), bool)
+    expected = np.zeros((24, 24), bool)
     expected[:, 4:6] = True
     np.testing.assert_array_equal(offer.annotatable(rows["some"]), expected)
     for name in ("full", "void"):
@@ -57,7 +57,7 @@ def test_labels_are_opened_only_where_they_are_void_in_parts(
 
     def room(*history: RegionRow) -> dict[str, bool]:
         state = pool_state(
-            pool, list(history), None, "2d", LAYOUT["classes"], Budget(1, 1, (8, 2)), offer
+            pool, list(history), None, "2d", LAYOUT["classes"], Budget(1, 1, (2, 2)), offer
         )
         return dict(zip(state.images, state.room.tolist(), strict=True))
 
@@ -89,7 +89,7 @@ def test_a_cycle_that_reveals_nothing_is_told_and_a_first_one_refused(
         cycle(1, region("some", 0), region("void", 0))
     first = cycle(1, region("some", 0), region("some", 4))
     assert "1 of 2 regions hold no ground truth" in capsys.readouterr().out
-    assert (first["some"] != UNKNOWN).sum() == 16
+    assert (first["some"] != UNKNOWN).sum() == 48
     second = cycle(2, region("void", 2, 2))
     assert "nothing is revealed in this cycle" in capsys.readouterr().out
     np.testing.assert_array_equal(second["some"], first["some"])
