@@ -144,9 +144,19 @@ def run(request: Request, directory: Path, grace: float, slurm: bool) -> int:
                 say(f"{left}. The next start looks for them again")
                 return code or 1
     end_launch(directory, launch)
+    if code > 0:
+        _say_storage(directory)
     if received:
         say("stopped, and what runs has been saved; the same command goes on from there")
     return code if code >= 0 else 128 - code
+
+
+def _say_storage(directory: Path) -> None:
+    """Say last what is wrong with the disk: Snakemake's own last line names neither file nor it."""
+    try:
+        check_storage([directory / ".snakemake", directory / "results"])
+    except StorageError as error:
+        say(str(error))
 
 
 @contextmanager

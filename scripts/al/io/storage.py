@@ -50,7 +50,7 @@ def explain(error: BaseException) -> str | None:
     where += getattr(failed, "__notes__", [])
     if not where:
         where = ["the file is not known; the log itself may be the one"]
-    where += [f"full now: {place}" for place in _full_places(where[0])]
+    where += [f"full now: {place}, {_room(place)}" for place in _full_places(where[0])]
     return f"Storage: {reason} ({'; '.join(where)}).\nTo do: {remedy}. {AGAIN}"
 
 
@@ -82,6 +82,16 @@ def _full_places(name: str) -> list[str]:
             if free < NO_SPACE or files == 0:
                 found.setdefault(os.stat(place or ".").st_dev, os.path.abspath(place or "."))
     return list(found.values())
+
+
+def _room(folder: str) -> str:
+    """What is free on the file system of a folder, and what a run needs at least."""
+    mount = folder
+    while not os.path.ismount(mount):
+        mount = os.path.dirname(mount)
+    free, files = _free(folder)
+    some = f"{free / 1e6:.0f} MB" if files != 0 else "no files"
+    return f"{some} free on the file system {mount}, {NO_SPACE / 1e6:.0f} MB are needed at least"
 
 
 def _free(folder: str | Path) -> tuple[int, int | None]:
