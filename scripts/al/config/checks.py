@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from al.cluster.submissions import group_minutes, longest_chain
@@ -77,7 +77,7 @@ def check_data_root(settings: dict[str, Any]) -> None:
             f"{settings['data_root']!r} that exists; allowed: one of the two"
         )
     settings["generate"] = None
-    if not Path(settings["data_root"]).is_dir():
+    if not os.path.isdir(settings["data_root"]):  # false for names that cannot be, too
         raise ConfigError(f"data_root {settings['data_root']!r} is not a folder")
 
 
