@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from al.io.errors import ConfigError
+from al.io.errors import ConfigError, DataError
 from al.learners import LEARNERS, Model, Request, describe_learner, get_learner
 from al.learners.learner import Preparing
 from decomp_core import Region
@@ -74,7 +74,7 @@ def test_networks_of_a_model_are_found(tmp_path: Path, monkeypatch: pytest.Monke
     learner = get_learner("mmseg")
     monkeypatch.setattr(learner, "load", lambda members, *others: [m.name for m in members])
     model = tmp_path / "model"
-    with pytest.raises(FileNotFoundError, match="holds no model"):
+    with pytest.raises(DataError, match="holds no model"):
         learner.open(model, None, {})
     for n in range(2):
         (model / f"member-{n}").mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from al.io.errors import DataError
 from al.report.catalogue import LATEX, MARKDOWN, figures_of, pictures_of, tables_of
 from al.report.confidence import read_confidence, write_confidence
 from al.report.curves import collect_curves
@@ -31,6 +33,7 @@ from .run_files import (
     resolved,
     rows_of,
     section,
+    write_some,
 )
 
 GAPS = {Where("2x3", "decomp", 1, 3), *(Where("2x3", "uncertainty", 2, c) for c in (2, 3, 4))}
@@ -204,6 +207,32 @@ def test_refusals(
     printed = capsys.readouterr()
     assert re.match(f"report: .*{message}", printed.err) and printed.err.count("\n") == 1
     assert not printed.out
+
+
+def test_damage_is_told_and_a_result_is_that_of_its_place(data: Data, tmp_path: Path) -> None:
+    settings = resolved(
+        "cityscapes_mini", data, run="run", strategies="decomp", seeds=1, cycles=2, budget="2x3"
+    )
+    run = RunFiles(tmp_path, settings).write()
+    metrics = run.results / Where("2x3", "decomp", 0, 2).folder / "metrics.json"
+    files = [metrics, metrics.with_name("history.csv"), run.results / "pools/seed-0.csv"]
+    files += [run.results / "truth.json", run.results / "config.yaml"]
+    held = json.loads(metrics.read_text())
+    wrong = [{**held, key: value} for key, value in OTHER]
+    for file in files:
+        whole = file.read_bytes()
+        bad = [b"", whole[: len(whole) // 2], b"[]\n", b"\0\xff"]
+        bad += [json.dumps(other).encode() for other in wrong] if file == metrics else []
+        for content in bad:
+            file.write_bytes(content)
+            with pytest.raises(DataError, match=f"{file.name}: .*To do: delete "):
+                write_some(run)
+        file.write_bytes(whole)
+    write_some(run)
+
+
+# Keys of metrics, and what does not lie where they do
+OTHER = [("strategy", "random"), ("seed", 1), ("cycle", 3), ("budget", "9x9"), ("run", "../../x")]
 
 
 def test_runs_are_compared(

@@ -249,10 +249,11 @@ def write_labels(path: str | Path, rows: Sequence[LabelRow]) -> None:
 def read_labels(path: str | Path) -> list[LabelRow]:
     """Read ``labels.csv``; paths come back relative to the working folder."""
     folder = Path(path).parent
-    return _read(
-        path,
-        LabelRow,
-        lambda r: LabelRow(
-            r["image"], r["roi"], str(folder / r["path"]) if r["path"] else "", _int(r["label"])
-        ),
-    )
+
+    def label_row(r: dict[str, str]) -> LabelRow:
+        if bool(r["path"]) == bool(r["label"]):
+            raise ValueError(f"{r['image']}: a file and a class, or neither; allowed: one of them")
+        where = str(folder / r["path"]) if r["path"] else ""
+        return LabelRow(r["image"], r["roi"], where, _int(r["label"]))
+
+    return _read(path, LabelRow, label_row)

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from al.io.errors import ConfigError
+from al.io.damage import remedy
+from al.io.errors import ConfigError, DataError
 from al.io.files import reading
 from al.io.locking import locked
 from al.io.tables import PoolRow
@@ -93,13 +94,13 @@ class Learner(ABC):
         """Return a finished ``Model``, which predicts images of ``layout`` as ``section`` says how.
 
         Raises:
-            FileNotFoundError: where there is none.
-            DataError: what is there is damaged.
+            DataError: there is none, or it is damaged.
         """
         members = members_in(model)
         if not members:
-            raise FileNotFoundError(
-                f"{model} holds no model: neither {WEIGHTS} nor member-0/{WEIGHTS}"
+            raise DataError(
+                f"{model} holds no model: neither {WEIGHTS} nor member-0/{WEIGHTS}. To do: "
+                f"{remedy(model)}"
             )
         with reading(model, "the model", passed=(torch.OutOfMemoryError,)):
             settings = self.settings.of(section, self.task_of(members[0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,6 +17,10 @@ from .inference import MapConvnet
 from .model import Loaded, RoiConvnet, build, memory_format
 from .settings import ConvnetSettings
 from .training import ConvnetTraining
+
+# Of a description, what a model is built of and opens images by
+DESCRIBED: dict[str, Any] = {"task": str, "classes": list, "width": int, "depth": int, "stem": list}
+DESCRIBED |= {"position": bool, "clip": (list, type(None)), "input_size": (list, type(None))}
 
 
 class Convnet(Learner):
@@ -36,7 +41,9 @@ class Convnet(Learner):
         device: torch.device,
     ) -> Loaded:
         """Load the networks of one description."""
-        about = read_json(members[0] / DESCRIPTION)
+        about = read_json(members[0] / DESCRIPTION, **DESCRIBED)
+        if len(about["stem"]) != (3 if about["task"] == "3d" else 2):
+            raise ValueError(f"stem: {about['stem']}")
         nets = []
         for member in members:
             net = build(about)
