@@ -105,6 +105,14 @@ def test_cycles_that_the_budget_did_not_fill() -> None:
     assert "3 of 6" in warnings(view(steered), LOOK, NOWHERE)[0], "validation regions do not count"
 
 
+def test_cycles_that_revealed_nothing() -> None:
+    shares = ({"road": 1.0}, {"road": 1.0}, {"road": 1.5})
+    dry = _points("decomp", 0, [6, 12, 18])
+    dry = [replace(p, annotated=share) for p, share in zip(dry, shares, strict=True)]
+    (said,) = warnings(view([*dry, *_points("random", 0, [6, 12, 18])]), LOOK, NOWHERE)
+    assert said == "2x3: cycles that revealed no label: decomp 1 of 3."
+
+
 def test_regions_that_were_clipped(tmp_path: Path) -> None:
     folder = tmp_path / Place.of("2x3", "decomp", 0, 2).path
     folder.mkdir(parents=True)

@@ -169,7 +169,7 @@ def _stopped(view: View, look: Mapping[str, Any]) -> Iterator[str]:
 
 
 def shortfalls(points: Sequence[Point], look: Mapping[str, Any], folder: Path) -> list[str]:
-    """Where less was annotated than asked for, so far: fewer regions, or smaller ones.
+    """Where less was annotated than asked for, so far: fewer regions, smaller ones, or no label.
 
     Args:
         points: of the whole run.
@@ -177,6 +177,7 @@ def shortfalls(points: Sequence[Point], look: Mapping[str, Any], folder: Path) -
     """
     budgets = look["budgets"]
     short = [line for budget in budgets for line in _unfilled(points, look, budget)]
+    short += [line for budget in budgets for line in _unrevealed(points, look, budget)]
     return short + [line for budget in budgets for line in _clipped(look, folder, budget)]
 
 
@@ -197,6 +198,19 @@ def _unfilled(points: Sequence[Point], look: Mapping[str, Any], budget: str) -> 
         unit = "fold" if look.get("folds") else "seed"
         head = f"{budget}: cycles in which fewer regions were placed than asked for"
         yield f"{head}, counted over all {unit}s: {'; '.join(told)}."
+
+
+def _unrevealed(points: Sequence[Point], look: Mapping[str, Any], budget: str) -> Iterator[str]:
+    """Strategies whose regions of a cycle held no ground truth, so that nothing was learnt."""
+    told = []
+    for name in look["strategies"]:
+        own = [p for p in points if (p.budget, p.strategy) == (budget, name) and p.annotated]
+        held = {(p.seed, p.cycle): p.annotated for p in own}
+        same = [now == held.get((seed, cycle - 1)) for (seed, cycle), now in held.items()]
+        if any(same):
+            told.append(f"{name} {sum(same)} of {len(same)}")
+    if told:
+        yield f"{budget}: cycles that revealed no label: {'; '.join(told)}."
 
 
 def _asked(look: Mapping[str, Any], budget: str, name: str) -> int:
