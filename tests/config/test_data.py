@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from al.config.data import look_at_data
 from al.config.prepared import claim, preparation
 from al.config.settings import first_root, save_settings
 from al.config.start import StartRefused
@@ -104,7 +105,10 @@ def test_moved_data_are_recognised_and_others_are_not(
     results, moved = tmp_path / "w/results/r", tmp_path / "moved"
     files = results / "pool.csv", results / "pools/seed-0.csv"
     times = [file.stat().st_mtime_ns for file in files]
+    settings = start()
     shutil.move(data, moved)
+    found = look_at_data({**settings, "data_root": str(moved)}, {}, results, print)
+    assert all(Path(row.path).is_file() for row in found.rows)  # as learners look at them
     start(moved)
     assert [file.stat().st_mtime_ns for file in files] == times
     for file in files:

@@ -67,7 +67,7 @@ def claim(
         return
     root, note = Path(settings["data_root"]), Path(made.folder) / IMAGES
     marks = {file.path: file.sha256 for file in files}
-    held = [[row.key, marks[within(row.path, root)]] for row in rows]
+    held = [[row.key, marks.get(within(row.path, root))] for row in rows]
     digest = sha256(json.dumps(sorted(held)).encode()).hexdigest()
     if note.exists() and read_json(note)["sha256"] != digest:
         raise DataError(
