@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,7 @@ def test_rare_and_small_classes_are_learnt_too(tmp_path: Path) -> None:
         truth[y : y + 10, x : x + 8] = cls
     grey = np.linspace(60, 200, 9)[truth][..., None] + rng.normal(0, 12, (96, 96, 3))
     toy.images["i0"], toy.truth["i0"] = grey.clip(0, 255).astype(np.uint8), truth
+    toy.rows["i0"] = replace(toy.rows["i0"], shape=truth.shape)
     settings = {"crop": [96, 96], "batch": 2, "augment": False}
     job = toy.job(
         tmp_path,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from al.io.files import check_keys
 from al.paths import Place
 
 # A job that is alive adds a line every 60 s.
@@ -20,6 +21,9 @@ READERS, PORTION = 4, 100
 # How every line begins: reading is fast without parsing those in the middle.
 HEAD = b'{"attempt": "'
 ID = 16
+WRITTEN: dict[str, Any] = dict.fromkeys(("attempt", "rule", "host", "outcome"), str)
+WRITTEN |= dict.fromkeys(("part", "job"), (str, type(None)))
+WRITTEN |= dict.fromkeys(("started", "wall", "cpu", "peak_mb", "gpu_mb"), float) | {"gpus": int}
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,11 @@ def _attempt(lines: list[bytes], may_run: bool) -> Attempt | None:
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
+    """What a line says; None where it is not whole, or not as ``al.cluster.usage`` writes it."""
     try:
-        return json.loads(line)
+        held = json.loads(line)
+        check_keys(held, WRITTEN)
+        return {key: held[key] for key in WRITTEN}
     except ValueError:
         return None
 
