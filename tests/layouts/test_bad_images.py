@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 from typing import Any
@@ -213,3 +214,15 @@ def test_checksums_are_compared(tmp_path: Path) -> None:
         file.write_bytes(content)
         with pytest.raises(DataError, match=name):
             check_whole(file)
+
+
+def test_an_image_of_another_size_than_the_pool_says_is_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("L", (1 << 12, 1 << 12)).save(path)
+    for read in (read_rgb, read_ids):
+        tracemalloc.start()
+        with pytest.raises(DataError, match=r"a\.png: shape \(4096, 4096\), in the pool \(9, 12\)"):
+            read(path, shape=(9, 12))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 22
+        tracemalloc.stop()
+    assert read_ids(path, (2048, 2048), 2).shape == (1 << 12, 1 << 12)

@@ -13,7 +13,7 @@ import pytest
 
 from al.io.errors import ConfigError, DataError
 from al.layouts import Layout, get_layout
-from al.layouts.nifti import faults_of_image, read_label_volume
+from al.layouts.nifti import faults_of_image, read_label_volume, read_volume
 
 AFFINE = np.diag([1.0, 1, 2, 1])
 CLASSES = ["background", "left", "right"]
@@ -297,6 +297,9 @@ def test_a_header_of_more_than_the_file_can_hold(root: Path) -> None:
     held[40:48] = shape.tobytes()
     path.write_bytes(gzip.compress(bytes(held)))
     assert f"{path}: truncated: shape (32767, 32767, 32767)" in refusal(root)
+    for read in (read_volume, faults_of_image):  # exchanged after the start
+        with pytest.raises(DataError, match="truncated: shape"):
+            read(path, *([(2, 2, 2)] if read is faults_of_image else []))
 
 
 def test_stored_values_give_the_same_verdict_as_read_ones(tmp_path: Path) -> None:
