@@ -69,9 +69,9 @@ ODD = st.one_of(
 
 def paths_in(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the paths to every value of nested mappings and lists."""
-    inner = tree.items() if isinstance(tree, dict) else enumerate(tree)
     if not isinstance(tree, dict | list):
         return [path]
+    inner = tree.items() if isinstance(tree, dict) else enumerate(tree)
     found = [path] if path else []
     return found + [p for key, held in inner for p in paths_in(held, (*path, key))]
 
@@ -91,9 +91,9 @@ def misshapen(draw: st.DrawFn, trees: list[Any], most: int = 3) -> Any:
         elif kind == "rename" and isinstance(place, dict):
             place[draw(st.text(max_size=8))] = place.pop(last)
         elif kind == "add" and isinstance(place[last], dict):
-            place[last][draw(st.text(max_size=8))] = draw(ODD)
+            place[last][draw(st.text(max_size=8))] = deepcopy(draw(ODD))
         else:
-            place[last] = draw(ODD)
+            place[last] = deepcopy(draw(ODD))
         if not paths_in(tree):
             break
     return tree
