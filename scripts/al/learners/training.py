@@ -74,6 +74,8 @@ def load_tensors(path: Path) -> Any:
         # torch.save compresses nothing; what is compressed may be of any size.
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
             raise ValueError("compressed, which no file of tensors is")
+        if broken := archive.testzip():  # torch reads without the checksums
+            raise ValueError(f"checksum of {broken}")
         return torch.load(path, map_location="cpu", weights_only=True)
 
 

@@ -119,7 +119,8 @@ def load_pretrained(network: nn.Module, path: str | Path) -> str:
 
 def _read_weights(path: str | Path) -> dict[str, Tensor]:
     try:
-        found = load_tensors(Path(path))
+        # By others: also in the form that torch had before 1.6.
+        found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises several kinds for what is no safe checkpoint
         raise ConfigError(
             f"mmseg.pretrained: {path}: no checkpoint of tensors alone "
