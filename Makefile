@@ -22,7 +22,7 @@ export OMP_NUM_THREADS ?= 1
 export PYTHONPATH := $(CURDIR)/scripts$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run check-cluster status report compare test test-slurm bench lint format check clean
+.PHONY: help venv demo run check-cluster status report compare test test-slurm fuzz bench lint format check clean
 
 help:
 	@echo 'make demo                   a whole active-learning run on generated street images'
@@ -33,6 +33,7 @@ help:
 	@echo 'make compare                every strategy on the three generated datasets'
 	@echo 'make test                   the test suite'
 	@echo 'make test-slurm             failures on a SLURM cluster of its own (root, Debian)'
+	@echo 'make fuzz                   damaged and senseless input, ten thousand at random'
 	@echo 'make bench                  the limits of selection, measured into docs/benchmarks; ARGS="--quick"'
 	@echo 'make lint | format          check, or mend, the style'
 	@echo 'make check                  what CI runs'
@@ -92,6 +93,11 @@ test-slurm: $(STAMP)
 	fi
 
 # Figures count on a machine that does nothing else.
+# FUZZ: examples for each of twelve kinds of input; what fails is tried first the next time.
+fuzz: $(STAMP)
+	FUZZ=$(or $(FUZZ),840) $(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-show-statistics \
+		-p no:warnings --show-capture=no tests/fuzz $(TEST_ARGS)
+
 bench: $(STAMP)
 	@$(BIN)/python -m tests.benchmarks.limits $(ARGS)
 

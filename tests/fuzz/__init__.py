@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 _asked = os.environ.get("FUZZ")
 FUZZING = settings(
-    max_examples=int(_asked or 40),
+    max_examples=int(_asked or 42),
     derandomize=_asked is None,
     deadline=20_000,  # ms; a file of some hundred bytes must not take longer
     print_blob=True,

@@ -17,8 +17,8 @@ from al.cluster.submissions import job_minutes
 from al.config.checks import check_words
 from al.config.prepared import preparation
 from al.config.settings import load_settings, read_yaml, save_settings, science
-from al.learners import describe_learner
 from al.layouts.dataset_json import read_dataset_json
+from al.learners import describe_learner
 from al.learners.steps import most_steps
 from al.report.catalogue import figures_of, pictures_of, tables_of
 from al.report.look import look_of
@@ -47,7 +47,9 @@ def _configs() -> list[dict[str, Any]]:
 def _resolved(given: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Resolve a configuration and ask of it what the rules ask."""
     settings = load_settings(given, ROOT)
-    section = describe_learner(settings["learner"]).of(settings[settings["learner"]], settings["task"])
+    section = describe_learner(settings["learner"]).of(
+        settings[settings["learner"]], settings["task"]
+    )
     section.early_stopping(), section.parts()
     most_steps(settings["steps"])
     look = look_of(settings, list(held("strategies")))
@@ -97,7 +99,9 @@ def words(draw: st.DrawFn) -> list[str]:
     found = []
     for _ in range(draw(st.integers(1, 3))):
         *outer, key = draw(st.sampled_from(KEYS))
-        value = draw(ODD.map(str) | st.sampled_from(["1.10", "007", "2024_05", "a #2", "1x2", "[1]"]))
+        value = draw(
+            ODD.map(str) | st.sampled_from(["1.10", "007", "2024_05", "a #2", "1x2", "[1]"])
+        )
         for part in [*outer[::-1]]:
             key, value = part, f"{{{key}: {value}}}"
         found.append(f"{key}={value}")
