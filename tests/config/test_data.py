@@ -18,6 +18,7 @@ from al.config.settings import first_root, save_settings
 from al.config.start import StartRefused
 from al.generators import generate
 from al.io.errors import ConfigError, DataError
+from al.io.files import read_json, write_json
 from al.io.pool import assign_splits
 from al.io.tables import FileRow, PoolRow, read_files, read_pool, write_pool
 from al.layouts import get_layout
@@ -89,7 +90,14 @@ def test_changed_labels_are_taken_on_request_and_told(
     assert list(changed_data(results)) == []
     label = sorted(data.glob(LABEL))[0]
     exchange(label)
-    start(changed_data="take")
+    counted = results / "truth.json"
+    rows = [row for row in read_pool(results / "pool.csv") if row.split == "train"]
+    write_json(counted, {row.image: [1] for row in rows})
+    before = counted.stat().st_mtime_ns
+    settings = start(changed_data="take")
+    assert counted.stat().st_mtime_ns == before
+    held = get_layout("cityscapes", settings["layout_options"], settings["classes"]).check(rows)
+    assert list(read_json(counted).values()) == [counts.tolist() for counts in held]
     start()
     (since,) = {file.since for file in read_files(results / "data.csv")} - {""}
     (told,) = changed_data(results)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from al.io.errors import DataError
-from al.io.files import atomic_path
+from al.io.files import atomic_path, write_json
 from al.io.fingerprints import Compared, compare, taken
 from al.io.pool import grouped
 from al.io.tables import FileRow, PoolRow, read_files, read_pool, write_files, write_pool
+from al.io.truth import read_truth
 from al.layouts import get_layout
 from al.layouts.base import SHOWN
 from al.layouts.check_dataset import check_dataset
 from al.paths import DATA
+from al.scoring.costs import count_truth
 
 from .settings import read_yaml
 
 POOL = "pool.csv"
+TRUTH = "truth.json"
 
 
 class Data(NamedTuple):
@@ -30,11 +34,13 @@ class Data(NamedTuple):
         rows: the pool; none where it is still to be generated.
         files: fingerprints of the files of ``rows``; none where these were generated just now.
         moved: where each file lies now, by where it lay at the last start; empty if nowhere else.
+        truth: ``truth.json`` anew where labels changed; empty if none did.
     """
 
     rows: list[PoolRow]
     files: list[FileRow]
     moved: dict[str, str]
+    truth: dict[str, list[int]] = {}
 
 
 def look_at_data(
@@ -66,22 +72,40 @@ def look_at_data(
         raise DataError(_refusal(root, found))
     moved = _moved(folder, known, root)
     rows = [_at(row, moved) for row in rows]
+    truth = {}
     if found.changed:
-        get_layout(**layout).check(rows)
+        opened = get_layout(**layout)
+        opened.check(rows)
         warn(f"{_some(list(found.changed))}: changed, and taken from now on")
-    return Data(rows, found.files, moved)
+        if (folder / TRUTH).exists():
+            counted = set(read_truth(folder / TRUTH))
+            again = [row for row in rows if row.image in counted]
+            truth = count_truth(opened, again, len(opened.classes))
+    return Data(rows, found.files, moved, truth)
 
 
 def keep_data(data: Data, folder: Path) -> None:
-    """Write the fingerprints and, in the pool, where files lie now. Times of the pool stay."""
+    """Write the fingerprints, where files lie now, and what their labels hold.
+
+    What Snakemake knows keeps its time: no job is to be done again for it.
+    """
     if data.moved:
         for file in [folder / POOL, *sorted((folder / "pools").glob("seed-*.csv"))]:
-            about = file.stat()
-            with atomic_path(file) as temporary:
+            with _keeping_time(file) as temporary:
                 write_pool(temporary, [_at(row, data.moved) for row in read_pool(file)])
-                os.utime(temporary, ns=(about.st_atime_ns, about.st_mtime_ns))
+    if data.truth:
+        with _keeping_time(folder / TRUTH) as temporary:
+            write_json(temporary, data.truth)
     if data.files:
         write_files(folder / DATA, data.files)
+
+
+@contextmanager
+def _keeping_time(file: Path) -> Iterator[Path]:
+    about = file.stat()
+    with atomic_path(file) as temporary:
+        yield temporary
+        os.utime(temporary, ns=(about.st_atime_ns, about.st_mtime_ns))
 
 
 def _first(

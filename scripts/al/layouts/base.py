@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
+from time import monotonic
 from typing import Any, ClassVar, TypeVar
 from unicodedata import category, normalize
 
@@ -21,6 +22,7 @@ from al.io.threads import in_order
 
 SHOWN = 10
 THREADS = 16
+PROGRESS = 20.0  # seconds between two lines
 BREAKING = ("Cc", "Cs", "Zl", "Zp")  # end lines of tables and logs, or are no text in UTF-8
 FILE = TypeVar("FILE")
 KEY = TypeVar("KEY")
@@ -183,10 +185,13 @@ class Layout(ABC):
             return found, held
 
         problems = Problems(self.name)
-        counts = []
+        counts, told = [], monotonic()
         for found, held in in_order(look, rows, self.threads()):
             problems.add(*found)
             counts.append(held)
+            if monotonic() > told + PROGRESS:
+                told = monotonic()
+                print(f"  {len(counts)} of {len(rows)}", flush=True)
         problems.stop()
         return counts
 

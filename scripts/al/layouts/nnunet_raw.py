@@ -111,8 +111,8 @@ def _refuse_label_names(folder: Path, labels: dict[str, Path], problems: Problem
     same = sorted({path.name for path in labels.values()} & {p.name for p in folder.iterdir()})
     if same:
         problems.add(
-            f"{folder / same[0]}: named as its label, as {len(same)} are: the suffix _0000 is missing; "
-            f"allowed: CASE_0000.nii.gz of CASE.nii.gz {RENAMES}"
+            f"{folder / same[0]}: named as its label, as {len(same)} are: the suffix _0000 is "
+            f"missing; allowed: CASE_0000.nii.gz of CASE.nii.gz {RENAMES}"
         )
         problems.stop()
 
