@@ -202,9 +202,21 @@ def test_what_a_mac_leaves_and_how_it_writes(root: Path) -> None:
     assert [row.image for row in rows] == ["1", "2", "3", "M\u00fcnster"]
 
 
+@pytest.mark.parametrize("name", ["=cmd|x", "+1", "@x"])
+def test_names_that_a_spreadsheet_runs(name: str, root: Path) -> None:
+    (root / "images/0.png").rename(root / f"images/-{name}.png")
+    (root / "labels/0.png").rename(root / f"labels/-{name}.png")
+    layout().index(root)
+    for folder in ("images", "labels"):
+        (root / folder / f"-{name}.png").rename(root / folder / f"{name}.png")
+    assert "begins with none of = + @" in refusal(root)
+
+
 def test_checksums_are_compared(tmp_path: Path) -> None:
     """Pillow decodes the pixels of both without a look at their checksums."""
     whole = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    Image.fromarray(whole > 9).save(tmp_path / "bits.tif")
+    check_whole(tmp_path / "bits.tif")  # says nothing of its bits
     for name, options in (("a.png", {}), ("a.tif", {"compression": "tiff_adobe_deflate"})):
         file = tmp_path / name
         Image.fromarray(whole).save(file, **options)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from copy import deepcopy
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +120,21 @@ def normalise(config: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
+def _infinite(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the keys of numbers that no schema refuses: NaN and infinity are in no range."""
+    if isinstance(value, float) and not isfinite(value):
+        yield f"{'.'.join(path)}: {value}; allowed: finite numbers"
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, held in inner if isinstance(value, dict | list) else ():
+        yield from _infinite(held, (*path, str(key)))
+
+
 def _validate(value: Any, schema_file: Path, source: str) -> None:
     from jsonschema import Draft202012Validator
     from referencing import Registry, Resource
 
+    if odd := list(_infinite(value)):
+        raise ConfigError("\n".join(f"{source}: {text}" for text in odd))
     folder = schema_file.parent
     resources = [
         (p.name, Resource.from_contents(yaml.safe_load(p.read_text())))

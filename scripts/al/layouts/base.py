@@ -24,6 +24,7 @@ SHOWN = 10
 THREADS = 16
 PROGRESS = 20.0  # seconds between two lines
 BREAKING = ("Cc", "Cs", "Zl", "Zp")  # end lines of tables and logs, or are no text in UTF-8
+FORMULA = {"=", "+", "@"}  # how what a spreadsheet runs begins
 FILE = TypeVar("FILE")
 KEY = TypeVar("KEY")
 
@@ -154,6 +155,8 @@ class Layout(ABC):
         files: dict[str, list[str]] = {}
         for row in rows:
             files.setdefault(row.key, []).append(row.path)
+            if {row.image[:1], row.roi[:1]} & FORMULA:
+                problems.add(f"{row.key!a}: allowed: a name that begins with none of = + @")
         for key, paths in files.items():
             if len(paths) > 1:
                 same = " and ".join(paths[:SHOWN])
