@@ -124,8 +124,8 @@ def _infinite(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
     """Yield the keys of numbers that no schema refuses: NaN and infinity are in no range."""
     if isinstance(value, float) and not isfinite(value):
         yield f"{'.'.join(path)}: {value}; allowed: finite numbers"
-    inner = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, held in inner if isinstance(value, dict | list) else ():
+    inner = dict(enumerate(value)) if isinstance(value, list) else value
+    for key, held in inner.items() if isinstance(inner, dict) else ():
         yield from _infinite(held, (*path, str(key)))
 
 
