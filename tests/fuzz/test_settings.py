@@ -118,7 +118,7 @@ def test_words(tmp_path_factory: pytest.TempPathFactory, typed: list[str]) -> No
     given = merge(config("cityscapes_mini"), read)
     if given["dataset"] != "cityscapes_mini":
         return
-    if tried(lambda: check_words(given, typed)) is not None:
+    if not tried(lambda: check_words(given, typed) or True):
         return
     settings = _check(given, tmp_path_factory.getbasetemp())
     last = dict(word.partition("=")[::2] for word in typed)

@@ -130,7 +130,7 @@ class TestBracs(LayoutContract):
 
 class TestTable(LayoutContract):
     name = "table"
-    options = {"image_column": "patient", "roi_column": "id", "folder": "patches"}
+    options = {"image_column": "patient", "roi_column": "BMI", "folder": "patches"}
     classes = ["round", "long", "other"]
     splits = {""}
 
@@ -149,7 +149,7 @@ class TestTable(LayoutContract):
     def write(self, root: Path, entries: list) -> None:
         with (root / "data_labels.csv").open("w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["id", "patient", "file", "label", "part"])
+            writer.writerow(["BMI", "patient", "file", "label", "part"])
             writer.writerows(entries)
 
     def entries(self, root: Path) -> list[list[str]]:

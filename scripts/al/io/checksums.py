@@ -16,8 +16,8 @@ PART = 1 << 20
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a PNG's kinds of colour
 DEFLATED = frozenset({8, 32946})  # TIFF's numbers of zlib streams
 OFFSETS = {273: 279, 324: 325}  # tags: where strips and tiles begin, and their bytes
-# Sizes, bits and colours; of those that cannot be read Pillow takes defaults.
-NEEDED = frozenset({256, 257, 258, 262})
+# Sizes and colours; of those that cannot be read, and of bits, Pillow takes defaults.
+NEEDED = frozenset({256, 257, 262})
 
 
 def check_whole(path: str | Path) -> None:
@@ -27,21 +27,26 @@ def check_whole(path: str | Path) -> None:
         DataError: checksums differ, or there are fewer bytes than the sizes need.
     """
     try:
-        with Path(path).open("rb") as file:
-            start = file.read(8)
-            if start == b"\x89PNG\r\n\x1a\n":
-                _check_png(file)
-            elif start[:2] == b"BM":
-                if file.seek(0, os.SEEK_END) < int.from_bytes(start[2:6], "little"):
-                    raise OSError("BMP file is truncated")
-            elif start[:2] in (b"II", b"MM"):
-                file.seek(0)
-                with Image.open(file, formats=["TIFF"]) as image:
-                    _check_tiff(image, file)
-    except (DataError, MemoryError):
+        compare_sums(path)
+    except MemoryError:
         raise
     except Exception as error:  # there are a dozen kinds for damaged bytes
         raise DataError(f"{path}: unreadable or truncated image ({error})") from error
+
+
+def compare_sums(path: str | Path) -> None:
+    """Do what ``check_whole`` does, with whatever error comes of it."""
+    with Path(path).open("rb") as file:
+        start = file.read(8)
+        if start == b"\x89PNG\r\n\x1a\n":
+            _check_png(file)
+        elif start[:2] == b"BM":
+            if file.seek(0, os.SEEK_END) < int.from_bytes(start[2:6], "little"):
+                raise OSError("BMP file is truncated")
+        elif start[:2] in (b"II", b"MM"):
+            file.seek(0)
+            with Image.open(file, formats=["TIFF"]) as image:
+                _check_tiff(image, file)
 
 
 def _check_png(file: BinaryIO) -> None:
@@ -73,7 +78,10 @@ def _check_tiff(image: TiffImagePlugin.TiffImageFile, file: BinaryIO) -> None:
     ]
     whole = tags.keys() >= NEEDED and bool(places)
     if not whole or not all(type(v) is int for v in [*places[0][0], *places[0][1]]):
-        raise OSError("TIFF tags of sizes, bits or strips are damaged or missing")
+        raise OSError("TIFF tags of sizes, colours or strips are damaged or missing")
+    packed = tags.get(259, 1) != 1 or sum(places[0][1]) == image.height * -(-image.width // 8)
+    if 258 not in tags and not packed:  # it may be missing where a pixel is a bit
+        raise OSError("TIFF tag of bits is damaged or missing")
     covered = sum((x1 - x0) * (y1 - y0) for _, (x0, y0, x1, y1), *_ in image.tile)
     if covered < image.width * image.height:  # the rest would be zeros
         raise OSError(f"TIFF strips of {covered} pixels for {image.width} x {image.height}")

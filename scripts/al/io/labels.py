@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from .arrays import read_arrays
+from .checksums import compare_sums
 from .errors import DataError
 from .files import atomic_path, reading
 
@@ -69,10 +70,8 @@ def read_label(path: str | Path, shape: Sequence[int] | None = None) -> np.ndarr
     most = MOST if expected is None else math.prod(expected)
     with reading(path, "labels"):
         if Path(path).suffix == ".png":
-            with Path(path).open("rb") as file:
-                Image.open(file, formats=["PNG"]).verify()  # Pillow decodes without the checksums
-                file.seek(0)
-                image = Image.open(file, formats=["PNG"])
+            compare_sums(path)
+            with Image.open(path, formats=["PNG"]) as image:
                 if image.mode != "L" or image.width * image.height > most:
                     raise ValueError(f"{image.size} pixels of mode {image.mode}")
                 labels = np.asarray(image)

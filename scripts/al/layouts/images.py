@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from threading import RLock
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -30,6 +31,8 @@ OUTSIDE = 254
 # is below that.
 MOST_PIXELS = 22_000**2
 Image.MAX_IMAGE_PIXELS = None
+LARGE = 50_000_000  # pixels; threads decode images above one after the other
+_large = RLock()
 
 
 def is_picture(path: Path) -> bool:
@@ -59,7 +62,8 @@ def opened(
             pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             if pages > 1:  # of a JPEG they are previews
                 raise DataError(f"{path}: {pages} pages; allowed: one")
-            yield image
+            with _large if image.width * image.height > LARGE else nullcontext():
+                yield image
     except (DataError, MemoryError):
         raise
     except Exception as error:  # Pillow has a dozen kinds for damaged bytes
