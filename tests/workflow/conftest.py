@@ -92,9 +92,13 @@ def heed_interrupts() -> None:
 
 
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """Return a folder that is filled once, whichever of pytest-xdist's processes asks first."""
+    """Return a folder that is filled once, whichever of pytest-xdist's processes asks first.
+
+    Where ``SHARED_RUNS`` names a folder it lies there, for several sessions.
+    """
     base = factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"shared-{name}"
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = Path(os.environ.get("SHARED_RUNS", base), f"shared-{name}")
     mark = folder.with_suffix(".made")
     with FileLock(folder.with_suffix(".lock")):
         if not mark.exists():
