@@ -104,8 +104,7 @@ def clasp_candidates(
 
     Args:
         probabilities: (C, *S) float, mean softmax; S of any number of axes.
-        patch: pixels (voxels) along each axis of S.
-        n: size of the whole query, at least 0.
+        patch, n: pixels (voxels) along each axis of S; size of the whole query, at least 0.
         classes: foreground classes, 0 to C - 1, each once; none: no strata.
         rng: draws a seed per map, of which its noise is a function, then the order of the maps.
         taken: regions nothing may overlap.
@@ -117,9 +116,8 @@ def clasp_candidates(
         annotatable: bool of S, see ``boxes.Occupancy``.
 
     Returns:
-        Candidates in the order of choice, and a reserve for quotas that cannot be met: the next
-        patches by entropy until both hold ``n``, or nothing is free (ours). No two overlap; ``cls``
-        is the class, or ``None``.
+        Candidates in the order of choice, ``cls`` the class or ``None``, and a reserve for quotas
+        that cannot be met: the next by entropy until both hold ``n`` (ours). No two overlap.
     """
     probabilities = _softmax(probabilities)
     n, rng, shape = checks.integer("n", n, 0), checks.generator(rng), probabilities.shape[1:]

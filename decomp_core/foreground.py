@@ -39,18 +39,15 @@ def random_foreground(
     """Draw patches from many images in turn (nnActive's ``random_fg33`` and ``random_fg66``).
 
     Every round visits the images in a new random order and draws one patch in each. An image where
-    nothing is free leaves, without being opened.
-
-    The kind of patch is drawn by ``chances``. A centred one takes a class, uniformly among
-    ``classes`` present in the image, then one of its voxels, or one of its border voxels,
-    uniformly; the patch is shifted to fit in the image. A border voxel has a face neighbour of
-    another value, unknown included; a class without any gives one of its voxels (ours). A centred
-    patch that overlaps something is drawn again, its kind too, at most 50 times in all (ours).
-    Then, or without foreground, the patch is uniform over the free positions.
+    nothing is free leaves, without being opened. The kind of patch is drawn by ``chances``. A
+    centred one takes a class, uniformly among ``classes`` present in the image, then one of its
+    (border) voxels, uniformly; the patch is shifted into the image. A border voxel has a face
+    neighbour of another value, unknown included; a class without any gives one of its voxels
+    (ours). A centred patch that overlaps something is drawn again, its kind too, at most 50 times
+    in all (ours). Then, or without foreground, the patch is uniform over the free positions.
 
     Args:
-        truth_of: opens the uint8 truth of an image by its index; called once per patch that is not
-            uniform.
+        truth_of: opens the uint8 truth of an image by its index; once per patch not uniform.
         shapes: of the images, in voxels.
         n: how many, at least 0.
         patches: size of a patch in each image, in voxels.
@@ -144,8 +141,9 @@ def starting_patches(
                 chosen.append((image, region))
                 break
     classes = [label for label in range(n_classes) if label != background]
-    given = truth_of, shapes, n - len(chosen), patches, classes, rng, used
-    return chosen + random_foreground(*given, CHANCES["fg33"], annotatable)
+    return chosen + random_foreground(
+        truth_of, shapes, n - len(chosen), patches, classes, rng, used, CHANCES["fg33"], annotatable
+    )
 
 
 def _draw_patch(

@@ -35,6 +35,7 @@ from al.io.tables import (
     write_regions,
 )
 from al.io.truth import read_truth
+from al.strategies.batch import read_candidates, write_features
 
 ROW = RegionRow(1, "a", "window", None, 3, 4, None, 5, 6, "", 2, 0.5, 0)
 
@@ -51,6 +52,7 @@ def make(folder: Path) -> dict[str, Callable[[], Any]]:
     write_json(folder / "training.json", {"steps": 3, "seconds": 0.5})
     write_label(folder / "a.png", np.zeros((5, 6), np.uint8))
     write_label(folder / "a.npz", np.zeros((4, 5, 6), np.uint8))
+    write_features(folder / "features.npz", {"features": np.eye(1, dtype=np.float32)})
     return {
         "pool.csv": lambda: read_pool(folder / "pool.csv"),
         "history.csv": lambda: read_regions(folder / "history.csv"),
@@ -60,6 +62,7 @@ def make(folder: Path) -> dict[str, Callable[[], Any]]:
         "training.json": lambda: read_json(folder / "training.json", steps=int, seconds=float),
         "a.png": lambda: read_label(folder / "a.png", (5, 6)),
         "a.npz": lambda: read_label(folder / "a.npz", (4, 5, 6)),
+        "features.npz": lambda: read_candidates([ROW], folder / "features.npz", {}),
     }
 
 
@@ -114,13 +117,15 @@ def bombs(folder: Path) -> dict[str, Callable[[], Any]]:
     )
     with zipfile.ZipFile(folder / "head.npz", "w") as archive:
         archive.writestr("labels.npy", head.getvalue())
-    np.savez_compressed(folder / "zeros.npz", labels=np.zeros((1 << 9, 1 << 9, 1 << 9), np.uint8))
+    for name in ("zeros.npz", "more.npz"):
+        np.savez_compressed(folder / name, labels=np.zeros((1 << 9, 1 << 9, 1 << 9), np.uint8))
     Image.new("L", (1 << 13, 1 << 14)).save(folder / "large.png")
     shapes = {"a": (5, 6)}
     return {
         "deflated.zip": lambda: list(read_records([folder / "deflated.zip"])),
         "maps.zip": lambda: list(read_records([folder / "maps.zip"], shapes=shapes)),
         "head.npz": lambda: read_arrays(folder / "head.npz"),
+        "more.npz": lambda: read_arrays(folder / "more.npz"),
         "zeros.npz": lambda: read_label(folder / "zeros.npz", (5, 6, 7)),
         "large.png": lambda: read_label(folder / "large.png", (5, 6)),
     }

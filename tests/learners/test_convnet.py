@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from al.io.errors import ConfigError
+from al.io.errors import ConfigError, DataError
 from al.io.labels import UNKNOWN, read_label, write_label
 from al.learners import get_learner
 from al.learners.convnet.images import with_position
 from al.learners.convnet.training import ConvnetTraining
+from al.learners.training import load_tensors, save_tensors
 from tests.learners.contract import LearnerContract, files_of
 from tests.learners.fakes import Toy
 
@@ -150,6 +152,29 @@ def test_nothing_stale_is_resumed(tmp_path: Path) -> None:
     write_label(labels[0].path, label)
     assert learner.fit(job)["resumed_from"] == 0
     assert len(list((tmp_path / "work").glob("key-*"))) == 1
+
+
+def test_a_checkpoint_that_does_not_fit_is_told_and_what_a_device_raises_is_not_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learner, toy = get_learner("convnet"), Toy("2d")
+    job = toy.job(tmp_path, toy.labels(tmp_path / "y"), 3, settings=SMALL["2d"])
+    learner.fit(job)
+    shutil.rmtree(job.out)
+    (checkpoint,) = (tmp_path / "work").glob("key-*/checkpoint.pt")
+    held = load_tensors(checkpoint)
+    other = {**held["net"], next(iter(held["net"])): held["loss"]}
+    for changed in ({"net": other}, {"ema": other}, {"optimizer": None}, {"step": "3"}):
+        kept = {key: value for key, value in {**held, **changed}.items() if value is not None}
+        save_tensors(checkpoint, kept)
+        with pytest.raises(DataError, match=r"checkpoint\.pt: .*To do: delete "):
+            learner.fit(job)
+    save_tensors(checkpoint, held)
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="^cut off"):
+        patch.setattr(ConvnetTraining, "restore", lambda *_: fail())
+        learner.fit(job)
+    learner.fit(job)
+    assert "resumed at step 3" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("task", ["2d", "3d"])

@@ -96,6 +96,12 @@ def test_killed_preparation_goes_on(toy: Toy, tmp_path: Path, calls: list[int]) 
         np.testing.assert_array_equal(open_store(tmp_path).image(name)[:], image)
 
 
+def test_no_two_volumes_share_files(tmp_path: Path) -> None:
+    names = ["a", "a b", "a/b", "a%2Fb", "a%252Fb", "n" * 250, "n" * 251]
+    assert len({store_module._files(tmp_path, name) for name in names}) == len(names)
+    assert store_module._files(tmp_path, "a b")[0] == tmp_path / "images/a b.b2nd"
+
+
 def test_changed_volume_is_prepared_again(tmp_path: Path) -> None:
     """Its file has another size; the rest is kept where no intensity decides the plans."""
     toy, folder = Toy("3d", 3), tmp_path / "prepared"

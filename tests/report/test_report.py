@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from al.cli.status import shortfalls_of
 from al.io.errors import DataError
+from al.report import gather
 from al.report.catalogue import LATEX, MARKDOWN, figures_of, pictures_of, tables_of
 from al.report.confidence import read_confidence, write_confidence
 from al.report.curves import collect_curves
@@ -229,6 +231,18 @@ def test_damage_is_told_and_a_result_is_that_of_its_place(data: Data, tmp_path: 
                 write_some(run)
         file.write_bytes(whole)
     write_some(run)
+
+
+def test_a_status_passes_over_what_has_just_gone(
+    data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = resolved("cityscapes_mini", data, run="run", strategies="decomp", seeds=1, cycles=3)
+    run = RunFiles(tmp_path, settings).write()
+    assert shortfalls_of("run", run.results.parent)
+    gone = metrics_of(run.results, look_at(run))
+    gone[-1].unlink()
+    monkeypatch.setattr(gather, "metrics_of", lambda folder, look: gone)
+    assert shortfalls_of("run", run.results.parent) == []
 
 
 # Keys of metrics, and what does not lie where they do

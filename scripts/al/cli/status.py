@@ -60,7 +60,12 @@ def shortfalls_of(run: str, results: Path) -> list[str]:
         return []
     look = look_of(read_settings(folder / "config.yaml"))
     files = metrics_of(folder, look)
-    lines = shortfalls(read_points(files), look, folder) if files else []
+    try:
+        lines = shortfalls(read_points(files), look, folder) if files else []
+    except DataError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        return []  # a job is about to make it anew
     return ["", "To be known:", *(f"  {line}" for line in lines)] if lines else []
 
 

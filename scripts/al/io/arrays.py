@@ -19,7 +19,8 @@ def read_arrays(path: str | Path, most: int | None = None) -> dict[str, np.ndarr
 
     Args:
         path: of the file.
-        most: bytes that they may have together; nothing of larger ones is read.
+        most: bytes that they may have together, of which larger ones are not read; ``None``: those
+            of the file, in which nothing is compressed.
 
     Raises:
         DataError: the file is not there, is damaged, or larger.
@@ -27,7 +28,9 @@ def read_arrays(path: str | Path, most: int | None = None) -> dict[str, np.ndarr
     with reading(path), zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         size = sum(member.file_size for member in members)
-        if most is not None and size > most + _HEAD * len(members):
+        if most is None:
+            most = Path(path).stat().st_size
+        if size > most + _HEAD * len(members):
             raise ValueError(f"{size} bytes of arrays, expected {most}")
         for member in members:  # numpy allocates what the head of an array says
             with archive.open(member) as file:

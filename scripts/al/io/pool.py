@@ -33,6 +33,14 @@ def size_of(rows: list[PoolRow]) -> int:
     return size
 
 
+def shapes_of(rows: Iterable[PoolRow]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each image; of RoIs their number."""
+    return {
+        image: (len(held),) if held[0].roi else held[0].shape
+        for image, held in by_image(rows).items()
+    }
+
+
 def openings(history: Iterable[RegionRow]) -> Counter[str]:
     """In how many cycles each image was opened."""
     return Counter(image for image, _ in {(r.image, r.cycle) for r in history})

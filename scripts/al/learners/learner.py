@@ -102,7 +102,7 @@ class Learner(ABC):
                 f"{model} holds no model: neither {WEIGHTS} nor member-0/{WEIGHTS}. To do: "
                 f"{remedy(model)}"
             )
-        with reading(model, "the model", passed=(torch.OutOfMemoryError,)):
+        with reading(model, "the model", passed=(torch.OutOfMemoryError, torch.AcceleratorError)):
             settings = self.settings.of(section, self.task_of(members[0]))
             torch.set_num_threads(settings.threads)
             device = choose_device(settings.device, self.name)

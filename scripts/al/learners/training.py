@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from al.io.errors import ConfigError
-from al.io.files import atomic_path, read_json, reading, sweep, write_json
+from al.io.files import atomic_path, check_keys, read_json, reading, sweep, write_json
 from al.io.tables import LabelRow
 
 from .base import FitJob
@@ -37,6 +37,8 @@ DONE, STATS = "done.json", "stats.json"
 # What every training says of itself
 STATISTICS: dict[str, Any] = {"steps": int, "seconds": float, "resumed_from": int, "loss": float}
 CHECKPOINT = "checkpoint.pt"
+# What a checkpoint has beside a training's own state
+HEAD: dict[str, Any] = {"key": str, "step": int, "spent": float, "loss": Tensor}
 REPORT_SECONDS = 10.0
 
 
@@ -355,13 +357,19 @@ class Training(ABC):
     def _resume(self, path: Path) -> None:
         if not path.exists():
             return
-        with reading(path, "the checkpoint", passed=(torch.OutOfMemoryError,)):
-            state = load_tensors(path)
+        state = load_tensors(path)
+        with reading(path, "the checkpoint"):
+            check_keys(state, HEAD)
             if state["key"] != self.key:
                 return
-            self.restore(state)
-            self.step, self.spent = state["step"], state["spent"]
-            self.loss = state["loss"].to(self.device)
+            own = self.state()
+            check_keys(state, dict.fromkeys(own, object))
+            held = _shapes(state)
+            if odd := [key for key, shape in _shapes(own).items() if held.get(key) != shape]:
+                raise ValueError(f"{'.'.join(odd[0])} of another shape")
+        self.restore(state)  # what a GPU raises says nothing of the file
+        self.step, self.spent = state["step"], state["spent"]
+        self.loss = state["loss"].to(self.device)
         print(f"resumed at step {self.step}", flush=True)
         if self.is_over():
             print("no step is left: an earlier attempt made all of them", flush=True)
@@ -372,8 +380,15 @@ class Training(ABC):
                 f"the loss is {float(self.loss)} at step {self.step}; nothing is saved any more. A "
                 "lower learning rate may help"
             )
-        head = {"key": self.key, "step": self.step, "spent": self.spent, "loss": self.loss}
+        head = dict(zip(HEAD, (self.key, self.step, self.spent, self.loss), strict=True))
         save_tensors(path, {**head, **self.state()})
+
+
+def _shapes(state: Mapping[str, Any]) -> dict[tuple[str, str], torch.Size]:
+    """Return the shapes of a state's weights, by key and name."""
+    parts = [(key, part) for key, part in state.items() if isinstance(part, Mapping)]
+    named = [(key, name, v) for key, part in parts for name, v in part.items()]
+    return {(key, name): v.shape for key, name, v in named if isinstance(v, Tensor)}
 
 
 def already_trained(out: Path) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def read_candidates(rows: list[RegionRow], path: str | Path, options: dict) -> C
     Raises:
         DataError: the file holds features of another number of candidates.
     """
-    held = read_arrays(path, Path(path).stat().st_size)  # nothing in it is compressed
+    held = read_arrays(path)
     with reading(path):
         if any(array.ndim != 2 for array in held.values()):
             raise ValueError(f"arrays of {[array.shape for array in held.values()]}")

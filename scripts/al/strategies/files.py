@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from al.io.images_csv import read_statistics
-from al.io.pool import by_image
+from al.io.pool import shapes_of
 from al.io.records import read_records
 from al.io.tables import read_pool, read_regions
 from al.layouts import get_layout
@@ -36,17 +36,13 @@ def query_of(
     truth: str | None = None,
     threads: int = 1,
 ) -> Query:
-    """Read what a strategy declared a need of, and nothing else.
-
-    Where validation images are annotated too, ``validation`` asks about these.
+    """Read what a strategy declared a need of; ``validation`` asks about validation images, if any.
 
     Args:
         pool: ``pool.csv``.
         science: ``definition``, ``layout``, ``task``, ``region``, ``patch``, ``footprint``,
-            ``background``, ``centres``, ``thresholds``, and where validation images are annotated
-            ``validation_images``, their number.
-        budget: such as ``5x15``.
-        seed, cycle: of the job.
+            ``background``, ``centres``, ``thresholds``, and the number of ``validation_images``.
+        budget, seed, cycle: of the job; a budget such as ``5x15``.
         earlier: the history of the cycle before, if there is one.
         images, predictions, candidates, features, patches: files, where they are needed.
         truth: ``truth.json``, where only regions that hold ground truth are offered.
@@ -65,10 +61,7 @@ def query_of(
         read["truth"] = get_layout(**layout).open_label
     rows = read_pool(pool, "train", "val")
     if predictions:
-        shapes = {
-            image: (len(held),) if held[0].roi else held[0].shape
-            for image, held in by_image(rows).items()
-        }
+        shapes = shapes_of(rows)
         read["records"] = partial(read_records, predictions, threads=threads, shapes=shapes)
     query = Query(
         rows=[row for row in rows if row.split == "train"],

@@ -158,8 +158,16 @@ def _has_room(row: PoolRow, taken: Iterable[Any], budget: Budget, offer: Offer) 
     if sum(_blocks(region, row.axis, size) for region in taken) + void < positions:
         return True
     rng = np.random.default_rng(0)  # whether there is any does not depend on it
-    given = row.shape, 1, budget.shape_of(size), rng, taken, None, row.axis
-    return bool(random_regions(*given, annotatable=offer.annotatable(row)))
+    found = random_regions(
+        row.shape,
+        1,
+        budget.shape_of(size),
+        rng,
+        taken=taken,
+        axis=row.axis,
+        annotatable=offer.annotatable(row),
+    )
+    return bool(found)
 
 
 def _blocks(region: Region, axis: int | None, size: tuple[int, int]) -> int:

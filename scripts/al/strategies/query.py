@@ -90,8 +90,15 @@ class Query:
     @cached_property
     def state(self) -> PoolState:
         """What image selectors see."""
-        known = self.rows, self.history, self.statistics
-        state = pool_state(*known, self.task, self.classes, self.budget, self.offer)
+        state = pool_state(
+            self.rows,
+            self.history,
+            self.statistics,
+            self.task,
+            self.classes,
+            self.budget,
+            self.offer,
+        )
         other = self.weighted_by
         return state if other is None else replace(state, weighted_by=other.state)
 

@@ -117,7 +117,7 @@ def _taken(
     path, facts = folder / f"{_name(row.image)}.npz", facts_of(layout, row)
     told = repr([facts, settings.foreground, cases])
     if path.exists():
-        held = read_arrays(path, path.stat().st_size)  # nothing in it is compressed
+        held = read_arrays(path)
         with reading(path):
             if str(held["facts"]) == told:
                 whole = case_shape(layout, row)
@@ -232,8 +232,9 @@ def _files(folder: Path, case: str) -> tuple[Path, Path]:
 
 
 def _name(case: str) -> str:
-    """Return the name of a volume's files: its own unless that is too long or has a slash."""
-    return case if len(os.fsencode(case)) < LONG and "/" not in case else file_name(case)
+    """Return the name of a volume's files: its own unless that is too long, or reads as quoted."""
+    own = len(os.fsencode(case)) < LONG and not {"/", "%"} & set(case)
+    return case if own else file_name(case)
 
 
 @dataclass(frozen=True)

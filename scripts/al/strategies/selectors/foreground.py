@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+from decomp_core import Region
 
 from ..query import Pick, Query
 from ..registry import register_pool
@@ -13,33 +12,36 @@ from ..registry import register_pool
 SIGHTED = "reads ground truth"
 
 
-Open = Callable[[int], Any]
-
-
-def _pool(query: Query) -> tuple[list[str], Open, list, list, Open]:
-    """Return images, how the i-th's truth is opened, shapes, patch sizes, what is annotatable."""
+def _asked(query: Query) -> dict[str, Any]:
+    """Return what both samplers of ``decomp_core`` are told of the images, in their order."""
     images = list(query.groups)
     rows = [query.groups[image][0] for image in images]
+    return {
+        "truth_of": lambda i: query.truth(rows[i]),
+        "shapes": [row.shape for row in rows],
+        "patches": [query.size(image) for image in images],
+        "rng": query.rng(),
+        "annotatable": lambda i: query.annotatable(images[i]),
+    }
 
-    def truth_of(i: int) -> np.ndarray:
-        return query.truth(rows[i])
 
-    def annotatable(i: int) -> np.ndarray | None:
-        return query.annotatable(images[i])
-
-    sizes = [query.size(image) for image in images]
-    return images, truth_of, [row.shape for row in rows], sizes, annotatable
+def _named(query: Query, picked: list[tuple[int, Region]]) -> list[tuple[str, Pick]]:
+    images = list(query.groups)
+    return [(images[i], region) for i, region in picked]
 
 
 def _draw(query: Query, n: int, kind: str) -> list[tuple[str, Pick]]:
     from decomp_core import random_foreground
     from decomp_core.foreground import CHANCES
 
-    images, truth_of, shapes, sizes, annotatable = _pool(query)
-    taken = [query.taken_regions(image) for image in images]
-    given = query.foreground, query.rng(), taken, CHANCES[kind], annotatable
-    picked = random_foreground(truth_of, shapes, n, sizes, *given)
-    return [(images[i], region) for i, region in picked]
+    picked = random_foreground(
+        n=n,
+        classes=query.foreground,
+        taken=[query.taken_regions(image) for image in query.groups],
+        chances=CHANCES[kind],
+        **_asked(query),
+    )
+    return _named(query, picked)
 
 
 @register_pool(
@@ -49,10 +51,10 @@ def nnactive_start(query: Query, n: int) -> list[tuple[str, Pick]]:
     """Two patches at each label, the rest as ``random_fg33``: nnActive's starting set."""
     from decomp_core import starting_patches
 
-    images, truth_of, shapes, sizes, annotatable = _pool(query)
-    given = len(query.classes), query.background, query.rng(), annotatable
-    picked = starting_patches(truth_of, shapes, n, sizes, *given)
-    return [(images[i], region) for i, region in picked]
+    picked = starting_patches(
+        n=n, n_classes=len(query.classes), background=query.background, **_asked(query)
+    )
+    return _named(query, picked)
 
 
 @register_pool(

@@ -47,8 +47,9 @@ def spatial(query: Query, n: int) -> list[tuple[str, Pick]]:
     from decomp_core import spatially_diverse
 
     o = query.definition
-    given = n, o["penalty"], o["sigma"], query.annotatable
-    return spatially_diverse(lambda: _maps(query), *given)
+    return spatially_diverse(
+        lambda: _maps(query), n, o["penalty"], o["sigma"], annotatable=query.annotatable
+    )
 
 
 @register_pool(
