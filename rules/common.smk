@@ -11,7 +11,8 @@ from al.cluster.guard import lock_advice
 from al.cluster.submissions import job_minutes, submission_of
 from al.config.checks import check_words
 from al.config.prepared import preparation
-from al.config.settings import first_root, guard_science, learner_science, load_settings, read_yaml
+from al.config.settings import learner_science, load_settings, read_yaml
+from al.io.errors import DataError
 from al.learners import describe_learner
 from al.learners.steps import most_steps
 from al.paths import CYCLE, INITIAL, LATER, POOL, REFERENCE, REVEALED, benchmark_of, log_of
@@ -22,11 +23,8 @@ from al.strategies.budget import validation_images
 
 try:
     check_words(config, sys.argv)
-    S = load_settings(config, Path(workflow.basedir))
-    KEPT = Path("results", S["run"], "config.yaml")
-    guard_science(S, KEPT)
-    S["first_root"] = first_root(S, KEPT)
-except ConfigError as error:
+    S = load_settings(config, Path(workflow.basedir), Path("results"))
+except (ConfigError, DataError) as error:
     raise WorkflowError(str(error)) from None
 
 if told := lock_advice(Path.cwd(), sys.argv):

@@ -14,9 +14,10 @@ the same paths as ``results/``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]  # of the checkout
 
@@ -110,6 +111,14 @@ def places_in(folder: str | Path, file: str) -> Iterator[tuple[Place, Path]]:
             place = Place.parse(path.relative_to(folder).parent)
             if place is not None:
                 yield place, path
+
+
+def first_root(settings: Mapping[str, Any]) -> str:
+    """Return where the data of a configuration lay when the run was first started, absolute.
+
+    What is prepared of them is named after it, and needs not be made again where they are moved.
+    """
+    return settings.get("first_root") or str(Path(str(settings["data_root"])).resolve())
 
 
 def pool_of(folder: str | Path, seed: int) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from al.config import start
-from al.config.settings import guard_science, load_settings, read_yaml
+from al.config.settings import guard_science, load_settings, read_settings, read_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,6 +41,11 @@ def held(name: str) -> dict[str, Any]:
 def load(dataset: str = "cityscapes_mini", **changes: Any) -> dict[str, Any]:
     """Resolve such a configuration."""
     return load_settings(config(dataset, **changes), ROOT)
+
+
+def guard(settings: dict[str, Any], file: Path) -> None:
+    """Continue, with other settings, a run of which a file keeps the configuration."""
+    guard_science(settings, file, read_settings(file))
 
 
 def typed(words: dict[str, str]) -> dict[str, Any]:
@@ -75,9 +80,8 @@ def begin(folder: Path, planned: Sequence[str] = ("train",), **changes: Any) -> 
     os.chdir(folder)
     guard, start.guard_start = start.guard_start, lambda *_: None  # has tests of its own
     try:
-        settings = load(**changes)
+        settings = load_settings(config(**changes), ROOT, Path("results"))
         results = Path("results", settings["run"])
-        guard_science(settings, results / "config.yaml")
         keys = {"name": "layout", "options": "layout_options", "classes": "classes"}
         layout = {name: settings[key] for name, key in keys.items()}
         start.begin_run(

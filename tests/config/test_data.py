@@ -13,18 +13,17 @@ import pytest
 from PIL import Image
 
 from al.config.data import look_at_data
-from al.config.prepared import claim, preparation
-from al.config.settings import first_root, save_settings
+from al.config.prepared import Preparation, preparation
 from al.config.start import StartRefused
 from al.generators import generate
-from al.io.errors import ConfigError, DataError
+from al.io.errors import ConfigError
 from al.io.files import read_json, write_json
 from al.io.pool import assign_splits
-from al.io.tables import FileRow, PoolRow, read_files, read_pool, write_pool
+from al.io.tables import read_files, read_pool, write_pool
 from al.layouts import get_layout
 from al.report.answer import changed_data
 
-from .kit import begin, load
+from .kit import begin
 
 LABEL = "gtFine/train/*/*_labelIds.png"
 Start = Callable[..., dict[str, Any]]
@@ -83,6 +82,38 @@ def test_changed_and_missing_files_are_refused_by_name(
     assert "changed_data" not in str(refusal.value)
 
 
+def test_nothing_is_taken_in_silence_where_the_pool_or_fingerprints_are_gone(
+    start: Start, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pool, known = (tmp_path / "w/results/r" / name for name in ("pool.csv", "data.csv"))
+    pool.unlink()
+    label = sorted(data.glob(LABEL))[0]
+    old = label.read_bytes()
+    exchange(label)
+    with pytest.raises(StartRefused, match=f"{label.name}: "):
+        start(changed_data="take")
+    label.write_bytes(old)
+    image = next(data.glob(f"leftImg8bit/train/*/{label.name.replace('gtFine_labelIds', '*')}"))
+    copies = [path.with_name(f"new_{path.name}") for path in (label, image)]
+    [shutil.copy(path, copy) for path, copy in zip((label, image), copies, strict=True)]
+    with pytest.raises(StartRefused, match=f"2 file(.|\n)*{copies[0].name}: is new"):
+        start()
+    [copy.unlink() for copy in copies]
+    start()
+    known.write_text("damaged")
+    with pytest.raises(StartRefused, match=r"data\.csv.*compares nothing"):
+        start()
+    known.unlink()
+    exchange(label)
+    assert "is gone" not in capsys.readouterr().out
+    start()
+    assert f"{known.relative_to(tmp_path / 'w')} is gone" in capsys.readouterr().out
+    for path in (known.parent / "pools", pool):  # nothing was made yet
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    exchange(label)
+    start()
+
+
 def test_changed_labels_are_taken_on_request_and_told(
     start: Start, data: Path, tmp_path: Path
 ) -> None:
@@ -93,11 +124,15 @@ def test_changed_labels_are_taken_on_request_and_told(
     counted = results / "truth.json"
     rows = [row for row in read_pool(results / "pool.csv") if row.split == "train"]
     write_json(counted, {row.image: [1] for row in rows})
+    (row,) = (row for row in rows if Path(row.label_path) == label)
     before = counted.stat().st_mtime_ns
     settings = start(changed_data="take")
     assert counted.stat().st_mtime_ns == before
-    held = get_layout("cityscapes", settings["layout_options"], settings["classes"]).check(rows)
-    assert list(read_json(counted).values()) == [counts.tolist() for counts in held]
+    (held,) = get_layout("cityscapes", settings["layout_options"], settings["classes"]).check([row])
+    truth = {row.image: [1] for row in rows}
+    assert read_json(counted) == {**truth, row.image: held.tolist()}, "others are not counted anew"
+    start()
+    (results / "pool.csv").unlink()
     start()
     (since,) = {file.since for file in read_files(results / "data.csv")} - {""}
     (told,) = changed_data(results)
@@ -131,21 +166,60 @@ def test_moved_data_are_recognised_and_others_are_not(
         start(data)
 
 
+def test_labels_alone_are_taken_from_a_table(tmp_path: Path) -> None:
+    root, words = tmp_path / "data", {"dataset": "crc", "layout": "table", "classes": "a,b"}
+    root.mkdir()
+    lines = ["patientID,InstanceID,ImageName,cellTypeName,set"]
+    for n, split in enumerate(("train", "train", "val", "test")):
+        Image.new("RGB", (32, 32), (n, 0, 0)).save(root / f"{n}.png")
+        lines.append(f"i{n},r{n},{n}.png,{'ab'[n % 2]},{split}")
+    table = root / "data_labels.csv"
+
+    def started(text: str) -> dict[str, Any]:
+        table.write_text(text)
+        return begin(
+            tmp_path / "w", (), **words, data_root=str(root), run="r", split=None,
+            layout_options={"split_column": "set", "folder": "."}, changed_data="take",
+        )  # fmt: skip
+
+    text = "\n".join(lines)
+    settings = started(text)
+    rows = get_layout("table", settings["layout_options"], ["a", "b"]).index(root)
+    write_pool(tmp_path / "w/results/r/pool.csv", rows)
+    started(text.replace("0.png,a", "0.png,b"))
+    with pytest.raises(StartRefused, match="i0/r0: not as in the run"):
+        started(text.replace("0.png,a,train", "0.png,a,test"))
+
+
 def test_moved_data_are_not_prepared_anew_and_others_never_share_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    settings, file = load("bracs_mini", learner="hact"), tmp_path / "config.yaml"
-    save_settings(settings, file)
-    there = {**settings, "data_root": str(tmp_path)}
-    made = preparation(settings)
-    assert preparation({**there, "first_root": first_root(there, file)}) == made
-    assert made is not None and preparation(there) != made
-    rows = [PoolRow("slide", "roi", "train", f"{tmp_path}/a.png", f"{tmp_path}/a.png", (4, 4))]
-    for _ in range(2):
-        claim(made, rows, [FileRow("a.png", 1, 1, "content")], there)
-    with pytest.raises(DataError, match="made from other images"):
-        claim(made, rows, [FileRow("a.png", 1, 1, "others")], there)
+    generate("bracs_mini", "data", 0, train=2, val=1, test=2)
+
+    def started(run: str, root: str = "data", **changes: Any) -> Preparation:
+        words = {"dataset": "bracs_mini", "learner": "hact", "data_root": root, **changes}
+        made = preparation(begin(tmp_path, (), run=run, **words))
+        assert made is not None
+        return made
+
+    theirs = {"hact": {"graphs": "histocartography"}}
+    first, imported = started("a"), started("imported", **theirs)
+    shutil.copytree("data", "moved")
+    assert started("a", "moved") == first
+    assert started("imported", "moved", **theirs) == imported
+    image = next(Path("data").rglob("*.png"))
+    image.write_bytes(image.read_bytes() + b"1")
+    assert started("b") == first, "nothing was prepared yet"
+    write_json(Path(first.folder, "graphs/001-of-016.json"), {})
+    image.write_bytes(image.read_bytes() + b"2")
+    Path("results/b/pools").mkdir()
+    with pytest.raises(StartRefused, match="1 file(.|\n)*another folder"):
+        started("b", changed_data="take")
+    with pytest.raises(StartRefused, match="made from other images.*another folder"):
+        started("c")
+    shutil.copytree("data", "copy")
+    assert started("c", "copy") != first
 
 
 def test_a_run_of_other_rules_is_not_continued(start: Start, tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from al.config.settings import guard_science, load_settings, normalise, read_yaml, save_settings
+from al.config.settings import load_settings, normalise, read_yaml, save_settings
 from al.generators import GENERATORS, sizes_in
 from al.io.errors import ConfigError
 
-from .kit import ROOT, config, load
+from .kit import ROOT, config, guard, load
 
 EVERY_CLASS_0 = dict.fromkeys(config()["classes"], 0)
 
@@ -241,7 +241,7 @@ def test_more_cycles_are_refused_only_where_the_noise_has_a_schedule(tmp_path: P
     file = tmp_path / "config.yaml"
     names = "pe,clasp_pe_beta_1,clasp_pe_no_noise,power_pe,random"
     save_settings(load(strategies=names, cycles=3), file)
-    guard_science(load(strategies=names, cycles=5), file)
+    guard(load(strategies=names, cycles=5), file)
 
 
 def test_all_strategies_are_those_that_can_run_here() -> None:
@@ -257,9 +257,9 @@ def test_all_strategies_are_those_that_can_run_here() -> None:
 def test_the_schedule_of_the_noise_is_part_of_a_run(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     save_settings(load(strategies="clasp_pe", cycles=5), file)
-    guard_science(load(strategies="clasp_pe", cycles=8, clasp={"beta_steps": 5}), file)
+    guard(load(strategies="clasp_pe", cycles=8, clasp={"beta_steps": 5}), file)
     with pytest.raises(ConfigError, match=r"definitions\.clasp_pe\.beta_steps: 5 -> 8"):
-        guard_science(load(strategies="clasp_pe", cycles=8), file)
+        guard(load(strategies="clasp_pe", cycles=8), file)
 
 
 @pytest.mark.parametrize(
@@ -291,10 +291,9 @@ def test_wrong_strategies_are_refused(entry: str, message: str, tmp_path: Path) 
 
 def test_the_guard_lets_more_of_the_same_pass(tmp_path: Path) -> None:
     file = tmp_path / "run/config.yaml"
-    guard_science(load(), file)  # nothing has run yet
     save_settings(load(strategies="decomp", seeds=1, cycles=3), file)
     same = {"strategies": "random", "seeds": 5, "cycles": 9, "budget": "1x1", "references": "none"}
-    guard_science(load(**same, report={"share": 0.9}), file)
+    guard(load(**same, report={"share": 0.9}), file)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +309,7 @@ def test_the_guard_names_what_differs(changes: dict, difference: str, tmp_path: 
     file = tmp_path / "config.yaml"
     save_settings(load(steps=200), file)
     with pytest.raises(ConfigError) as refusal:
-        guard_science(load(**{"steps": 200, **changes}), file)
+        guard(load(**{"steps": 200, **changes}), file)
     assert difference in str(refusal.value) and "run=" in str(refusal.value)
 
 
@@ -320,10 +319,10 @@ def test_a_strategy_may_be_added_but_not_redefined(tmp_path: Path) -> None:
     save_settings(load(strategies="decomp"), file)
     assert set(read_yaml(file)["definitions"]) == {"random", "decomp"}
     changed = load(strategies="decomp,uncertainty")
-    guard_science(changed, file)
+    guard(changed, file)
     changed["definitions"]["decomp"]["tau"] = 0.3
     with pytest.raises(ConfigError, match=r"definitions\.decomp\.tau: 0\.7 -> 0\.3"):
-        guard_science(changed, file)
+        guard(changed, file)
 
 
 @pytest.mark.parametrize("dataset", ["cityscapes", "voc"])
@@ -361,9 +360,9 @@ def test_the_section_of_mmseg_is_checked_and_typed(tmp_path: Path) -> None:
 def test_sections_of_other_learners_are_no_science(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     save_settings(load(), file)
-    guard_science(load(mmseg={"batch": 2}), file)
+    guard(load(mmseg={"batch": 2}), file)
     with pytest.raises(ConfigError, match=r"convnet\.width: None -> 8"):
-        guard_science(load(convnet={"width": 8}), file)
+        guard(load(convnet={"width": 8}), file)
 
 
 def test_classes_of_nnunet_raw_are_those_of_its_dataset_json(tmp_path: Path) -> None:
@@ -381,6 +380,6 @@ def test_classes_of_nnunet_raw_are_those_of_its_dataset_json(tmp_path: Path) -> 
     save_settings(found, file)
     (tmp_path / "dataset.json").write_text(labels.replace("Posterior", "posterior"))
     with pytest.raises(ConfigError, match=r"classes: .*'Posterior'\] -> .*'posterior'\]"):
-        guard_science(load("nnunet_raw", data_root=str(tmp_path)), file)
+        guard(load("nnunet_raw", data_root=str(tmp_path)), file)
     with pytest.raises(ConfigError, match="classes: 4 .*allowed: as many"):
         load("nnunet_raw", data_root=str(tmp_path), classes="a,b,c,d")

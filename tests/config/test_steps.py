@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from al.config.settings import guard_science, normalise, save_settings
+from al.config.settings import normalise, save_settings
 from al.io.errors import ConfigError
 from al.learners.steps import most_steps, normal_steps, steps_for
 
-from .kit import config, load
+from .kit import config, guard, load
 
 GROWING = {"per_region": 250, "most": 1000}
 
@@ -84,8 +84,8 @@ def test_steps_are_at_most_those_of_full_annotation() -> None:
 def test_steps_are_part_of_a_run(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     save_settings(load(steps=GROWING), file)
-    guard_science(load(steps={"per_region": "250", "most": "1000"}), file)
+    guard(load(steps={"per_region": "250", "most": "1000"}), file)
     with pytest.raises(ConfigError, match=r"steps\.most: 1000 -> 1250"):
-        guard_science(load(steps={**GROWING, "most": 1250}), file)
+        guard(load(steps={**GROWING, "most": 1250}), file)
     with pytest.raises(ConfigError, match="steps: .* -> 1000"):
-        guard_science(load(steps=1000), file)
+        guard(load(steps=1000), file)

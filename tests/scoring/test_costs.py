@@ -24,6 +24,9 @@ class Truth:
     def open_label(self, row: PoolRow) -> np.ndarray:
         return self.labels[row.key]
 
+    def threads(self) -> int:
+        return 2
+
 
 def test_reveal_and_costs(tmp_path: Path) -> None:
     truth = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import evaluate
-from al.config.settings import guard_science, save_settings
+from al.config.settings import save_settings
 from al.generators import generate
 from al.io.errors import ConfigError
 from al.io.labels import UNKNOWN
@@ -25,7 +25,7 @@ from al.scoring.scores import (
     score_volumes,
 )
 from al.scoring.surface import surface_dice
-from tests.config.kit import load
+from tests.config.kit import guard, load
 
 
 def test_confusion_against_a_loop() -> None:
@@ -206,7 +206,7 @@ def test_tolerances_may_come_as_text_and_for_plain_classes(tmp_path: Path) -> No
 
 def test_tolerances_decide_no_result(tmp_path: Path) -> None:
     save_settings(load("kits23_mini"), tmp_path / "config.yaml")
-    guard_science(load("kits23_mini", surface_tolerances=None), tmp_path / "config.yaml")
+    guard(load("kits23_mini", surface_tolerances=None), tmp_path / "config.yaml")
 
 
 @pytest.mark.parametrize("wrong", [0, 3])

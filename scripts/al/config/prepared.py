@@ -10,13 +10,18 @@ from typing import Any, NamedTuple
 
 from al.config.settings import data_root_of, job_settings
 from al.io.errors import DataError
-from al.io.files import read_json, write_json
+from al.io.files import read_json, reading, write_json
 from al.io.fingerprints import within
 from al.io.tables import FileRow, PoolRow
 from al.layouts import Layout, get_layout
 from al.learners import describe_learner
+from al.paths import first_root
 
 IMAGES = "images.json"  # of which images it is
+ELSEWHERE = (
+    "Put the files back, or copy the data into another folder and begin another run on it "
+    "(data_root=..., run=...): what is prepared is named after the folder"
+)
 
 
 class Preparation(NamedTuple):
@@ -43,9 +48,9 @@ def preparation(settings: Mapping[str, Any]) -> Preparation | None:
         return None
     options = {key: held for key, held in settings["layout_options"].items() if key != "grid"}
     layout = {"name": settings["layout"], "options": options, "classes": settings["classes"]}
-    root = settings.get("first_root") or str(Path(settings["data_root"]).resolve())
     chosen = learner.of(settings.get(settings["learner"]) or {}).preparation()
-    decides = [settings["layout"], options, settings["classes"], root, chosen, learner.made_by()]
+    root, made_by = first_root(settings), learner.made_by()
+    decides = [settings["layout"], options, settings["classes"], root, chosen, made_by]
     if settings["generate"]:  # another seed makes other data in the same folder
         decides.append(settings["generate"])
     digits = sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:10]
@@ -69,12 +74,15 @@ def claim(
     marks = {file.path: file.sha256 for file in files}
     held = [[row.key, marks.get(within(row.path, root))] for row in rows]
     digest = sha256(json.dumps(sorted(held)).encode()).hexdigest()
-    if note.exists() and read_json(note)["sha256"] != digest:
-        raise DataError(
-            f"{made.folder}: made from other images than those of {root}. Put these back as they "
-            "were, or work in another folder (--directory), or delete this one: runs that used it "
-            "can then not be continued"
-        )
+    if note.exists():
+        with reading(note):
+            if read_json(note)["sha256"] == digest:
+                return
+        places = [made.folder, made.settings.get("published") or made.folder]
+        files_there = (path for place in places for path in Path(place).rglob("*"))
+        if any(path != note and path.is_file() for path in files_there):
+            other = f"{made.folder}: made from other images than those of {root}"
+            raise DataError(f"{other}. {ELSEWHERE}")
     write_json(note, {"sha256": digest})
 
 

@@ -24,6 +24,7 @@ from al.io.errors import ConfigError, nearest
 from al.io.files import check_keys, reading, write_text
 from al.layouts import READING
 from al.learners.steps import normal_steps, whole
+from al.paths import first_root
 from al.scoring import SCORING
 from al.strategies.registry import SECTIONS
 
@@ -157,15 +158,20 @@ def _message(error: Any) -> str:
     return f"{where or 'the whole'}: {error.message}"
 
 
-def load_settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
+def load_settings(
+    config: dict[str, Any], root: Path, results: Path | None = None
+) -> dict[str, Any]:
     """Return the resolved configuration of a run, with ``definitions`` of all its strategies.
 
     Args:
         config: what Snakemake merged (defaults, dataset, command line).
         root: the project's folder, in which ``config/`` lies.
+        results: the folder of runs, where one that is there already is continued: ``first_root`` is
+            where its data lay at first, and what its results depend on must not differ.
 
     Raises:
         ConfigError: naming the key, what was found and what is allowed.
+        DataError: the configuration that was kept of the run is damaged.
     """
     from al.layouts import LAYOUTS
     from al.layouts.dataset_json import complete
@@ -181,6 +187,10 @@ def load_settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
                 f"{key} {settings[key]!r} is unknown; {nearest(settings[key], known)}"
             )
     check_data_root(settings)
+    file = None if results is None else results / settings["run"] / "config.yaml"
+    held = read_settings(file) if file and file.exists() else {}
+    if file:
+        settings["first_root"] = first_root({**settings, **held})
     check_consistency(settings)
     check_tolerances(settings)
     check_steps(settings)
@@ -188,6 +198,8 @@ def load_settings(config: dict[str, Any], root: Path) -> dict[str, Any]:
     strategies = root / "config/strategies.yaml"
     settings["definitions"] = _definitions(settings, strategies)
     check_report(settings, read_yaml(strategies))
+    if file and held:
+        guard_science(settings, file, held)
     return settings
 
 
@@ -289,11 +301,11 @@ def job_settings(settings: dict[str, Any], config: dict[str, Any]) -> dict[str, 
     return {**(section.get(section["learner"]) or {}), **settings}
 
 
-def guard_science(settings: dict[str, Any], file: Path) -> None:
-    """Refuse to continue a run whose configuration differs in what results depend on."""
-    if not file.exists():
-        return
-    held = read_settings(file)
+def guard_science(settings: dict[str, Any], file: Path, held: dict[str, Any]) -> None:
+    """Refuse to continue a run whose configuration differs in what results depend on.
+
+    ``held``: what ``file`` holds, the configuration it was begun with.
+    """
     if held.get("rules") != RULES:
         raise ConfigError(
             f"{file}: the run was begun by a version of this project that reads or scores data in "
@@ -326,15 +338,6 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> l
     return lines
 
 
-def first_root(settings: dict[str, Any], file: Path) -> str:
-    """Return where the data lay when a run was first started, absolute.
-
-    What is prepared of them is named after it, and needs not be made again where they are moved.
-    """
-    held = read_settings(file) if file.exists() else {}
-    return held.get("first_root") or str(Path(settings["data_root"]).resolve())
-
-
 def data_root_of(config: dict[str, Any]) -> str:
     """Return where the data lie, in a job: no parameter of it, as moved data are the same."""
     settings = normalise(config)
@@ -344,7 +347,7 @@ def data_root_of(config: dict[str, Any]) -> str:
 
 def save_settings(settings: dict[str, Any], file: Path) -> None:
     """Write the resolved configuration of a run, keeping earlier strategies' definitions."""
-    saved = {**deepcopy(settings), "rules": RULES, "first_root": first_root(settings, file)}
+    saved = {**deepcopy(settings), "rules": RULES, "first_root": first_root(settings)}
     if file.exists():
         saved["definitions"] = {**read_settings(file)["definitions"], **settings["definitions"]}
     write_text(file, yaml.safe_dump(saved, sort_keys=True))

@@ -13,7 +13,7 @@ _REMEDIES = (
         "see that no Snakemake works there, and delete {0}: the next start writes it again",
     ),
     (
-        ("results/*/config.yaml", "config.yaml"),
+        ("results/*/config.yaml", "config.yaml", "data.csv", "prepared/*/images.json"),
         "delete {0}: the next start writes it again, and compares nothing with what it held",
     ),
     (("learner.json", "start.json"), "delete {0}: the next start writes it again"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class DataError(ValueError):
@@ -20,3 +20,9 @@ def nearest(name: object, allowed: Iterable[object]) -> str:
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}allowed: {', '.join(names) or 'nothing'}"
+
+
+def shortened(items: Sequence[str], most: int = 10) -> list[str]:
+    """Return the first ``most`` items, and how many more there are as one."""
+    more = len(items) - most
+    return [*items[:most], f"and {more} more"] if more > 0 else list(items)

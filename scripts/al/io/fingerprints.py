@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from .errors import DataError
 from .tables import FileRow, PoolRow
-from .threads import in_order
+from .threads import in_order, with_progress
 
 THREADS = 16
+MISSING = "is missing"
 
 
 def fingerprint(path: str, root: Path) -> FileRow:
@@ -33,64 +34,45 @@ def within(path: str, root: Path) -> str:
     return str(Path(path).relative_to(root)) if Path(path).is_relative_to(root) else path
 
 
-class Fingerprints:
-    """Those of the files of rows, each taken once; may be called by several threads."""
-
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
-        self.found: dict[str, FileRow] = {}
-
-    def __call__(self, row: PoolRow) -> None:
-        """Take those of a row's image and label. Raises DataError."""
-        for path in {row.path, row.label_path} - self.found.keys():
-            self.found[path] = fingerprint(path, self.root)
-
-    @property
-    def rows(self) -> list[FileRow]:
-        """What was taken, sorted by path."""
-        return sorted(self.found.values(), key=lambda row: row.path)
+def take(found: dict[str, FileRow], root: Path, row: PoolRow) -> None:
+    """Take those of a row's image and label, each once; threads may call it. Raises DataError."""
+    for path in (row.path, row.label_path):
+        if path not in found:
+            found[path] = fingerprint(path, root)
 
 
-def taken(rows: Iterable[PoolRow], root: str | Path) -> list[FileRow]:
-    """Return the fingerprints of the files of all rows, sorted by path. Raises DataError."""
-    found = Fingerprints(root)
-    for _ in in_order(found, rows, THREADS):
+def taken(rows: Sequence[PoolRow], root: Path) -> list[FileRow]:
+    """Return the fingerprints of the files of all rows. Raises DataError."""
+    found: dict[str, FileRow] = {}
+    noted = in_order(partial(take, found, root), rows, THREADS)
+    for _ in with_progress(noted, len(rows), "images read"):
         pass
-    return found.rows
+    return list(found.values())
 
 
-class Compared(NamedTuple):
-    """Files as they are now.
-
-    Attributes:
-        files: as they were given, those that changed with today in ``since``.
-        changed: what happened to each file that has other content, by its path.
-        missing: paths of files that are not there.
-    """
-
-    files: list[FileRow]
-    changed: dict[str, str]
-    missing: list[str]
-
-
-def compare(known: Sequence[FileRow], root: str | Path) -> Compared:
+def compare(known: Sequence[FileRow], root: Path) -> tuple[list[FileRow], dict[str, str]]:
     """Look at files again. Those of the same size and time are believed, others are read.
+
+    Returns:
+        Those that are there, with today in ``since`` where they changed; by path what became of
+        each that changed, or ``MISSING``.
 
     Raises:
         DataError: a file cannot be read.
     """
-    files, changed, missing = [], {}, []
-    found = in_order(lambda row: _look(row, Path(root)), known, THREADS)
+    files, differ = [], {}
+    found = in_order(lambda row: _look(row, root), known, THREADS)
+    found = with_progress(found, len(known), f"files of {root} compared")
     for before, now in zip(known, found, strict=True):
         if now is None:
-            missing.append(before.path)
+            differ[before.path] = MISSING
         elif now.sha256 == before.sha256:
             files.append(replace(before, size=now.size, time=now.time))
         else:
             files.append(replace(now, since=date.today().isoformat()))
             sizes = f"{before.size} bytes, now {now.size}"
-            changed[before.path] = sizes if before.size != now.size else "other content"
-    return Compared(files, changed, missing)
+            differ[before.path] = sizes if before.size != now.size else "other content"
+    return files, differ
 
 
 def _look(known: FileRow, root: Path) -> FileRow | None:

@@ -201,7 +201,7 @@ def read_pool(path: str | Path, *splits: str) -> list[PoolRow]:
 
 def write_files(path: str | Path, rows: Sequence[FileRow]) -> None:
     """Write ``data.csv``."""
-    _write(path, FileRow, rows)
+    _write(path, FileRow, sorted(rows, key=lambda row: row.path))
 
 
 def read_files(path: str | Path) -> list[FileRow]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from time import monotonic
 from typing import TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
+PROGRESS = 20.0  # seconds between two lines
 
 
 def in_order(function: Callable[[A], B], items: Iterable[A], threads: int = 1) -> Iterator[B]:
@@ -41,3 +43,13 @@ def in_order(function: Callable[[A], B], items: Iterable[A], threads: int = 1) -
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def with_progress(items: Iterable[A], total: int, what: str) -> Iterator[A]:
+    """Yield items; where they take long, print ``5 of 9 WHAT``, 9 being ``total``."""
+    told = monotonic()
+    for number, item in enumerate(items, 1):
+        yield item
+        if monotonic() > told + PROGRESS:
+            told = monotonic()
+            print(f"  {number} of {total} {what}", flush=True)

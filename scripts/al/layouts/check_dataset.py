@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from al.io.errors import DataError
-from al.io.fingerprints import Fingerprints
+from al.io.errors import DataError, shortened
+from al.io.fingerprints import take
 from al.io.pool import assign_splits, grouped
 from al.io.tables import SPLITS, FileRow, PoolRow
 
 from . import get_layout
-from .base import SHOWN
 
 
 def check_dataset(
@@ -54,14 +54,14 @@ def check_dataset(
                 f"{' and '.join(needed)} need some"
             )
     print(f"Checking {len(rows)} images or RoIs in {root} ...", flush=True)
-    fingerprints = Fingerprints(root)
-    counts = np.array(opened.check(rows, fingerprints))
+    files: dict[str, FileRow] = {}
+    counts = np.array(opened.check(rows, partial(take, files, Path(root))))
     _tell_classes(root, opened.classes, counts, splits, needed)
-    _tell_copies(rows, fingerprints)
-    return rows, fingerprints.rows
+    _tell_copies(rows, files)
+    return rows, list(files.values())
 
 
-def _tell_copies(rows: Sequence[PoolRow], fingerprints: Fingerprints) -> None:
+def _tell_copies(rows: Sequence[PoolRow], files: Mapping[str, FileRow]) -> None:
     """Warn of images that are there twice and may be trained on under one name, scored under two.
 
     Those that stay in one split, of the dataset's own or as one image or group, do no harm.
@@ -69,14 +69,13 @@ def _tell_copies(rows: Sequence[PoolRow], fingerprints: Fingerprints) -> None:
     first: dict[str, PoolRow] = {}
     copies = []
     for row in rows:
-        other = first.setdefault(fingerprints.found[row.path].sha256, row)
+        other = first.setdefault(files[row.path].sha256, row)
         if (row.split or row.group or row.image) != (other.split or other.group or other.image):
             names = [f"{r.path} ({r.split})" if r.split else r.path for r in (other, row)]
             copies.append(" and ".join(names))
     if copies:
-        more = f"; and {len(copies) - SHOWN} more" if len(copies) > SHOWN else ""
         print(f"WARNING: {len(copies)} images are there twice, so that one may be trained on and "
-              f"the other tested: {'; '.join(copies[:SHOWN])}{more}", flush=True)  # fmt: skip
+              f"the other tested: {'; '.join(shortened(copies))}", flush=True)  # fmt: skip
 
 
 def _tell_classes(

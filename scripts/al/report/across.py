@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from al.config.settings import read_settings
 from al.io.errors import DataError
 
 from .catalogue import Look, caption
@@ -33,13 +34,20 @@ def report_runs(runs: Sequence[Run], out: Path) -> tuple[Path, list[str]]:
         the page, and a line for whatever is missing.
 
     Raises:
-        DataError: nothing of a run was evaluated yet, or two folders hold the same run.
+        DataError: nothing of a run was evaluated yet, two folders hold the same run, or versions
+            that read or score data in different ways made them.
     """
     folders: dict[str, Path] = {}
     for folder, look in runs:
         first = folders.setdefault(look["run"], folder)
         if first != folder:
             raise DataError(f"{folder}: holds run {look['run']!r}, as {first} does; name it once")
+    rules = {
+        run: read_settings(folder / "config.yaml").get("rules") for run, folder in folders.items()
+    }
+    if len(set(map(str, rules.values()))) > 1:
+        told = "; ".join(f"{run}: {held}" for run, held in rules.items())
+        raise DataError(f"begun by versions that read or score data in different ways ({told})")
     named = (
         replace(v, title=f"{v.points[0].run}: {v.title}") for v in (read_run(*r) for r in runs)
     )

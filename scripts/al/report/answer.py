@@ -7,6 +7,7 @@ from math import inf, prod
 from pathlib import Path
 from typing import Any
 
+from al.io.errors import shortened
 from al.io.tables import read_files, read_regions
 from al.paths import DATA, REFERENCES
 from al.strategies.budget import Budget
@@ -28,8 +29,6 @@ from .view import View
 
 # Of differences that are named one by one.
 MOST = 6
-# Of files of the dataset that changed
-NAMED = 3
 # Of cycles with an uncorrected test; one in forty is significant by chance, in either direction.
 OFTEN = 0.5
 
@@ -134,8 +133,7 @@ def _by_cycle(view: View) -> list[str]:
 
 
 def _listed(items: Sequence[str]) -> str:
-    more = len(items) - MOST
-    return "; ".join(items[:MOST]) + (f"; and {more} more" if more > 0 else "")
+    return "; ".join(shortened(items, MOST))
 
 
 def warnings(view: View, look: Mapping[str, Any], folder: Path) -> list[str]:
@@ -254,9 +252,8 @@ def changed_data(folder: Path) -> Iterator[str]:
     files = read_files(folder / DATA) if (folder / DATA).exists() else []
     for day in sorted({file.since for file in files} - {""}):
         names = [Path(file.path).name for file in files if file.since == day]
-        more = ", ..." if len(names) > NAMED else ""
         yield (
-            f"{_count(len(names), 'file')} of the dataset ({', '.join(names[:NAMED])}{more}) "
+            f"{_count(len(names), 'file')} of the dataset ({', '.join(shortened(names, 3))}) "
             f"changed; taken as they are from {day} on, earlier results are of others."
         )
 

@@ -13,15 +13,19 @@ from al.io.labels import count_classes, count_labels, read_label
 from al.io.pool import by_image, size_of
 from al.io.shapes import pixels_of
 from al.io.tables import LabelRow, PoolRow, RegionRow
+from al.io.threads import in_order
 from al.io.truth import read_truth
 
 
 def count_truth(layout: Any, rows: list[PoolRow], n_classes: int) -> dict[str, list[int]]:
     """Count ground truth per image: C classes, then void."""
     counts: dict[str, np.ndarray] = {}
-    for row in rows:
-        counts.setdefault(row.image, np.zeros(n_classes + 1, np.int64))
-        counts[row.image] += count_labels(layout.open_label(row), n_classes, row.label_path)
+
+    def count(row: PoolRow) -> np.ndarray:
+        return count_labels(layout.open_label(row), n_classes, row.label_path)
+
+    for row, held in zip(rows, in_order(count, rows, layout.threads()), strict=True):
+        counts[row.image] = held + counts.get(row.image, 0)
     return {image: c.tolist() for image, c in counts.items()}
 
 

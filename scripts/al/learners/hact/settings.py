@@ -7,8 +7,9 @@ import math
 from collections.abc import Mapping
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, ClassVar, Literal
+
+from al.paths import first_root
 
 from ..settings import (
     Count,
@@ -216,7 +217,7 @@ class HactSettings(EnsembleSettings, GraphSettings):
         if section.get("graphs") != ORIGINAL or section.get("published"):
             return {**section}
         given = [str(section.get(key)) for key in ("nuclei_model", "stain_target")]
-        root = str(Path(str(settings["data_root"])).resolve())
+        root = first_root(settings)
         decides = json.dumps([root, settings["layout_options"], *given], sort_keys=True)
         digits = sha256(decides.encode()).hexdigest()[:10]
         return {**section, "published": f"data/{ORIGINAL}/{settings['dataset']}-{digits}"}
