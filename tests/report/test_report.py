@@ -273,6 +273,10 @@ def test_runs_are_compared(
     shutil.copytree(volumes.results, tmp_path / "results/copy")
     assert call(tmp_path, "vol", "copy") == 1, "a copied run is not compared with itself"
     assert "results/copy: holds run 'vol'" in capsys.readouterr().err
+    kept = tmp_path / "results/roi/config.yaml"
+    kept.write_text(kept.read_text().replace("  scoring: ", "  scoring: 9"))
+    assert call(tmp_path, "vol", "roi") == 1
+    assert "score data in different ways (vol: " in capsys.readouterr().err
 
 
 def test_pictures_wait_for_their_seed_and_data(data: Data, tmp_path: Path) -> None:
