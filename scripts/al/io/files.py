@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import fcntl
 import io
@@ -10,7 +11,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -174,6 +175,12 @@ def read_lines(path: str | Path) -> io.StringIO:
     if not text.endswith("\n"):
         raise ValueError("cut off in its last line")
     return io.StringIO(text, newline="")
+
+
+def write_lines(path: str | Path, lines: Iterable[Iterable[Any]]) -> None:
+    """Write a table as CSV, its head first, by rename."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(lines)
 
 
 def check_keys(held: Any, expected: Mapping[str, type | tuple[type, ...]]) -> None:

@@ -6,13 +6,14 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
 from decomp_core import Region
 
-from .files import atomic_path, read_lines, reading
+from .files import read_lines, reading, write_lines
 
 SPLITS = ("train", "val", "test")
 KINDS = ("window", "slice_window", "patch", "roi")
@@ -129,24 +130,27 @@ def _text(value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
+def _columns(kind: type) -> list[str]:
+    return ["class" if f.name == "cls" else f.name for f in fields(kind)]
+
+
 def _write(path: str | Path, kind: type, rows: Iterable[Any]) -> None:
-    names = ["class" if f.name == "cls" else f.name for f in fields(kind)]
     values = attrgetter(*(f.name for f in fields(kind)))  # asdict would copy each value
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows([_text(v) for v in values(row)] for row in rows)
+    write_lines(path, [_columns(kind), *([_text(v) for v in values(row)] for row in rows)])
 
 
-def _read(path: str | Path, kind: type, row_of: Callable[[dict[str, str]], Row]) -> list[Row]:
-    """Read a table, each line by ``row_of``. Raises DataError where it is none of its kind."""
-    expected = ["class" if f.name == "cls" else f.name for f in fields(kind)]
+def _read(path: str | Path, kind: type[Row]) -> list[Row]:
+    """Read a table, each cell as ``_CELLS`` say. Raises DataError where it is none of its kind."""
+    expected = _columns(kind)
     with reading(path):
         found, *lines = csv.reader(read_lines(path), strict=True)
         # Reports of runs from before there were groups
         if found not in (expected, [n for n in expected if n != "group"]):
             raise ValueError(f"columns are {found}, expected {expected}")
-        return [row_of(dict(zip(found, line, strict=True))) for line in lines]
+        cells = [_CELLS.get(name, str) for name in found]
+        return [
+            kind(*(read(text) for read, text in zip(cells, line, strict=True))) for line in lines
+        ]
 
 
 def _int(text: str) -> int | None:
@@ -172,6 +176,18 @@ def _one_of(text: str, allowed: Sequence[str]) -> str:
     return text
 
 
+# How columns are read that hold no text
+_CELLS: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("axis", "z", "y", "x", "depth", "height", "width", "class", "label"), _int),
+    **dict.fromkeys(("cycle", "order", "size"), _whole),
+    "split": partial(_one_of, allowed=("", *SPLITS)),
+    "kind": partial(_one_of, allowed=KINDS),
+    "shape": _size,
+    "score": lambda text: float(text) if text else None,
+    "time": int,
+}
+
+
 def write_pool(path: str | Path, rows: Sequence[PoolRow]) -> None:
     """Write ``pool.csv``."""
     _write(path, PoolRow, rows)
@@ -179,20 +195,7 @@ def write_pool(path: str | Path, rows: Sequence[PoolRow]) -> None:
 
 def read_pool(path: str | Path, *splits: str) -> list[PoolRow]:
     """Read ``pool.csv``, of the splits named, or all of it where none is."""
-    rows = _read(
-        path,
-        PoolRow,
-        lambda r: PoolRow(
-            r["image"],
-            r["roi"],
-            _one_of(r["split"], ("", *SPLITS)),
-            r["path"],
-            r["label_path"],
-            _size(r["shape"]),
-            _int(r["axis"]),
-            r.get("group", ""),
-        ),
-    )
+    rows = _read(path, PoolRow)
     with reading(path):
         if not rows:
             raise ValueError("no image in it")
@@ -206,11 +209,7 @@ def write_files(path: str | Path, rows: Sequence[FileRow]) -> None:
 
 def read_files(path: str | Path) -> list[FileRow]:
     """Read ``data.csv``."""
-    return _read(
-        path,
-        FileRow,
-        lambda r: FileRow(r["path"], _whole(r["size"]), int(r["time"]), r["sha256"], r["since"]),
-    )
+    return _read(path, FileRow)
 
 
 def write_regions(path: str | Path, rows: Sequence[RegionRow]) -> None:
@@ -220,25 +219,14 @@ def write_regions(path: str | Path, rows: Sequence[RegionRow]) -> None:
 
 def read_regions(path: str | Path) -> list[RegionRow]:
     """Read ``regions.csv`` or ``history.csv``."""
-    return _read(path, RegionRow, _region_row)
-
-
-def _region_row(r: dict[str, str]) -> RegionRow:
-    row = RegionRow(
-        _whole(r["cycle"]),
-        r["image"],
-        _one_of(r["kind"], KINDS),
-        *(_int(r[k]) for k in ("z", "y", "x", "depth", "height", "width")),
-        r["roi"],
-        _int(r["class"]),
-        float(r["score"]) if r["score"] else None,
-        _whole(r["order"]),
-    )
-    if row.kind == "roi" and not row.roi:
-        raise ValueError("a RoI without a name")
-    if row.kind != "roi" and min(row.region.size, default=0) < 1:  # Region refuses the rest
-        raise ValueError("a region without a size")
-    return row
+    rows = _read(path, RegionRow)
+    with reading(path):
+        for row in rows:
+            if row.kind == "roi" and not row.roi:
+                raise ValueError("a RoI without a name")
+            if row.kind != "roi" and min(row.region.size, default=0) < 1:  # Region refuses the rest
+                raise ValueError("a region without a size")
+    return rows
 
 
 def write_labels(path: str | Path, rows: Sequence[LabelRow]) -> None:
@@ -248,12 +236,9 @@ def write_labels(path: str | Path, rows: Sequence[LabelRow]) -> None:
 
 def read_labels(path: str | Path) -> list[LabelRow]:
     """Read ``labels.csv``; paths come back relative to the working folder."""
-    folder = Path(path).parent
-
-    def label_row(r: dict[str, str]) -> LabelRow:
-        if bool(r["path"]) == bool(r["label"]):
-            raise ValueError(f"{r['image']}: a file and a class, or neither; allowed: one of them")
-        where = str(folder / r["path"]) if r["path"] else ""
-        return LabelRow(r["image"], r["roi"], where, _int(r["label"]))
-
-    return _read(path, LabelRow, label_row)
+    rows, folder = _read(path, LabelRow), Path(path).parent
+    with reading(path):
+        for row in rows:
+            if bool(row.path) == (row.label is not None):
+                raise ValueError(f"{row.image}: a file and a class, or neither; allowed: one")
+    return [replace(row, path=str(folder / row.path)) if row.path else row for row in rows]

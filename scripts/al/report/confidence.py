@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -14,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from al.io.errors import DataError
-from al.io.files import read_lines, reading
+from al.io.files import reading
+from al.io.images_csv import read_counts
 from al.io.tables import read_pool
 from al.paths import INITIAL, places_in, pool_of
 
@@ -23,8 +23,6 @@ from .statistics import mean_ranks_of
 from .tables import read_csv, write_csv
 from .view import Confidence, View, once
 
-# Eq. 1 of the paper, for strategies that have no threshold of their own.
-DEFAULT_TAU = 0.7
 HEADER = ("budget", "strategy", "seed", "cycle", "class", "predicted", "confident", "confidence")
 # A rank correlation of two classes is 1 or -1, whatever they are.
 FEWEST = 3
@@ -68,35 +66,11 @@ def read_confidence(folder: Path, look: Mapping[str, Any]) -> list[Confidence]:
 
 def _counts(path: Path, images: set[str], classes: Sequence[str], tau: float | None) -> np.ndarray:
     """Predicted and confident counts, (2, C) int64, summed over some images of a table."""
-    with reading(path), read_lines(path) as file:
-        header = next(csv.reader(file), [])
-        places = _places(path, header, classes, tau)
-        row = np.dtype([("image", object), ("counts", np.int64, (2, len(classes)))])
-        read = {"delimiter": ",", "quotechar": '"', "comments": None, "ndmin": 1}
-        # The csv module takes three times as long.
-        table = np.loadtxt(file, row, **read, usecols=places)
-        if (table["counts"] < 0).any():
-            raise ValueError("counts below 0")
-    own = np.array([name in images for name in table["image"]], bool)
+    names, _, predicted, confident, _ = read_counts(path, classes, tau)
+    own = np.array([name in images for name in names], bool)
     if own.sum() != len(images):
         raise DataError(f"{path}: has {own.sum()} of the {len(images)} training images")
-    total: np.ndarray = table["counts"][own].sum(axis=0)
-    return total
-
-
-def _places(path: Path, header: list[str], classes: Sequence[str], tau: float | None) -> list[int]:
-    """Columns to read: image, predictions of each class, and those above a threshold."""
-    end = f"[{classes[0]}]"
-    starts = [name.removesuffix(end) for name in header if name.endswith(end)]
-    counted = {float(s.split(">")[1]): s for s in starts if s.startswith("confident>")}
-    if tau is None:
-        tau = DEFAULT_TAU if DEFAULT_TAU in counted else max(counted, default=DEFAULT_TAU)
-    if tau not in counted:
-        raise DataError(f"{path}: counted at confidences of {sorted(counted)}, not of {tau}")
-    names = [f"{kind}[{name}]" for kind in ("predicted", counted[tau]) for name in classes]
-    if lacking := [name for name in names if name not in header]:
-        raise DataError(f"{path}: lacks the columns {', '.join(lacking)}")
-    return [header.index(name) for name in ("image", *names)]
+    return np.stack([predicted[own].sum(axis=0), confident[own].sum(axis=0)])
 
 
 def write_confidence(rows: Iterable[Confidence], path: Path) -> None:
@@ -113,13 +87,9 @@ def read_confidence_csv(path: Path) -> list[Confidence]:
     with reading(path):
         return [
             Confidence(
-                row["budget"],
-                row["strategy"],
-                int(row["seed"]),
-                int(row["cycle"]),
-                row["class"],
-                int(row["predicted"]),
-                int(row["confident"]),
+                **{key: row[key] for key in ("budget", "strategy")},
+                cls=row["class"],
+                **{key: int(row[key]) for key in ("seed", "cycle", "predicted", "confident")},
             )
             for row in rows
         ]

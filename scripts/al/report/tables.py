@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from al.io.files import atomic_path, read_lines, reading
+from al.io.files import read_lines, reading, write_lines
 
 Cells = Sequence[Sequence[str]]
 # Characters of our tables outside LaTeX's default fonts.
@@ -35,11 +35,8 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: Path, columns: Sequence[s
 
     Text that a spreadsheet would run as a formula gets an apostrophe, which ``plain`` takes off.
     """
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(map(_cell, columns))
-        for row in rows:
-            writer.writerow(_cell(row.get(key)) for key in columns)
+    lines = [columns, *([row.get(key) for key in columns] for row in rows)]
+    write_lines(path, (map(_cell, line) for line in lines))
 
 
 def _cell(value: Any) -> Any:
