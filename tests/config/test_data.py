@@ -108,10 +108,12 @@ def test_nothing_is_taken_in_silence_where_the_pool_or_fingerprints_are_gone(
     assert "is gone" not in capsys.readouterr().out
     start()
     assert f"{known.relative_to(tmp_path / 'w')} is gone" in capsys.readouterr().out
+    pool.unlink()
+    start(moved := data.rename(tmp_path / "moved"))
     for path in (known.parent / "pools", pool):  # nothing was made yet
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    exchange(label)
-    start()
+    exchange(moved / label.relative_to(data))
+    start(moved)
 
 
 def test_changed_labels_are_taken_on_request_and_told(
