@@ -1,13 +1,12 @@
 """List the images of RoIs for a program that reads their files itself."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from al.cluster.job import run
 from al.config.settings import data_root_of
-from al.io.files import atomic_path
+from al.io.files import write_lines
 from al.layouts import get_layout
 
 
@@ -15,11 +14,9 @@ def list_rois(config: dict[str, Any], layout: dict[str, Any], tables: Sequence[s
     """Deal the RoIs of a dataset out to CSV files with the columns path and split."""
     rows = sorted(get_layout(**layout).index(data_root_of(config)), key=lambda row: row.key)
     for number, table in enumerate(tables):
-        with atomic_path(table) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["path", "split"])
-            for row in rows[number :: len(tables)]:
-                writer.writerow([str(Path(row.path).absolute()), row.split])
+        dealt = rows[number :: len(tables)]
+        lines = [[str(Path(row.path).absolute()), row.split] for row in dealt]
+        write_lines(table, [["path", "split"], *lines])
     print(f"{len(rows)} RoIs in {len(tables)} lists")
 
 

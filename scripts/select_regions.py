@@ -1,9 +1,9 @@
 """Choose the regions of a cycle from what is known after the cycle before."""
 
-import csv
+from typing import Any
 
 from al.cluster.job import run
-from al.io.files import atomic_path
+from al.io.files import write_lines
 from al.io.tables import write_regions
 from al.strategies.choose import Choice, Query, choose
 from al.strategies.files import query_of
@@ -25,17 +25,14 @@ def select_regions(query: Query, regions: str, history: str, scores: str | None 
 
 def _write_scores(path: str, choices: list[tuple[Query, Choice]]) -> None:
     """One row per image; pool-wide strategies have no score of images."""
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["image", "score", "eligible", "openings", "chosen"])
-        for query, choice in choices:
-            state, eligible = query.state, query.state.eligible
-            chosen = {r.image for r in choice.rows}
-            for i, image in enumerate(state.images):
-                score = "" if choice.scores is None else repr(float(choice.scores[i]))
-                writer.writerow(
-                    [image, score, int(eligible[i]), state.openings[i], int(image in chosen)]
-                )
+    lines: list[list[Any]] = [["image", "score", "eligible", "openings", "chosen"]]
+    for query, choice in choices:
+        state, eligible = query.state, query.state.eligible
+        chosen = {r.image for r in choice.rows}
+        for i, image in enumerate(state.images):
+            score = "" if choice.scores is None else repr(float(choice.scores[i]))
+            lines.append([image, score, int(eligible[i]), state.openings[i], int(image in chosen)])
+    write_lines(path, lines)
 
 
 if __name__ == "__main__":

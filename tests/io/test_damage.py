@@ -58,7 +58,7 @@ def make(folder: Path) -> dict[str, Callable[[], Any]]:
         "history.csv": lambda: read_regions(folder / "history.csv"),
         "labels.csv": lambda: read_labels(folder / "labels.csv"),
         "images.csv": lambda: read_statistics(folder / "images.csv", ["x"], 0.7),
-        "truth.json": lambda: read_truth(folder / "truth.json", ["a"], 1),
+        "truth.json": lambda: read_truth(folder / "truth.json", 1, ["a"]),
         "training.json": lambda: read_json(folder / "training.json", steps=int, seconds=float),
         "a.png": lambda: read_label(folder / "a.png", (5, 6)),
         "a.npz": lambda: read_label(folder / "a.npz", (4, 5, 6)),

@@ -182,5 +182,5 @@ def test_damaged_files_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         path.write_bytes(data)
         with pytest.raises(DataError, match=r"examples\.zip"):
             read_examples(path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(DataError, match=r"nothing\.zip: .*not there"):
         read_examples(tmp_path / "nothing.zip")

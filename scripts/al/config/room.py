@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
 from al.io.pool import assign_splits, by_image
 from al.io.tables import PoolRow
 from al.strategies.budget import Budget
-
-Fitted = Callable[[PoolRow], tuple[tuple[int, ...], str]]
 
 
 def room_warnings(settings: Mapping[str, Any], rows: Sequence[PoolRow]) -> list[str]:
@@ -26,72 +24,53 @@ def room_warnings(settings: Mapping[str, Any], rows: Sequence[PoolRow]) -> list[
     if not rows or not settings["strategies"]:
         return []
     split = assign_splits(list(rows), settings["split"], settings["seeds"][0])
-    groups = by_image(row for row in split if row.split == "train")
-    pool_wide = ["pool" in settings["definitions"][name] for name in settings["strategies"]]
+    images = list(by_image(row for row in split if row.split == "train").values())
     patches = bool(settings["patch"]) and settings["task"] != "roi"
-    told: dict[str, None] = {}  # each once, in order
-    for text in settings["budget"]:
-        budget = Budget.parse(text, settings["region"], settings["patch"])
-        if not patches or not all(pool_wide):
-            told |= dict.fromkeys(_of_images(text, budget, settings, groups))
-        if patches and any(pool_wide):
-            asked = budget.total(settings["task"])
-            size = "x".join(map(str, settings["patch"]))
-            told |= dict.fromkeys(
-                _clipped(f"patch {size}", budget.box_in, groups)
-                + _short(text, asked, settings, _rooms(budget.box_in, groups))
-            )
-    return list(told)
-
-
-def _of_images(
-    text: str, budget: Budget, settings: Mapping[str, Any], groups: Mapping[str, list[PoolRow]]
-) -> list[str]:
-    """What is to be said of strategies that choose images first."""
-    clipped: list[str] = []
-    if settings["task"] == "roi":
-        rooms = [len(rows) for rows in groups.values()]
-    else:
-        size = "x".join(map(str, budget.window))
-        clipped = _clipped(f"region {size}", budget.window_in, groups)
-        rooms = _rooms(budget.window_in, groups)
-    lines = []
-    if budget.images > len(groups):
-        lines.append(f"budget {text}: a cycle opens {len(groups)} images, the pool has no more")
-    if small := sum(room < budget.regions for room in rooms):
-        lines.append(
-            f"budget {text}: {budget.regions} regions do not fit into {small} of {len(rooms)} "
-            f"images (the smallest has room for {min(rooms)})"
-        )
-    return clipped + lines + _short(text, budget.images * budget.regions, settings, rooms)
-
-
-def _rooms(fitted: Fitted, groups: Mapping[str, list[PoolRow]]) -> list[int]:
-    """How many regions fit into each image."""
-    found = []
-    for row, *_ in groups.values():
-        size, shape = fitted(row)[0], row.shape
-        if len(size) < len(shape):  # a window stands in each slice
-            slices = shape[row.axis or 0]
-            shape = tuple(n for axis, n in enumerate(shape) if axis != row.axis)
-        else:
-            slices = 1
-        found.append(slices * prod(n // k for n, k in zip(shape, size, strict=True)))
-    return found
-
-
-def _clipped(what: str, fitted: Fitted, groups: Mapping[str, list[PoolRow]]) -> list[str]:
-    notes = [note for rows in groups.values() if (note := fitted(rows[0])[1])]
-    if not notes:
-        return []
-    return [f"{what}: larger than {len(notes)} of {len(groups)} images ({notes[0]})"]
-
-
-def _short(text: str, asked: int, settings: Mapping[str, Any], rooms: Sequence[int]) -> list[str]:
-    total, cycles = asked * settings["cycles"], settings["cycles"]
-    if total <= sum(rooms):
-        return []
-    return [
-        f"budget {text}: {cycles} cycles ask for {total} regions, and no more than {sum(rooms)} "
-        "fit into the training pool: cycles will stay short or empty"
+    kinds = {patches and "pool" in settings["definitions"][n] for n in settings["strategies"]}
+    told = [
+        line
+        for text in settings["budget"]
+        for pool_wide in sorted(kinds)
+        for line in _told(text, pool_wide, settings, images)
     ]
+    return list(dict.fromkeys(told))  # each once, in order
+
+
+def _told(
+    text: str, pool_wide: bool, settings: Mapping[str, Any], images: Sequence[list[PoolRow]]
+) -> Iterator[str]:
+    """What is to be said of a budget and of strategies that choose patches, or images first."""
+    budget = Budget.parse(text, settings["region"], settings["patch"])
+    cycles, asked = settings["cycles"], budget.images * budget.regions
+    what, size, fitted = "region", settings["region"], budget.window_in
+    if pool_wide:
+        what, size, fitted = "patch", settings["patch"], budget.box_in
+        asked = budget.total(settings["task"])
+    if settings["task"] == "roi":
+        rooms, notes = [len(rois) for rois in images], []
+    else:
+        found = [(row, *fitted(row)) for row, *_ in images]
+        rooms = [_room(row, fits) for row, fits, _ in found]
+        notes = [note for *_, note in found if note]
+    small = sum(room < budget.regions for room in rooms)
+    if notes:
+        named = f"{what} {'x'.join(map(str, size))}"
+        yield f"{named}: larger than {len(notes)} of {len(images)} images ({notes[0]})"
+    if not pool_wide and budget.images > len(images):
+        yield f"budget {text}: a cycle opens {len(images)} images, the pool has no more"
+    if not pool_wide and small:
+        few = f"{small} of {len(rooms)} images (the smallest has room for {min(rooms)})"
+        yield f"budget {text}: {budget.regions} regions do not fit into {few}"
+    if asked * cycles > sum(rooms):
+        yield (
+            f"budget {text}: {cycles} cycles ask for {asked * cycles} regions, and no more than "
+            f"{sum(rooms)} fit into the training pool: cycles will stay short or empty"
+        )
+
+
+def _room(row: PoolRow, size: Sequence[int]) -> int:
+    """How many regions of a size fit into an image; windows stand in each slice of a volume."""
+    window = len(size) < len(row.shape)
+    plane = [n for a, n in enumerate(row.shape) if not (window and a == row.axis)]
+    slices = prod(row.shape) // prod(plane)
+    return slices * prod(n // k for n, k in zip(plane, size, strict=True))

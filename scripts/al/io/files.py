@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -146,6 +147,19 @@ def reading(
             told = f"incomplete, damaged or of another form: {repr(error)[:_MOST]}"
             then = remedy(path)
         raise DataError(f"{path}: {what} cannot be read, {told}. To do: {then}") from error
+
+
+@contextmanager
+def stored(path: str | Path, what: str = "it") -> Iterator[zipfile.ZipFile]:
+    """Open an archive in which nothing is compressed: what is may be of any size.
+
+    Raises:
+        DataError: as ``reading``, for what is done with it too.
+    """
+    with reading(path, what), zipfile.ZipFile(path) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("compressed, which nothing in it is")
+        yield archive
 
 
 def read_json(path: str | Path, **expected: type | tuple[type, ...]) -> dict[str, Any]:

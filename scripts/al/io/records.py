@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from .files import atomic_path, check_keys, reading
+from .files import atomic_path, check_keys, stored
 from .threads import in_order
 
 MAPS = ("labels", "uncertainty", "probabilities")
@@ -99,8 +99,8 @@ def read_records(
         OSError: a disk that cannot be read.
     """
     for path in paths:
-        with reading(path, "predictions"), zipfile.ZipFile(path) as archive:
-            entries = enumerate(json.loads(_stored(archive, "index.json")))
+        with stored(path, "predictions") as archive:
+            entries = enumerate(json.loads(archive.read("index.json")))
             wanted = [(n, e) for n, e in entries if images is None or e["image"] in images]
             yield from in_order(partial(_unpack, archive, maps, shapes), wanted, threads)
 
@@ -151,14 +151,7 @@ def _unpack(
 def _map(archive: zipfile.ZipFile, member: str, dtype: str, shape: Sequence[int]) -> np.ndarray:
     """Return a stored map; its bytes are checked by the archive's checksum and their number."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    data = zlib.decompressobj().decompress(_stored(archive, member), max(size, 0) + 1)
+    data = zlib.decompressobj().decompress(archive.read(member), max(size, 0) + 1)
     if len(data) != size:
         raise ValueError(f"{member} has {len(data)} bytes or more, expected {size}")
     return np.frombuffer(data, dtype).reshape(shape)
-
-
-def _stored(archive: zipfile.ZipFile, member: str) -> bytes:
-    """Read a member as it lies in the archive: a compressed one may be of any size."""
-    if archive.getinfo(member).compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f"{member} is compressed, which none is")
-    return archive.read(member)

@@ -13,7 +13,6 @@ import socket
 import textwrap
 import threading
 import time
-import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ import torch
 from torch import Tensor
 
 from al.io.errors import ConfigError
-from al.io.files import atomic_path, check_keys, read_json, reading, sweep, write_json
+from al.io.files import atomic_path, check_keys, read_json, reading, stored, sweep, write_json
 from al.io.tables import LabelRow
 
 from .base import FitJob
@@ -72,10 +71,7 @@ def load_tensors(path: Path) -> Any:
     Raises:
         DataError: the file is not there or damaged.
     """
-    with reading(path, "tensors"), zipfile.ZipFile(path) as archive:
-        # torch.save compresses nothing; what is compressed may be of any size.
-        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise ValueError("compressed, which no file of tensors is")
+    with stored(path, "tensors") as archive:
         if broken := archive.testzip():  # torch reads without the checksums
             raise ValueError(f"checksum of {broken}")
         return torch.load(path, map_location="cpu", weights_only=True)

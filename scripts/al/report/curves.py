@@ -157,18 +157,10 @@ def read_curves(path: Path) -> list[Point]:
 def _point(held: Mapping[str, Any]) -> Point:
     """A point from metrics, or their texts; what is empty is left out."""
     return Point(
-        run=held["run"],
-        budget=held["budget"],
-        strategy=held["strategy"],
-        seed=int(held["seed"]),
-        cycle=int(held["cycle"]),
-        task=held["task"],
-        score_name=held["score_name"],
+        **{name: held[name] for name in ("run", "budget", "strategy", "task", "score_name")},
+        **{name: int(held[name]) for name in ("seed", "cycle", "steps")},
+        **{name: _known(held.get(name, {})) for name in ("costs", "per_class", "annotated")},
         score=float(held["score"]),
-        costs=_known(held["costs"]),
-        per_class=_known(held["per_class"]),
-        annotated=_known(held.get("annotated", {})),
-        steps=int(held["steps"]),
     )
 
 

@@ -52,7 +52,7 @@ def truth_counts(folder: Path, look: Mapping[str, Any]) -> dict[str, int]:
     if not (pool.is_file() and truth.is_file()):
         return {}
     images = sorted({row.image for row in read_pool(pool) if row.split in look["splits"]})
-    total = np.sum(list(read_truth(truth, images, len(look["classes"])).values()), axis=0)
+    total = np.sum(list(read_truth(truth, len(look["classes"]), images).values()), axis=0)
     return {name: int(n) for name, n in zip(look["classes"], total, strict=False)}
 
 

@@ -53,7 +53,7 @@ def annotation_costs(
             "the one it stands in, or the pool of the seed: the same command makes it again"
         )
     roi = next(iter(groups.values()))[0].roi != ""
-    total = np.sum(list(read_truth(truth, groups, len(classes)).values()), axis=0)
+    total = np.sum(list(read_truth(truth, len(classes), groups).values()), axis=0)
     seen = _revealed(labels, groups, len(classes))
     sizes = {image: size_of(rows) for image, rows in groups.items()}
     area = sum(_area(r, groups[r.image][0], shape) for r in history)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from al.io.files import atomic_path, check_keys, reading
+from al.io.files import atomic_path, check_keys, stored
 from al.io.labels import UNKNOWN
 from al.io.tables import PoolRow
 from al.io.thumbnails import fitted, grey, jpeg, png, resized, unpacked, window_of
@@ -221,9 +221,7 @@ def read_examples(path: str | Path) -> list[Example]:
         DataError: the file is not there, damaged, or written by another version.
         OSError: the disk cannot be read.
     """
-    with reading(path, "examples"), zipfile.ZipFile(path) as archive:
-        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise ValueError("compressed members, which may be of any size")
+    with stored(path, "examples") as archive:
         index = json.loads(archive.read(INDEX))
         if index["version"] != VERSION:
             raise ValueError(f"version {index['version']}; allowed: {VERSION}")

@@ -72,5 +72,5 @@ def offer_of(layout: dict[str, Any], truth: str | None) -> Offer:
 
         return get_layout(**layout).open_label(row) != UNKNOWN
 
-    counts = read_truth(truth, classes=len(layout["classes"]))
+    counts = read_truth(truth, len(layout["classes"]))
     return Offer({image: int(held[-1]) for image, held in counts.items() if held[-1]}, mask)
