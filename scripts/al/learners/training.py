@@ -358,11 +358,11 @@ class Training(ABC):
             check_keys(state, HEAD)
             if state["key"] != self.key:
                 return
-            own = self.state()
-            check_keys(state, dict.fromkeys(own, object))
-            held = _shapes(state)
-            if odd := [key for key, shape in _shapes(own).items() if held.get(key) != shape]:
-                raise ValueError(f"{'.'.join(odd[0])} of another shape")
+            for part, own in self.state().items():
+                held = state[part]
+                for name, value in own.items() if isinstance(own, Mapping) else ():
+                    if isinstance(value, Tensor) and held[name].shape != value.shape:
+                        raise ValueError(f"{part}.{name} of another shape")
         self.restore(state)  # what a GPU raises says nothing of the file
         self.step, self.spent = state["step"], state["spent"]
         self.loss = state["loss"].to(self.device)
@@ -378,13 +378,6 @@ class Training(ABC):
             )
         head = dict(zip(HEAD, (self.key, self.step, self.spent, self.loss), strict=True))
         save_tensors(path, {**head, **self.state()})
-
-
-def _shapes(state: Mapping[str, Any]) -> dict[tuple[str, str], torch.Size]:
-    """Return the shapes of a state's weights, by key and name."""
-    parts = [(key, part) for key, part in state.items() if isinstance(part, Mapping)]
-    named = [(key, name, v) for key, part in parts for name, v in part.items()]
-    return {(key, name): v.shape for key, name, v in named if isinstance(v, Tensor)}
 
 
 def already_trained(out: Path) -> dict[str, Any]:
