@@ -95,8 +95,14 @@ def test_what_cannot_be_read(run: tuple[Path, Made]) -> None:
         read_confidence(root, LOOK | {"classes": [*CLASSES, "sky"]})
     path = _table(root, "decomp", 0, 3)
     head, first, *rest = path.read_text(encoding="utf-8").splitlines()
-    for lines in (rest, [first, first, *rest], [first.replace(",", ",x", 4), *rest]):
-        path.write_text("\n".join([head, *lines]), encoding="utf-8")
+    for wrong in (
+        [],
+        [first, first],
+        [first.replace(",", ",x", 4)],
+        [f"{first},5"],
+        [first.replace(",", ",-", 2)],
+    ):
+        path.write_text("\n".join([head, *wrong, *rest, ""]), encoding="utf-8")
         with pytest.raises(DataError, match=r"cycle-003/images\.csv"):
             read_confidence(root, LOOK)
 

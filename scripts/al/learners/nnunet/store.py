@@ -19,7 +19,7 @@ import numpy as np
 
 from al.io.arrays import read_arrays
 from al.io.errors import ConfigError, DataError
-from al.io.files import atomic_path, file_name, read_json, reading, sweep, write_json
+from al.io.files import atomic_path, file_name, read_json, reading, short_name, sweep, write_json
 from al.io.locking import locked
 from al.io.tables import PoolRow
 from al.io.threads import in_order
@@ -41,7 +41,6 @@ from .settings import LABELS, NnunetSettings
 
 PLANS = "plans.json"
 MOST_THREADS = 4
-LONG = 200  # bytes of a name from which on another one is taken
 OUT = TypeVar("OUT")
 
 
@@ -233,8 +232,7 @@ def _files(folder: Path, case: str) -> tuple[Path, Path]:
 
 def _name(case: str) -> str:
     """Return the name of a volume's files: its own unless that is too long, or reads as quoted."""
-    own = len(os.fsencode(case)) < LONG and not {"/", "%"} & set(case)
-    return case if own else file_name(case)
+    return case if short_name(case) == case and not {"/", "%"} & set(case) else file_name(case)
 
 
 @dataclass(frozen=True)
