@@ -59,7 +59,7 @@ def test_files_of_a_run(run: RunFiles, data: st.DataObject) -> None:
         _, content = data.draw(damaged([before]))
     file.write_bytes(content)
     try:
-        tried(lambda: _read(run, file), file.name, "config")
+        tried(lambda: _read(run, file), str(run.folder), "config")
     finally:
         file.write_bytes(before)
 

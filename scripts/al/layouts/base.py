@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from time import monotonic
 from typing import Any, ClassVar, TypeVar
 from unicodedata import category, normalize
 
@@ -15,14 +14,13 @@ import numpy as np
 
 from al.io import errors
 from al.io.checksums import check_whole
-from al.io.errors import ConfigError, DataError
+from al.io.errors import ConfigError, DataError, shortened
 from al.io.labels import count_labels
 from al.io.tables import PoolRow
-from al.io.threads import in_order
+from al.io.threads import in_order, with_progress
 
 SHOWN = 10
 THREADS = 16
-PROGRESS = 20.0  # seconds between two lines
 BREAKING = ("Cc", "Cs", "Zl", "Zp")  # end lines of tables and logs, or are no text in UTF-8
 FORMULA = {"=", "+", "@"}  # how what a spreadsheet runs begins
 FILE = TypeVar("FILE")
@@ -99,9 +97,7 @@ class Problems:
         if not self.found:
             return
         lines = [f"{self.subject}: {len(self.found)} problem(s) in the data"]
-        lines += [f"  - {problem}" for problem in self.found[:SHOWN]]
-        if len(self.found) > SHOWN:
-            lines.append(f"  ... and {len(self.found) - SHOWN} more")
+        lines += [f"  - {problem}" for problem in shortened(self.found, SHOWN)]
         raise DataError("\n".join(lines))
 
 
@@ -188,13 +184,11 @@ class Layout(ABC):
             return found, held
 
         problems = Problems(self.name)
-        counts, told = [], monotonic()
-        for found, held in in_order(look, rows, self.threads()):
+        counts = []
+        looked = in_order(look, rows, self.threads())
+        for found, held in with_progress(looked, len(rows), "images checked"):
             problems.add(*found)
             counts.append(held)
-            if monotonic() > told + PROGRESS:
-                told = monotonic()
-                print(f"  {len(counts)} of {len(rows)}", flush=True)
         problems.stop()
         return counts
 
