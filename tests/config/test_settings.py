@@ -143,7 +143,7 @@ def test_every_dataset_resolves_and_again_from_its_own_result(dataset: str, tmp_
         ({"convnet": {"members": 10**9}}, "a whole number from 1 to 100. Networks of an ensemble"),
         ({"report": {"share": float("nan")}}, "report.share: nan; allowed: finite"),
         ({"random_centres": {"low": float("-inf")}}, "random_centres.low: -inf"),
-        ({"decomp": {"emphasis": {"road": float("inf")}}}, "decomp.emphasis.road: inf"),
+        ({"clasp": {"beta_first": float("nan")}}, "clasp.beta_first: nan"),
         ({"footprint": "circle"}, "'square', 'disc', 'annulus'"),
         ({"initial": "nnactive", "footprint": "disc"}, "footprint 'disc' is for windows"),
         ({"initial": "nnActive"}, "'random', 'nnactive'"),
