@@ -77,9 +77,9 @@ def test_metrics_are_those_planned(tmp_path: Path) -> None:
 
 def test_truth_is_that_of_what_may_be_annotated(tmp_path: Path) -> None:
     (tmp_path / "pools").mkdir()
-    head = "image,roi,split,path,label_path,shape,axis\n"
+    head = "image,roi,split,path,label_path,shape,axis,group\n"
     rows = [("x", "train"), ("y", "val"), ("z", "test"), ("w", "train")]
-    text = "".join(f"{image},,{split},p,l,4x4,\n" for image, split in rows)
+    text = "".join(f"{image},,{split},p,l,4x4,,\n" for image, split in rows)
     (tmp_path / "pools/seed-2.csv").write_text(head + text)
     assert truth_counts(tmp_path, look([2])) == {}, "not counted yet"
     (tmp_path / "truth.json").write_text('{"x": [1, 2, 9], "y": [10, 0, 9], "w": [100, 5, 0]}')

@@ -144,10 +144,9 @@ def _read(path: str | Path, kind: type[Row]) -> list[Row]:
     expected = _columns(kind)
     with reading(path):
         found, *lines = csv.reader(read_lines(path), strict=True)
-        # Reports of runs from before there were groups
-        if found not in (expected, [n for n in expected if n != "group"]):
+        if found != expected:
             raise ValueError(f"columns are {found}, expected {expected}")
-        cells = [_CELLS.get(name, str) for name in found]
+        cells = [_CELLS.get(name, str) for name in expected]
         rows = (zip(cells, line, strict=True) for line in lines if line)
         return [kind(*(read(text) for read, text in row)) for row in rows]
 

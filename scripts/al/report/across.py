@@ -37,17 +37,7 @@ def report_runs(runs: Sequence[Run], out: Path) -> tuple[Path, list[str]]:
         DataError: nothing of a run was evaluated yet, two folders hold the same run, or versions
             that read or score data in different ways made them.
     """
-    folders: dict[str, Path] = {}
-    for folder, look in runs:
-        first = folders.setdefault(look["run"], folder)
-        if first != folder:
-            raise DataError(f"{folder}: holds run {look['run']!r}, as {first} does; name it once")
-    rules = {
-        run: read_settings(folder / "config.yaml").get("rules") for run, folder in folders.items()
-    }
-    if len(set(map(str, rules.values()))) > 1:
-        told = "; ".join(f"{run}: {held}" for run, held in rules.items())
-        raise DataError(f"begun by versions that read or score data in different ways ({told})")
+    _refuse_mixed(runs)
     named = (
         replace(v, title=f"{v.points[0].run}: {v.title}") for v in (read_run(*r) for r in runs)
     )
@@ -85,6 +75,21 @@ def report_runs(runs: Sequence[Run], out: Path) -> tuple[Path, list[str]]:
     opening = Opening(title, facts=facts, missing=missing, lacking=lacking, planned=planned)
     render_page(opening, [Group("Results", sections)], out / "report.html")
     return out / "report.html", missing
+
+
+def _refuse_mixed(runs: Sequence[Run]) -> None:
+    """Raise DataError where one run is there twice, or scores do not mean the same."""
+    folders: dict[str, Path] = {}
+    for folder, look in runs:
+        first = folders.setdefault(look["run"], folder)
+        if first != folder:
+            raise DataError(f"{folder}: holds run {look['run']!r}, as {first} does; name it once")
+    rules = {
+        run: read_settings(folder / "config.yaml").get("rules") for run, folder in folders.items()
+    }
+    if len(set(map(str, rules.values()))) > 1:
+        told = "; ".join(f"{run}: {held}" for run, held in rules.items())
+        raise DataError(f"begun by versions that read or score data in different ways ({told})")
 
 
 def _alike(views: Iterable[View]) -> list[View]:
