@@ -9,10 +9,12 @@ from functools import reduce
 import numpy as np
 
 from .boxes import Occupancy, Places, exponent_for, set_sums
+from .draw import draw_apart, draw_one
 from .kernels import slide, values_in
 from .region import Region
-from .tile_kernels import Blocks, bound_tiles, search, summarise
+from .tile_kernels import SIDE, Blocks, bound_tiles, equals_in, search, summarise
 
+Rng = np.random.Generator | None
 _BLOCK = 256  # positions that share a bound
 _OUT = int(np.iinfo(np.int64).min)
 _SLACK = 1e-12  # of a logarithm or noise; each is rounded by a few times 1e-16 of itself
@@ -141,7 +143,7 @@ def _around(place: Sequence[int], tables: Sequence[np.ndarray]) -> tuple[Places,
 
 
 class ClassSearch:
-    """Finds the free window with the most pixels of a class, the first of equals.
+    """Finds the free window with the most pixels of a class.
 
     Boxes are searched by tiles, see ``tile_kernels``; of other footprints every sum is taken.
 
@@ -176,30 +178,48 @@ class ClassSearch:
         plane.flags.writeable = False
         return plane
 
-    def best(self, number: int, cls: int) -> tuple[int, tuple[int, int, int]] | None:
-        """Pixels and position of the best free window of a slice; ``None`` where none has any."""
+    def best(
+        self, number: int, cls: int, rng: Rng = None
+    ) -> tuple[int, tuple[int, int, int]] | None:
+        """Pixels and position of the best free window of a slice; ``None`` where none has any.
+
+        ``rng`` draws one of equals uniformly; without it the first in row-major order is taken.
+        """
         if not self.found[number, cls]:
             return None
         plane, free = self._plane(number), np.ascontiguousarray(self._free[number])
-        if not self._is_box:
-            return self._best_footprint(number, plane == cls, free)
+        seek = self._best_box if self._is_box else self._best_footprint
+        pixels, place = seek(number, plane, cls, free, rng)
+        return (pixels, (number, *divmod(place, free.shape[1]))) if pixels else None
+
+    def _best_footprint(
+        self, _: int, plane: np.ndarray, cls: int, free: np.ndarray, rng: Rng
+    ) -> tuple[int, int]:
+        sums = np.zeros(free.shape, np.int64)
+        slide((plane == cls).astype(np.int64), self._parts, 1, 1, np.zeros_like(sums), sums)
+        sums *= free
+        equals = np.flatnonzero(sums == sums.max())
+        return int(sums.max()), int(equals[0]) if rng is None else draw_one(equals, rng)
+
+    def _best_box(
+        self, number: int, plane: np.ndarray, cls: int, free: np.ndarray, rng: Rng
+    ) -> tuple[int, int]:
         tiles = self._tiles.get((number, cls))
         if tiles is None:
             if number not in self._blocks:
                 self._blocks[number] = summarise(plane, self.found[number])
             bound = bound_tiles(plane, cls, self._size, self._blocks[number])
             tiles = self._tiles[number, cls] = bound, np.full(bound.shape, -1)
-        pixels, y, x = search(plane, cls, self._size, free, *tiles, self._scratch)
-        return (pixels, (number, y, x)) if pixels else None
+        pixels, place = search(plane, cls, self._size, free, *tiles, self._scratch)
+        if rng is None or not pixels:
+            return pixels, place
+        rows, columns = np.nonzero(tiles[0] == pixels)
 
-    def _best_footprint(
-        self, number: int, mask: np.ndarray, free: np.ndarray
-    ) -> tuple[int, tuple[int, int, int]] | None:
-        sums = np.zeros(free.shape, np.int64)
-        slide(mask.astype(np.int64), self._parts, 1, 1, np.zeros_like(sums), sums)
-        y, x = divmod(int((sums * free).argmax()), free.shape[1])
-        pixels = int(sums[y, x])
-        return (pixels, (number, y, x)) if free[y, x] and pixels else None
+        def equals(k: int) -> np.ndarray:
+            tile = int(rows[k]), int(columns[k])
+            return equals_in(plane, cls, self._size, free, tile, pixels, self._scratch)
+
+        return pixels, draw_apart(rows.size, SIDE**2, equals, rng)
 
 
 class GumbelNoise:

@@ -170,7 +170,7 @@ def search(
     bound: np.ndarray,
     place: np.ndarray,
     scratch: np.ndarray,
-) -> tuple[int, int, int]:
+) -> tuple[int, int]:
     """Find the free window with the most pixels of a class, the first of equals in row-major order.
 
     Args:
@@ -183,7 +183,7 @@ def search(
         scratch: (6, W) uint16, or uint32 for windows of more pixels.
 
     Returns:
-        Pixels, row and column; 0 pixels where no free window holds any.
+        Pixels and position, y Q + x; 0 pixels where no free window holds any.
     """
     tops = np.empty(bound.shape[0], np.int64)
     for row in range(tops.size):
@@ -194,13 +194,51 @@ def search(
         here = where // free.shape[1] // SIDE
         limit = best if row < here else best + 1  # an earlier equal one comes first
         if tops[row] < limit:
-            return best, where // free.shape[1], where % free.shape[1]
+            return best, where
         _look(labels, cls, size, free, row, limit, bound[row], place[row], scratch)
         tops[row] = -1
         for x in range(bound.shape[1]):
             value = bound[row, x]
             if value > best or (value >= limit and value == best and place[row, x] < where):
                 best, where = value, place[row, x]
+
+
+@compiled
+def equals_in(
+    labels: np.ndarray,
+    cls: int,
+    size: tuple[int, int],
+    free: np.ndarray,
+    tile: tuple[int, int],
+    pixels: int,
+    scratch: np.ndarray,
+) -> np.ndarray:
+    """Find the free positions of a tile whose windows hold so many pixels of a class.
+
+    Args:
+        labels, cls, size, free, scratch: see ``search``.
+        tile: its row and column.
+        pixels: above 0.
+
+    Returns:
+        (K,) int64, y Q + x, ascending.
+    """
+    height, width = size
+    top, left = tile[0] * SIDE, tile[1] * SIDE
+    bottom, right = min(free.shape[0], top + SIDE), min(free.shape[1], left + SIDE)
+    end = right + width - 1
+    columns, sums = scratch[0, : end - left], scratch[1, : right - left]
+    found, n = np.empty(SIDE * SIDE, np.int64), 0
+    _count_columns(labels[top : top + height, left:end], cls, columns)
+    for y in range(top, bottom):
+        if y > top:
+            _slide(columns, labels[y - 1, left:end], labels[y + height - 1, left:end], cls)
+        _sum_across(columns, width, scratch[4:], sums)
+        for k in range(sums.size):
+            if sums[k] == pixels and free[y, left + k]:
+                found[n] = y * free.shape[1] + left + k
+                n += 1
+    return found[:n]
 
 
 @compiled

@@ -64,8 +64,9 @@ def decomp_regions(
     min_slice_gap: int = 0,
     annotatable: np.ndarray | None = None,
 ) -> list[Region]:
-    """Choose windows one after the other: draw a class, then the window with most of it.
+    """Choose windows one after the other: draw a class, then a window with most of it.
 
+    Of equal windows one is drawn uniformly (ours).
     Classes are drawn by ``weights`` among those predicted in this image and still live, uniformly
     where all of these have weight 0. A class without a free window that holds it is dropped. In a
     volume a slice is drawn uniformly among those that contain the class, then searched; a slice
@@ -77,7 +78,7 @@ def decomp_regions(
         weights: (C,) sampling weights, at least 0.
         n: how many, at least 0.
         shape: (h, w) in the axes left of a slice, in order, or a boolean footprint of that size.
-        rng: draws classes, slices and free windows.
+        rng: draws classes, slices, one of equal windows, and free windows.
         taken: regions nothing may overlap, boxes of any size and depth.
         axis: slice axis of a volume.
         min_slice_gap: slices of two windows, earlier ones included, lie at least this far apart;
@@ -122,7 +123,7 @@ def _draw_region(
         numbers = live[cls]
         while numbers:
             place = int(rng.integers(len(numbers))) if windows.sliced else 0
-            found = search.best(numbers[place], cls)
+            found = search.best(numbers[place], cls, rng)
             if found is not None:
                 return windows.window(found[1], cls, found[0])
             numbers.pop(place)

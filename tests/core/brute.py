@@ -34,19 +34,32 @@ def free_positions(
     return found
 
 
+def equals(
+    values: np.ndarray,
+    footprint: np.ndarray,
+    free: np.ndarray,
+    annotatable: np.ndarray | None = None,
+) -> tuple[int, list[tuple[int, int]]] | None:
+    """Highest sum and all its positions among the free ones."""
+    sums = window_sums(values, footprint)
+    places = [
+        (int(y), int(x)) for y, x in np.argwhere(free_positions(free, footprint, annotatable))
+    ]
+    if not places:
+        return None
+    most = max(sums[place] for place in places)
+    return int(most), [place for place in places if sums[place] == most]
+
+
 def best(
     values: np.ndarray,
     footprint: np.ndarray,
     free: np.ndarray,
     annotatable: np.ndarray | None = None,
-) -> tuple[float, int, int] | None:
+) -> tuple[int, int, int] | None:
     """Highest sum and its first position among the free ones."""
-    sums = window_sums(values, footprint)
-    found = None
-    for y, x in np.argwhere(free_positions(free, footprint, annotatable)):
-        if found is None or sums[y, x] > found[0]:
-            found = (sums[y, x].item(), int(y), int(x))
-    return found
+    found = equals(values, footprint, free, annotatable)
+    return None if found is None else (found[0], *found[1][0])
 
 
 def random_map(rng: np.random.Generator, most: int = 40) -> tuple[np.ndarray, int]:

@@ -91,6 +91,61 @@ def test_the_fallback_is_uniform_over_free_windows():
     expect_uniform([r.start for r in drawn], [(y, x) for y in range(2) for x in range(3)])
 
 
+def blobs():
+    """Class 1: two equal blobs and a smaller one. Class 0: one larger. Neither fills its tiles."""
+    labels = np.full((40, 52), 255, np.uint8)
+    labels[11:20, 12:34] = 0
+    labels[3:8, 4:10] = labels[30:35, 40:46] = labels[20:23, 4:10] = 1
+    return labels
+
+
+@pytest.mark.parametrize("cls", [0, 1])
+@pytest.mark.parametrize("kind", ["box", "footprint", "whole", "wide"])
+def test_one_of_equal_windows_is_drawn_uniformly(kind, cls):
+    labels, shape = blobs(), (4, 5)
+    if kind == "whole":
+        labels[:], shape = cls, (25, 44)
+    elif kind == "wide":
+        shape = (9, 11)
+    footprint = np.ones(shape, bool)
+    if kind == "footprint":
+        footprint[0, 0] = footprint[2, 2:] = False
+    taken = [Region((4, 9), (1, 1)), Region((38, 0), (9, 9))]
+    mask = np.zeros(labels.shape, bool)
+    mask[::3, ::4] = True
+    free = brute.free_pixels(labels.shape, taken)
+    _, expected = brute.equals((labels == cls).astype(int), footprint, free, mask)
+    asked = footprint if kind == "footprint" else shape
+    drawn = []
+    for seed in range(300 + 6 * len(expected)):
+        given = np.eye(2)[cls], 1, asked, np.random.default_rng(seed), taken
+        drawn += [r.start for r in decomp_regions(labels, *given, annotatable=mask)]
+    assert len(expected) > 4
+    expect_uniform(drawn, expected)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_one_of_equal_windows_is_drawn_uniformly_whatever_was_chosen_before(axis):
+    plane = blobs()[20:, :12]
+    labels = np.stack([np.full_like(plane, 9), plane], axis)
+    weights = np.eye(10)[1]
+    pairs = [
+        decomp_regions(labels, weights, 2, (2, 3), np.random.default_rng(s), axis=axis)
+        for s in range(2500)
+    ]
+    window = np.ones((2, 3), bool)
+    first = [tuple(np.delete(a.start, axis).tolist()) for a, _ in pairs]
+    second = [tuple(np.delete(b.start, axis).tolist()) for _, b in pairs]
+    _, expected = brute.equals((plane == 1).astype(int), window, np.ones(plane.shape, bool))
+    expect_uniform(first, expected)
+    for start in expected:
+        free = brute.free_pixels(plane.shape, [Region(start, (2, 3))])
+        _, left = brute.equals((plane == 1).astype(int), window, free)
+        expect_uniform([b for a, b in zip(first, second, strict=True) if a == start], left)
+    again = decomp_regions(labels, weights, 2, (2, 3), np.random.default_rng(7), axis=axis)
+    assert again == pairs[7]
+
+
 def drawn_classes(labels, weights, n, seeds):
     return [
         [r.cls for r in decomp_regions(labels, weights, n, (1, 1), np.random.default_rng(s))]

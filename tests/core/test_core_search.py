@@ -38,6 +38,7 @@ def test_best_region_equals_brute_force(footprints):
 
 def test_full_footprint_is_the_box():
     labels = np.random.default_rng(0).integers(0, 3, (30, 20)).astype(np.uint8)
+    assert best_region(labels, 1, (5, 4)) == best_region(labels, 1, np.ones((5, 4), bool))
     rngs = np.random.default_rng(1), np.random.default_rng(1)
     boxes = decomp_regions(labels, np.ones(3), 8, (5, 4), rngs[0])
     assert boxes == decomp_regions(labels, np.ones(3), 8, np.ones((5, 4), bool), rngs[1])
@@ -64,7 +65,7 @@ def test_every_choice_of_decomp_is_the_best_left(footprints):
         for region in chosen:
             free = brute.free_pixels(labels.shape, taken)
             peaks = {
-                c: brute.best((labels == c).astype(np.int64), footprint, free, mask)
+                c: brute.equals((labels == c).astype(np.int64), footprint, free, mask)
                 for c in range(n_classes)
             }
             live = {c for c, p in peaks.items() if p is not None and p[0] > 0}
@@ -73,8 +74,9 @@ def test_every_choice_of_decomp_is_the_best_left(footprints):
                 assert brute.free_positions(free, footprint, mask)[region.start]
                 fallbacks += 1
             else:
-                score, *start = peaks[region.cls]
-                assert region == Region(tuple(start), footprint.shape, region.cls, score)
+                score, starts = peaks[region.cls]
+                assert region.start in starts and region.score == score
+                assert region.size == footprint.shape
                 assert weights[region.cls] > 0 or all(weights[c] == 0 for c in live)
             taken = [*taken, region]
         if len(chosen) < wanted:

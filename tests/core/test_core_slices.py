@@ -29,9 +29,9 @@ def unfold(region, axis):
 
 
 def peaks_of(values, free, axis, footprint):
-    """Best free window of every slice."""
+    """Best free windows of every slice."""
     return [
-        brute.best(np.take(values, s, axis), footprint, np.take(free, s, axis))
+        brute.equals(np.take(values, s, axis), footprint, np.take(free, s, axis))
         for s in range(values.shape[axis])
     ]
 
@@ -55,7 +55,7 @@ def test_every_choice_is_the_best_of_its_slice():
                 fallbacks += 1
             else:
                 peak = peaks_of((labels == region.cls).astype(int), free, axis, footprint)[number]
-                assert (region.score, *start) == peak and region.score > 0
+                assert region.score == peak[0] > 0 and start in peak[1]
             taken = [*taken, region]
         if len(chosen) < 8:
             free = brute.free_pixels(labels.shape, taken)
@@ -77,7 +77,7 @@ def test_uncertain_regions_are_the_best_of_all_slices_jointly():
             for number, peak in enumerate(peaks_of(values, free, axis, np.ones(window, bool))):
                 if peak is not None:
                     start = [number] * 3
-                    start[rest[0]], start[rest[1]] = peak[1:]
+                    start[rest[0]], start[rest[1]] = peak[1][0]
                     options.append((-peak[0], tuple(start)))
             assert region.start == min(options)[1]
             assert region.score == -min(options)[0] / np.prod(window)
@@ -129,6 +129,6 @@ def test_footprint_in_slices():
     footprint = np.array([[0, 1, 1], [1, 0, 1]], bool)
     for region in decomp_regions(labels, [0, 1], 3, footprint, rng, axis=2, min_slice_gap=1):
         plane = labels[:, :, region.start[2]]
-        peak = brute.best((plane == 1).astype(int), footprint, np.ones(plane.shape, bool))
-        assert (region.score, *region.start[:2]) == peak
+        most, starts = brute.equals((plane == 1).astype(int), footprint, np.ones(plane.shape, bool))
+        assert region.score == most and region.start[:2] in starts
         assert region.size == (2, 3, 1)
