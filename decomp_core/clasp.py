@@ -97,7 +97,7 @@ def clasp_candidates(
 
     A map per class, entropy times its probability, and one of the entropy alone, are averaged
     over the patch. With a the mean (at least 1e-30), the score is log a + Gumbel(0, 1 / beta), one
-    draw per map and position; without noise log a, ranked by a itself, the first of equals. In
+    draw per map and position; without noise log a, ranked by a itself, equals drawn uniformly. In
     random order each map chooses its highest free patches: at most ``per_image * share / (classes +
     1)`` for a class, for the entropy alone ``per_image * (1 - share)``, rounded down, at least 1;
     without classes ``per_image`` by entropy.
@@ -106,7 +106,8 @@ def clasp_candidates(
         probabilities: (C, *S) float, mean softmax; S of any number of axes.
         patch, n: pixels (voxels) along each axis of S; size of the whole query, at least 0.
         classes: foreground classes, 0 to C - 1, each once; none: no strata.
-        rng: draws a seed per map, of which its noise is a function, then the order of the maps.
+        rng: draws a seed per map, of which its noise (without noise, the draw of equals) is a
+            function, then the order of the maps.
         taken: regions nothing may overlap.
         stride: distance of positions, one integer or one per axis.
         beta: inverse scale of the noise; ``None`` is no noise.
@@ -149,7 +150,7 @@ def _picks(
     seed: int,
 ) -> Iterator[Region]:
     """Yield the best free patches of a map one after the other, and place them."""
-    means = Falling(occupancy.free.shape, 0.0)
+    means = Falling(occupancy.free.shape, 0.0, np.random.default_rng(seed))
     _set_means(amount, weights, occupancy, means.values)
     means.keep(occupancy.free)
     best = means if beta is None else Noisy(means, beta, seed)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import checks
-from .draw import draw_class
+from .draw import draw_class, draw_one
 
 
 def decomp_rois(
@@ -20,6 +20,8 @@ def decomp_rois(
 ) -> list[int]:
     """Choose RoIs one after the other: draw a class, then its most probable free RoI.
 
+    Of equally probable RoIs one is drawn uniformly (ours).
+
     Classes are drawn by ``weights`` among those that free RoIs are predicted as, uniformly where
     all of these have weight 0.
 
@@ -28,11 +30,11 @@ def decomp_rois(
             first of equals.
         weights: (C,) sampling weights, at least 0.
         n: how many, at least 0.
-        rng: draws the classes.
+        rng: draws classes, and one of equal RoIs.
         taken: indices of RoIs that have a label.
 
     Returns:
-        Indices in the order of choice, the first of equals; fewer than ``n`` when none is left.
+        Indices in the order of choice; fewer than ``n`` when none is left.
 
     >>> p = np.float32([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2]])
     >>> decomp_rois(p, [0.5, 0.5], 2, np.random.default_rng(0))
@@ -50,22 +52,30 @@ def decomp_rois(
     while len(chosen) < count and free.any():
         cls = draw_class(np.unique(predicted[free]).tolist(), weights, rng)
         members = np.flatnonzero(free & (predicted == cls))
-        best = int(members[table[members, cls].argmax()])
+        shares = table[members, cls]
+        best = draw_one(members[shares == shares.max()], rng)
         free[best] = False
         chosen.append(best)
     return chosen
 
 
-def uncertain_rois(uncertainty: ArrayLike, n: int, taken: Iterable[int] = ()) -> list[int]:
+def uncertain_rois(
+    uncertainty: ArrayLike,
+    n: int,
+    taken: Iterable[int] = (),
+    *,
+    rng: np.random.Generator | None = None,
+) -> list[int]:
     """Choose the most uncertain RoIs.
 
     Args:
         uncertainty: (M,) finite numbers.
         n: how many, at least 0.
         taken: indices of RoIs that have a label.
+        rng: draws the order of equals; without it they keep theirs.
 
     Returns:
-        Indices, most uncertain first, the first of equals; fewer than ``n`` when none is left.
+        Indices, most uncertain first; fewer than ``n`` when none is left.
 
     >>> uncertain_rois([0.1, 0.9, 0.5], 2, taken=[1])
     [2, 0]
@@ -73,7 +83,8 @@ def uncertain_rois(uncertainty: ArrayLike, n: int, taken: Iterable[int] = ()) ->
     values = checks.numbers("uncertainty", uncertainty, (None,))
     count = checks.integer("n", n, 0)
     free = ~checks.indices(taken, values.size)
-    order = np.argsort(-values, kind="stable")
+    ties = np.arange(values.size) if rng is None else checks.generator(rng).permutation(values.size)
+    order = np.lexsort((ties, -values))
     return order[free[order]][:count].tolist()
 
 

@@ -16,6 +16,7 @@ from .tile_kernels import SIDE, Blocks, bound_tiles, equals_in, search, summaris
 
 Rng = np.random.Generator | None
 _BLOCK = 256  # positions that share a bound
+_DRAWS = 4 * _BLOCK  # at once: the only equal of its block is seldom missed
 _OUT = int(np.iinfo(np.int64).min)
 _SLACK = 1e-12  # of a logarithm or noise; each is rounded by a few times 1e-16 of itself
 _TINY = 1e-300
@@ -26,13 +27,14 @@ _NOTHING = 2.0**-42  # a penalty up to this rounds to 0
 
 
 class Falling:
-    """Finds the highest of values that only ever fall, the first of equals in row-major order.
+    """Finds the highest of values that only ever fall.
 
     Of each block of positions the highest is kept; it is sought anew where it has fallen.
 
     Args:
         shape: of the values.
         out: what a position has that is out, an int or a float; no value is lower.
+        rng: draws one of equals uniformly; without it the first in row-major order is taken.
 
     Attributes:
         values: int64 or float64, for the caller to set, then to lower; ``keep`` is told where.
@@ -40,13 +42,13 @@ class Falling:
         tops: (blocks,), the highest of each.
     """
 
-    def __init__(self, shape: Sequence[int], out: float) -> None:
+    def __init__(self, shape: Sequence[int], out: float, rng: Rng = None) -> None:
         size = math.prod(shape)
         flat = np.empty(-(-size // _BLOCK) * _BLOCK, np.int64 if out == _OUT else np.float64)
         flat[size:] = out
         self.values, self.blocks = flat[:size].reshape(shape), flat.reshape(-1, _BLOCK)
         self.tops = np.full(len(self.blocks), np.iinfo(np.int64).max if out == _OUT else np.inf)
-        self._out, self._where = out, np.zeros(len(self.blocks), np.int64)
+        self._rng, self._out, self._where = rng, out, np.zeros(len(self.blocks), np.int64)
         self._first, self._stop = len(self.blocks), 0  # the blocks in which values fell
 
     def keep(self, free: np.ndarray, places: Places = ()) -> None:
@@ -76,7 +78,19 @@ class Falling:
         block = int(self.tops.argmax())
         if self.tops[block] == self._out:
             return None
-        return self.tops[block].item(), self.position(block, self._where[block])
+        top = self.tops[block].item()
+        if self._rng is None:
+            return top, self.position(block, self._where[block])
+        return top, self._draw(top, np.flatnonzero(self.tops == top), self._rng)
+
+    def _draw(self, top: float, blocks: np.ndarray, rng: np.random.Generator) -> tuple[int, ...]:
+        """Draw places of the blocks, each as likely as any other, until one has the highest."""
+        while True:
+            drawn = blocks[rng.integers(blocks.size, size=_DRAWS)]
+            places = rng.integers(_BLOCK, size=_DRAWS)
+            hits = np.flatnonzero(self.blocks[drawn, places] == top)
+            if hits.size:
+                return self.position(drawn[hits[0]], places[hits[0]])
 
     def position(self, block: int, place: int) -> tuple[int, ...]:
         """Return where a place of a block is."""
@@ -84,25 +98,35 @@ class Falling:
 
 
 def ranked(
-    values: np.ndarray, occupancy: Occupancy, weight: float = 0.0, sigma: float = 1.0
+    values: np.ndarray,
+    occupancy: Occupancy,
+    weight: float = 0.0,
+    sigma: float = 1.0,
+    rng: Rng = None,
 ) -> Iterator[tuple[float, Region]]:
     """Yield gain and region of the boxes of an image, uint8 or float: see ``spatially_diverse``.
 
-    What was yielded is placed when the next is asked for. ``weight``, ``sigma``: of the penalty.
+    What was yielded is placed when the next is asked for. ``weight``, ``sigma``: of the penalty;
+    ``rng``: see ``Falling``.
 
     Raises:
         ValueError: at the call, a value that is not finite.
     """
     exponent = exponent_for("uncertainty", values, occupancy.pixels)
-    return _ranked(values, occupancy, exponent, weight, sigma)
+    return _ranked(values, occupancy, exponent, weight, sigma, rng)
 
 
 def _ranked(
-    values: np.ndarray, occupancy: Occupancy, exponent: int, weight: float, sigma: float
+    values: np.ndarray,
+    occupancy: Occupancy,
+    exponent: int,
+    weight: float,
+    sigma: float,
+    rng: Rng,
 ) -> Iterator[tuple[float, Region]]:
     """Without a weight sums are ranked, as exact as integers are; else means less penalties."""
     free = occupancy.free
-    best = Falling(free.shape, -np.inf if weight else _OUT)
+    best = Falling(free.shape, -np.inf if weight else _OUT, rng)
     sums = np.empty(free.shape, np.int64) if weight else best.values
     set_sums(values, exponent, occupancy, sums)
     loss = np.zeros(free.shape if weight else 0)

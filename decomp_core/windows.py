@@ -139,6 +139,7 @@ def uncertain_regions(
     axis: int | None = None,
     *,
     annotatable: np.ndarray | None = None,
+    rng: np.random.Generator | None = None,
 ) -> list[Region]:
     """Choose the windows with the highest mean uncertainty under non-maximum suppression.
 
@@ -152,18 +153,20 @@ def uncertain_regions(
         taken: regions nothing may overlap, boxes of any size and depth.
         axis: slice axis of a volume.
         annotatable: bool of the image's shape, see ``boxes.Occupancy``.
+        rng: draws one of equals uniformly; without it the first in row-major order is taken.
 
     Returns:
-        Windows, most uncertain first, the first of equals in row-major order, ``score`` the mean
-        uncertainty in the units given; fewer than ``n`` when nothing is free.
+        Windows, most uncertain first, ``score`` the mean uncertainty in the units given; fewer
+        than ``n`` when nothing is free.
 
     >>> uncertain_regions(np.uint8([[0, 8, 9], [0, 5, 0]]), 1, (1, 2))
     [Region(start=(0, 1), size=(1, 2), cls=None, score=8.5)]
     """
     values = checks.image("uncertainty", uncertainty, (2, 3), floats=True)
     n = checks.integer("n", n, 0)
+    rng = None if rng is None else checks.generator(rng)
     windows = _Windows(values.shape, shape, taken, axis, annotatable=annotatable)
-    return [region for _, region in islice(ranked(values, windows), n)]
+    return [region for _, region in islice(ranked(values, windows, rng=rng), n)]
 
 
 def random_regions(

@@ -29,7 +29,7 @@ CALLS = {
     "decomp_regions": {"labels": MAP, "weights": ONES, "n": 1, "shape": (1, 1), "rng": RNG}
     | {"taken": (), "axis": None, "min_slice_gap": 0, "annotatable": MAP == 0},
     "uncertain_regions": {"uncertainty": MAP, "n": 1, "shape": (1, 1), "taken": (), "axis": None}
-    | {"annotatable": MAP == 0},
+    | {"annotatable": MAP == 0, "rng": RNG},
     "random_regions": {"image_shape": (4, 5), "n": 1, "shape": (1, 1), "rng": RNG, "taken": ()}
     | {"centres": MAP == 0, "axis": None, "annotatable": MAP == 0},
     "class_counts": {"labels": MAP, "confidence": MAP + 0.5, "n_classes": 2, "tau": 0.7}
@@ -42,7 +42,7 @@ CALLS = {
     | {"rng": RNG},
     "decomp_rois": {"probabilities": [[0.5, 0.5]], "weights": ONES, "n": 1, "rng": RNG}
     | {"taken": ()},
-    "uncertain_rois": {"uncertainty": ONES, "n": 1, "taken": ()},
+    "uncertain_rois": {"uncertainty": ONES, "n": 1, "taken": (), "rng": RNG},
     "random_rois": {"n_rois": 2, "n": 1, "rng": RNG, "taken": ()},
     "beta_schedule": {"step": 0, "steps": 5, "first": 1.0, "last": 100.0},
     "clasp_quotas": {"n": 1, "classes": [1], "share": 0.5, "rng": RNG},

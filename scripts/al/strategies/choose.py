@@ -90,8 +90,9 @@ def _most_uncertain(asked: ImageQuery, reports: list[str]) -> list[RegionRow]:
     from decomp_core import uncertain_regions, uncertain_rois
 
     query, uncertainty = asked.query, asked.record.uncertainty
+    rng = query.rng(asked.image)
     if query.task == "roi":
-        places = uncertain_rois(uncertainty, asked.n, asked.taken)
+        places = uncertain_rois(uncertainty, asked.n, asked.taken, rng=rng)
         return [query.row(asked.image, (i, float(uncertainty[i]))) for i in places]
     _note_window(asked, reports)
     found = uncertain_regions(
@@ -101,6 +102,7 @@ def _most_uncertain(asked: ImageQuery, reports: list[str]) -> list[RegionRow]:
         asked.taken,
         asked.axis,
         annotatable=asked.annotatable(),
+        rng=rng,
     )
     return [query.row(asked.image, region) for region in found]
 

@@ -36,7 +36,7 @@ def uncertain(asked: ImageQuery, rng: np.random.Generator) -> list[Region] | lis
 
     record = asked.record
     if record.probabilities is not None:
-        return uncertain_rois(record.uncertainty, asked.n, asked.taken)
+        return uncertain_rois(record.uncertainty, asked.n, asked.taken, rng=rng)
     return uncertain_regions(
         record.uncertainty,
         asked.n,
@@ -44,6 +44,7 @@ def uncertain(asked: ImageQuery, rng: np.random.Generator) -> list[Region] | lis
         taken=asked.taken,
         axis=asked.axis,
         annotatable=asked.annotatable(),
+        rng=rng,
     )
 
 

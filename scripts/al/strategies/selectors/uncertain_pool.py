@@ -32,7 +32,10 @@ def uncertain(query: Query, n: int) -> list[tuple[str, Pick]]:
         for record in query.predictions()
         for i in query.free_rois(record.image)
     ]
-    return [(image, (i, -score)) for score, image, i in sorted(found)[:n]]
+    found.sort()  # images come in any order
+    ties = query.rng().permutation(len(found))
+    order = np.lexsort((ties, [score for score, *_ in found]))[:n].tolist()
+    return [(found[k][1], (found[k][2], -found[k][0])) for k in order]
 
 
 @register_pool(
