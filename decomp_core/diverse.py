@@ -11,6 +11,7 @@ import numpy as np
 
 from . import checks
 from .boxes import Occupancy, exponent_for, set_sums
+from .draw import draw_one
 from .kernels import squared_distances
 from .region import Region
 from .search import ranked
@@ -183,11 +184,10 @@ def spatially_diverse_features(
         n: how many, at least 0.
         weight: of the penalty, 0 to 1e100; 0 is k-centre greedy without overlap.
         sigma: width of the penalty in region sides, 1e-6 to 1e6.
-        rng: draws the first.
+        rng: draws the first, then one of equals.
 
     Returns:
-        Indices into ``regions`` in the order of choice, the first of equals; fewer than ``n`` when
-        no candidate is left.
+        Indices into ``regions`` in the order of choice; fewer than ``n`` when no candidate is left.
 
     Raises:
         ValueError: a wrong dtype or shape, a value out of range, or unequal sizes in one image.
@@ -203,8 +203,8 @@ def spatially_diverse_features(
     scale = 1.0
     while len(chosen) < n and left.any():
         if chosen:
-            gains = np.sqrt(nearest) / scale - weight * penalty
-            pick = int(np.where(left, gains, -np.inf).argmax())
+            gains = np.where(left, np.sqrt(nearest) / scale - weight * penalty, -np.inf)
+            pick = draw_one(np.flatnonzero(gains == gains.max()), rng)
         else:
             pick = int(rng.integers(len(regions)))
         np.minimum(nearest, squared_distances(features, features[pick]), out=nearest)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import checks
+from .draw import draw_one
 from .kernels import farthest, squared_distances
 
 METHODS = ("cluster", "coreset", "badge", "badge_kmeans")
@@ -49,14 +50,15 @@ def choose(
         group: (R,) integers, the image of each candidate; any values.
         n: how many, at least 0.
         per_group: most to choose of one group, at least 1; ``None`` is no cap.
-        rng: seeds k-means (on one thread), draws the first of ``"coreset"``, others of ``"badge"``.
+        rng: seeds k-means (on one thread), draws the first of ``"coreset"``, others of ``"badge"``,
+            and everywhere one of equals.
         method: one of ``METHODS``.
         residuals: (R, C) finite numbers, p - onehot(argmax p), for the badge methods only.
         centres: (L, F) finite numbers, features of earlier labels, for ``"coreset"`` only: chosen
             before all others, so that no first one is drawn.
 
     Returns:
-        Indices in the order of choice, the first of equals: min(n, what the cap leaves) of them.
+        Indices in the order of choice: min(n, what the cap leaves) of them.
 
     Raises:
         ValueError: a wrong dtype or shape, a value out of range, an unknown method, or residuals
@@ -77,15 +79,20 @@ def choose(
     if factors is None and method in _BADGE:
         raise ValueError(f"residuals is None; method {method!r} needs an array ({size}, C)")
     fixed = _only("centres", centres, method, ("coreset",), (None, width))
-    order = np.argsort(-ranks, kind="stable")
     if batch.wanted and method == "coreset":
         _farthest(batch, table, fixed, rng)
     elif batch.wanted and method == "badge":
         _seeds(batch, table, factors, rng)
     elif batch.wanted:
-        _one_per_cluster(batch, order, _clusters(table, factors, min(n, size), rng))
-    batch.fill(order)
+        labels = _clusters(table, factors, min(n, size), rng)
+        _one_per_cluster(batch, ranks, labels, rng)
+    batch.fill(_ranking(ranks, rng))
     return batch.chosen
+
+
+def _ranking(ranks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Indices from the highest to the lowest, equals in random order."""
+    return np.lexsort((rng.permutation(ranks.size), -ranks))
 
 
 def _gradient_embeddings(table: np.ndarray, factors: np.ndarray) -> np.ndarray:
@@ -161,10 +168,14 @@ def _clusters(
         return model.fit(rows).labels_
 
 
-def _one_per_cluster(batch: _Batch, order: np.ndarray, labels: np.ndarray) -> None:
-    """Take the first of each cluster in ``order``, but where its group is full."""
-    _, first = np.unique(labels[order], return_index=True)
-    batch.fill(order[np.sort(first)])
+def _one_per_cluster(
+    batch: _Batch, ranks: np.ndarray, labels: np.ndarray, rng: np.random.Generator
+) -> None:
+    """Take the highest of each cluster, but where its group is full; the highest cluster first."""
+    order = _ranking(ranks, rng)
+    highest = order[np.unique(labels[order], return_index=True)[1]]
+    # drawn anew: of equals, the winner of a large cluster would come early
+    batch.fill(highest[_ranking(ranks[highest], rng)])
 
 
 def _farthest(
@@ -178,10 +189,10 @@ def _farthest(
     nearest, met = np.full(size, np.inf), np.zeros(size, np.int64)
     while not batch.full:
         chosen = np.array(batch.chosen, np.int64)
-        index = int(farthest(table, fixed, chosen, batch.open, nearest, met))
-        if index < 0 or nearest[index] == 0:
+        distance = farthest(table, fixed, chosen, batch.open, nearest, met)
+        if distance <= 0:
             return
-        batch.take(index)
+        batch.take(draw_one(np.flatnonzero(batch.open & (nearest == distance)), rng))
 
 
 def _seeds(
@@ -195,7 +206,7 @@ def _seeds(
     """
     left, right = (squared_distances(v, np.zeros(v.shape[1])) for v in (table, residuals))
     norms, nearest = left * right, np.full(len(table), np.inf)
-    index = int(norms.argmax())
+    index = draw_one(np.flatnonzero(norms == norms.max()), rng)
     while True:
         batch.take(index)
         if batch.full:

@@ -110,9 +110,10 @@ def farthest(
     open_: np.ndarray,
     nearest: np.ndarray,
     met: np.ndarray,
-) -> int:
-    """Find the first open candidate farthest from its nearest centre; -1 where none is open.
+) -> float:
+    """Return the largest squared distance of an open candidate from its nearest centre, or -1.
 
+    -1 where none is open. The open candidates whose ``nearest`` is as large are then the farthest.
     The distance from some centres bounds that from all of them: candidates meet more only while
     they could be the farthest.
 
@@ -130,17 +131,16 @@ def farthest(
         if open_[i] and nearest[i] > best:
             best, place = nearest[i], i
     if place < 0:
-        return -1
+        return -1.0
     while met[place] < every:
         _meet_next(place, table, fixed, centres, nearest, met)
     best = nearest[place]
     for i in range(nearest.size):
-        while open_[i] and (nearest[i] > best or (nearest[i] == best and i < place)):
-            if met[i] == every:
-                best, place = nearest[i], i
-            else:
-                _meet_next(i, table, fixed, centres, nearest, met)
-    return place
+        while open_[i] and nearest[i] >= best and met[i] < every:
+            _meet_next(i, table, fixed, centres, nearest, met)
+        if open_[i] and nearest[i] > best:
+            best = nearest[i]
+    return best
 
 
 @compiled

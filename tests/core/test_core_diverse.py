@@ -7,6 +7,7 @@ import weakref
 
 import numpy as np
 import pytest
+from scipy.stats import chisquare
 
 from decomp_core import Region, pool_uncertain, spatially_diverse, spatially_diverse_features
 from decomp_core.diverse import _spread
@@ -213,3 +214,15 @@ def test_diverse_features_equal_the_plain_greedy():
         given = spatially_diverse_features(regions, group, features, n, weight, sigma, draw)
         assert given == expected
     assert skipped > 2
+
+
+def test_one_of_equally_diverse_features_is_drawn_uniformly():
+    regions = [Region((0,), (1,))] * 5
+    features = np.array([[0.0], [1.0], [-1.0], [1.0], [0.5]])
+    drawn = []
+    for seed in range(1500):
+        rng = np.random.default_rng(seed)
+        found = spatially_diverse_features(regions, np.arange(5), features, 2, 1.0, 1.0, rng)
+        drawn += found[1:] if found[0] == 0 else []
+    counts = np.bincount(drawn, minlength=5)
+    assert counts[[0, 4]].sum() == 0 and chisquare(counts[1:4]).pvalue > 1e-4
