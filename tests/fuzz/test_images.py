@@ -88,8 +88,9 @@ def _pictures(content: bytes) -> Iterator[np.ndarray]:
     """Yield what other readers see, (H, W, 3) uint8."""
     if (seen := cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)) is not None:
         yield seen[..., ::-1]
-    with suppress(Exception):  # of a damaged file it may say nothing
-        yield bmp_rgb(content)
+    for other in (bmp_rgb, lambda content: tifffile.imread(BytesIO(content))):
+        with suppress(Exception):  # of a damaged file it may say nothing
+            yield other(content)
 
 
 def _confirmed(

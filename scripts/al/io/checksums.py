@@ -72,6 +72,7 @@ def _check_png(file: BinaryIO) -> None:
 
 def _check_tiff(image: TiffImagePlugin.TiffImageFile, file: BinaryIO) -> None:
     """Look at the tags and at the checksums of deflated strips."""
+    _check_directory(file)
     tags = image.tag_v2
     places = [
         (tags[at], tags[sizes]) for at, sizes in OFFSETS.items() if {at, sizes} <= tags.keys()
@@ -92,6 +93,23 @@ def _check_tiff(image: TiffImagePlugin.TiffImageFile, file: BinaryIO) -> None:
             strip.count(file.read(size))
             if not strip.ended:
                 raise OSError("TIFF strip is truncated")
+
+
+def _check_directory(file: BinaryIO) -> None:
+    """Look at the entries of a TIFF's directory: Pillow passes over those it cannot read."""
+    file.seek(0)
+    order = "<" if (head := file.read(8))[:2] == b"II" else ">"
+    version, start = struct.unpack(f"{order}HI", head[2:])
+    if version != 42:  # BigTIFF
+        return
+    file.seek(start)
+    (count,) = struct.unpack(f"{order}H", file.read(2))
+    for tag, kind, _, _ in struct.iter_unpack(f"{order}HHII", file.read(12 * count)):
+        count -= 1
+        if not 1 <= kind <= 13:
+            raise OSError(f"TIFF tag {tag} of an unknown type {kind}")
+    if count:
+        raise OSError("TIFF directory is truncated")
 
 
 class _Inflated:
