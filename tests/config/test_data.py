@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from al.config.data import look_at_data
+from al.config.data import _counted, look_at_data
 from al.config.prepared import Preparation, preparation
 from al.config.start import StartRefused
 from al.generators import generate
@@ -23,7 +23,7 @@ from al.io.tables import read_files, read_pool, write_pool
 from al.layouts import get_layout
 from al.report.answer import changed_data
 
-from .kit import begin
+from .kit import begin, load
 
 LABEL = "gtFine/train/*/*_labelIds.png"
 Start = Callable[..., dict[str, Any]]
@@ -231,3 +231,15 @@ def test_a_run_of_other_rules_is_not_continued(start: Start, tmp_path: Path) -> 
         file.write_text(text.replace(before, after))
         with pytest.raises(ConfigError, match="reads or scores data in another way"):
             start()
+
+
+def test_labels_that_are_taken_are_counted_on_the_annotators_grid(tmp_path: Path) -> None:
+    generate("kits23_mini", tmp_path, 0, cases=2, depth=8, side=32)
+    settings = load("kits23_mini", data_root=str(tmp_path), layout_options={"grid": 4.0})
+    layout = get_layout("kits23", settings["layout_options"], settings["classes"])
+    rows = layout.index(tmp_path)
+    changed = {str(Path(row.label_path).relative_to(tmp_path)): "other content" for row in rows}
+    counts = _counted(layout, rows, changed, tmp_path)
+    assert {name: sum(held) for name, held in counts.items()} == {
+        row.image: int(np.prod(row.shape)) for row in rows
+    }

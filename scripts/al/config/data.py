@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from al.io.errors import DataError, shortened
 from al.io.files import atomic_path, read_json, write_json
 from al.io.fingerprints import MISSING, compare, taken, within
@@ -20,6 +18,7 @@ from al.layouts import Layout, get_layout
 from al.layouts.check_dataset import check_dataset
 from al.learners import describe_learner
 from al.paths import DATA
+from al.scoring.costs import count_truth
 
 from .prepared import ELSEWHERE
 from .settings import read_yaml
@@ -149,10 +148,9 @@ def _counted(
     """Check the images of changed files; return what each holds of every class, and of void."""
     images = {row.image for row in rows if not changed.keys().isdisjoint(_files(row, root))}
     again = [row for row in rows if row.image in images]
-    counts: dict[str, np.ndarray] = {}
-    for row, held in zip(again, layout.check(again), strict=True):
-        counts[row.image] = held + counts.get(row.image, 0)
-    return {image: held.tolist() for image, held in counts.items()}
+    layout.check(again)
+    # What a check counts is on the file's grid, truth.json on the annotator's.
+    return count_truth(layout, again, len(layout.classes))
 
 
 def _refuse(settings: Mapping[str, Any], rows: Sequence[PoolRow], differ: dict[str, str]) -> None:
