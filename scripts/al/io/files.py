@@ -194,7 +194,10 @@ def read_lines(path: str | Path) -> io.StringIO:
 def write_lines(path: str | Path, lines: Iterable[Iterable[Any]]) -> None:
     """Write a table as CSV, its head first, by rename."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(lines)
+        bare = csv.writer(file, lineterminator="\n")
+        quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        for line in map(list, lines):  # csv leaves a carriage return bare, and reads it as an end
+            (quoted if any("\r" in str(cell) for cell in line) else bare).writerow(line)
 
 
 def check_keys(held: Any, expected: Mapping[str, type | tuple[type, ...]]) -> None:
