@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ class LayoutContract:
     options: dict = {}
     classes: list[str]
     splits: set[str]
+    refused_without_label = "image without"
 
     def make(self, root: Path) -> None:
         """Write a small dataset into the folder ``root`` (not there yet)."""
@@ -92,6 +94,34 @@ class LayoutContract:
         relative = layout.index(Path("data"))
         assert [row.key for row in relative] == [row.key for row in rows]
         assert not Path(relative[0].path).is_absolute()
+
+    def unlabel(self, root: Path, rows: list[PoolRow]) -> None:
+        """Take the labels of some rows away."""
+        for row in rows:
+            Path(row.label_path).unlink()
+
+    def test_images_without_a_label_are_listed_where_people_annotate(self, layout, copy) -> None:
+        opened = get_layout(self.name, self.options, self.classes, unlabelled=True)
+        before = layout.index(copy)
+        assert opened.index(copy) == before
+        counts = layout.check(before)
+        self.unlabel(copy, before[::2])
+        rows = opened.index(copy)
+        bare = [replace(row, label_path="") for row in before]
+        assert rows[::2] == bare[::2] and rows[1::2] == before[1::2]
+        for row, held, was in zip(rows, opened.check(rows), counts, strict=True):
+            if row.label_path:
+                assert (held == was).all()
+                continue
+            label = opened.open_label(row)
+            assert (held[:-1] == 0).all() and held.sum() == was.sum() == np.size(label)
+            assert np.shape(label) == (() if layout.task == "roi" else row.shape)
+            assert (np.asarray(label) == 255).all()
+        with pytest.raises(DataError, match=self.refused_without_label):
+            layout.index(copy)
+        self.unlabel(copy, before[1::2])
+        assert opened.index(copy) == bare
+        opened.check(bare)
 
     def test_truncated_image_is_named(self, layout, copy) -> None:
         rows = layout.index(copy)

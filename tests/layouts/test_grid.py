@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -171,6 +172,9 @@ def test_a_layout_shows_one_grid_and_is_scored_on_the_other(
     expected = layout.grid_of(row).labels_in_full(layout.open_label(row))
     np.testing.assert_array_equal(back, expected)
     assert plain.spacing(own) == layout.spacing(row)
+    bare = replace(row, label_path="")
+    assert np.array_equal(layout.open_label(bare), np.full(row.shape, 255))
+    assert np.array_equal(layout.open_scored_label(bare), np.full(own.shape, 255))
     for opened in (layout, plain):
         full, found = opened.open_full(row), opened.affine(row)
         assert full.shape == own.shape and full.dtype == np.float32

@@ -102,6 +102,18 @@ class TestFolders(PngLabels):
         with pytest.raises(DataError, match="valannot: no such folder"):
             layout.index(copy)
 
+    @pytest.mark.parametrize("folders", [{"images": "."}, {"images": ".", "labels": "annot"}])
+    def test_a_folder_of_images_and_nothing_else(self, made, folders: dict[str, str]) -> None:
+        options = {"splits": {"unsplit": folders}}
+        opened = get_layout("folders", options, self.classes, unlabelled=True)
+        rows = opened.index(made / "train")
+        assert [(r.image, r.split, r.label_path) for r in rows] == [
+            (f"train{n}", "", "") for n in range(7)
+        ]
+        opened.check(rows)
+        with pytest.raises((ConfigError, DataError), match="images alone|annot: no such folder"):
+            get_layout("folders", options, self.classes).index(made / "train")
+
     def test_coloured_labels_are_refused(self, layout, copy) -> None:
         rows = layout.index(copy)
         Image.new("RGB", (30, 21)).save(rows[0].label_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,10 @@ class TestBracs(LayoutContract):
 
     def make(self, root: Path) -> None:
         generate("bracs_mini", root, 0, train=7, val=2, test=3)
+
+    def test_images_without_a_label_are_listed_where_people_annotate(self, layout, rows, made):
+        """There are none: the name of a RoI holds its class."""
+        assert get_layout("bracs", {}, CODES, unlabelled=True).index(made) == rows
 
     def test_class_and_slide_come_from_the_name(self, layout, rows) -> None:
         for row in rows:
@@ -133,6 +138,7 @@ class TestTable(LayoutContract):
     options = {"image_column": "patient", "roi_column": "BMI", "folder": "patches"}
     classes = ["round", "long", "other"]
     splits = {""}
+    refused_without_label = "line 2: nothing in column label"
 
     def make(self, root: Path) -> None:
         rng = np.random.default_rng(0)
@@ -151,6 +157,17 @@ class TestTable(LayoutContract):
             writer = csv.writer(file)
             writer.writerow(["BMI", "patient", "file", "label", "part"])
             writer.writerows(entries)
+
+    def unlabel(self, root: Path, rows: list) -> None:
+        bare = {row.roi for row in rows}
+        self.write(root, [[*e[:3], "" if e[0] in bare else e[3], e[4]] for e in self.entries(root)])
+
+    def test_a_table_without_classes(self, layout, copy) -> None:
+        options = self.options | {"label_column": ""}
+        opened = get_layout("table", options, self.classes, unlabelled=True)
+        assert opened.index(copy) == [replace(row, label_path="") for row in layout.index(copy)]
+        with pytest.raises(DataError, match="label_column"):
+            get_layout("table", options, self.classes).index(copy)
 
     def entries(self, root: Path) -> list[list[str]]:
         with (root / "data_labels.csv").open(newline="") as file:

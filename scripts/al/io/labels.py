@@ -83,8 +83,8 @@ def read_label(path: str | Path, shape: Sequence[int] | None = None) -> np.ndarr
 
 
 def count_labels(label: np.ndarray | int, classes: int, source: str | Path) -> np.ndarray:
-    """Return what a label map, or a RoI's class, holds: (C + 1,) int64, void last."""
+    """Return what a label map, or a RoI's class (255: none), holds: (C + 1,) int64, void last."""
     if not isinstance(label, np.ndarray):
-        return np.eye(classes + 1, dtype=np.int64)[label]
+        return np.eye(classes + 1, dtype=np.int64)[classes if label == UNKNOWN else label]
     counts = count_classes(label, classes, source)
     return np.append(counts, label.size - counts.sum())

@@ -26,17 +26,23 @@ LAYOUTS = {
 }
 
 
-def get_layout(name: str, options: Mapping[str, Any] | None, classes: Sequence[str]) -> Layout:
+def get_layout(
+    name: str,
+    options: Mapping[str, Any] | None,
+    classes: Sequence[str],
+    unlabelled: bool = False,
+) -> Layout:
     """Return the layout called ``name`` (a key of ``LAYOUTS``; a module of this package).
 
     Args:
         name: name of the layout.
         options: ``layout_options`` of the dataset; what is missing has a default.
         classes: class names; a class index is a position in this list.
+        unlabelled: whether images without a label are listed, for people to annotate.
 
     Raises:
         ConfigError: unknown layout, unknown option, or classes the layout cannot have.
     """
     if name not in LAYOUTS:
         raise ConfigError(f"layout: {nearest(name, LAYOUTS)}")
-    return getattr(import_module(f"{__name__}.{name}"), LAYOUTS[name])(options, classes)
+    return getattr(import_module(f"{__name__}.{name}"), LAYOUTS[name])(options, classes, unlabelled)

@@ -15,7 +15,7 @@ import numpy as np
 from al.io import errors
 from al.io.checksums import check_whole
 from al.io.errors import ConfigError, DataError, shortened
-from al.io.labels import count_labels
+from al.io.labels import UNKNOWN, count_labels
 from al.io.tables import PoolRow
 from al.io.threads import in_order, with_progress
 
@@ -23,6 +23,7 @@ SHOWN = 10
 THREADS = 16
 BREAKING = ("Cc", "Cs", "Zl", "Zp")  # end lines of tables and logs, or are no text in UTF-8
 FORMULA = {"=", "+", "@"}  # how what a spreadsheet runs begins
+NEEDED = "allowed: one, or annotator: human"  # of a label that is not there
 FILE = TypeVar("FILE")
 KEY = TypeVar("KEY")
 
@@ -58,7 +59,11 @@ def note(held: dict[KEY, Path], key: KEY, path: Path, found: Problems) -> None:
 
 
 def paired(
-    images: Mapping[str, Path], labels: Mapping[str, Path], places: Sequence[Path], found: Problems
+    images: Mapping[str, Path],
+    labels: Mapping[str, Path],
+    places: Sequence[Path],
+    found: Problems,
+    unlabelled: bool,
 ) -> list[str]:
     """Return the sorted names that have an image and a label, and note the others.
 
@@ -66,13 +71,14 @@ def paired(
         images, labels: files by name.
         places: where images and where labels are looked for.
         found: takes what lacks its other half.
+        unlabelled: whether an image without a label is among the names, and not noted.
     """
     for name in sorted(images.keys() ^ labels.keys()):
-        if name in images:
-            found.add(f"{images[name]}: image without label in {places[1]}")
-        else:
+        if name not in images:
             found.add(f"{labels[name]}: label without image in {places[0]}")
-    return sorted(images.keys() & labels.keys())
+        elif not unlabelled:
+            found.add(f"{images[name]}: image without label in {places[1]}; {NEEDED}")
+    return sorted(images if unlabelled else images.keys() & labels.keys())
 
 
 class Problems:
@@ -109,6 +115,8 @@ class Layout(ABC):
         task: ``2d``, ``3d`` or ``roi``.
         options: the options with defaults filled in.
         classes: class names; a class index is a position in this list.
+        unlabelled: whether images without a label are listed; their ``label_path`` is empty. A
+            label without its image is an error all the same.
     """
 
     name: ClassVar[str]
@@ -116,7 +124,12 @@ class Layout(ABC):
     DEFAULTS: ClassVar[dict[str, Any]] = {}
     THREADS: ClassVar[int] = THREADS
 
-    def __init__(self, options: Mapping[str, Any] | None, classes: Sequence[str]) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, Any] | None,
+        classes: Sequence[str],
+        unlabelled: bool = False,
+    ) -> None:
         given = dict(options or {})
         for key in given:
             if key not in self.DEFAULTS:
@@ -125,6 +138,7 @@ class Layout(ABC):
             raise ConfigError(f"classes: need 1 to 254 names, each once, not {list(classes)}")
         self.options = deepcopy(self.DEFAULTS) | given
         self.classes = [str(name) for name in classes]
+        self.unlabelled = unlabelled
         self.configure()
 
     def configure(self) -> None:
@@ -210,7 +224,7 @@ class Layout(ABC):
         except DataError as error:
             found.append(str(error))
         try:
-            if self.task == "2d":  # of RoIs a label is a class
+            if self.task == "2d" and row.label_path:  # of RoIs a label is a class
                 check_whole(row.label_path)
             label = self.open_label(row)
             counts = count_labels(label, len(self.classes), row.label_path)
@@ -238,13 +252,21 @@ class Layout(ABC):
             DataError: the file cannot be read.
         """
 
-    @abstractmethod
     def open_label(self, row: PoolRow) -> np.ndarray | int:
         """Read ground truth: uint8 class indices, 255 void, or the class index of a RoI.
+
+        Where there is no label all is void: 255 of the row's shape, of a RoI 255.
 
         Raises:
             DataError: the file cannot be read, or holds values outside the classes.
         """
+        if row.label_path:
+            return self._read_label(row)
+        return UNKNOWN if self.task == "roi" else np.full(row.shape, UNKNOWN, np.uint8)
+
+    @abstractmethod
+    def _read_label(self, row: PoolRow) -> np.ndarray | int:
+        """Read the label of a row that has one; as ``open_label``."""
 
 
 def choice(layout: Layout, key: str, allowed: Sequence[Any]) -> Any:

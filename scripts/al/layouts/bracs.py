@@ -50,7 +50,8 @@ class Bracs(RoiLayout):
     they are, in this order, benign (N, PB, UDH), atypical (ADH, FEA) and malignant (DCIS, IC).
 
     A RoI's identifier is a fingerprint of its file: the file's name holds the class, which must
-    not show in what a strategy sees.
+    not show in what a strategy sees. It also means that no RoI is without its class: those that
+    people are to annotate are for the layout ``table``.
 
     Options:
         release: ``earlier``, ``latest``, or ``auto`` (what the folders say).
@@ -114,7 +115,7 @@ class Bracs(RoiLayout):
         problems.stop()
         return rows
 
-    def open_label(self, row: PoolRow) -> int:
+    def _read_label(self, row: PoolRow) -> int:
         """Return the class index of a RoI, from the name of its file."""
         match = NAME.fullmatch(Path(row.label_path).stem)
         if match is None or match["code"] not in self.code_class:

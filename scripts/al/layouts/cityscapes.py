@@ -21,7 +21,8 @@ N_IDS = 34
 class Cityscapes(ImageLayout):
     """The official folders, ``SPLIT/CITY/NAME_leftImg8bit.png`` with ``..._gtFine_labelIds.png``.
 
-    The official test split has no public labels and is not read.
+    The official test split has no public labels and is not read. Where images without a label are
+    listed, folders may be missing, such as ``gtFine/train`` or ``leftImg8bit/val``.
 
     Options:
         val_as: split that the official validation images go to, ``test`` or ``val``.
@@ -53,18 +54,19 @@ class Cityscapes(ImageLayout):
         for folder, split in (("train", "train"), ("val", self.options["val_as"])):
             places = root / "leftImg8bit" / folder, root / "gtFine" / folder
             images, labels = (
-                _files(place, tail, problems)
+                _files(place, tail, problems, self.unlabelled)
                 for place, tail in zip(places, (IMAGE_TAIL, LABEL_TAIL), strict=True)
             )
-            both = paired(images, labels, places, problems)
-            pairs += [Pair(name, split, images[name], labels[name]) for name in both]
+            both = paired(images, labels, places, problems, self.unlabelled)
+            pairs += [Pair(name, split, images[name], labels.get(name)) for name in both]
         problems.stop()
         return self.rows_of(pairs, root)
 
 
-def _files(folder: Path, tail: str, problems: Problems) -> dict[str, Path]:
+def _files(folder: Path, tail: str, problems: Problems, optional: bool) -> dict[str, Path]:
     if not folder.is_dir():
-        problems.add(f"{folder}: no such folder")
+        if not optional:
+            problems.add(f"{folder}: no such folder")
         return {}
     found: dict[str, Path] = {}
     for path in sorted(folder.glob(f"*/*{tail}.png")):

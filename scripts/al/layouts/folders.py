@@ -26,9 +26,17 @@ def files_by_name(folder: Path, tail: str, problems: Problems) -> dict[str, Path
 class Folders(ImageLayout):
     """A folder of images and one of label images per split.
 
+    Images that people are to annotate need no labels. For a folder of images and nothing else, as
+    ``data_root``, three lines do::
+
+        layout: folders
+        layout_options: {splits: {unsplit: {images: "."}}}
+        classes: [road, tree, car]
+
     Options:
         splits: {split: {images: folder, labels: folder}}, split being ``train``, ``val``,
-            ``test`` or ``unsplit``.
+            ``test`` or ``unsplit``; ``.`` is ``data_root`` itself. Where images without a label are
+            listed, ``labels`` may be left out, or name a folder that has some or is not there yet.
         image_tail, label_tail: text at the end of the names that is not part of the identifier.
         void: ids that are no class; they become 255. The classes take the other ids from 0 upwards,
             and any other id is refused.
@@ -56,10 +64,12 @@ class Folders(ImageLayout):
         for split, folders in splits.items():
             if split not in SPLITS:
                 raise ConfigError(f"layout_options.splits of folders: {nearest(split, SPLITS)}")
-            if not isinstance(folders, dict) or set(folders) != {"images", "labels"}:
+            keys = set(folders) if isinstance(folders, dict) else set()
+            allowed = [{"images", "labels"}, *([{"images"}] if self.unlabelled else [])]
+            if keys not in allowed or not all(isinstance(f, str) for f in folders.values()):
                 raise ConfigError(
-                    f"layout_options.splits.{split} of folders: {folders!r}; "
-                    "allowed: images and labels, a folder each"
+                    f"layout_options.splits.{split} of folders: {folders!r}; allowed: images and "
+                    "labels, a folder each; with annotator: human, images alone"
                 )
         void = self.options["void"]
         if not isinstance(void, list) or not all(type(v) is int and 0 <= v <= 255 for v in void):
@@ -71,8 +81,10 @@ class Folders(ImageLayout):
 
     def expects(self) -> str:
         """Say what is read."""
-        folders = [f"{s['images']}/ with {s['labels']}/" for s in self.options["splits"].values()]
-        return ", ".join(folders)
+        return ", ".join(
+            " with ".join(f"{folder}/" for folder in folders.values())
+            for folders in self.options["splits"].values()
+        )
 
     def list_rows(self, root: Path) -> list[PoolRow]:
         """Pair images and labels by name."""
@@ -81,14 +93,17 @@ class Folders(ImageLayout):
         label_tail = text_option(self, "label_tail")
         pairs: list[Pair] = []
         for split, names in self.options["splits"].items():
-            folders = root / names["images"], root / names["labels"]
-            missing = [folder for folder in folders if not folder.is_dir()]
+            folders = [root / names[key] for key in ("images", "labels") if key in names]
+            needed = folders[:1] if self.unlabelled else folders
+            missing = [folder for folder in needed if not folder.is_dir()]
             problems.add(*[f"{folder}: no such folder (split {split})" for folder in missing])
             if missing:
                 continue
             images = files_by_name(folders[0], image_tail, problems)
-            labels = files_by_name(folders[1], label_tail, problems)
-            both = paired(images, labels, folders, problems)
-            pairs += [Pair(name, SPLITS[split], images[name], labels[name]) for name in both]
+            labels = {}
+            if "labels" in names and folders[1].is_dir():
+                labels = files_by_name(folders[1], label_tail, problems)
+            both = paired(images, labels, folders, problems, self.unlabelled)
+            pairs += [Pair(name, SPLITS[split], images[name], labels.get(name)) for name in both]
         problems.stop()
         return self.rows_of(pairs, root)

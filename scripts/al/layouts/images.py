@@ -207,12 +207,12 @@ def remap(ids: np.ndarray, table: np.ndarray, path: str | Path) -> np.ndarray:
 
 
 class Pair(NamedTuple):
-    """An image file and its label file."""
+    """An image file and its label file, if it has one."""
 
     image: str
     split: str
     path: Path
-    label_path: Path
+    label_path: Path | None
 
 
 class ImageLayout(Layout):
@@ -240,14 +240,15 @@ class ImageLayout(Layout):
         problems = Problems(f"{self.name} in {root}")
 
         def row_of(pair: Pair) -> PoolRow:
-            shape, label_shape = image_size(pair.path), image_size(pair.label_path)
-            if shape != label_shape:
+            shape = image_size(pair.path)
+            if pair.label_path and shape != (label_shape := image_size(pair.label_path)):
                 raise DataError(
                     f"{pair.label_path}: shape {label_shape}; allowed: the image's, {shape}"
                 )
             step = self.options["downsample"]
             small = tuple(-(-side // step) for side in shape)
-            return PoolRow(pair.image, "", pair.split, str(pair.path), str(pair.label_path), small)
+            label = str(pair.label_path or "")
+            return PoolRow(pair.image, "", pair.split, str(pair.path), label, small)
 
         rows = problems.without(described(row_of, pairs))
         problems.stop()
@@ -260,7 +261,7 @@ class ImageLayout(Layout):
         counts = super().check(rows, after)
         void = np.flatnonzero(self.table == UNKNOWN).tolist()
         problems = Problems(self.name)
-        if fault := fault_of_palettes([row.label_path for row in rows], void):
+        if fault := fault_of_palettes([r.label_path for r in rows if r.label_path], void):
             problems.add(fault)
         problems.stop()
         return counts
@@ -269,7 +270,7 @@ class ImageLayout(Layout):
         """Read an image: (H, W, 3) uint8."""
         return read_rgb(row.path, self.options["downsample"], shape=row.shape)
 
-    def open_label(self, row: PoolRow) -> np.ndarray:
+    def _read_label(self, row: PoolRow) -> np.ndarray:
         """Read a label map: (H, W) uint8, class indices, 255 void."""
         step = self.options["downsample"]
         labels = remap(read_ids(row.label_path, row.shape, step), self.table, row.label_path)

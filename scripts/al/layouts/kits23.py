@@ -6,7 +6,7 @@ from pathlib import Path
 
 from al.io.tables import PoolRow
 
-from .base import Problems
+from .base import NEEDED, Problems
 from .volumes import Case, VolumeLayout
 
 
@@ -31,12 +31,13 @@ class Kits23(VolumeLayout):
         folders = [path for path in sorted(folder.glob("case_*")) if path.is_dir()]
         for case in folders:
             files = case / "imaging.nii.gz", case / "segmentation.nii.gz"
-            if files[0].exists() and files[1].exists():
-                cases.append(Case(case.name, *files))
+            labelled = files[1].exists()
+            if files[0].exists() and (labelled or self.unlabelled):
+                cases.append(Case(case.name, files[0], files[1] if labelled else None))
             elif case.name in self.excluded:
                 continue
             elif files[0].exists():
-                problems.add(f"{files[0]}: image without {files[1].name}")
+                problems.add(f"{files[0]}: image without {files[1].name}; {NEEDED}")
             else:
                 problems.add(f"{case}: no {files[0].name}")
         return self.rows_of(cases, {case.name for case in folders}, problems)

@@ -24,6 +24,8 @@ LABEL = re.compile(r"(?P<case>.+)\.nii(\.gz)?")
 class NnunetRaw(VolumeLayout):
     """A dataset folder of nnU-Net's raw format, its training cases.
 
+    Where images without a label are listed, ``labelsTr`` may hold some labels or be missing.
+
     Options:
         channel: which channel to read where there are several; ``null``: there must be one.
         void: value of voxels without a label; ``null``: what ``dataset.json`` calls ``ignore``.
@@ -55,19 +57,20 @@ class NnunetRaw(VolumeLayout):
     def list_rows(self, root: Path) -> list[PoolRow]:
         """Pair volumes and labels by case."""
         problems = Problems(f"nnunet_raw in {root}")
-        for folder in (root / "imagesTr", root / "labelsTr"):
+        folders = root / "imagesTr", root / "labelsTr"
+        for folder in folders[:1] if self.unlabelled else folders:
             if not folder.is_dir():
                 problems.add(f"{folder}: no such folder")
         problems.stop()
         labels: dict[str, Path] = {}
-        for path in sorted((root / "labelsTr").iterdir()):
+        for path in sorted(folders[1].iterdir()) if folders[1].is_dir() else ():
             match = LABEL.fullmatch(path.name)
             if match and not path.name.startswith("."):
                 note(labels, match["case"], path, problems)
         _refuse_label_names(root / "imagesTr", labels, problems)
         images = self._images(root / "imagesTr", problems)
         _tell_missing(root, len(images))
-        if labels and not images:
+        if not images and (labels or self.unlabelled):
             problems.add(
                 f"{root / 'imagesTr'}: no file is called CASE_0000.nii.gz or CASE_0000.nii "
                 f"{RENAMES}"
@@ -78,8 +81,8 @@ class NnunetRaw(VolumeLayout):
             {case: path for case, path in held.items() if case not in self.excluded}
             for held in (images, labels)
         ]
-        both = paired(*kept, (root / "imagesTr", root / "labelsTr"), problems)
-        cases = [Case(case, images[case], labels[case]) for case in both]
+        both = paired(*kept, folders, problems, self.unlabelled)
+        cases = [Case(case, images[case], labels.get(case)) for case in both]
         return self.rows_of(cases, seen, problems)
 
     def _images(self, folder: Path, problems: Problems) -> dict[str, Path]:

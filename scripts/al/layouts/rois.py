@@ -22,6 +22,6 @@ class RoiLayout(Layout):
         return read_rgb(row.path, on_white=True, shape=row.shape)
 
 
-def roi_row(image: str, roi: str, split: str, path: Path, label_path: Path) -> PoolRow:
+def roi_row(image: str, roi: str, split: str, path: Path, label_path: Path | str) -> PoolRow:
     """Describe a RoI; reads the header of its file, raises DataError where that fails."""
     return PoolRow(image, roi, split, str(path), str(label_path), image_size(path))

@@ -35,7 +35,9 @@ class Table(RoiLayout):
         table: the CSV, relative to the root.
         folder: folder of the RoI files, relative to the root; file names are relative to it.
         image_column, roi_column, file_column, label_column: columns that hold the image (what an
-            annotator opens), the RoI's identifier, its file and its class (a class name).
+            annotator opens), the RoI's identifier, its file and its class (a class name). Where
+            RoIs without a label are listed, cells of the class may be empty, and ``label_column``
+            too: the table then holds no class.
         split_column: column with ``train``, ``val`` or ``test``; empty: no fixed split.
         group_column: column with what images belong together by, kept in one split; empty: none.
     """
@@ -66,28 +68,35 @@ class Table(RoiLayout):
         table = root / self.options["table"]
         problems = Problems(str(table))
         names, entries = read_rows(table)
-        keys = [*COLUMNS, *(key for key in OPTIONAL if self.options[key])]
+        optional = {*OPTIONAL, "label_column"} if self.unlabelled else OPTIONAL
+        keys = [key for key in COLUMNS + OPTIONAL if self.options[key] or key not in optional]
         for key in keys:
             if self.options[key] not in names:
-                problems.add(f"layout_options.{key}: {nearest(self.options[key], names)}")
+                told = nearest(self.options[key], names) + ("; or ''" if key in optional else "")
+                problems.add(f"layout_options.{key}: {told}")
         problems.stop()
         columns = {key: self.options[key] for key in keys}
 
         def row_of(numbered: tuple[int, dict[str, str]]) -> PoolRow:
             line, entry = numbered
             values = {key: (entry[column] or "").strip() for key, column in columns.items()}
-            empty = [columns[key] for key, value in values.items() if not value]
+            label = values.get("label_column", "")
+            empty = [
+                columns[key]
+                for key, value in values.items()
+                if not value and not (self.unlabelled and key == "label_column")
+            ]
             if empty:
                 raise DataError(f"line {line}: nothing in column {', '.join(empty)}")
-            if values["label_column"] not in self.classes:
-                known = nearest(values["label_column"], self.classes)
-                raise DataError(f"line {line}: class {known}")
+            if label and label not in self.classes:
+                raise DataError(f"line {line}: class {nearest(label, self.classes)}")
             split = values.get("split_column", "")
             if split and split not in SPLITS:
                 raise DataError(f"line {line}: split {nearest(split, SPLITS)}")
             path = root / self.options["folder"] / values["file_column"]
             try:
-                row = roi_row(values["image_column"], values["roi_column"], split, path, table)
+                image, roi = values["image_column"], values["roi_column"]
+                row = roi_row(image, roi, split, path, table if label else "")
             except DataError as error:
                 raise DataError(f"line {line}: {error}") from error
             return replace(row, group=values.get("group_column", ""))
@@ -101,7 +110,7 @@ class Table(RoiLayout):
         problems.stop()
         return rows
 
-    def open_label(self, row: PoolRow) -> int:
+    def _read_label(self, row: PoolRow) -> int:
         """Return the class index of a RoI, from the table."""
         table = Path(row.label_path)
         try:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from al.io.errors import ConfigError, DataError
 from al.io.tables import PoolRow
 
-from .base import Problems, choice, text_option
+from .base import NEEDED, Problems, choice, text_option
 from .images import ImageLayout, Pair, id_table
 
 FILE = re.compile(r"\S+\.(jpg|png)(\s|$)")  # begins a line of files
@@ -24,7 +24,8 @@ class Voc(ImageLayout):
 
     Labels are class indices, 0 background, 255 void: the official palette PNGs are, and so are the
     8-bit PNGs of the SBD-augmented training set (``train_list: train_aug`` and ``train_labels:
-    SegmentationClassAug``). Images that no list names are left alone.
+    SegmentationClassAug``). Images that no list names are left alone. Where images without a label
+    are listed, ``val.txt`` may be missing.
 
     Options:
         train_list: list of the training images, without ``.txt``.
@@ -70,7 +71,10 @@ class Voc(ImageLayout):
             (self.options["train_list"], self.options["train_labels"], "train"),
             (VAL_LIST, LABELS, self.options["val_as"]),
         )
-        names = {split: _listed(base, file, problems) for file, _, split in parts}
+        names = {
+            split: _listed(base, file, problems, self.unlabelled and file == VAL_LIST)
+            for file, _, split in parts
+        }
         train, val = (set(found) for found in names.values())
         problems.add(
             *[
@@ -83,10 +87,28 @@ class Voc(ImageLayout):
             pair
             for _, folder, split in parts
             for name in names[split]
-            if (pair := _pair(base, folder, name, split, problems)) is not None
+            if (pair := self._pair(base, folder, name, split, problems)) is not None
         ]
         problems.stop()
         return self.rows_of(pairs, root)
+
+    def _pair(
+        self, base: Path, folder: str, name: str, split: str, problems: Problems
+    ) -> Pair | None:
+        """Return the files of an identifier, if those that it needs are there."""
+        image, label = base / "JPEGImages" / f"{name}.jpg", base / folder / f"{name}.png"
+        there = image.is_file(), label.is_file()
+        if there == (True, True):
+            return Pair(name, split, image, label)
+        if there == (True, False) and self.unlabelled:
+            return Pair(name, split, image, None)
+        if there == (True, False):
+            problems.add(f"{image}: image without its label {label}; {NEEDED}")
+        elif there == (False, True):
+            problems.add(f"{label}: label without its image {image}")
+        else:
+            problems.add(f"{image}: no such image, and no {label}; a list names them")
+        return None
 
     def _locate(self, root: Path) -> Path:
         """Return the folder that holds ``JPEGImages``: ``root`` or VOC2012 below it."""
@@ -97,7 +119,7 @@ class Voc(ImageLayout):
         raise DataError(f"data_root: no folder JPEGImages in {root}; expected {self.expects()}")
 
 
-def _listed(base: Path, name: str, problems: Problems) -> list[str]:
+def _listed(base: Path, name: str, problems: Problems, optional: bool) -> list[str]:
     """Return the identifiers of a list: its lines, whatever dots and spaces they hold.
 
     Lines of file names, an image and maybe its label, count by the stem of the first, as in some
@@ -107,6 +129,8 @@ def _listed(base: Path, name: str, problems: Problems) -> list[str]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
+        if optional:
+            return []
         there = ", ".join(sorted(p.name for p in file.parent.glob("*.txt"))) or "none"
         problems.add(f"{file}: no such list; found: {there}")
         return []
@@ -121,18 +145,3 @@ def _listed(base: Path, name: str, problems: Problems) -> list[str]:
     if not found:
         problems.add(f"{file}: no image in this list; allowed: one or more")
     return found
-
-
-def _pair(base: Path, folder: str, name: str, split: str, problems: Problems) -> Pair | None:
-    """Return the files of an identifier, if both are there."""
-    image, label = base / "JPEGImages" / f"{name}.jpg", base / folder / f"{name}.png"
-    there = image.is_file(), label.is_file()
-    if there == (True, True):
-        return Pair(name, split, image, label)
-    if there == (True, False):
-        problems.add(f"{image}: image without its label {label}")
-    elif there == (False, True):
-        problems.add(f"{label}: label without its image {image}")
-    else:
-        problems.add(f"{image}: no such image, and no {label}; a list names them")
-    return None

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from al.io.errors import ConfigError, DataError
-from al.io.labels import count_labels
+from al.io.labels import UNKNOWN, count_labels
 from al.io.tables import PoolRow
 
 from .base import Layout, Problems, choice, described, names_option
@@ -31,11 +31,11 @@ GridOption = tuple[float | None, float | None] | None
 
 
 class Case(NamedTuple):
-    """A volume file and its label file."""
+    """A volume file and its label file, if it has one."""
 
     image: str
     path: Path
-    label_path: Path
+    label_path: Path | None
 
 
 class Mismatch(DataError):
@@ -43,22 +43,27 @@ class Mismatch(DataError):
 
 
 def _row_of(case: Case, wanted: GridOption) -> PoolRow:
-    image, label = read_header(case.path), read_header(case.label_path)
+    image = read_header(case.path)
+    label = read_header(case.label_path) if case.label_path else None
     if fault := fault_of_header(case.path, image):
         raise DataError(fault)
     if fault := fault_of_sizes(case.path, image):
         raise Mismatch(fault)
-    if image.shape != label.shape:
-        raise Mismatch(
-            f"{case.label_path}: shape {label.shape}; allowed: the image's, {image.shape}"
-        )
-    if fault := fault_of_header(case.label_path, label):
-        raise DataError(fault)
-    if differs := difference(case.label_path, image, label):
-        raise Mismatch(differs)
+    if case.label_path and label:
+        _compare(case.label_path, image, label)
     axis = slice_axis(image.affine)
     shape = _grid(image, axis, wanted).shape
-    return PoolRow(case.image, "", "", str(case.path), str(case.label_path), shape, axis)
+    return PoolRow(case.image, "", "", str(case.path), str(case.label_path or ""), shape, axis)
+
+
+def _compare(path: Path, image: Header, label: Header) -> None:
+    """Raise DataError where a label cannot be read, Mismatch where it is not its image's."""
+    if image.shape != label.shape:
+        raise Mismatch(f"{path}: shape {label.shape}; allowed: the image's, {image.shape}")
+    if fault := fault_of_header(path, label):
+        raise DataError(fault)
+    if differs := difference(path, image, label):
+        raise Mismatch(differs)
 
 
 def _grid(header: Header, axis: int, wanted: GridOption) -> Grid:
@@ -142,14 +147,19 @@ class VolumeLayout(Layout):
         See ``Layout``; refused are also images of one value.
         """
         counts = super().check(rows, after)
-        empty = [row.image for row, held in zip(rows, counts, strict=True) if not held[1:-1].any()]
+        labelled = [
+            (row.image, held)
+            for row, held in zip(rows, counts, strict=True)
+            if held[:-1].any() or not self.unlabelled
+        ]
+        empty = [image for image, held in labelled if not held[1:-1].any()]
         problems = Problems(self.name)
-        if rows and len(empty) == len(rows):
-            problems.add(f"all {len(rows)} cases hold background (0) alone; allowed: some do not")
+        if labelled and len(empty) == len(labelled):
+            problems.add(f"all {len(empty)} cases hold background (0) alone; allowed: some do not")
             problems.stop()
         if empty:
             shown = ", ".join(empty[:10]) + (", ..." if len(empty) > 10 else "")
-            count = f"{len(empty)} of {len(rows)}"
+            count = f"{len(empty)} of {len(labelled)}"
             print(f"{self.name}: {count} cases have no foreground: {shown}", flush=True)
         return counts
 
@@ -184,13 +194,18 @@ class VolumeLayout(Layout):
         """Read a volume: (D, H, W) float32 on the file's grid; raises DataError."""
         return read_volume(row.path)
 
-    def open_label(self, row: PoolRow) -> np.ndarray:
+    def _read_label(self, row: PoolRow) -> np.ndarray:
         """Read a label volume: (D, H, W) uint8 class indices on the annotator's grid."""
         labels = self.open_scored_label(row)
         return labels if self.wanted is None else self.grid_of(row).labels_seen(labels)
 
     def open_scored_label(self, row: PoolRow) -> np.ndarray:
-        """Read a label volume as scores are computed: uint8 class indices on the file's grid."""
+        """Read a label volume as scores are computed: uint8 class indices on the file's grid.
+
+        Where there is none all is void, as in ``open_label``.
+        """
+        if not row.label_path:
+            return np.full(self.grid_of(row).full, UNKNOWN, np.uint8)
         return read_label_volume(row.label_path, self.classes, self.void)
 
     def to_scored(self, row: PoolRow, labels: np.ndarray) -> np.ndarray:
