@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from al.config.data import _counted, look_at_data
+from al.config.data import _counted, keep_data, look_at_data
 from al.config.prepared import Preparation, preparation
 from al.config.start import StartRefused
 from al.generators import generate
@@ -166,6 +166,27 @@ def test_moved_data_are_recognised_and_others_are_not(
         match=r"8 file.*\n  gtFine/train/ahorn/ahorn_.*_labelIds.png: \d+ bytes, now \d+",
     ):
         start(data)
+
+
+def test_data_without_labels_are_known_by_their_images(data: Path, tmp_path: Path) -> None:
+    """Compared, listed anew without a pool, and found where they were moved."""
+    settings = load(data_root=str(data), generate=None)
+    layout = {"name": "cityscapes", "options": {}, "classes": settings["classes"]}
+    layout["unlabelled"] = True
+    shutil.rmtree(data / "gtFine/train")
+    folder = tmp_path / "results"
+    first = look_at_data(settings, layout, folder, print)
+    assert all((row.label_path == "") == (row.split == "train") for row in first.rows)
+    assert len(first.files) == 5
+    (folder / "pools").mkdir(parents=True)
+    keep_data(first, folder)
+    assert look_at_data(settings, layout, folder, print).rows == first.rows
+    write_pool(folder / "pool.csv", first.rows)
+    (folder / "config.yaml").write_text(f"data_root: {data}")
+    moved = {**settings, "data_root": str(data.rename(tmp_path / "moved"))}
+    found = look_at_data(moved, layout, folder, print).rows
+    assert all((row.label_path == "") == (row.split == "train") for row in found)
+    assert all(Path(row.path).is_file() for row in found)
 
 
 def test_labels_alone_are_taken_from_a_table(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ SETTINGS: dict[str, Any] = {
 
 def row(number: int, *shape: int, axis: int | None = None, roi: str = "") -> PoolRow:
     split = "train" if number else "test"
-    return PoolRow(f"i{number}", roi, split, "", "", shape, axis)
+    return PoolRow(f"i{number}", roi, split, "", "label", shape, axis)
 
 
 @given(st.data())

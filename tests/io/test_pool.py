@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from al.io.errors import DataError
 from al.io.pool import assign_splits, grouped, openings
@@ -14,7 +16,9 @@ from al.io.tables import PoolRow, RegionRow
 
 def rois(n: int, split: str = "") -> list[PoolRow]:
     return [
-        PoolRow(f"p{i:02d}", f"r{j}", split, "", "", (9, 9)) for i in range(n) for j in range(2)
+        PoolRow(f"p{i:02d}", f"r{j}", split, "", "label", (9, 9))
+        for i in range(n)
+        for j in range(2)
     ]
 
 
@@ -65,6 +69,41 @@ def test_splits_of_the_dataset_are_kept_and_missing_ones_refused() -> None:
         assign_splits(rois(3), None, 0)
     with pytest.raises(ValueError, match="only the splits"):
         assign_splits(rois(1), {"train": 0.5, "val": 0.0, "test": 0.5}, 0)
+
+
+LABELLED = st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), min_size=1, max_size=12)
+SPLIT = st.sampled_from([{"train": 0.4, "val": 0.3, "test": 0.3}, {"folds": 2}, None])
+
+
+@given(LABELLED, SPLIT, st.integers(0, 1))
+def test_what_has_no_label_is_trained_on_with_its_group(
+    images: list[tuple[str, bool]], split: dict | None, seed: int
+) -> None:
+    """The other groups are dealt as if they were all there is; that needs no test images."""
+    rows = [
+        PoolRow(f"i{n}", "", "", "p", "l" if labelled else "", (9, 9), group=group)
+        for n, (group, labelled) in enumerate(images)
+    ]
+    bare = {row.group for row in rows if not row.label_path}
+    others = [row for row in rows if row.group not in bare]
+    assume(bare)
+    dealt = {}
+    if split is None:
+        dealt = {row.key: "train" for row in others}
+    elif len({row.group for row in others}) == 3:
+        dealt = {row.key: row.split for row in assign_splits(others, split, seed)}
+    found = assign_splits(rows, split, seed)
+    assert [replace(row, split="") for row in found] == rows
+    assert all(row.split == dealt.get(row.key, row.split) for row in found)
+    assert {row.split for row in found if row.group in bare} == {"train"}
+
+
+def test_a_test_image_without_a_label_is_refused() -> None:
+    rows = [PoolRow("a", "", "train", "a.png", "", (9, 9)), *rois(1, "test")]
+    assert assign_splits(rows, None, 0) == rows
+    rows += [PoolRow("b", "", "val", "b.png", "", (9, 9))]
+    with pytest.raises(DataError, match=r"1 images .* no label: b\.png \(val\); allowed: labels"):
+        assign_splits(rows, None, 0)
 
 
 def test_generators_differ_by_seed_cycle_and_image() -> None:

@@ -115,6 +115,32 @@ def test_a_split_without_images_is_refused(
         check_dataset(dataset(tmp_path, n), layout(splits), split, [0, 1, 2])
 
 
+def test_images_without_a_label_are_told_and_need_no_test_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """None labelled; one; a test split with labels; a test split without."""
+    root, unlabelled = dataset(tmp_path, 4), layout(UNSPLIT) | {"unlabelled": True}
+    label = tmp_path / "labels/2.png"
+    for path in (tmp_path / "labels").iterdir():
+        path.unlink()
+    rows, files = check_dataset(root, unlabelled, None, [0])
+    assert [row.label_path for row in rows] == [""] * 4
+    assert [file.path for file in files] == [f"images/{n}.png" for n in range(4)]
+    told = capsys.readouterr().out
+    assert "4 of 4 have no label" in told and "class" not in told
+    Image.fromarray(np.full((4, 4), [0, 0, 1, 1], np.uint8)).save(label)
+    rows, files = check_dataset(root, unlabelled, None, [0])
+    told = capsys.readouterr().out
+    assert len(files) == 5 and "3 of 4 have no label" in told and "WARNING" not in told
+    assert told.splitlines()[-2].split() == ["a", "8", "in", "1"]
+    label.rename(tmp_path / "more_labels/2.png")
+    shutil.move(tmp_path / "images/2.png", tmp_path / "more/2.png")
+    check_dataset(root, layout(FIXED) | {"unlabelled": True}, None, [0])
+    (tmp_path / "more_labels/2.png").unlink()
+    with pytest.raises(DataError, match=r"more/2\.png \(test\); allowed: labels for them"):
+        check_dataset(root, layout(FIXED) | {"unlabelled": True}, None, [0])
+
+
 def test_every_label_is_looked_at(tmp_path: Path) -> None:
     root = dataset(tmp_path, 4)
     Image.fromarray(np.full((4, 4), 9, np.uint8)).save(tmp_path / "labels/2.png")

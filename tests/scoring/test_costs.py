@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def test_reveal_and_costs(tmp_path: Path) -> None:
         for i, k in enumerate("ab")
     }
     truth["a"][2, 2] = UNKNOWN
-    pool = [PoolRow(k, "", "train", "", "", (10, 12)) for k in "ab"]
+    pool = [PoolRow(k, "", "train", "", "label", (10, 12)) for k in "ab"]
     row = RegionRow(1, "a", "window", None, 2, 2, None, 3, 4, "", None, None, 0)
     labels, _ = reveal(Truth(truth), pool, [row], [], tmp_path / "labels")
     assert [(r.image, r.path) for r in labels] == [("a", "labels/a.png")]
@@ -54,6 +55,11 @@ def test_reveal_and_costs(tmp_path: Path) -> None:
     foreground = ((shown > 0) & (shown < 3)).sum() / ((both > 0) & (both < 3)).sum()
     assert costs["foreground_percent"] == pytest.approx(100 * foreground)
     assert spent["annotated"]["z"] == pytest.approx(100 * (shown == 2).sum() / (both == 2).sum())
+
+    bare = [pool[0], replace(pool[1], label_path="")]
+    unknown = annotation_costs(bare, [row], absolute, tmp_path / "truth.json", list("xyz"), 0)
+    assert unknown["annotated"] == dict.fromkeys("xyz")
+    assert unknown["costs"] == costs | {"foreground_percent": None}
 
 
 def test_region_of_a_test_image_is_refused(tmp_path: Path) -> None:
@@ -85,7 +91,7 @@ def test_a_disc_is_revealed_and_paid_for_as_a_disc(
     if axis is not None:
         shape, size = (12, 4, 12), (7, 1, 7)
     truth = {"a": np.random.default_rng(0).integers(0, 3, shape, dtype=np.uint8)}
-    pool = [PoolRow("a", "", "train", "", "", shape, axis)]
+    pool = [PoolRow("a", "", "train", "", "label", shape, axis)]
     region = Region((2,) * len(shape), size)
     row = RegionRow.of(1, "a", kind, region, 0)
     labels, _ = reveal(Truth(truth), pool, [row], [], tmp_path / "labels", "disc")

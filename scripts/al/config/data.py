@@ -139,7 +139,7 @@ def _at(row: PoolRow, moved: Mapping[str, str]) -> PoolRow:
 
 
 def _files(row: PoolRow, root: Path) -> set[str]:
-    return {within(row.path, root), within(row.label_path, root)}
+    return {within(path, root) for path in (row.path, row.label_path) if path}
 
 
 def _counted(

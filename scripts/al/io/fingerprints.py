@@ -36,7 +36,7 @@ def within(path: str, root: Path) -> str:
 
 def take(found: dict[str, FileRow], root: Path, row: PoolRow) -> None:
     """Take those of a row's image and label, each once; threads may call it. Raises DataError."""
-    for path in (row.path, row.label_path):
+    for path in filter(None, (row.path, row.label_path)):
         if path not in found:
             found[path] = fingerprint(path, root)
 

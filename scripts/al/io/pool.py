@@ -10,7 +10,7 @@ from typing import Any
 
 from decomp_core import Region
 
-from .errors import DataError
+from .errors import DataError, shortened
 from .rng import generator
 from .tables import SPLITS, PoolRow, RegionRow
 
@@ -96,6 +96,18 @@ def _refuse_torn(rows: Iterable[PoolRow]) -> None:
             raise DataError(f"{unit!r} lies in several splits: {places}; allowed: one")
 
 
+def _refuse_unlabelled(rows: Iterable[PoolRow]) -> None:
+    """Refuse what has no label in a split that scores are computed on. Raises DataError."""
+    found = [
+        f"{r.path} ({r.split})" for r in rows if r.split in ("val", "test") and not r.label_path
+    ]
+    if found:
+        raise DataError(
+            f"{len(found)} images of split val or test have no label: "
+            f"{', '.join(shortened(found))}; allowed: labels for them, or split train"
+        )
+
+
 def assign_splits(rows: list[PoolRow], split: dict[str, Any] | None, seed: int) -> list[PoolRow]:
     """Return the pool as one seed sees it: every row in ``train``, ``val`` or ``test``.
 
@@ -103,29 +115,40 @@ def assign_splits(rows: list[PoolRow], split: dict[str, Any] | None, seed: int) 
     group where images have one, from the seed; with ``folds: k`` these are dealt into k folds, the
     same for all seeds, and seed f tests on fold f.
 
+    What has no label is in ``train``, with all of its image or group; shares and folds are of the
+    others, and without a rule these are in ``train`` too. There need then be no ``test``.
+
     Raises:
-        DataError: rows without a split and no rule for one, a split that would be empty, or an
-            image or group in two splits.
+        DataError: rows without a split and no rule for one, a split that would be empty, an image
+            or group in two splits, or a row of ``val`` or ``test`` without a label.
     """
+    _refuse_unlabelled(rows)
+    bare = {_unit(r) for r in rows if not r.label_path}
+    if bare:
+        rows = [r if r.split or (split and r.label_path) else r.with_split("train") for r in rows]
     if all(r.split for r in rows):
         _refuse_torn(rows)
         return rows
     if not split:
         raise DataError("the dataset fixes no split and the configuration has no `split`")
-    units = sorted({_unit(r) for r in rows})
-    if "folds" in split:
-        order = generator(0, 0).permutation(len(units))
-        test = {units[i] for i in order[seed :: split["folds"]]}
-        names = {unit: "test" if unit in test else "train" for unit in units}
-    else:
-        order = [units[i] for i in generator(seed, 0).permutation(len(units))]
-        n_test = max(1, round(split["test"] * len(order)))
-        n_val = round(split["val"] * len(order))
-        names = dict.fromkeys(order[:n_test], "test")
-        names |= dict.fromkeys(order[n_test : n_test + n_val], "val")
-        names |= dict.fromkeys(order[n_test + n_val :], "train")
+    units = sorted({_unit(r) for r in rows} - bare)
+    names = _drawn(units, split, seed) | dict.fromkeys(bare, "train")
     found = set(names.values())
-    if not {"train", "test"} <= found:
+    if not bare and not {"train", "test"} <= found:
         what = "groups" if any(r.group for r in rows) else "images"
         raise DataError(f"{len(units)} {what} give only the splits {sorted(found)} of {SPLITS}")
     return [r.with_split(names[_unit(r)]) for r in rows]
+
+
+def _drawn(units: list[str], split: dict[str, Any], seed: int) -> dict[str, str]:
+    """Deal units into splits, as ``assign_splits`` says."""
+    if "folds" in split:
+        order = generator(0, 0).permutation(len(units))
+        test = {units[i] for i in order[seed :: split["folds"]]}
+        return {unit: "test" if unit in test else "train" for unit in units}
+    order = [units[i] for i in generator(seed, 0).permutation(len(units))]
+    n_test = max(1, round(split["test"] * len(order)))
+    n_val = round(split["val"] * len(order))
+    names = dict.fromkeys(order[:n_test], "test")
+    names |= dict.fromkeys(order[n_test : n_test + n_val], "val")
+    return names | dict.fromkeys(order[n_test + n_val :], "train")

@@ -14,7 +14,7 @@ from al.io.fingerprints import take
 from al.io.pool import assign_splits, grouped
 from al.io.tables import SPLITS, FileRow, PoolRow
 
-from . import get_layout
+from . import Layout, get_layout
 
 
 def check_dataset(
@@ -30,8 +30,9 @@ def check_dataset(
     Prints how much there is of every class in every split, and warns of classes that are missing
     and of images that are there twice.
 
-    ``needed``: splits that must hold images, and pixels (RoIs) with a class. ``group``: pattern of
-    what belongs together in the names of images (``io.pool.grouped``).
+    ``needed``: splits that must hold images, and pixels (RoIs) with a class. Of a layout that lists
+    images without a label ``train`` alone must hold images, with a class or without. ``group``:
+    pattern of what belongs together in the names of images (``io.pool.grouped``).
 
     Returns:
         Its rows, and the fingerprints of its files.
@@ -41,6 +42,7 @@ def check_dataset(
     """
     opened = get_layout(**layout)
     rows = grouped(opened.index(Path(root)), group)
+    must = ("train",) if opened.unlabelled else needed
     splits: dict[int, np.ndarray] = {}
     for seed in seeds:
         try:
@@ -48,15 +50,20 @@ def check_dataset(
         except ValueError as error:
             raise DataError(f"{root}: {error}") from None
         seen = set(splits[seed].tolist())
-        if not set(needed) <= seen:
+        if not set(must) <= seen:
             raise DataError(
                 f"{root}: images in split {', '.join(sorted(seen))} alone; "
-                f"{' and '.join(needed)} need some"
+                f"{' and '.join(must)} need{'s' if len(must) == 1 else ''} some"
             )
     print(f"Checking {len(rows)} images or RoIs in {root} ...", flush=True)
     files: dict[str, FileRow] = {}
     counts = np.array(opened.check(rows, partial(take, files, Path(root))))
-    _tell_classes(root, opened.classes, counts, splits, needed)
+    labelled = np.array([bool(row.label_path) for row in rows])
+    if not labelled.all():
+        print(f"{np.count_nonzero(~labelled)} of {len(rows)} have no label", flush=True)
+    if labelled.any():
+        of_labelled = {seed: names[labelled] for seed, names in splits.items()}
+        _tell_classes(root, opened, counts[labelled], of_labelled, needed)
     _tell_copies(rows, files)
     return rows, list(files.values())
 
@@ -80,7 +87,7 @@ def _tell_copies(rows: Sequence[PoolRow], files: Mapping[str, FileRow]) -> None:
 
 def _tell_classes(
     root: str,
-    classes: Sequence[str],
+    layout: Layout,
     counts: np.ndarray,
     splits: Mapping[int, np.ndarray],
     needed: Collection[str],
@@ -89,7 +96,7 @@ def _tell_classes(
 
     ``counts``: (N, C + 1) pixels or RoIs of each row, void last; ``splits``: (N,) names, by seed.
     """
-    seed = min(splits)
+    classes, seed = layout.classes, min(splits)
     which = f" of seed {seed}" if len(splits) > 1 else ""
     for line in _table(classes, counts, splits[seed], which):
         print(line, flush=True)
@@ -97,6 +104,8 @@ def _tell_classes(
     for number, of_rows in splits.items():
         for name in needed:
             held = counts[of_rows == name].sum(0)
+            if layout.unlabelled and (name == "train" or name not in of_rows):
+                continue
             if not held[:-1].any():
                 raise DataError(
                     f"{root}: no label in split {name} (seed {number}) has a class, all is void; "

@@ -43,11 +43,12 @@ def annotation_costs(
 
     Percentages are of all images of ``splits``, those that may be annotated; ``annotated`` gives
     for each class the percentage of its pixels (RoIs) that has been annotated. Void pixels count in
-    the area. ``shape``: of windows.
+    the area. ``shape``: of windows. Where an image has no label nobody knows how much there is of a
+    class: those percentages are ``None``, and so is the foreground.
     """
     groups = by_image(r for r in pool if r.split in splits)
-    known = {r.image for r in history} | {r.image for r in labels}
-    if strange := sorted(known - groups.keys()):
+    named = {r.image for r in history} | {r.image for r in labels}
+    if strange := sorted(named - groups.keys()):
         raise DataError(
             f"history.csv and labels.csv: image {strange[0]!r} is not in the pool. To do: delete "
             "the one it stands in, or the pool of the seed: the same command makes it again"
@@ -69,11 +70,12 @@ def annotation_costs(
         steering = [r for r in history if groups[r.image][0].split == "val"]
         costs["validation_images"] = len({r.image for r in steering})
         costs["validation_regions"] = len(steering)
+    known = all(r.label_path for rows in groups.values() for r in rows)
     annotated = {
-        name: 100 * float(seen[i] / total[i]) if total[i] else None
+        name: 100 * float(seen[i] / total[i]) if known and total[i] else None
         for i, name in enumerate(classes)
     }
-    if background is not None:
+    if background is not None and known:
         keep = np.arange(len(classes)) != background
         costs["foreground_percent"] = 100 * float(
             seen[: len(classes)][keep].sum() / max(1, total[: len(classes)][keep].sum())
