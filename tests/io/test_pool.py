@@ -72,7 +72,7 @@ def test_splits_of_the_dataset_are_kept_and_missing_ones_refused() -> None:
 
 
 LABELLED = st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), min_size=1, max_size=12)
-SPLIT = st.sampled_from([{"train": 0.4, "val": 0.3, "test": 0.3}, {"folds": 2}, None])
+SPLIT = st.sampled_from([{"train": 0.6, "val": 0.2, "test": 0.2}, {"folds": 2}, None])
 
 
 @given(LABELLED, SPLIT, st.integers(0, 1))
@@ -90,7 +90,7 @@ def test_what_has_no_label_is_trained_on_with_its_group(
     dealt = {}
     if split is None:
         dealt = {row.key: "train" for row in others}
-    elif len({row.group for row in others}) == 3:
+    elif len({row.group for row in others}) > 1:
         dealt = {row.key: row.split for row in assign_splits(others, split, seed)}
     found = assign_splits(rows, split, seed)
     assert [replace(row, split="") for row in found] == rows
