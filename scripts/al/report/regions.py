@@ -153,7 +153,8 @@ class Annotated:
 
     def __init__(self, folder: Path, look: Look, budgets: Sequence[str]) -> None:
         layout = look["layout"]
-        self.layout = get_layout(layout["name"], layout["options"], layout["classes"])
+        options, classes = layout["options"], layout["classes"]
+        self.layout = get_layout(layout["name"], options, classes, unlabelled=True)
         self.colours = tiles.colours_of(look) | {NO_CLASS: WHITE}
         self.regions: dict[Owner, list[RegionRow]] = {
             (budget, name): read_regions(path)
