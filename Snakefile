@@ -57,6 +57,7 @@ localrules:
 onsuccess:
     clean_work()
     tell_warnings()
+    tell_people()
 
 
 onstart:
@@ -70,4 +71,4 @@ onerror:
 rule all:
     default_target: True
     input:
-        report_files(),
+        targets(),

@@ -5,11 +5,13 @@ Out: results/{run}/config.yaml, the resolved configuration of the run.
 """
 
 import sys
+from functools import partial
 
 from al import paths
 from al.cluster.guard import lock_advice
 from al.cluster.submissions import job_minutes, submission_of
-from al.config.checks import check_words
+from al.annotators.human import people_of
+from al.config.checks import check_words, layout_of
 from al.config.prepared import preparation
 from al.config.settings import learner_science, load_settings, read_yaml
 from al.io.errors import DataError
@@ -33,7 +35,11 @@ if told := lock_advice(Path.cwd(), sys.argv):
 RUN = paths.RUN.format(run=S["run"])
 PLACES = [Path(kind, S["run"]) for kind in paths.KINDS]
 PLACES.append(Path(".snakemake"))
-LAYOUT = {"name": S["layout"], "options": S["layout_options"], "classes": S["classes"]}
+LAYOUT = layout_of(S)
+# What people are asked for follows from what they have done: a job sees no more than its own input.
+PEOPLE = people_of(Path(RUN), S, workflow.is_main_process)
+SOON = 1 if PEOPLE else 0  # of what they wait for: scores and reports can be made later
+CYCLES = PEOPLE.trained if PEOPLE else S["cycles"]
 SCIENCE = {
     "task": S["task"],
     "background": S["background"],
@@ -48,7 +54,10 @@ VALIDATION, _ = SECTION.early_stopping()
 # Keys of their own where validation images are annotated too: elsewhere parameters stay as they are.
 ANNOTATED = {"annotated": ["train", "val"]} if S["validation_images"] else {}
 STEPS = {"full": S["full_steps"], "full_same_steps": most_steps(S["steps"])}
-LOOK = look_of(S, list(read_yaml(Path(workflow.basedir, "config/strategies.yaml"))))
+LOOK = look_of(
+    {**S, "cycles": max(1, CYCLES)},
+    list(read_yaml(Path(workflow.basedir, "config/strategies.yaml"))),
+)
 FIGURES, PICTURES, TABLES = figures_of(LOOK), pictures_of(LOOK), tables_of(LOOK)
 # What the learner makes once per dataset, for all runs; nothing of learners that do not.
 PREPARATION = preparation(S)
@@ -88,6 +97,11 @@ def reads_predictions(strategy):
     return bool(needs_of(S["definitions"][strategy]) & {"statistics", "labels", "uncertainty"})
 
 
+def read_of(strategy):
+    """Return what a selection reads; people are shown what the model makes of the regions."""
+    return needs_of(S["definitions"][strategy]) | ({"labels"} if PEOPLE else set())
+
+
 def submission(rule):
     """Return a group function: the jobs that go to a cluster together."""
     return lambda wildcards: submission_of(S, rule, wildcards)
@@ -117,6 +131,12 @@ def tell_storage():
             logger.warning(warning)
     except StorageError as error:
         logger.error(str(error))
+
+
+def tell_people():
+    """Say at the end what waits for people."""
+    for line in people_of(Path(RUN), S, True).told() if PEOPLE else []:
+        logger.warning(line)
 
 
 def tell_warnings():
@@ -183,14 +203,27 @@ def metrics_files():
         for b in S["budget"]
         for s in S["strategies"]
         for k in S["seeds"]
-        for c in range(1, S["cycles"] + 1)
+        for c in range(1, CYCLES + 1)
     }
     places |= {paths.Place.of_reference(r, k) for r in S["references"] for k in S["seeds"]}
     return sorted(f"{RUN}/{place.path}/metrics.json" for place in places)
 
 
+def targets():
+    """Return what a run ends with; where people annotate, as far as it goes without them."""
+    if PEOPLE is None:
+        return report_files()
+    place = partial(place_of, S["budget"][0], S["strategies"][0], S["seeds"][0])
+    asked = [f"{place(PEOPLE.asked)}/{paths.CHOSEN}"] if PEOPLE.asked else []
+    if not PEOPLE.trained:
+        return asked
+    if not PEOPLE.tested:  # there is nothing to score
+        return [*asked, f"{place(PEOPLE.trained)}/training.json"]
+    return [*asked, *report_files()]
+
+
 def report_files():
-    """Return what a run ends with."""
+    """Return what a report ends with."""
     names = [f"{stem}.{end}" for _, stem, _ in FIGURES + PICTURES for end in ("png", "pdf", "svg")]
     names += [f"{name}.csv" for name, _ in TABLES]
     return [f"{RUN}/curves.csv", *(f"{RUN}/report/{name}" for name in ["report.html", *names])]
@@ -199,7 +232,7 @@ def report_files():
 def last_histories(wildcards):
     """Return what each strategy annotated with the first seed, for the pictures."""
     return [
-        f"{place_of(b, s, S['seeds'][0], S['cycles'])}/history.csv"
+        f"{place_of(b, s, S['seeds'][0], CYCLES)}/history.csv"
         for b in S["budget"]
         for s in S["strategies"]
     ]
@@ -211,7 +244,7 @@ def example_files(wildcards):
         paths.Place.of(b, s, S["seeds"][0], c)
         for b in S["budget"]
         for s in S["strategies"]
-        for c in (1, S["cycles"])
+        for c in (1, CYCLES)
     }
     places |= {paths.Place.of_reference(r, S["seeds"][0]) for r in S["references"]}
     return sorted(f"{RUN}/{place.path}/{paths.EXAMPLES}" for place in places)

@@ -21,7 +21,7 @@ def selection(wildcards):
 # The annotator of a simulation has no label to reveal where ground truth is void; RoIs all have a
 # class. What is counted again is the same: no selection is made anew for it.
 OFFERED = []
-if S["offer"] == "truth" and S["task"] != "roi":
+if S["offer"] == "truth" and S["task"] != "roi" and not PEOPLE:
     OFFERED = ancient("results/{run}/truth.json")
 
 
@@ -35,6 +35,13 @@ def needed(file, *needs, here=False):
         return file(folder) if callable(file) else f"{folder}/{file}"
 
     return inputs
+
+
+def wanted_predictions(wildcards):
+    """Return the shard files that a selection reads; people are shown what the model makes of it."""
+    if PEOPLE:
+        return predictions_of(previous_folder(wildcards))
+    return needed(predictions_of, "labels", "uncertainty")(wildcards)
 
 
 def patches_of(folder):

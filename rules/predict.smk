@@ -19,6 +19,7 @@ rule predict:
         benchmark_of(f"{CYCLE}/predict-{{shard}}")
     wildcard_constraints:
         strategy="(?!initial/)[a-z][a-z0-9_]*",
+    priority: SOON
     group:
         submission("predict")
     conda:
@@ -32,7 +33,7 @@ rule predict:
         learner=S["learner"],
         layout=LAYOUT,
         settings=SCIENCE["settings"],
-        needs=lambda w: sorted(needs_of(S["definitions"][w.strategy]) & {"labels", "uncertainty"}),
+        needs=lambda w: sorted(read_of(w.strategy) & {"labels", "uncertainty"}),
         thresholds=S["thresholds"],
         uncertainty=S["uncertainty"],
         shards=S["shards"],
@@ -70,6 +71,7 @@ rule score_images:
         log_of(f"{CYCLE}/score_images"),
     benchmark:
         benchmark_of(f"{CYCLE}/score_images")
+    priority: SOON
     group:
         submission("score_images")
     conda:

@@ -3,10 +3,21 @@
 In: the pool; from the second cycle on the history of the cycle before and, of its images.csv,
 predictions and model, what the strategy declared a need of; truth.json where regions without ground
 truth are not offered.
-Out: regions.csv (what the cycle adds), history.csv (all so far), scores.csv (of the images);
+Out: regions.csv (what the cycle adds), history.csv (all so far), scores.csv (of the images); where
+people annotate, chosen.csv (what they are asked for), spares.csv (in place of what they skip) and
+proposals.npz before these, which follow from the annotations;
 candidates.csv and patches/ of the strategies that need a second look at the images; labels/ (only
 images whose label changed), labels.csv (where every image's label is).
 """
+
+from al.annotators.assignment import ABOUT
+
+if PEOPLE:
+    SELECTED = {"regions": f"{CYCLE}/{paths.CHOSEN}", "spares": f"{CYCLE}/{paths.SPARES}"}
+    PROPOSED = {"proposals": f"{CYCLE}/{paths.PROPOSALS}"}
+else:
+    SELECTED = {"regions": f"{CYCLE}/regions.csv", "history": f"{CYCLE}/history.csv"}
+    PROPOSED = {}
 
 
 rule select_initial:
@@ -14,8 +25,7 @@ rule select_initial:
         pool=POOL,
         truth=OFFERED,
     output:
-        regions=f"{CYCLE}/regions.csv",
-        history=f"{CYCLE}/history.csv",
+        **SELECTED,
     log:
         log_of(f"{CYCLE}/select"),
     benchmark:
@@ -50,6 +60,7 @@ rule propose_regions:
         benchmark_of(f"{CYCLE}/propose")
     wildcard_constraints:
         **LATER,
+    priority: SOON
     group:
         submission("propose_regions")
     conda:
@@ -76,6 +87,7 @@ rule embed_regions:
         benchmark_of(f"{CYCLE}/embed")
     wildcard_constraints:
         **LATER,
+    priority: SOON
     group:
         submission("embed_regions")
     conda:
@@ -107,6 +119,7 @@ rule propose_patches:
         benchmark_of(f"{CYCLE}/patches-{{shard}}")
     wildcard_constraints:
         **LATER,
+    priority: SOON
     group:
         submission("propose_patches")
     conda:
@@ -130,14 +143,14 @@ rule select_regions:
         pool=POOL,
         earlier=previous("history.csv"),
         images=needed("images.csv", "statistics"),
-        predictions=needed(predictions_of, "labels", "uncertainty"),
+        predictions=wanted_predictions,
         candidates=needed("candidates.csv", "features", here=True),
         features=needed("features.npz", "features", here=True),
         patches=needed(patches_of, "patches", here=True),
         truth=OFFERED,
     output:
-        regions=f"{CYCLE}/regions.csv",
-        history=f"{CYCLE}/history.csv",
+        **SELECTED,
+        **PROPOSED,
         scores=f"{CYCLE}/scores.csv",
     log:
         log_of(f"{CYCLE}/select"),
@@ -145,6 +158,7 @@ rule select_regions:
         benchmark_of(f"{CYCLE}/select")
     wildcard_constraints:
         **LATER,
+    priority: SOON
     group:
         submission("select_regions")
     conda:
@@ -157,29 +171,59 @@ rule select_regions:
         "../scripts/select_regions.py"
 
 
-rule reveal_labels:
-    input:
-        pool=POOL,
-        regions=f"{CYCLE}/regions.csv",
-        before=previous("labels.csv"),
-    output:
-        folder=directory(f"{CYCLE}/labels"),
-        labels=f"{CYCLE}/labels.csv",
-    log:
-        log_of(f"{CYCLE}/reveal"),
-    benchmark:
-        benchmark_of(f"{CYCLE}/reveal")
-    group:
-        submission("reveal_labels")
-    conda:
-        ENVIRONMENT
-    resources:
-        runtime=minutes("reveal_labels"),
-    params:
-        layout=LAYOUT,
-        footprint=S["footprint"],
-    script:
-        "../scripts/reveal_labels.py"
+if PEOPLE:
+
+    rule reveal_labels:
+        input:
+            pool=POOL,
+            chosen=f"{CYCLE}/{paths.CHOSEN}",
+            spares=f"{CYCLE}/{paths.SPARES}",
+            earlier=previous("history.csv"),
+            before=previous("labels.csv"),
+        output:
+            folder=directory(f"{CYCLE}/labels"),
+            labels=f"{CYCLE}/labels.csv",
+            regions=f"{CYCLE}/regions.csv",
+            history=f"{CYCLE}/history.csv",
+        log:
+            log_of(f"{CYCLE}/reveal"),
+        group:
+            submission("reveal_labels")
+        conda:
+            ENVIRONMENT
+        resources:
+            runtime=minutes("reveal_labels"),
+        params:
+            layout=LAYOUT,
+            about={key: S[key] for key in ABOUT},
+        script:
+            "../scripts/take_annotations.py"
+
+else:
+
+    rule reveal_labels:
+        input:
+            pool=POOL,
+            regions=f"{CYCLE}/regions.csv",
+            before=previous("labels.csv"),
+        output:
+            folder=directory(f"{CYCLE}/labels"),
+            labels=f"{CYCLE}/labels.csv",
+        log:
+            log_of(f"{CYCLE}/reveal"),
+        benchmark:
+            benchmark_of(f"{CYCLE}/reveal")
+        group:
+            submission("reveal_labels")
+        conda:
+            ENVIRONMENT
+        resources:
+            runtime=minutes("reveal_labels"),
+        params:
+            layout=LAYOUT,
+            footprint=S["footprint"],
+        script:
+            "../scripts/reveal_labels.py"
 
 
 rule reveal_all:

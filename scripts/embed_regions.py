@@ -5,10 +5,10 @@ from typing import Any
 
 from al.cluster.job import run
 from al.config.settings import job_settings
+from al.io.arrays import write_arrays
 from al.io.tables import read_pool, read_regions
 from al.layouts import get_layout
 from al.learners import get_learner
-from al.strategies.batch import write_features
 from al.strategies.definitions import needs_of
 from al.strategies.embedding import Embedder
 
@@ -35,7 +35,7 @@ def embed_regions(
         arrays["residuals"] = embedder.residuals(proposed)
     if definition.get("earlier_centres", False):
         arrays["annotated"] = embedder.features(read_regions(history), gradient)
-    write_features(features, arrays)
+    write_arrays(features, arrays)
     print(f"features of {len(proposed)} candidates: {arrays['features'].shape}")
 
 

@@ -5,6 +5,7 @@
     results/{run}/pools/seed-{seed}.csv                     the same with a seed's splits
     results/{run}/{budget}/{strategy}/seed-{seed}/cycle-{cycle}/{file}
     results/{run}/references/{reference}/seed-{seed}/{file}
+    annotations/{dataset}/                                  what people annotated, for all runs
 
 ``budget`` is images x regions (``5x15``), ``cycle`` has three digits from 001. The first cycle is
 shared by all strategies and lies under ``initial``. ``logs/``, ``benchmarks/`` and ``work/`` have
@@ -43,6 +44,8 @@ REFERENCE = RUN + "/references/{reference}/seed-{seed}"
 REVEALED = RUN + "/references/seed-{seed}"  # labels that the references share
 POOL = RUN + "/pools/seed-{seed}.csv"
 DATA = "data.csv"  # beside the pool
+CHOSEN, SPARES = "chosen.csv", "spares.csv"  # what people are asked for, in a cycle
+PROPOSALS = "proposals.npz"  # beside these: what the model makes of them
 START = "start.json"  # in the logs of a run: when and how it was last started
 EXAMPLES = "examples.zip"  # beside each metrics.json
 # What is not the first cycle: wildcards of the rules that need a cycle before theirs
@@ -124,6 +127,11 @@ def first_root(settings: Mapping[str, Any]) -> str:
 def pool_of(folder: str | Path, seed: int) -> Path:
     """Return the pool as a seed sees it, of the folder of a run."""
     return Path(folder, "pools", f"seed-{seed}.csv")
+
+
+def annotations_of(dataset: str) -> Path:
+    """Return the folder of what people annotated in a dataset, whatever the run."""
+    return Path("annotations", dataset)
 
 
 def mirrored(path: str | Path, kind: str) -> str:

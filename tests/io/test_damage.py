@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from al.io.arrays import read_arrays
+from al.io.arrays import read_arrays, write_arrays
 from al.io.errors import DataError
 from al.io.files import file_name, read_json, short_name, write_json
 from al.io.images_csv import read_statistics
@@ -35,7 +35,7 @@ from al.io.tables import (
     write_regions,
 )
 from al.io.truth import read_truth
-from al.strategies.batch import read_candidates, write_features
+from al.strategies.batch import read_candidates
 
 ROW = RegionRow(1, "a", "window", None, 3, 4, None, 5, 6, "", 2, 0.5, 0)
 
@@ -52,7 +52,7 @@ def make(folder: Path) -> dict[str, Callable[[], Any]]:
     write_json(folder / "training.json", {"steps": 3, "seconds": 0.5})
     write_label(folder / "a.png", np.zeros((5, 6), np.uint8))
     write_label(folder / "a.npz", np.zeros((4, 5, 6), np.uint8))
-    write_features(folder / "features.npz", {"features": np.eye(1, dtype=np.float32)})
+    write_arrays(folder / "features.npz", {"features": np.eye(1, dtype=np.float32)})
     return {
         "pool.csv": lambda: read_pool(folder / "pool.csv"),
         "history.csv": lambda: read_regions(folder / "history.csv"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from al.cluster.submissions import group_minutes, longest_chain
@@ -13,6 +13,14 @@ from al.io.errors import ConfigError, nearest
 from al.learners.steps import GROWING
 from al.paths import REFERENCES
 from al.scoring.scores import groups_of
+
+
+def layout_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what ``get_layout`` is called with; where people annotate, images need no label."""
+    about = {"name": settings["layout"], "options": settings["layout_options"]}
+    about["classes"] = settings["classes"]
+    return {**about, "unlabelled": True} if settings.get("annotator") == "human" else about
+
 
 # Keys whose values are text, whatever they look like
 TEXT = ("run", "dataset", "data_root", "learner", "layout", "group")
@@ -89,6 +97,7 @@ def check_consistency(settings: dict[str, Any]) -> None:
     """
     if not settings["strategies"] and not settings["references"]:
         raise ConfigError("strategies: none, and references: none; nothing is left to run")
+    _check_annotator(settings)
     classes, task = settings["classes"], settings["task"]
     for name in settings["decomp"]["emphasis"]:
         if name not in classes:
@@ -131,6 +140,25 @@ def check_consistency(settings: dict[str, Any]) -> None:
     _check_learner(settings)
 
 
+def _check_annotator(settings: dict[str, Any]) -> None:
+    """Refuse what people cannot do: several strategies at a time, or to start from truth."""
+    if settings["annotator"] != "human":
+        if settings["initial"] == "labelled":
+            raise ConfigError("initial 'labelled' takes annotator=human; allowed: random, nnactive")
+        return
+    for key in ("strategies", "budget"):
+        if len(settings[key]) != 1 or settings[key] == ["all"]:
+            raise ConfigError(
+                f"{key}: {', '.join(settings[key]) or 'none'}; allowed with annotator=human: one"
+            )
+    if settings["initial"] == "labelled" and settings["footprint"] != "square":
+        raise ConfigError("initial 'labelled' takes whole images; allowed: footprint square")
+    if settings["initial"] == "nnactive":
+        raise ConfigError(
+            "initial 'nnactive' reads ground truth; allowed with annotator=human: random, labelled"
+        )
+
+
 def _check_group(settings: dict[str, Any]) -> None:
     """Refuse a pattern that is none, or beside a column of the dataset's table."""
     pattern = settings["group"]
@@ -150,7 +178,7 @@ def _check_learner(settings: dict[str, Any]) -> None:
     from al.learners import describe_learner
 
     classes, task = settings["classes"], settings["task"]
-    layout = get_layout(settings["layout"], settings["layout_options"], classes)
+    layout = get_layout(**layout_of(settings))
     if layout.task != task:
         raise ConfigError(f"layout {layout.name!r} holds task {layout.task!r}, not {task!r}")
     learner = describe_learner(settings["learner"])

@@ -29,6 +29,7 @@ from al.scoring import SCORING
 from al.strategies.registry import SECTIONS
 
 MOST_SEEDS = 10_000
+HUMAN = "human"  # the annotator that is people
 # What the configuration that is kept of a run has, whichever version wrote it
 KEPT: dict[str, Any] = dict.fromkeys(("run", "dataset", "learner", "layout", "task"), str)
 KEPT |= dict.fromkeys(("strategies", "references", "seeds", "budget", "classes", "region"), list)
@@ -83,6 +84,8 @@ def _typed(value: Any) -> Any:
 def normalise(config: dict[str, Any]) -> dict[str, Any]:
     """Bring the forms that the command line allows into one; applied twice it changes nothing."""
     out = deepcopy(config)
+    if isinstance(given := out.get("strategies"), dict):
+        out["strategies"] = given.get(str(out.get("annotator")), [])
     for key in ("strategies", "references", "budget", "thresholds", "classes"):
         if key in out:
             out[key] = _listed(out[key]) if out[key] not in (None, "", "none") else []
@@ -96,6 +99,8 @@ def normalise(config: dict[str, Any]) -> dict[str, Any]:
         out["seeds"] = list(range(seeds))
     else:
         out["seeds"] = [whole(s) for s in _listed(seeds)]
+    if out.get("annotator") == HUMAN:
+        out |= {"seeds": out["seeds"][:1], "references": []}
     for key in ("steps", "full_steps"):
         out[key] = normal_steps(key, out.get(key), out.get("learner"))
     held = out.get("validation_images", 0)
@@ -279,6 +284,8 @@ def science(settings: dict[str, Any]) -> dict[str, Any]:
     found = {k: v for k, v in settings.items() if k not in NOT_SCIENCE and k not in others}
     if not found.get("validation_images"):  # as of runs from before there were any
         found.pop("validation_images", None)
+    if found.get("annotator") != HUMAN:
+        found.pop("annotator", None)
     return {**found, settings["learner"]: learner_science(settings)}
 
 

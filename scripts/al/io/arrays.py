@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from .files import reading
+from .files import atomic_path, reading
 
 _HEAD = 1 << 12  # bytes that the head of an array has at most
+
+
+def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays to an npz file, by rename."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def read_arrays(path: str | Path, most: int | None = None) -> dict[str, np.ndarray]:

@@ -15,6 +15,8 @@ _REMEDIES = {
     "training.json model model/* model/*/*": "delete {model} and training.json beside it: the same "
     "command trains again and goes on from there",
     "labels.csv labels/*": "delete {labels} and labels.csv beside it: " + _AGAIN,
+    "log/[0-9]*.json drafts/*.json store.json": "put {path} back from a copy: it holds people's "
+    "annotations, and nothing makes it again",
     "*.jsonl": "delete {path}: what the job has used is then not known",
     "prepared/*/* prepared/*/*/*": "delete it and plans.json in the same folder of data/prepared, "
     "and start the target prepare_learner: it is made again",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
 
 from .errors import DataError
-from .tables import FileRow, PoolRow
+from .tables import FileRow, PoolRow, read_files
 from .threads import in_order, with_progress
 
 THREADS = 16
@@ -27,6 +27,15 @@ def fingerprint(path: str, root: Path) -> FileRow:
     except OSError as error:
         raise DataError(f"{path}: unreadable ({error})") from error
     return FileRow(within(path, root), about.st_size, about.st_mtime_ns, digest.hexdigest())
+
+
+def sums_of(file: Path, root: Path) -> Callable[[str], str]:
+    """Return what gives the SHA-256 of a file of the dataset by its path.
+
+    Those in ``data.csv`` (``file``) are believed, as a start compared them; others are read.
+    """
+    known = {row.path: row.sha256 for row in read_files(file)} if file.exists() else {}
+    return lambda path: known.get(within(path, root)) or fingerprint(path, root).sha256
 
 
 def within(path: str, root: Path) -> str:

@@ -6,6 +6,8 @@ counts and mean uncertainty leave the whole box out (ours).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .tables import PoolRow, RegionRow
@@ -19,10 +21,19 @@ def pixels_of(region: RegionRow, row: PoolRow, shape: str) -> np.ndarray | None:
         row: its image.
         shape: ``square``, ``disc`` or ``annulus``, which fill the window.
     """
+    if region.kind not in ("window", "slice_window"):
+        return None
+    return mask_of(region.region.size, row.axis, shape)
+
+
+def mask_of(size: Sequence[int], axis: int | None, shape: str) -> np.ndarray | None:
+    """Return the pixels of a box of ``size`` that a shape fills; ``None``: all of them.
+
+    ``axis``: slice axis of a volume.
+    """
     from decomp_core import footprint
 
-    if shape == "square" or region.kind not in ("window", "slice_window"):
+    if shape == "square":
         return None
-    size = region.region.size
-    mask = footprint(shape, tuple(n for a, n in enumerate(size) if a != row.axis))
-    return mask if row.axis is None else np.expand_dims(mask, row.axis)
+    mask = footprint(shape, tuple(n for a, n in enumerate(size) if a != axis))
+    return mask if axis is None else np.expand_dims(mask, axis)

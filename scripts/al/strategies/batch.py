@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from al.io.arrays import read_arrays
-from al.io.files import atomic_path, reading
+from al.io.files import reading
 from al.io.tables import RegionRow
 
 
@@ -50,12 +50,6 @@ class Candidates:
     def priority(self) -> np.ndarray:
         """(R,) mean uncertainty."""
         return np.array([r.score for r in self.rows], np.float64)
-
-
-def write_features(path: str | Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write ``features`` and what else belongs to candidates as npz, by rename."""
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
 
 
 def read_candidates(rows: list[RegionRow], path: str | Path, options: dict) -> Candidates:

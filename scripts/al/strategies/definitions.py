@@ -20,6 +20,7 @@ PARTS = {"images": IMAGE_SELECTORS, "regions": REGION_SELECTORS, "pool": POOL_SE
 STARTS: dict[str, dict[str, Any]] = {
     "random": {"images": "random", "regions": "random", "spread": 1},
     "nnactive": {"pool": "nnactive_start"},
+    "labelled": {"pool": "labelled"},
 }
 
 

@@ -33,27 +33,27 @@ def with_validation(query: Query, rows: Sequence[PoolRow], images: int) -> Query
     """
     if not rows:
         raise DataError("validation_images: no image is in split val")
-    training = _limited(query, query.rows)
+    training = limited(query, query.rows)
     budget = replace(query.budget, images=images)
-    other = replace(_limited(query, rows), budget=budget, stream=STREAM, weighted_by=training)
+    other = replace(limited(query, rows), budget=budget, stream=STREAM, weighted_by=training)
     return replace(training, validation=other)
 
 
-def _limited(query: Query, rows: Sequence[PoolRow]) -> Query:
+def limited(query: Query, rows: Sequence[PoolRow]) -> Query:
     """Return the question about some of the images that its predictions and candidates are of."""
     names = {row.image for row in rows}
-    limited = replace(query, rows=list(rows))
+    other = replace(query, rows=list(rows))
     if (read := query.records) is not None:
-        limited = replace(
-            limited, records=lambda images: read(names if images is None else images & names)
+        other = replace(
+            other, records=lambda images: read(names if images is None else images & names)
         )
     if (held := query.candidates) is not None:
         mine, annotated = (
             np.array([row.image in names for row in rows], bool)
             for rows in (held.rows, query.history)
         )
-        limited = replace(limited, candidates=held.keep(mine, annotated))
-    return limited
+        other = replace(other, candidates=held.keep(mine, annotated))
+    return other
 
 
 def in_parts(answer: Callable[[Query], Choice], query: Query) -> list[tuple[Query, Choice]]:

@@ -1,0 +1,169 @@
+"""The cycle of a run that waits for people: which regions it asks for, and what is left of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from al.io.arrays import read_arrays
+from al.io.errors import DataError
+from al.io.pool import by_image
+from al.io.tables import PoolRow, RegionRow, read_pool, read_regions
+from al.paths import CHOSEN, PROPOSALS, SPARES, Place, pool_of
+
+from .store import Store
+from .targets import OPEN, SKIPPED, Target
+
+LABELLED = "labelled"  # the word of `initial` for what is labelled already
+REVEALED = "labels.csv"  # a cycle that has it is closed
+# Keys of the configuration that an assignment depends on
+ABOUT = ("run", "dataset", "task", "classes", "background", "footprint", "initial")
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a cycle asks people for.
+
+    Attributes:
+        run, dataset, task: of the configuration.
+        classes: names, in index order.
+        background: index of the background class, if there is one.
+        cycle, cycles: which of how many.
+        targets: regions that were chosen, then those that take the place of skipped ones; the
+            ``order`` of each is its position.
+        n: how many were chosen.
+        proposals: file of what the model makes of them; ``None`` where there was no model.
+        labelled: the dataset's own labels are taken, nobody is asked.
+    """
+
+    run: str
+    dataset: str
+    task: str
+    classes: Sequence[str]
+    background: int | None
+    cycle: int
+    cycles: int
+    targets: Sequence[Target]
+    n: int
+    proposals: Path | None = None
+    labelled: bool = False
+
+    def active(self, store: Store) -> list[Target]:
+        """Return the regions of the cycle: those chosen, and a spare for each that was skipped.
+
+        Where the same image has a spare left it is that one.
+        """
+        active, spares = list(self.targets[: self.n]), list(self.targets[self.n :])
+        seen: set[int] = set()
+        while True:
+            skipped = [t for t in active if t.region.order not in seen and _skipped(store, t)]
+            if not skipped or not spares:
+                return active
+            # In the order of the log, so that what took a place keeps it.
+            first = min(skipped, key=lambda t: store.history_of(t)[-1].number)
+            seen.add(first.region.order)
+            same = [t for t in spares if t.region.image == first.region.image]
+            spare = (same or spares)[0]
+            spares.remove(spare)
+            active.append(spare)
+
+    def waiting(self, store: Store) -> list[Target]:
+        """Return the regions that nobody has annotated or skipped."""
+        if self.labelled:
+            return []
+        return [target for target in self.active(store) if store.state(target) == OPEN]
+
+    def proposal(self, target: Target) -> np.ndarray | None:
+        """Return what the model makes of a region; ``None`` where there was no model.
+
+        uint8 labels of its box; of a RoI (C,) float32 probabilities. Raises DataError.
+        """
+        if self.proposals is None or not self.proposals.exists():
+            return None
+        pixels = sum(math.prod(t.shape) for t in self.targets)
+        most = 4 * len(self.classes) * len(self.targets) if target.row.roi else pixels
+        return read_arrays(self.proposals, most).get(str(target.region.order))
+
+
+def _skipped(store: Store, target: Target) -> bool:
+    return store.state(target) == SKIPPED
+
+
+def targets_of(
+    regions: Sequence[RegionRow], pool: Sequence[PoolRow], footprint: str
+) -> list[Target]:
+    """Return regions as targets. Raises DataError where one is of no image of the pool."""
+    groups = by_image(pool)
+    found = []
+    for region in regions:
+        rows = [r for r in groups.get(region.image, ()) if r.roi == region.roi]
+        if not rows:
+            raise DataError(f"region in {region.image!r}: not in the pool of the run")
+        found.append(Target(region, rows[0], footprint))
+    return found
+
+
+def cycle_folder(folder: Path, settings: Mapping[str, Any], cycle: int) -> Path:
+    """Return the folder of a cycle of a human run, which has one budget, strategy and seed."""
+    budget, strategy, seed = (settings[k][0] for k in ("budget", "strategies", "seeds"))
+    return folder / Place.of(budget, strategy, seed, cycle).path
+
+
+def assignment_in(
+    place: Path, pool: Sequence[PoolRow], about: Mapping[str, Any], cycle: int
+) -> Assignment:
+    """Return what a cycle asks for. Raises DataError where its files are damaged.
+
+    Args:
+        place: its folder, in which regions are chosen.
+        pool: rows of the run.
+        about: ``ABOUT`` of the configuration, and ``cycles`` where it is to be shown.
+        cycle: from 1.
+    """
+    chosen, spares = read_regions(place / CHOSEN), read_regions(place / SPARES)
+    regions = [replace(r, order=i) for i, r in enumerate([*chosen, *spares])]
+    return Assignment(
+        **{key: about[key] for key in ("run", "dataset", "task", "classes", "background")},
+        cycle=cycle,
+        cycles=about.get("cycles", cycle),
+        targets=targets_of(regions, pool, about["footprint"]),
+        n=len(chosen),
+        proposals=place / PROPOSALS,
+        labelled=cycle == 1 and about["initial"] == LABELLED,
+    )
+
+
+def assignment_at(folder: Path, settings: Mapping[str, Any], cycle: int) -> Assignment:
+    """Return what a cycle of the run in ``results/{run}`` asks for, as ``assignment_in``."""
+    pool = read_pool(pool_of(folder, settings["seeds"][0]), "train", "val")
+    return assignment_in(cycle_folder(folder, settings, cycle), pool, settings, cycle)
+
+
+def annotated_cycles(folder: Path, settings: Mapping[str, Any], store: Store) -> int:
+    """Return how many cycles people are through with, of those whose regions are chosen."""
+    done = 0
+    for cycle in range(1, settings["cycles"] + 1):
+        place = cycle_folder(folder, settings, cycle)
+        if not (place / REVEALED).exists():
+            if not (place / CHOSEN).exists():
+                break
+            if assignment_at(folder, settings, cycle).waiting(store):
+                break
+        done = cycle
+    return done
+
+
+def assignment_of(folder: Path, settings: Mapping[str, Any]) -> Assignment | None:
+    """Return what the last cycle whose regions are chosen asks for; ``None`` if it is closed."""
+    for cycle in range(settings["cycles"], 0, -1):
+        place = cycle_folder(folder, settings, cycle)
+        if (place / REVEALED).exists():
+            return None
+        if (place / CHOSEN).exists():
+            return assignment_at(folder, settings, cycle)
+    return None
