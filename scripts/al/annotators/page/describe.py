@@ -1,0 +1,70 @@
+"""Regions as the page is told of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from al.annotators.store import Store
+from al.annotators.targets import OPEN, Target, Work
+from al.io.errors import DataError
+
+from .bodies import text_of
+from .views import Views, orientation_of, spacing_of, views_of
+
+
+def line_of(store: Store, target: Target, session: str) -> dict[str, Any]:
+    """Return a line of the list of regions, as a tab is told of it."""
+    state, by, held = store.state(target), store.by(target), store.holder(target)
+    if state == OPEN and held is not None and held["session"] != session:
+        state, by = "busy", held["annotator"]
+    elif state == OPEN and (drew := _drew(store, target)) is not None:
+        state, by = "draft", drew
+    region = target.region
+    return {
+        "id": region.order,
+        "image": region.image,
+        "roi": region.roi,
+        "kind": region.kind,
+        "state": state,
+        "by": by,
+        "label": store.label(target) if target.row.roi else None,
+    }
+
+
+def _drew(store: Store, target: Target) -> str | None:
+    """Return who drew in a region that is not finished, if anybody did."""
+    try:
+        draft = store.draft(target)
+    except DataError:  # told when it is opened
+        return ""
+    return None if draft is None else draft[1].annotator
+
+
+def description_of(target: Target, layout: Any, views: Views) -> dict[str, Any]:
+    """Return where a region lies and how its image is shown. Raises DataError."""
+    row, box = target.row, None if target.row.roi else target.region.region
+    mask = target.mask()
+    volume = None if row.axis is None else views.volume(row)
+    return {
+        "axis": row.axis,
+        "image_shape": row.shape,
+        "start": None if box is None else box.start,
+        "size": None if box is None else box.size,
+        "spacing": None if volume is None else spacing_of(layout, row),
+        "orientation": None if volume is None else orientation_of(layout, row),
+        "levels": None if volume is None else {"low": volume.low, "high": volume.high},
+        "presets": [] if volume is None else volume.presets(),
+        "views": [view._asdict() for view in views_of(target)],
+        "mask": None if mask is None else text_of(mask),
+    }
+
+
+def drawn_in(store: Store, target: Target, draft: tuple[np.ndarray, Work] | None) -> dict[str, Any]:
+    """Return what is drawn in a region, or known of it, and how long that took so far."""
+    if draft is None:
+        known = None if target.row.roi else text_of(store.known(target)[0])
+        return {"pixels": known, "seconds": 0, "tools": {}}
+    pixels, work = draft
+    return {"pixels": text_of(pixels), "seconds": work.seconds, "tools": work.tools}

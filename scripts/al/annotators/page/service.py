@@ -1,0 +1,383 @@
+"""What annotators ask of the page's server and what they change: called from threads, many at once.
+
+Requests are checked in ``bodies``; all that is wrong with one is a ``Refusal``.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from threading import RLock, Thread
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from al.annotators.assignment import Assignment
+from al.annotators.store import LEASE, Store, now
+from al.annotators.targets import DONE, OPEN, SKIPPED, Target, Work, checked_pixels
+from al.io.labels import UNKNOWN
+from al.io.tables import FileRow
+
+from . import bodies
+from .bodies import Refusal
+from .describe import description_of, drawn_in, line_of
+from .guard import Files
+from .views import Views
+
+
+class Loop(Protocol):
+    """The run behind the page."""
+
+    def about(self) -> dict[str, Any]:
+        """Return ``run, dataset, task, classes`` (name, colour), ``background``."""
+
+    def assignment(self) -> Assignment | None:
+        """Return what people are asked for now."""
+
+    def standing(self) -> dict[str, Any]:
+        """Return ``state, cycle, cycles, text, fraction, message``."""
+
+    def complete(self) -> None:
+        """Go on: nothing of the cycle waits any more."""
+
+
+class Caller(NamedTuple):
+    """Who asks: the name of a person, and the random name of a tab."""
+
+    annotator: str
+    session: str
+
+
+@dataclass
+class Opened:
+    """A region as a tab has opened it.
+
+    Attributes:
+        sha256: of the image's file.
+        time: when it was first opened (ISO, UTC).
+        events: how many the store had of it.
+        shown: whether the model's proposal was asked for.
+    """
+
+    sha256: str
+    time: str
+    events: int
+    shown: bool
+
+
+class Service:
+    """The regions of a run's cycle for any number of annotators.
+
+    Args:
+        loop: the run.
+        store: annotations of its dataset.
+        layout: of its dataset.
+        files: rows of ``data.csv`` by path; what is not there is fingerprinted when opened.
+        root: ``data_root``.
+    """
+
+    def __init__(
+        self, loop: Loop, store: Store, layout: Any, files: Mapping[str, FileRow], root: str | Path
+    ) -> None:
+        self.loop, self.store, self.layout = loop, store, layout
+        self.views = Views(layout)
+        self.files = Files(files, root)
+        self._lock = RLock()  # over each change and what was checked before it
+        self._opened: dict[tuple[str, str], Opened] = {}
+        self._seen: dict[str, tuple[str, float]] = {}
+        self._sent: dict[str, tuple[str, dict[str, Any]]] = {}  # what each tab finished last
+        self._completed = 0  # the last cycle that was
+
+    def run(self) -> dict[str, Any]:
+        """Return what is told of the run."""
+        return {**self.loop.about(), "standing": self.loop.standing()}
+
+    def cycle(self, who: Caller) -> dict[str, Any]:
+        """Return how far the cycle is, region by region."""
+        self._see(who)
+        assignment, regions = self.loop.assignment(), []
+        if assignment is not None:
+            regions = [
+                line_of(self.store, target, who.session) for target in assignment.active(self.store)
+            ]
+        asked = [r for r in regions if r["state"] != SKIPPED]
+        done = sum(r["state"] == DONE for r in asked)
+        median = self.store.median_seconds()
+        with self._lock:
+            since = time.monotonic() - LEASE
+            at_work = sorted({name for name, at in self._seen.values() if at > since})
+        return {
+            "standing": self.loop.standing(),
+            "total": len(asked),
+            "done": done,
+            "seconds_median": median,
+            "minutes_left": None if median is None else (len(asked) - done) * median / 60,
+            "regions": regions,
+            "annotators": at_work,
+        }
+
+    def next(self, who: Caller, body: dict[str, Any]) -> dict[str, Any]:
+        """Take the first region that waits after one, of the same image if there is one."""
+        after, left_out = body.get("after"), bodies.numbers_of(body, "not")
+        assignment = self.loop.assignment()
+        if assignment is None:
+            return {"id": None}
+        image, last = None, -1
+        if after is not None:
+            last = bodies.whole(body, "after", 10**6) or 0
+            if last < len(assignment.targets):
+                image = assignment.targets[last].region.image
+        waiting = [t for t in assignment.waiting(self.store) if t.region.order not in left_out]
+        waiting.sort(key=lambda t: (t.region.image != image, t.region.order <= last))
+        for target in waiting:
+            held = self.store.holder(target)
+            if held is not None and held["session"] != who.session:
+                continue
+            try:
+                opened = self._open(who, assignment, target, fresh=True)
+            except Refusal as refusal:
+                if refusal.body.get("reason") in ("busy", DONE, SKIPPED):
+                    continue  # somebody was quicker
+                refusal.body["id"] = target.region.order
+                raise
+            further = (t for t in waiting if t is not target and self.store.holder(t) is None)
+            self.views.ahead(target, *islice(further, 1))
+            return opened
+        return {"id": None}
+
+    def open(self, who: Caller, number: str) -> dict[str, Any]:
+        """Take a region and describe it."""
+        assignment, target = self._target(number)
+        if target not in assignment.active(self.store):
+            raise Refusal(404, "This region is not asked for.")
+        opened = self._open(who, assignment, target)
+        self.views.ahead(target)
+        return opened
+
+    def picture(self, number: str, name: str) -> bytes:
+        """Return a view of a region as PNG."""
+        picture = self.views.picture(self._target(number)[1], name)
+        if picture is None:
+            raise Refusal(404, "There is no such view.")
+        return picture
+
+    def slice(self, number: str, axis: str | None, index: str | None) -> bytes:
+        """Return a plane of a region's volume: uint16, little-endian, rows by columns."""
+        row = self._target(number)[1].row
+        if row.axis is None:
+            raise Refusal(404, "This image has no slices.")
+        along = bodies.number_of(axis, "axis", len(row.shape))
+        return self.views.slice(row, along, bodies.number_of(index, "slice", row.shape[along]))
+
+    def proposal(self, who: Caller, number: str) -> dict[str, Any]:
+        """Return what the model makes of a region; from now on it counts as shown."""
+        assignment, target = self._target(number)
+        proposal = assignment.proposal(target)
+        if proposal is None:
+            raise Refusal(404, "There is no proposal for this region.")
+        with self._lock:
+            self._own(who, target).shown = True
+        if target.row.roi:
+            return {"probabilities": [float(v) for v in proposal]}
+        return {"pixels": bodies.text_of(proposal)}
+
+    def most_bytes(self, number: str) -> int:
+        """Return how large the body of a request with a region's pixels may be."""
+        return bodies.most_bytes(int(np.prod(self._target(number)[1].shape)))
+
+    def draft(self, who: Caller, number: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Keep what is drawn so far."""
+        assignment, target = self._target(number, body)
+        if target.row.roi:
+            raise Refusal(400, "A RoI has a class and no draft.")
+        pixels = self._pixels(body, target)
+        with self._lock:
+            opened = self._own(who, target)
+            work = self._work(who, assignment, target, opened, body)
+            self.store.save_draft(target, pixels, work)
+        return {}
+
+    def done(self, who: Caller, number: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Note a finished region; the same sent again, as after a lost answer, counts once."""
+        assignment, target = self._target(number, body)
+        value: Any
+        if target.row.roi:
+            value = bodies.whole(body, "label", len(self.store.classes) - 1)
+        else:
+            value = self._pixels(body, target)
+        self.files.sha256(target.row)
+        with self._lock:
+            if self._sent.get(who.session) != (target.key, body):
+                opened = self._own(who, target)
+                work = self._work(who, assignment, target, opened, body)
+                self.store.done(target, value, work)
+                self._sent[who.session] = target.key, body
+            self._leave(who, target)
+            self._go_on(assignment)
+        return self.cycle(who)
+
+    def skip(self, who: Caller, number: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Note that a region is not annotated; another takes its place."""
+        assignment, target = self._target(number, body)
+        reason = bodies.reason_of(body)
+        with self._lock:
+            opened = self._own(who, target)
+            work = self._work(who, assignment, target, opened, body)
+            self.store.skip(target, reason, work)
+            self._leave(who, target)
+            self._go_on(assignment)
+        return self.cycle(who)
+
+    def release(self, who: Caller, number: str) -> dict[str, Any]:
+        """Give a region back."""
+        with self._lock:
+            self._leave(who, self._target(number)[1])
+        return {}
+
+    def beat(self, who: Caller, number: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Keep a region for a while longer."""
+        target = self._target(number, body)[1]
+        with self._lock:
+            self._own(who, target)
+        return {}
+
+    def _see(self, who: Caller) -> None:
+        with self._lock:
+            at = time.monotonic()
+            self._seen = {s: v for s, v in self._seen.items() if v[1] > at - LEASE}
+            self._seen[who.session] = (who.annotator, at)
+
+    def _target(
+        self, number: str, body: Mapping[str, Any] | None = None
+    ) -> tuple[Assignment, Target]:
+        """Return the region of an id; ids count anew in each cycle."""
+        assignment = self.loop.assignment()
+        if assignment is None:
+            raise Refusal(404, "No region waits now.")
+        cycle = bodies.whole(body or {}, "cycle", 10**6, none=True)
+        if cycle not in (None, assignment.cycle):
+            raise Refusal(409, f"Cycle {cycle} is over.", reason="cycle")
+        at = bodies.number_of(number, "region", len(assignment.targets))
+        return assignment, assignment.targets[at]
+
+    def _open(
+        self, who: Caller, assignment: Assignment, target: Target, fresh: bool = False
+    ) -> dict[str, Any]:
+        """Take a region and describe it; a ``fresh`` one nobody has finished."""
+        self._see(who)
+        digest = self.files.sha256(target.row)
+        with self._lock:
+            holder = self.store.lease(target, who.annotator, who.session)
+            if holder is not None:
+                raise _busy(holder)
+            if fresh and (state := self.store.state(target)) != OPEN:
+                self.store.release(target, who.session)
+                raise Refusal(409, "This region is finished.", reason=state)
+            draft = self.store.draft(target)
+            work = Work(annotator=who.annotator) if draft is None else draft[1]
+            events = len(self.store.history_of(target))
+            key = who.session, target.key
+            before = self._opened.get(key)
+            opened = Opened(digest, work.opened or now(), events, work.shown)
+            if before is not None and before.events == events:  # opened again
+                opened.time, opened.shown = before.time, before.shown
+            self._opened[key] = opened
+            self._sent.pop(who.session, None)
+        try:
+            return {
+                **line_of(self.store, target, who.session),
+                **description_of(target, self.layout, self.views),
+                **drawn_in(self.store, target, draft),
+                "cycle": assignment.cycle,
+                "has_proposal": assignment.proposal(target) is not None,
+                "proposal_shown": opened.shown,
+            }
+        except Exception:
+            with self._lock:
+                self._leave(who, target)
+            raise
+
+    def _pixels(self, body: dict[str, Any], target: Target) -> np.ndarray:
+        """Return labels of a region's box from a body, 255 outside its mask."""
+        pixels = bodies.pixels_of(body, target.shape)
+        mask = target.mask()
+        if mask is not None:
+            pixels = np.where(mask, pixels, np.uint8(UNKNOWN))
+        try:
+            return checked_pixels(pixels, target, len(self.store.classes))
+        except ValueError as error:
+            raise Refusal(400, f"{error}.") from None
+
+    def _own(self, who: Caller, target: Target) -> Opened:
+        """Return a region as this tab has opened it, its lease renewed.
+
+        Raises:
+            Refusal: 409, it is another's, or was finished meanwhile.
+        """
+        self._see(who)
+        key = who.session, target.key
+        opened = self._opened.get(key)
+        if opened is None:
+            raise Refusal(409, "This region is not open in this tab: open it.", reason="closed")
+        history = self.store.history_of(target)
+        if len(history) > opened.events:
+            last = history[-1]
+            did = "finished" if last.action == DONE else "skipped"
+            message = (
+                f"{last.annotator} has {did} this region meanwhile. What you drew stays in this "
+                "page: open the region again to put it in the place of the other."
+            )
+            raise Refusal(409, message, reason=last.action, by=last.annotator)
+        holder = self.store.lease(target, who.annotator, who.session)
+        if holder is not None:
+            raise _busy(holder)
+        return opened
+
+    def _work(
+        self,
+        who: Caller,
+        assignment: Assignment,
+        target: Target,
+        opened: Opened,
+        body: Mapping[str, Any],
+    ) -> Work:
+        shown, changed = bodies.proposal_of(body, int(np.prod(target.shape)))
+        opened.shown |= shown
+        return Work(
+            annotator=who.annotator,
+            run=assignment.run,
+            cycle=assignment.cycle,
+            sha256=opened.sha256,
+            opened=opened.time,
+            seconds=bodies.seconds_of(body),
+            tools=bodies.tools_of(body),
+            shown=opened.shown,
+            changed=changed if opened.shown else None,
+        )
+
+    def _leave(self, who: Caller, target: Target) -> None:
+        self._opened.pop((who.session, target.key), None)
+        self.store.release(target, who.session)
+
+    def _go_on(self, assignment: Assignment) -> None:
+        """Have the run go on where nothing of the cycle waits, once."""
+        if assignment.cycle <= self._completed or assignment.waiting(self.store):
+            return
+        self._completed = assignment.cycle
+
+        def complete() -> None:
+            try:
+                self.loop.complete()
+            except Exception:
+                traceback.print_exc(file=sys.stderr)
+
+        Thread(target=complete, daemon=True).start()
+
+
+def _busy(holder: str) -> Refusal:
+    return Refusal(409, f"{holder} works on this region.", reason="busy", by=holder)
