@@ -14,6 +14,7 @@ PROFILE ?= local
 ARGS ?=
 TAKEOVER ?=
 DEMO_ARGS ?= dataset=cityscapes_mini run=demo
+ANNOTATE_ARGS ?= dataset=cityscapes_mini annotator=human run=annotate-demo
 TEST_ARGS ?=
 SLURM_TESTS ?= slurm
 PYTHON_FILES := config decomp_core docs scripts tests
@@ -22,11 +23,13 @@ export OMP_NUM_THREADS ?= 1
 export PYTHONPATH := $(CURDIR)/scripts$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run check-cluster status report compare test test-slurm fuzz bench lint format check clean
+.PHONY: help venv demo run annotate annotate-demo check-cluster status report compare test test-slurm fuzz bench lint format check clean
 
 help:
 	@echo 'make demo                   a whole active-learning run on generated street images'
 	@echo 'make run ARGS="dataset=..." any run; see README.md'
+	@echo 'make annotate RUN=mine      people label the regions that a run with annotator=human chose'
+	@echo 'make annotate-demo          the same on generated street images'
 	@echo 'make check-cluster PROFILE=slurm ARGS="dataset=..."  what in a profile does not fit'
 	@echo 'make status RUN=demo        how far a run is, also while it goes on'
 	@echo 'make report RUN=demo        its figures, tables and page, also while it goes on; RUN="a b" compares'
@@ -64,6 +67,15 @@ run: $(STAMP)
 	fi; true
 	@$(BIN)/python -m al.cli.launch --profile profiles/$(PROFILE) \
 		$(if $(TAKEOVER),--takeover) -- $(ARGS)
+
+# People annotate what a run chose, until Ctrl-C; REVIEW=1 shows what they did, NEXT=no starts no cycle.
+annotate: $(STAMP)
+	@$(BIN)/python -m al.cli.annotate $(RUN) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) \
+		$(if $(REVIEW),--review) $(if $(filter no 0,$(NEXT)),--stay)
+
+annotate-demo: $(STAMP)
+	@$(MAKE) --no-print-directory run ARGS='$(ANNOTATE_ARGS)'
+	@$(MAKE) --no-print-directory annotate RUN=annotate-demo
 
 check-cluster: $(STAMP)
 	@$(BIN)/python -m al.cli.check_cluster --profile profiles/$(PROFILE) -- $(ARGS)

@@ -158,12 +158,46 @@ def annotated_cycles(folder: Path, settings: Mapping[str, Any], store: Store) ->
     return done
 
 
-def assignment_of(folder: Path, settings: Mapping[str, Any]) -> Assignment | None:
-    """Return what the last cycle whose regions are chosen asks for; ``None`` if it is closed."""
+def open_cycle(folder: Path, settings: Mapping[str, Any]) -> int | None:
+    """Return the last cycle whose regions are chosen; ``None`` where it is closed."""
     for cycle in range(settings["cycles"], 0, -1):
         place = cycle_folder(folder, settings, cycle)
         if (place / REVEALED).exists():
             return None
         if (place / CHOSEN).exists():
-            return assignment_at(folder, settings, cycle)
+            return cycle
     return None
+
+
+def assignment_of(folder: Path, settings: Mapping[str, Any]) -> Assignment | None:
+    """Return what the open cycle asks for, if there is one."""
+    cycle = open_cycle(folder, settings)
+    return None if cycle is None else assignment_at(folder, settings, cycle)
+
+
+def review_of(folder: Path, settings: Mapping[str, Any]) -> Assignment:
+    """Return all regions of the cycles that are closed, to be looked at again.
+
+    Raises:
+        DataError: there is none.
+    """
+    last = max(
+        (
+            cycle
+            for cycle in range(1, settings["cycles"] + 1)
+            if (cycle_folder(folder, settings, cycle) / REVEALED).exists()
+        ),
+        default=0,
+    )
+    if not last:
+        raise DataError(f"{folder}: no cycle is annotated yet, so that there is nothing to review")
+    rows = read_regions(cycle_folder(folder, settings, last) / "history.csv")
+    regions = [replace(row, order=i) for i, row in enumerate(rows)]
+    pool = read_pool(pool_of(folder, settings["seeds"][0]), "train", "val")
+    return Assignment(
+        **{key: settings[key] for key in ("run", "dataset", "task", "classes", "background")},
+        cycle=last,
+        cycles=settings["cycles"],
+        targets=targets_of(regions, pool, settings["footprint"]),
+        n=len(regions),
+    )
