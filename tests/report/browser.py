@@ -88,7 +88,7 @@ class Page:
 
 @contextlib.contextmanager
 def browser(folder: Path, width: int = 1300, height: int = 1000) -> Iterator[Page]:
-    """A browser of its own in which no name of a host is found.
+    """A browser of its own in which no name of a host is found; this machine's address is reached.
 
     Args:
         folder: for its profile.
@@ -105,7 +105,7 @@ def browser(folder: Path, width: int = 1300, height: int = 1000) -> Iterator[Pag
         "--disable-gpu",
         "--disable-dev-shm-usage",
         "--no-proxy-server",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         "--force-device-scale-factor=1",
         f"--window-size={width},{height}",
         f"--user-data-dir={folder / 'profile'}",

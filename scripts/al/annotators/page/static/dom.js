@@ -1,0 +1,102 @@
+// Elements, and dialogs made of them. Data become text, never markup.
+
+/** An element: attributes (functions are listeners), then children (elements or text). */
+export function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") node.addEventListener(name, value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== null) node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+/** CSS of a colour [r, g, b]. */
+export const css = (colour) => `rgb(${colour.join(" ")})`;
+
+/** A sample of a colour; style attributes of markup are refused by the page's policy. */
+export function swatch(colour) {
+  const node = el("span", { class: "swatch", "aria-hidden": "true" });
+  if (colour) node.style.backgroundColor = css(colour);
+  else node.classList.add("void");
+  return node;
+}
+
+/**
+ * Asks something; resolves to the value of the button that was chosen, or null (Escape).
+ * `buttons`: [value, text] each, the last one is what Enter means; `check`: whether it may be.
+ */
+export function ask(title, content, buttons, { must = false, check = () => true } = {}) {
+  return new Promise((resolve) => {
+    const main = buttons.at(-1)[0];
+    const choose = (value) => {
+      if (value === main && !check()) return;
+      dialog.close(value);
+    };
+    const row = buttons.map(([value, text]) => {
+      const kind = value === main ? "main" : null;
+      return el("button", { type: "button", class: kind, click: () => choose(value) }, text);
+    });
+    const end = el("div", { class: "row end" }, ...row);
+    const dialog = el("dialog", { "aria-label": title }, el("h2", {}, title), ...content, end);
+    dialog.addEventListener("cancel", (event) => must && event.preventDefault());
+    dialog.addEventListener("keydown", (event) => {
+      event.stopPropagation(); // keys mean nothing to the page behind
+      if (event.key === "Enter" && event.target.matches("input")) choose(main);
+    });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue || null);
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+    (dialog.querySelector("input") || row.at(-1)).focus();
+  });
+}
+
+/** Asks for the name under which annotations are stored. */
+export async function askName(before) {
+  const field = el("input", { type: "text", maxlength: "60", "aria-label": "Your name" });
+  field.value = before;
+  const text = "It is stored with every region that you annotate, and colleagues see it.";
+  const check = () => field.value.trim() !== "" && !/\p{Cc}/u.test(field.value);
+  const content = [el("p", {}, text), field];
+  const answer = await ask("What is your name?", content, [["yes", "Begin"]], {
+    must: before === "",
+    check,
+  });
+  return answer ? field.value.trim() : before;
+}
+
+const REASONS = ["The image is spoilt", "Outside my competence", "It cannot be judged here"];
+
+/** Asks why a region is skipped; null where it is not skipped after all. */
+export async function askReason() {
+  const field = el("input", {
+    type: "text",
+    maxlength: "500",
+    "aria-label": "Reason",
+    placeholder: "or in your own words",
+  });
+  const presets = REASONS.map((reason, i) => {
+    const take = () => {
+      field.value = reason;
+      field.focus();
+    };
+    return el("button", { type: "button", click: take }, el("kbd", {}, String(i + 1)), reason);
+  });
+  field.addEventListener("keydown", (event) => {
+    const preset = REASONS[Number(event.key) - 1];
+    if (!preset || field.value !== "") return;
+    event.preventDefault();
+    field.value = preset;
+  });
+  const text = el("p", {}, "Why? The next best region takes its place.");
+  const content = [text, el("div", { class: "stack" }, ...presets), field];
+  const check = () => field.value.trim() !== "";
+  const buttons = [["no", "Back"], ["yes", "Skip it"]]; // prettier-ignore
+  return (await ask("Skip this region", content, buttons, { check })) === "yes"
+    ? field.value.trim()
+    : null;
+}
