@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import count, takewhile
 from pathlib import Path
 from statistics import median
 from threading import RLock
@@ -91,9 +92,8 @@ class Store:
         """
         with self._lock:
             last = self._events[-1].number if self._events else 0
-            names = sorted(p.name for p in (self.folder / "log").glob(_NAME))
-            for name in names[len(self._events) :]:
-                event = self._read(self.folder / "log" / name)
+            for path in self._unread(last):
+                event = self._read(path)
                 if event.number != last + 1:
                     raise DataError(
                         f"{self.folder / 'log'}: number {last + 1} is missing. Put it back from a "
@@ -104,6 +104,15 @@ class Store:
                 self._images[event.image].append(event)
                 self._keys[event.key].append(event)
             return list(self._events)
+
+    def _unread(self, last: int) -> list[Path]:
+        """Return the files of the log after a number, in order."""
+        log = self.folder / "log"
+        if last == 0:
+            return sorted(log.glob(_NAME))
+        # Listing thousands of files for each region that is looked at takes seconds.
+        numbers = takewhile(lambda n: (log / _name(n)).exists(), count(last + 1))
+        return [log / _name(number) for number in numbers]
 
     def _read(self, path: Path) -> Event:
         with reading(path, "an annotation"):
@@ -213,7 +222,7 @@ class Store:
                 known = self.events()
                 number = known[-1].number + 1 if known else 1
                 try:
-                    os.link(temporary, log / f"{number:08d}.json")
+                    os.link(temporary, log / _name(number))
                     break
                 except FileExistsError:  # another process took it since
                     time.sleep(0.01)
@@ -293,6 +302,10 @@ class Store:
     def _file(self, kind: str, target: Target) -> Path:
         digest = sha256(target.key.encode()).hexdigest()[:32]
         return self.folder / kind / f"{digest}.json"
+
+
+def _name(number: int) -> str:
+    return f"{number:08d}.json"
 
 
 def now() -> str:
