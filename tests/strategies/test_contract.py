@@ -14,8 +14,10 @@ from al.io.pool import by_image, openings
 from al.io.tables import RegionRow
 from al.strategies import needs_of
 from al.strategies.budget import Budget
+from al.strategies.choose import choose
 from al.strategies.definitions import parts_of
 from al.strategies.offer import Offer
+from al.strategies.spares import choose_spares
 from decomp_core import Region
 
 from .contract import (
@@ -129,6 +131,19 @@ def test_valid_over_cycles_until_the_pool_runs_out(name: str, task: str) -> None
         check_rotation(world, history, CYCLES)
     if task == "roi":
         assert len(history) == len(world.rows)
+
+
+@every_pair
+def test_spares_are_what_comes_next(name: str, task: str) -> None:
+    """They fit beside what was chosen, in the images that were opened, and are the same again."""
+    world, first = World.make(task), until(2, played(name, task)[1])
+    query = world.query(definition(name), first, 3, small(task))
+    chosen = choose(query).rows
+    spares = choose_spares(query, chosen)
+    check_valid(world, [*first, *chosen, *spares])
+    assert spares and spares == choose_spares(query, chosen)
+    if images_first(name):
+        assert {r.image for r in spares} <= {r.image for r in chosen}
 
 
 @every_rotation

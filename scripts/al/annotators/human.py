@@ -53,9 +53,13 @@ class People:
         return self.trained + 1 if self.trained < self.cycles else None
 
     def told(self) -> list[str]:
-        """Say what waits for people, a line or none."""
+        """Say who waits for whom, a line or none."""
         if not self.left:
-            return []
+            if self.waiting is None:
+                return []
+            return [
+                f"cycle {self.waiting.cycle} of {self.cycles} is annotated: start the run again"
+            ]
         images = len({target.region.image for target in self.left})
         time = "" if self.seconds is None else f", about {minutes(self.seconds * len(self.left))}"
         return [
@@ -78,7 +82,7 @@ def people_of(folder: Path, settings: Mapping[str, Any], main: bool) -> People |
         main: what people did since counts. In a job it does not: what it reads was there when it
             was planned.
     """
-    if settings["annotator"] != "human":
+    if settings.get("annotator") != "human":
         return None
     pool = pool_of(folder, settings["seeds"][0])
     tested = pool.exists() and bool(read_pool(pool, "test"))

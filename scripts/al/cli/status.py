@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from al.annotators.human import people_of
 from al.cluster.status import read_plan, read_status
 from al.cluster.status_text import plan_text, status_text
 from al.cluster.words import checked_run
@@ -40,7 +41,9 @@ def show_status(run: str | None, results: Path) -> int:
         if not (results / checked_run(run) / "config.yaml").is_file():
             raise DataError(f"{results}: no run {run!r}; {nearest(run, runs_in(results))}")
         print(status_text(read_status(run, results)), end="")
-        for line in shortfalls_of(run, results):
+        settings = read_settings(results / run / "config.yaml")
+        people = people_of(results / run, settings, True)
+        for line in [*shortfalls_of(run, results), *(people.told() if people else [])]:
             print(line)
     except (ConfigError, DataError) as error:
         print(error, file=sys.stderr)

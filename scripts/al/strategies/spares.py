@@ -24,22 +24,22 @@ def choose_spares(query: Query, chosen: Sequence[RegionRow]) -> list[RegionRow]:
         query: that was answered.
         chosen: the answer.
     """
-    images = {row.image for row in chosen}
-    if query.candidates is not None:
-        held, places = query.candidates, {_place(row) for row in chosen}
-        left = np.array([_place(row) not in places for row in held.rows], bool)
+    if (held := query.candidates) is not None:
+        left = {id(row) for row in _apart(held.rows, chosen)}
+        kept = np.array([id(row) in left for row in held.rows], bool)
         every = np.ones(len(query.history), bool)
-        return _apart(choose(replace(query, candidates=held.keep(left, every))).rows, chosen)
-    wide = "pool" in query.definition
+        return choose(replace(query, candidates=held.keep(kept, every))).rows
+    images, wide = {row.image for row in chosen}, "pool" in query.definition
     rows = [row for row in query.rows if wide or row.image in images]
     if not rows:
         return []
     asked = replace(limited(query, rows), weighted_by=query.weighted_by or query)
-    return _apart(choose(replace(asked, history=[*query.history, *chosen])).rows, chosen)
+    patches = _apart(query.patches, chosen)  # proposed before it was chosen
+    return choose(replace(asked, history=[*query.history, *chosen], patches=patches)).rows
 
 
 def _apart(rows: Sequence[RegionRow], chosen: Sequence[RegionRow]) -> list[RegionRow]:
-    """Return those that overlap none of ``chosen``; patches were proposed before it was."""
+    """Return those that overlap none of ``chosen``."""
     taken = taken_of(chosen)
     return [
         row
@@ -69,8 +69,3 @@ def proposals_of(query: Query, rows: Sequence[RegionRow]) -> dict[str, np.ndarra
                 held = np.ascontiguousarray(record.labels[row.region.slices])
             found[str(row.order)] = held
     return found
-
-
-def _place(row: RegionRow) -> tuple[object, ...]:
-    held = () if row.kind == "roi" else (row.region.start, row.region.size)
-    return (row.image, row.roi, held)
