@@ -134,7 +134,8 @@ def test_what_a_hostile_client_sends_is_refused_and_nothing_is_written(world: Wo
         assert "Traceback" not in answer.text and "nosniff" in answer.headers.values(), what
     assert log_of(world.annotations) == before
     assert ada.get("/", headers={"Host": "evil.example"}).status_code == 403
-    policy = bare.get("/static/none").headers["Content-Security-Policy"]
+    policy = bare.get("/").headers["Content-Security-Policy"]
+    assert bare.get("/").status_code == 200 and bare.get("/static/style.css").status_code == 200
     assert "default-src 'self'" in policy and "unsafe" not in policy
 
 

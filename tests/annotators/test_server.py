@@ -62,7 +62,9 @@ def test_a_region_from_first_look_to_the_log(task: str, tmp_path: Path) -> None:
             answer = say(ada, "GET", 0, f"view/{view['name']}")
             at, left, height, width = (view[k] for k in ("top", "left", "height", "width"))
             found = np.asarray(Image.open(io.BytesIO(answer.content)))
-            assert np.array_equal(found, image[at : at + height, left : left + width])
+            part = image[at : at + height, left : left + width]
+            assert found.shape == part.shape and np.abs(found - part.astype(int)).mean() < 8  # JPEG
+            assert view["name"] == "overview" or np.array_equal(found, part)
     else:
         volume, low = world.layout.open_image(row), first["levels"]["low"]
         step = (first["levels"]["high"] - low) / 65535
@@ -73,6 +75,8 @@ def test_a_region_from_first_look_to_the_log(task: str, tmp_path: Path) -> None:
             assert np.abs(seen - plane).max() <= step / 2 + 1e-3
         letters = "".join(first["orientation"])
         assert sorted(letters) == sorted("LRAPSI") and {letters[:2], letters[2:4]} & {"SI", "IS"}
+    small = say(ada, "GET", 0, "view/thumbnail")
+    assert small.status_code == (200 if task == "roi" else 404)
     proposal = say(ada, "GET", 0, "proposal").json()
     disc = None
     if task == "roi":

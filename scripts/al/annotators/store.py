@@ -282,8 +282,11 @@ class Store:
 
     def holder(self, target: Target) -> dict[str, Any] | None:
         """Return ``annotator``, ``session`` and ``until`` of a lease that has not run out."""
+        file = self._file("leases", target)
+        if not file.exists():
+            return None
         try:
-            held = read_json(self._file("leases", target), annotator=str, session=str, until=float)
+            held = read_json(file, annotator=str, session=str, until=float)
         except DataError:  # gone, or not whole on this machine: nothing depends on it for long
             return None
         return held if held["until"] > time.time() else None

@@ -187,9 +187,10 @@ def _routes(service: Service) -> list[Route]:
     """Return what can be asked; of an address only the id of a region varies."""
     region = "/api/regions/{id}"
 
-    def png(request: Request, _: Caller) -> Response:
-        name = request.path_params["name"]
-        return Response(service.picture(_id(request), name), media_type=KINDS[".png"])
+    def picture(request: Request, _: Caller) -> Response:
+        content = service.picture(_id(request), request.path_params["name"])
+        kind = "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
+        return Response(content, media_type=kind)
 
     def plane(request: Request, _: Caller) -> Response:
         asked = request.query_params
@@ -199,7 +200,7 @@ def _routes(service: Service) -> list[Route]:
     return [
         _reads("/api/run", lambda _, who: service.run()),
         _reads("/api/cycle", lambda _, who: service.cycle(who)),
-        _reads(f"{region}/view/{{name}}", png),
+        _reads(f"{region}/view/{{name}}", picture),
         _reads(f"{region}/slice", plane),
         _reads(f"{region}/proposal", lambda request, who: service.proposal(who, _id(request))),
         _writes("POST", "/api/next", lambda _, who, body: service.next(who, body)),

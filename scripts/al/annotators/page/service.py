@@ -160,7 +160,7 @@ class Service:
         return opened
 
     def picture(self, number: str, name: str) -> bytes:
-        """Return a view of a region as PNG."""
+        """Return a view of a region, PNG or JPEG."""
         picture = self.views.picture(self._target(number)[1], name)
         if picture is None:
             raise Refusal(404, "There is no such view.")

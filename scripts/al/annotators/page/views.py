@@ -1,22 +1,25 @@
-"""Images as the page shows them: PNG of 2-D images and RoIs, levels and slices of volumes."""
+"""Images as the page shows them: pictures of 2-D images and RoIs, slices of volumes."""
 
 from __future__ import annotations
 
+import zlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from os import stat
 from threading import Lock, Thread
 from typing import Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
+from PIL import Image
 
 from al.annotators.targets import Target
 from al.io.errors import DataError
 from al.io.tables import PoolRow
-from al.io.thumbnails import fitted, png, resized, window_of
+from al.io.thumbnails import fitted, jpeg, resized, window_of
 
 OVERVIEW, DETAIL, THUMBNAIL = 1600, 2048, 160  # longest sides, in pixels
 LEAST_MARGIN = 128  # pixels of an image around a region
@@ -138,7 +141,11 @@ class Views:
         self._ahead = Lock()
 
     def picture(self, target: Target, name: str) -> bytes | None:
-        """Return a PNG, or ``None`` where there is no picture of that name. Raises DataError."""
+        """Return a picture, or ``None`` where there is none of that name. Raises DataError.
+
+        A detail that is not reduced comes as it is, as PNG; all else as JPEG, which takes a tenth
+        of the time.
+        """
         found = {view.name: view for view in views_of(target)}
         if target.row.roi:
             whole = (0, 0, *target.row.shape)
@@ -151,7 +158,9 @@ class Views:
             pixels = self._image(target.row)
             part = pixels[view.top : view.top + view.height, view.left : view.left + view.width]
             longest = round(view.scale * max(view.height, view.width))
-            return png(resized(part, fitted((view.height, view.width), longest)))
+            size = fitted((view.height, view.width), longest)
+            exact = name == "detail" and size == part.shape[:2]
+            return _png(part) if exact else jpeg(resized(part, size))
 
         return self._get(target.row, view, make)
 
@@ -165,7 +174,8 @@ class Views:
 
     def slice(self, row: PoolRow, axis: int, index: int) -> bytes:
         """Return a plane of levels in C order, uint16 little-endian. Raises DataError."""
-        return self.volume(row).levels.take(index, axis).astype("<u2").tobytes()
+        at = (*(slice(None),) * axis, index)  # `take` would copy a volume in Fortran's order
+        return self.volume(row).levels[at].astype("<u2").tobytes()
 
     def ahead(self, *targets: Target) -> None:
         """Have what is shown of regions ready soon, in the background; not while that is done."""
@@ -218,6 +228,13 @@ class Views:
         finally:
             with self._lock:
                 self._making.pop(key, None)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    packed = BytesIO()
+    # Runs alone: in photos longer matches are few, and looking for them takes most of the time.
+    Image.fromarray(pixels).save(packed, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
+    return packed.getvalue()
 
 
 def _bytes(value: Any) -> int:
