@@ -92,7 +92,7 @@ class Annotator:
         ActionChains(self.page.driver).scroll_from_origin(origin, 0, by).perform()
 
     def press(self, *keys: str) -> None:
-        """Press keys one after the other; "ctrl+z" holds one while the other is pressed."""
+        """Press keys one after the other; "control+z" holds one while the other is pressed."""
         from selenium.webdriver.common.action_chains import ActionChains
         from selenium.webdriver.common.keys import Keys
 
@@ -121,9 +121,11 @@ def annotator(folder: Path, width: int = 1400, height: int = 900) -> Iterator[An
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
+def serving(app: Any, port: int = 0) -> Iterator[str]:
     """The page's server in a thread of this process; yields the address that would be printed."""
-    config = uvicorn.Config(app, port=0, log_level="warning", lifespan="off", server_header=False)
+    config = uvicorn.Config(
+        app, port=port, log_level="warning", lifespan="off", server_header=False
+    )
     server = uvicorn.Server(config)
     thread = Thread(target=server.run, daemon=True)
     thread.start()

@@ -30,6 +30,7 @@ function expose(page) {
       saved: document.getElementById("saved").className,
       region: page.current?.work.planes.length ? page.current.work.region : null,
       ahead: page.ahead?.id ?? null,
+      selected: page.inGrid ? page.grid.selected : null,
     }),
   };
 }
