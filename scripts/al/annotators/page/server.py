@@ -80,6 +80,7 @@ def app(
         root: ``data_root``.
     """
     service = Service(loop, store, layout, files, root)
+    service.warm()
     served = {p.name: p for p in sorted(STATIC.iterdir()) if p.suffix in KINDS}
 
     async def page(request: Request) -> Response:
@@ -101,7 +102,7 @@ def app(
 def serve(
     server: Starlette, host: str, port: int, ready: Callable[[str], None] | None = None
 ) -> None:
-    """Serve until SIGINT or SIGTERM; requests that are under way end first.
+    """Serve until SIGINT or SIGTERM, in the main thread; requests that are under way end first.
 
     Args:
         server: of ``app``.
@@ -124,12 +125,14 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
-    with suppress(ValueError):  # not the main thread: signals are others' business
-        # uvicorn raises what stopped it once more when it has ended.
-        signal.signal(signal.SIGTERM, lambda *_: None)
     (ready or (lambda told: print(told, flush=True)))(address)
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+    # uvicorn raises what stopped it once more when it has ended.
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class Guard:

@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,7 @@ import numpy as np
 from al.annotators.assignment import Assignment
 from al.annotators.store import LEASE, Store, now
 from al.annotators.targets import DONE, OPEN, SKIPPED, Target, Work, checked_pixels
-from al.io.labels import UNKNOWN
+from al.io.errors import DataError
 from al.io.tables import FileRow
 
 from . import bodies
@@ -92,6 +93,13 @@ class Service:
         self._seen: dict[str, tuple[str, float]] = {}
         self._sent: dict[str, tuple[str, dict[str, Any]]] = {}  # what each tab finished last
         self._completed = 0  # the last cycle that was
+
+    def warm(self) -> None:
+        """Have the first region that waits ready before anybody asks for it."""
+        with suppress(DataError):  # told when it is asked for
+            assignment = self.loop.assignment()
+            waiting = assignment.waiting(self.store) if assignment is not None else []
+            self.views.ahead(*waiting[:1])
 
     def run(self) -> dict[str, Any]:
         """Return what is told of the run."""
@@ -305,9 +313,6 @@ class Service:
     def _pixels(self, body: dict[str, Any], target: Target) -> np.ndarray:
         """Return labels of a region's box from a body, 255 outside its mask."""
         pixels = bodies.pixels_of(body, target.shape)
-        mask = target.mask()
-        if mask is not None:
-            pixels = np.where(mask, pixels, np.uint8(UNKNOWN))
         try:
             return checked_pixels(pixels, target, len(self.store.classes))
         except ValueError as error:
