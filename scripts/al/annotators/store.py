@@ -265,7 +265,8 @@ class Store:
                 if before is not None and before["session"] != session:
                     return str(before["annotator"])
                 if before is not None:
-                    write_json(file, held)
+                    if before["until"] < held["until"] - LEASE / 2:  # not at every stroke
+                        write_json(file, held)
                     return None
                 aside = file.with_suffix(f".{os.getpid()}.old")
                 try:  # an expired one: whoever moves it away may try
