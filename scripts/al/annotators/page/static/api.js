@@ -1,8 +1,8 @@
 // What the page says to the server, and arrays as text.
 
 /**
- * The server said no: its status and message, why in a word, who has the region where someone has it,
- * and which region it was where that was not asked.
+ * The server said no: its status and message, why in a word, who has the region where someone has
+ * it, and which region it was where that was not asked.
  */
 export class Refusal extends Error {
   constructor(status, body) {
@@ -13,9 +13,12 @@ export class Refusal extends Error {
 
   /** The region is another's now, or its cycle is over. */
   get lost() {
-    return this.status === 409 && this.reason !== "changed";
+    return this.status === 404 || (this.status === 409 && this.reason !== "changed");
   }
 }
+
+/** No answer came: what is wrong is between here and the server. */
+export class Unreached extends Error {}
 
 const RETRY = 400; // ms; a page that is loaded again meets its own lease for a moment
 
@@ -27,7 +30,7 @@ export class Api {
     this.annotator = annotator;
   }
 
-  /** One request; raises Refusal, or TypeError where the server is not reached. */
+  /** One request; raises Refusal or Unreached. */
   async ask(method, path, body, keepalive = false) {
     const headers = {
       "X-Token": this.token,
@@ -38,7 +41,9 @@ export class Api {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const options = { method, headers, body: text, keepalive, cache: "no-store" };
     if (!keepalive) options.signal = AbortSignal.timeout(60000);
-    const answer = await fetch(`/api/${path}`, options);
+    const answer = await fetch(`/api/${path}`, options).catch((error) => {
+      throw new Unreached(`The server does not answer (${error.message}).`);
+    });
     if (answer.ok) return answer;
     throw new Refusal(answer.status, await answer.json().catch(() => ({})));
   }

@@ -1,6 +1,7 @@
 // What keys, buttons, sliders and the wheel do.
 
-import { ask, askName } from "./dom.js";
+import { askName } from "./dialogs.js";
+import { ask } from "./dom.js";
 import { commandOf } from "./keys.js";
 import * as panels from "./panels.js";
 import { VOID } from "./paint.js";
@@ -94,7 +95,9 @@ export class Controls {
   }
 
   sliders() {
-    const on = (id, listener) => $(id).addEventListener("input", () => listener(Number($(id).value)));
+    const on = (id, listener) => {
+      $(id).addEventListener("input", () => listener(Number($(id).value)));
+    };
     const percent = (id) => {
       const output = $(id).parentElement.querySelector("output");
       output.textContent = `${$(id).value} %`;
@@ -253,8 +256,9 @@ export class Controls {
 
   on_arrow([dx, dy], event) {
     const { page, painter } = this;
+    const step = event.shiftKey ? 10 : 1;
     if (page.inGrid) page.grid.move(dx, dy);
-    else if (painter.cursor) painter.moveCursor(...[dx, dy].map((v) => v * (event.shiftKey ? 10 : 1)));
+    else if (painter.cursor) painter.moveCursor(step * dx, step * dy);
     else this.viewer.pan(-STEP * dx, -STEP * dy);
   }
 

@@ -6,8 +6,8 @@ export const planeAxes = (axis) => [0, 1, 2].filter((a) => a !== axis);
 const OPPOSITE = { L: "R", R: "L", A: "P", P: "A", S: "I", I: "S" };
 
 /**
- * Where a plane's columns and rows go: {matrix: DOMMatrix from (column, row) to the screen at zoom 1,
- * letters: [top, right, bottom, left] or null}.
+ * Where a plane's columns and rows go: {matrix: DOMMatrix from (column, row) to the screen at zoom
+ * 1, letters: [top, right, bottom, left] or null, unit: mm per pixel of the screen at zoom 1}.
  *
  * Volumes are shown as radiologists hang them (the patient's right and front to the left, front or
  * head up) where the file says how it lies, and with square millimetres where it says spacing.

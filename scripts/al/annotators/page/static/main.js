@@ -1,8 +1,8 @@
 // Begins: the token of the address, the annotator's name, the run.
 
-import { Api, Refusal } from "./api.js";
+import { Api, Refusal, Unreached } from "./api.js";
 import { Controls } from "./controls.js";
-import { askName } from "./dom.js";
+import { askName } from "./dialogs.js";
 import { Page } from "./page.js";
 import * as panels from "./panels.js";
 import { stored } from "./paint.js";
@@ -37,7 +37,8 @@ function expose(page) {
 
 async function begin() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token") || "";
-  const name = localStorage.getItem("annotator") || (await askName(""));
+  let name = localStorage.getItem("annotator") || "";
+  while (!name) name = await askName("");
   localStorage.setItem("annotator", name);
   const api = new Api(token, name);
   try {
@@ -47,7 +48,7 @@ async function begin() {
     expose(page);
     await page.start();
   } catch (error) {
-    if (!(error instanceof Refusal) && !(error instanceof TypeError)) throw error;
+    if (!(error instanceof Refusal) && !(error instanceof Unreached)) throw error;
     const refused = "Open the address that was printed where the page was started.";
     const text = error instanceof Refusal ? `${error.message}\n${refused}` : "Trying again …";
     panels.showNotice("The page cannot begin", text);

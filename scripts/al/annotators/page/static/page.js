@@ -1,27 +1,25 @@
 // The way through a cycle: which region is at work, who holds it, and what comes next.
 
-import { Refusal } from "./api.js";
-import { ask, askReason, el } from "./dom.js";
+import { Refusal, Unreached } from "./api.js";
+import { askFinish, askLost, askReason } from "./dialogs.js";
 import * as panels from "./panels.js";
 import { load } from "./pictures.js";
+import { Presence } from "./presence.js";
 import { Grid } from "./rois.js";
 import { Screen } from "./screen.js";
 import { Saver } from "./work.js";
 
 const $ = (id) => document.getElementById(id);
-const POLL = 10000; // ms between looks at the cycle while a region is at work
-const POLL_IDLE = 2000;
-const BEAT = 20000; // ms between signs of life for a region
-const ASLEEP = 300000; // ms without input after which a region is no longer kept from others
-const ACTIVE = 30000; // ms after the last input that count as work
 
-export class Page {
+export class Page extends Presence {
   constructor(api, run) {
-    Object.assign(this, { api, run, task: run.task, classes: run.classes });
-    Object.assign(this, { current: null, ahead: null, cycle: null, sending: false, grid: null });
+    super(api);
+    Object.assign(this, { run, task: run.task, classes: run.classes });
+    Object.assign(this, { cycle: null, sending: false, grid: null });
     this.proposing = false; // the switch: proposals are shown
+    this.before = sessionStorage.getItem("current"); // at work before the page was loaded anew
     this.failed = new Set(); // regions that could not be shown
-    this.input = this.tick = Date.now();
+    this.stuck = false; // a notice asks what to do about one
     this.screen = new Screen(run, () => this.changed());
     if (this.task === "roi") {
       const chosen = () => (this.gridSeconds = 0);
@@ -30,88 +28,21 @@ export class Page {
     }
   }
 
-  async start() {
-    for (const type of ["pointerdown", "pointermove", "keydown", "wheel"]) {
-      addEventListener(type, () => (this.input = Date.now()), { capture: true, passive: true });
-    }
-    document.addEventListener("visibilitychange", () => !document.hidden && this.wake());
-    addEventListener("focus", () => this.wake());
-    addEventListener("pagehide", () => this.holding.forEach((id) => this.api.release(id)));
-    setInterval(() => this.count(), 1000);
-    setInterval(() => Date.now() - this.input < ASLEEP && this.beat(), BEAT);
-    const last = sessionStorage.getItem("current");
-    this.show0 = last === null ? null : Number(last);
-    await this.poll();
-  }
-
-  /** Regions that are kept from others. */
-  get holding() {
-    return [this.current, this.ahead].filter(Boolean).map((held) => held.id);
-  }
-
-  /** Counts active seconds. */
-  count() {
-    const now = Date.now();
-    const passed = Math.min(now - this.tick, 2000) / 1000;
-    this.tick = now;
-    if (document.hidden || now - this.input > ACTIVE) return;
-    if (this.inGrid) this.gridSeconds += passed;
-    else if (this.current) this.current.work.seconds += passed;
-  }
-
-  /** Looks at the cycle, again and again. */
-  async poll() {
-    clearTimeout(this.timer);
-    try {
-      const cycle = await this.api.cycle();
-      if (this.offline) panels.showSaved("");
-      this.offline = false;
-      await this.take(cycle);
-    } catch (error) {
-      if (error instanceof Refusal) panels.say(error.message);
-      else this.unreached();
-    }
-    clearTimeout(this.timer);
-    const work = this.current && this.cycle?.standing.state === "annotate";
-    this.timer = setTimeout(() => this.poll(), work ? POLL : POLL_IDLE);
-  }
-
-  unreached() {
-    this.offline = true;
-    panels.showSaved("failed", "The server does not answer. What you draw is kept here.");
-    if (!this.cycle) panels.showNotice("The server does not answer", "Trying again …");
-  }
-
-  /** The page is looked at again, perhaps after a night. */
-  wake() {
-    this.poll();
-    this.beat();
-  }
-
-  /** Says that the regions held are still at work. */
-  async beat() {
-    for (const held of [this.current, this.ahead].filter(Boolean)) {
-      try {
-        await this.api.beat(held);
-      } catch (error) {
-        if (!(error instanceof Refusal) || !error.lost) continue;
-        if (held === this.current) this.lost(error);
-        else if (held === this.ahead) this.ahead = null;
-      }
-    }
-  }
-
   /** Takes up what the server says of the cycle. */
   async take(cycle) {
+    const other = this.cycle?.standing.cycle !== cycle.standing.cycle;
     this.cycle = cycle;
+    if (other) Object.assign(this, { ahead: null, failed: new Set(), stuck: false });
     this.showPanels();
+    if (cycle.standing.state !== "annotate") this.showGrid(false);
     const held = this.current;
     if (held && cycle.standing.state === "annotate" && cycle.standing.cycle !== held.cycle) {
       await held.saver.stop();
       this.leave();
       panels.say("Another cycle has begun. What was drawn and not finished is kept.", 0);
     }
-    if (!this.current && !this.sending && !this.inGrid) await this.proceed(null);
+    const free = !this.current && !this.sending && !this.stuck;
+    if (free && !this.inGrid) await this.proceed(null);
   }
 
   showPanels() {
@@ -137,6 +68,7 @@ export class Page {
   async proceed(after) {
     if (this.proceeding) return;
     this.proceeding = true;
+    this.stuck = false;
     let id = null;
     try {
       let loaded = await this.ahead?.loaded;
@@ -147,13 +79,18 @@ export class Page {
       if (!loaded) {
         const description = await this.describeNext(after);
         id = description?.id ?? null;
-        if (id === null) return this.stand();
+        if (id === null) {
+          this.screen.clear();
+          panels.showStanding(this.cycle, this.failed);
+          return;
+        }
         loaded = await this.prepare(description);
       }
       await this.show(loaded);
     } catch (error) {
-      if (!(error instanceof Refusal)) return this.unreached();
-      this.unshown(id ?? error.id, error);
+      if (error instanceof Unreached) this.unreached();
+      else if (error instanceof Refusal) this.unshown(id ?? error.id, error);
+      else throw error;
     } finally {
       this.proceeding = false;
     }
@@ -162,11 +99,10 @@ export class Page {
   /** The description of the next region, which is held from then on; null where there is none. */
   async describeNext(after) {
     if (this.cycle.standing.state !== "annotate") return null;
-    if (this.show0 !== null) {
-      const id = this.show0;
-      this.show0 = null;
-      const there = this.cycle.regions.some((r) => r.id === id && r.state !== "done");
-      const opened = there && (await this.api.open(id).catch(() => null));
+    const last = this.cycle.regions.find((r) => `${this.place} ${r.id}` === this.before);
+    this.before = null;
+    if (last && last.state !== "done") {
+      const opened = await this.api.open(last.id).catch(() => null);
       if (opened) return opened;
     }
     return this.api.next(after, [...this.failed, ...this.holding]);
@@ -182,35 +118,15 @@ export class Page {
     const skip = async () => {
       const reason = await askReason();
       if (reason === null) return;
-      await this.api.skip({ id, cycle: this.cycle.standing.cycle }, { reason, seconds: 0 }).catch((e) => panels.say(e.message));
+      const region = { id, cycle: this.cycle.standing.cycle };
+      await this.api.skip(region, { reason, seconds: 0 }).catch((e) => panels.say(e.message));
+      this.stuck = false;
       this.poll();
     };
+    this.stuck = true;
     const buttons = [["Try again", () => this.proceed(null)]]; // prettier-ignore
     if (id !== null) buttons.push(["Another region", next], ["Skip it", skip]);
     panels.showNotice("This region cannot be shown", error.message, undefined, buttons);
-  }
-
-  /** Says what is waited for. */
-  stand() {
-    const { standing, regions, total } = this.cycle;
-    const { state, text, message, fraction } = standing;
-    this.screen.clear();
-    if (state === "training") {
-      const title = `Cycle ${standing.cycle}: the model learns from what was annotated`;
-      panels.showNotice(title, `${text}\nThe next regions appear here by themselves.`, fraction);
-    } else if (state === "failed") {
-      panels.showNotice("The training failed", message || text);
-    } else if (state === "finished") {
-      panels.showNotice("All is annotated", text || "Every cycle is done. Thank you.");
-    } else {
-      const busy = regions.filter((region) => region.state === "busy");
-      const names = [...new Set(busy.map((region) => region.by))].join(", ");
-      const failed = regions.filter((r) => this.failed.has(r.id) && r.state === "open").length;
-      const said = [];
-      if (busy.length) said.push(`${busy.length} regions are still at work: ${names}.`);
-      if (failed) said.push(`${failed} regions could not be shown.`);
-      panels.showNotice(total ? "Nothing is left for you here" : "Nothing to do", said.join("\n"));
-    }
   }
 
   /** Puts a region on screen. */
@@ -218,7 +134,7 @@ export class Page {
     const { work, description } = loaded;
     this.current = loaded;
     this.failed.delete(loaded.id);
-    sessionStorage.setItem("current", loaded.id);
+    sessionStorage.setItem("current", `${this.place} ${loaded.id}`);
     panels.hideNotice();
     loaded.saver = this.saverOf(loaded);
     const returned = work.planes.length > 0 && work.recall();
@@ -230,15 +146,17 @@ export class Page {
     }
     $("proposal").disabled = !description.has_proposal;
     this.showPanels();
-    if (work.proposal.shown || (this.proposing && description.has_proposal)) await this.propose();
+    const wanted = this.proposing && description.has_proposal && description.state !== "done";
+    if (work.proposal.shown || wanted) await this.propose();
     this.prefetch(loaded);
   }
 
   saverOf(loaded) {
     return new Saver(this.api, loaded.work, (state, error) => {
       if (loaded !== this.current) return;
-      if (state === "lost") this.lost(error);
-      else panels.showSaved(state, error?.message);
+      if (state === "lost") return this.lost(error);
+      panels.showSaved(state, error?.message);
+      if (error instanceof Refusal) panels.say(error.message, 0);
     });
   }
 
@@ -291,15 +209,13 @@ export class Page {
 
   /** The region is done: asks where pixels are not painted. */
   async done() {
-    const { work } = this.current;
+    const loaded = this.current;
+    const { work } = loaded;
     const n = work.unpainted;
-    if (n) {
-      const share = ((100 * n) / (work.masks ? work.masks.reduce((a, b) => a + (b > 0), 0) : work.all.length));
-      const text = `${n} pixels (${share < 1 ? "under 1" : Math.round(share)} %) are not painted. They count as “cannot tell”.`;
-      const buttons = [["no", "Back"], ["yes", "Finish"]]; // prettier-ignore
-      if ((await ask("Finish?", [el("p", {}, text)], buttons)) !== "yes") return;
+    if (n && !(await askFinish(n, work.size))) return;
+    if (loaded === this.current) {
+      await this.finish(async () => this.api.done(work, await work.body()));
     }
-    await this.finish(async () => this.api.done(work, await work.body()));
   }
 
   /** A RoI has a class. */
@@ -337,9 +253,8 @@ export class Page {
     } catch (error) {
       loaded.saver = this.saverOf(loaded);
       if (loaded.work.planes.length) loaded.saver.changed();
-      const unreached = "The server does not answer. Nothing is lost; finish again in a moment.";
-      if (!(error instanceof Refusal)) panels.say(unreached);
-      else if (error.lost) this.lost(error);
+      if (error.lost) this.lost(error);
+      else if (error instanceof Unreached) panels.say(`${error.message} Nothing is lost: try again.`);
       else panels.say(error.message, 0);
     } finally {
       this.sending = false;
@@ -362,8 +277,7 @@ export class Page {
     const before = this.current;
     const ahead = this.ahead?.id === id ? this.ahead : null;
     try {
-      const loaded =
-        (await ahead?.loaded) || (await this.prepare(await this.api.open(id)));
+      const loaded = (await ahead?.loaded) || (await this.prepare(await this.api.open(id)));
       if (ahead) this.ahead = null;
       if (before && before.id !== id) {
         await before.saver.flush();
@@ -371,7 +285,7 @@ export class Page {
       }
       await this.show(loaded);
     } catch (error) {
-      panels.say(error instanceof Refusal ? error.message : "The server does not answer.");
+      panels.say(error.message);
     } finally {
       this.sending = false;
     }
@@ -385,14 +299,11 @@ export class Page {
     this.losing = true;
     await loaded.saver.stop();
     if (loaded.work.planes.length) await loaded.work.keep(false);
-    const text = `${error.message}\nWhat you drew is kept in this browser.`;
-    const title = error.by ? `${error.by} has this region now` : "This region is not yours now";
-    const buttons = [["again", "Try to get it back"], ["next", "Open another"]]; // prettier-ignore
-    const answer = await ask(title, [el("p", {}, text)], buttons, { must: true });
+    const again = await askLost(error);
     this.losing = false;
     if (loaded !== this.current) return;
     this.leave();
-    if (answer === "again") await this.openRegion(loaded.id);
+    if (again) await this.openRegion(loaded.id);
     else this.failed.add(loaded.id);
     if (!this.current) await this.proceed(loaded.id);
   }
@@ -429,7 +340,7 @@ export class Page {
       this.showPanels();
       if (!this.grid.next()) this.showGrid(false);
     } catch (error) {
-      panels.say(error instanceof Refusal ? error.message : "The server does not answer.");
+      panels.say(error.message);
     } finally {
       this.sending = false;
     }

@@ -88,7 +88,7 @@ export function polygon(plane, points, value) {
   return rect;
 }
 
-/** Visits the pixels that hang together with (y, x) by their sides and of which `belongs` is true. */
+/** Visits the pixels that hang together with (y, x) by their sides and that `belongs` takes. */
 function spread(plane, y, x, belongs, visit) {
   const { height, width, mask } = plane;
   if (y < 0 || x < 0 || y >= height || x >= width) return;
@@ -145,9 +145,9 @@ function sumsAround({ height, width }, image, y, x) {
 }
 
 /**
- * Paints what looks like the surroundings of (y, x) and hangs together with it. The mean of the 3 x 3
- * pixels there is compared with a pixel and with the mean around it, which forgives noise: in one of
- * them no colour channel may differ by more than `tolerance`. `image`: RGBA of the plane's size.
+ * Paints what looks like the surroundings of (y, x) and hangs together with it. The mean of the
+ * 3 x 3 pixels there is compared with a pixel and with the mean around it, which forgives noise: in
+ * one of them no colour channel may differ by more than `tolerance`. `image`: RGBA of the plane.
  */
 export function grow(plane, image, y, x, tolerance, value) {
   const seed = sumsAround(plane, image, y, x);

@@ -213,7 +213,7 @@ export class Painter {
     return had;
   }
 
-  /** Takes up the keyboard's cursor, in the middle of what is seen of the region, or lays it down. */
+  /** Takes up the keyboard's cursor, at the pointer or in the middle, or lays it down. */
   toggleCursor() {
     if (!this.plane) return;
     const { height, width } = this.plane;
@@ -227,7 +227,8 @@ export class Painter {
     this.viewer.marksChanged();
     if (!this.cursor) return;
     const { a, b, c, d } = this.viewer.scene.matrix;
-    const [column, row] = [dx * Math.sign(a) + dy * Math.sign(b), dx * Math.sign(c) + dy * Math.sign(d)];
+    const column = dx * Math.sign(a) + dy * Math.sign(b);
+    const row = dx * Math.sign(c) + dy * Math.sign(d);
     const clip = (v, n) => Math.min(Math.max(v, 0), n - 1);
     const { height, width } = this.plane || this.work.planes[0];
     this.cursor = [clip(this.cursor[0] + row, height), clip(this.cursor[1] + column, width)];

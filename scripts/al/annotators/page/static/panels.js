@@ -1,6 +1,6 @@
 // What stands around the picture: the bar, palette and tools, the list of regions.
 
-import { el, css, swatch } from "./dom.js";
+import { el, swatch } from "./dom.js";
 import { keyOfClass, TABLE } from "./keys.js";
 import { VOID } from "./paint.js";
 
@@ -83,6 +83,10 @@ export function showProgress(run, cycle, me) {
 /** The list of the cycle's regions. */
 export function showList(regions, classes, current, me, open) {
   const list = $("list");
+  // Nothing is drawn anew under a pointer that is about to click.
+  const told = JSON.stringify([regions, current, me]);
+  if (list.told === told) return;
+  list.told = told;
   const focused = list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
   const items = regions.map((region) => {
     const { id, state, by, label: given } = region;
@@ -140,7 +144,7 @@ export function showNotice(title, text = "", fraction = undefined, buttons = [])
   if (fraction !== undefined) {
     children.push(el("progress", { max: "1", value: fraction, "aria-label": "how far" }));
   }
-  const row = buttons.map(([said, listen]) => el("button", { type: "button", click: listen }, said));
+  const row = buttons.map(([words, click]) => el("button", { type: "button", click }, words));
   notice.replaceChildren(...children, el("div", { class: "row" }, ...row));
   notice.hidden = false;
 }
@@ -149,8 +153,33 @@ export function hideNotice() {
   $("notice").hidden = true;
 }
 
+/** Says what is waited for when no region is at work; `failed`: regions that cannot be shown. */
+export function showStanding({ standing, regions, total, done }, failed) {
+  const { state, text, message, fraction, cycle } = standing;
+  if (state === "training") {
+    const said = `${text || ""}\nThe next regions appear here by themselves.`;
+    showNotice(`Cycle ${cycle}: the model learns from what was annotated`, said, fraction);
+  } else if (state === "failed") {
+    showNotice("The training failed", message || text || "");
+  } else if (state === "finished") {
+    showNotice("All is annotated", text || "Every cycle is done. Thank you.");
+  } else if (done >= total) {
+    showNotice("This cycle is annotated", text || "");
+  } else {
+    const busy = regions.filter((region) => region.state === "busy");
+    const names = [...new Set(busy.map((region) => region.by))].join(", ");
+    const unseen = regions.filter((r) => failed.has(r.id) && r.state !== "done").length;
+    const said = [];
+    if (busy.length) said.push(`Still at work: ${names} (${busy.length}).`);
+    if (unseen) said.push(`Not shown here: ${unseen}; the list opens them.`);
+    showNotice("Nothing is left for you", said.join("\n"));
+  }
+}
+
 /** A message in a line of its own that goes by itself, or when it is clicked on. */
 export function say(text, seconds = 8) {
+  const same = [...$("messages").children].find((node) => node.textContent === text);
+  if (same) return same;
   const line = el("button", { type: "button", click: () => line.remove() }, text);
   $("messages").append(line);
   if (seconds) setTimeout(() => line.remove(), 1000 * seconds);
@@ -169,9 +198,4 @@ export function helpOf(task, classes) {
     { class: "help" },
     ...all.map(([keys, what]) => el("div", {}, el("kbd", {}, keys), el("span", {}, what))),
   );
-}
-
-/** Frames an element in a class's colour. */
-export function frame(node, colour) {
-  node.style.borderColor = colour ? css(colour) : "";
 }

@@ -1,7 +1,6 @@
 // The grid of a cycle's RoIs: chosen by arrows, given a class by key.
 
-import { el, swatch } from "./dom.js";
-import { frame } from "./panels.js";
+import { css, el, swatch } from "./dom.js";
 
 export class Grid {
   /** `hooks`: open(id) shows a RoI large, chosen(id) says which one keys mean now. */
@@ -32,7 +31,8 @@ export class Grid {
     if (!card) {
       const open = () => this.hooks.open(id);
       const name = el("span", { class: "name" }, `${id + 1} ${roi}`);
-      const parts = [el("img", { alt: "", draggable: "false" }), name, el("span", { class: "word" })];
+      const picture = el("img", { alt: "", draggable: "false" });
+      const parts = [picture, name, el("span", { class: "word" })];
       const what = { type: "button", class: "card", title: `${image} / ${roi}` };
       card = el("button", { ...what, click: () => this.select(id), dblclick: open }, ...parts);
       this.cards.set(id, card);
@@ -43,7 +43,7 @@ export class Grid {
       );
     }
     const label = state === "done" && given !== null ? this.classes[given] : null;
-    frame(card, label?.colour);
+    card.style.borderColor = label ? css(label.colour) : "";
     card.dataset.state = state;
     const said = label ? label.name : state === "busy" ? `busy: ${by}` : state;
     card.querySelector(".word").replaceChildren(...(label ? [swatch(label.colour)] : []), said);

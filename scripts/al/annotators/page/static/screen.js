@@ -21,7 +21,7 @@ export class Screen {
       changed,
       moved: (pixel) => this.moved(pixel),
       pixels: () => this.pixels(),
-      step: (k) => this.views.go(this.views.voxel.with(this.views.axis, this.views.start[this.views.axis] + k)),
+      step: (k) => this.views.showPlane(k),
     });
     if (this.task !== "3d") return;
     const names = ["second plane", "third plane"];
@@ -37,8 +37,8 @@ export class Screen {
     this.painter.open(work);
     this.follow = clearTimeout(this.follow);
     const again = state === "done" && by ? `, done by ${by}` : "";
-    $("title").textContent = `Region ${id + 1}: ${roi || image}${again}`;
-    $("title").title = image;
+    $("title").textContent = `${id + 1}  ${roi || image}${again}`;
+    $("title").title = roi ? `${image} / ${roi}` : image;
     panels.showPlace("");
     panels.showShares(null);
     if (this.task === "roi") panels.showClass(description.label ?? null);
@@ -69,7 +69,7 @@ export class Screen {
     return picture;
   }
 
-  /** Says where the pointer is. */
+  /** Says what is painted under the pointer, and where that is ([row, column] of the image). */
   moved(pixel) {
     const { loaded, views, painter } = this;
     if (!loaded) return;
@@ -77,16 +77,17 @@ export class Screen {
     let colour = undefined;
     if (views?.volume) {
       const [first, last] = views.range;
-      const slices = first === last ? `${first}` : `${first} to ${last}`;
-      const outside = views.plane === null ? `, not the region’s (${slices}; Home goes back)` : "";
-      said.push(`slice ${views.index + 1} of ${views.volume.shape[views.axis]}${outside}`);
+      const range = first === last ? `${first}` : `${first} to ${last}`;
+      const here = views.plane === null ? `, not in the region (${range}; Home)` : "";
+      const part = first < last && !here ? ` (region: ${range})` : "";
+      said.push(`slice ${views.index + 1} of ${views.volume.shape[views.axis]}${part}${here}`);
     }
     if (pixel) {
       const [row, column] = pixel;
-      said.push(`row ${row}, column ${column}`);
+      said.push(`y ${row}, x ${column}`);
       const label = this.labelAt(row, column);
       if (label !== NONE) {
-        said.push(label === VOID ? "cannot tell" : this.classes[label].name);
+        said.unshift(label === VOID ? "cannot tell" : this.classes[label].name);
         colour = label === VOID ? undefined : this.classes[label].colour;
       }
       if (views?.volume && !painter.stroke) this.followTo(row, column);
@@ -160,7 +161,7 @@ export class Screen {
     const { low: least, high: most } = volume.levels;
     $("level").value = (1000 * ((low + high) / 2 - least)) / (most - least);
     $("window").value = (1000 * (high - low)) / (most - least);
-    const short = (v) => (Math.abs(v) >= 10 || Number.isInteger(v) ? Math.round(v) : v.toPrecision(2));
+    const short = (v) => (Math.abs(v) >= 10 ? Math.round(v) : Number(v.toPrecision(2)));
     $("level-said").textContent = short((low + high) / 2);
     $("window-said").textContent = short(high - low);
   }

@@ -67,9 +67,10 @@ export class Viewer {
   }
 
   /**
-   * Shows a scene: {layers: [{source, left, top, width, height}], width, height, matrix, letters, mm
-   * (per unit at zoom 1) or null, region: {left, top, width, height} or null, labels: LabelPicture or
-   * null, shade}. `keep` leaves pan and zoom as they are.
+   * Shows a scene: {layers: [{source, left, top, width, height}], width, height, matrix, letters,
+   * mm (per unit at zoom 1) or null, region: {left, top, width, height} or null, labels:
+   * LabelPicture or null, shade: canvas or null, dim: whether the rest is darkened}.
+   * `keep` leaves pan and zoom as they are.
    */
   show(scene, keep = false) {
     this.scene = scene;
@@ -220,7 +221,9 @@ export class Viewer {
   paintImage(context) {
     this.inImage(context, () => {
       for (const { source, left, top, width, height } of this.scene.layers) {
-        context.imageSmoothingEnabled = (this.zoom * width) / source.width < 1.5;
+        // Pixels that are painted are seen as they are.
+        const deep = (this.zoom * width) / source.width >= 1.5;
+        context.imageSmoothingEnabled = !(deep && this.scene.region);
         context.imageSmoothingQuality = "medium";
         context.drawImage(source, left, top, width, height);
       }

@@ -131,6 +131,11 @@ export class VolumeView {
     return this.go(voxel);
   }
 
+  /** Shows plane k of the region. */
+  showPlane(k) {
+    return this.step(this.start[this.axis] + k - this.index);
+  }
+
   /** Shows the planes through a voxel; what is on screen already stays. */
   async go(voxel) {
     const clipped = voxel.map((v, a) => Math.min(Math.max(v, 0), this.volume.shape[a] - 1));
@@ -154,7 +159,8 @@ export class VolumeView {
     const scene = volume.scene(axis, data);
     const [rows, columns] = planeAxes(axis);
     const { start, size } = this;
-    const region = { left: start[columns], top: start[rows], width: size[columns], height: size[rows] };
+    const [left, top] = [start[columns], start[rows]];
+    const region = { left, top, width: size[columns], height: size[rows] };
     Object.assign(scene, { region, volume });
     if (view === this.viewer) {
       const labels = this.hooks.shown(this.plane);

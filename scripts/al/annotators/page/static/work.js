@@ -48,6 +48,11 @@ export class Work {
     return { left: start[columns], top: start[rows], width, height };
   }
 
+  /** How many pixels are to be painted. */
+  get size() {
+    return paint.count(this.all, this.masks, () => true);
+  }
+
   get unpainted() {
     return paint.count(this.all, this.masks, (label) => label === paint.NONE);
   }
