@@ -38,6 +38,8 @@ PLACES.append(Path(".snakemake"))
 LAYOUT = layout_of(S)
 # What people are asked for follows from what they have done: a job sees no more than its own input.
 PEOPLE = people_of(Path(RUN), S, workflow.is_main_process)
+if PEOPLE and PEOPLE.left:  # Snakemake calls nothing where nothing is to be done
+    print(*PEOPLE.told(), sep="\n", file=sys.stderr)
 SOON = 1 if PEOPLE else 0  # of what they wait for: scores and reports can be made later
 CYCLES = PEOPLE.trained if PEOPLE else S["cycles"]
 SCIENCE = {
@@ -134,9 +136,10 @@ def tell_storage():
 
 
 def tell_people():
-    """Say at the end what waits for people."""
-    for line in people_of(Path(RUN), S, True).told() if PEOPLE else []:
-        logger.warning(line)
+    """Say at the end who waits for whom, unless that was so at the start."""
+    now = people_of(Path(RUN), S, True) if PEOPLE else None
+    if PEOPLE and now.told() != PEOPLE.told():
+        print(*now.told(), sep="\n", file=sys.stderr)
 
 
 def tell_warnings():

@@ -150,6 +150,9 @@ def annotated_cycles(folder: Path, settings: Mapping[str, Any], store: Store) ->
     for cycle in range(1, settings["cycles"] + 1):
         place = cycle_folder(folder, settings, cycle)
         if not (place / REVEALED).exists():
+            if cycle == 1 and settings["initial"] == LABELLED:
+                done = cycle
+                continue
             if not (place / CHOSEN).exists():
                 break
             if assignment_at(folder, settings, cycle).waiting(store):
