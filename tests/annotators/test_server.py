@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import signal
 import socket
@@ -11,8 +10,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.request import Request, urlopen
 
+import httpx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -315,9 +314,11 @@ def test_served_on_a_socket_until_it_is_told_to_stop(tmp_path: Path) -> None:
             address, _, token = process.stdout.readline().strip().partition("/#token=")
             assert token == TOKEN and address.startswith("http://127.0.0.1:")
             headers = {"X-Token": token, "X-Annotator": "J%C3%BCrgen", "X-Session": "0" * 16}
-            asked = Request(f"{address}/api/cycle", headers=headers)
-            assert json.load(urlopen(asked, timeout=30))["annotators"] == ["Jürgen"]
-            with socket.create_connection(("127.0.0.1", int(address.rsplit(":", 1)[1]))) as line:
+            asked = httpx.get(f"{address}/api/cycle", headers=headers, trust_env=False)
+            assert asked.json()["annotators"] == ["Jürgen"]
+            with socket.create_connection(
+                ("127.0.0.1", int(address.rsplit(":", 1)[1])), 30
+            ) as line:
                 told = "".join(f"{k}: {v}\r\n" for k, v in headers.items())
                 head = f"POST /api/next HTTP/1.1\r\nHost: 127.0.0.1\r\n{told}"
                 line.sendall(f"{head}Content-Length: 9999999999\r\n\r\n".encode())
