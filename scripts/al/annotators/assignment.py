@@ -155,7 +155,8 @@ def annotated_cycles(folder: Path, settings: Mapping[str, Any], store: Store) ->
                 continue
             if not (place / CHOSEN).exists():
                 break
-            if assignment_at(folder, settings, cycle).waiting(store):
+            asked = assignment_at(folder, settings, cycle)
+            if not asked.n or asked.waiting(store):  # nothing is left, or somebody is needed
                 break
         done = cycle
     return done

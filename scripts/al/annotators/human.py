@@ -57,6 +57,8 @@ class People:
         if not self.left:
             if self.waiting is None:
                 return []
+            if not self.waiting.n:
+                return ["nothing is left to choose: all of the pool is annotated"]
             return [
                 f"cycle {self.waiting.cycle} of {self.cycles} is annotated: start the run again"
             ]

@@ -189,7 +189,9 @@ class RunLoop:
             return {**told, "state": "failed", "message": self.training.message}
         people = people_of(self.folder, self.settings, True)
         assert people is not None
-        if people.asked is None:
+        if asked and not asked.n:
+            message = "Nothing is left to choose: all of the pool is annotated"
+        elif people.asked is None:
             message = f"All {cycles} cycles are annotated. More: start the run with cycles=N"
         elif self.goes_on:
             return {**told, "state": "training", "text": "starting"}
@@ -216,7 +218,7 @@ class RunLoop:
     def _annotated(self) -> bool:
         """Whether the open cycle asks for nothing that is not known already."""
         asked = self.assignment()
-        return asked is not None and not asked.waiting(self.store)
+        return asked is not None and asked.n > 0 and not asked.waiting(self.store)
 
 
 def words_of(folder: Path) -> list[str]:
