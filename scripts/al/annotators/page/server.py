@@ -55,6 +55,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+ANY = ("0.0.0.0", "::")  # every address of this machine; its name is told then
 GRACE = 5  # seconds that requests have to end when the server stops
 _HOST = pattern(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:[0-9]{1,5})?")
 
@@ -117,7 +118,7 @@ def serve(
     listener = socket.create_server((host, port), family=family)
     # Else the second part of an answer waits 40 ms for the first to be acknowledged.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    name = f"[{host}]" if ":" in host else host
+    name = socket.gethostname() if host in ANY else f"[{host}]" if ":" in host else host
     address = f"http://{name}:{listener.getsockname()[1]}/#token={server.state.token}"
     config = uvicorn.Config(
         server,
