@@ -81,7 +81,7 @@ export class Page extends Presence {
         id = description?.id ?? null;
         if (id === null) {
           this.screen.clear();
-          panels.showStanding(this.cycle, this.failed);
+          panels.showStanding(this.cycle, this.failed, this.api.annotator);
           return;
         }
         loaded = await this.prepare(description);
@@ -254,7 +254,7 @@ export class Page extends Presence {
       loaded.saver = this.saverOf(loaded);
       if (loaded.work.planes.length) loaded.saver.changed();
       if (error.lost) this.lost(error);
-      else if (error instanceof Unreached) panels.say(`${error.message} Nothing is lost: try again.`);
+      else if (error instanceof Unreached) panels.say(`${error.message} Nothing is lost.`);
       else panels.say(error.message, 0);
     } finally {
       this.sending = false;

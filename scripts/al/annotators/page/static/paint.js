@@ -168,12 +168,18 @@ export function grow(plane, image, y, x, tolerance, value) {
 export function fillRest(plane, value, values = null) {
   let rect = null;
   const { labels, mask, width } = plane;
-  for (let i = 0; i < labels.length; i++) {
-    const given = values ? values[i] : value;
-    if (labels[i] !== NONE || given === NONE || (mask && !mask[i])) continue;
-    labels[i] = given;
-    const y = Math.floor(i / width);
-    rect = union(rect, { top: y, left: i % width, bottom: y + 1, right: (i % width) + 1 });
+  for (let row = 0; row < labels.length; row += width) {
+    let [first, last] = [-1, -1];
+    for (let i = row; i < row + width; i++) {
+      const given = values ? values[i] : value;
+      if (labels[i] !== NONE || given === NONE || (mask && !mask[i])) continue;
+      labels[i] = given;
+      if (first < 0) first = i;
+      last = i;
+    }
+    const y = row / width;
+    const changed = { top: y, left: first - row, bottom: y + 1, right: last - row + 1 };
+    if (first >= 0) rect = union(rect, changed);
   }
   return rect;
 }
@@ -187,7 +193,9 @@ export function count(labels, mask, condition) {
 
 /** The map as it is stored: "cannot tell" and "not painted" are both 255. */
 export function stored(labels) {
-  return labels.map((label) => (label === VOID ? NONE : label));
+  const out = labels.slice();
+  for (let i = 0; i < out.length; i++) if (out[i] === VOID) out[i] = NONE;
+  return out;
 }
 
 /** Run lengths of labels: a number per run, 256 * length + label. */

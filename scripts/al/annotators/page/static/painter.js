@@ -157,7 +157,7 @@ export class Painter {
 
   redraw(index, rect) {
     if (index === this.index) this.viewer.painted(rect);
-    else this.pictures[index]?.draw(rect);
+    else this.pictures[index]?.changed(rect);
   }
 
   finish(tool) {

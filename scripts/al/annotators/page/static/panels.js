@@ -154,7 +154,7 @@ export function hideNotice() {
 }
 
 /** Says what is waited for when no region is at work; `failed`: regions that cannot be shown. */
-export function showStanding({ standing, regions, total, done }, failed) {
+export function showStanding({ standing, regions, total, done }, failed, me) {
   const { state, text, message, fraction, cycle } = standing;
   if (state === "training") {
     const said = `${text || ""}\nThe next regions appear here by themselves.`;
@@ -167,7 +167,8 @@ export function showStanding({ standing, regions, total, done }, failed) {
     showNotice("This cycle is annotated", text || "");
   } else {
     const busy = regions.filter((region) => region.state === "busy");
-    const names = [...new Set(busy.map((region) => region.by))].join(", ");
+    const mine = "another tab of yours, or one that was closed a minute ago";
+    const names = [...new Set(busy.map(({ by }) => (by === me ? mine : by)))].join(", ");
     const unseen = regions.filter((r) => failed.has(r.id) && r.state !== "done").length;
     const said = [];
     if (busy.length) said.push(`Still at work: ${names} (${busy.length}).`);

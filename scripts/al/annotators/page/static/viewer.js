@@ -11,31 +11,56 @@ import { union, NONE, VOID } from "./paint.js";
 const MARGIN = 0.82; // how much of the view a fitted region fills
 const DEEPEST = 64; // pixels of the screen per pixel of the image
 
-/** A label map as a picture: a canvas of its own, of which changed rectangles are drawn again. */
+/**
+ * A label map as a picture. While a stroke is drawn only what changed is drawn anew, on a canvas of
+ * its own: to change a part of a large canvas that is on screen would copy all of it.
+ */
 export class LabelPicture {
   constructor(plane, colours) {
     this.plane = plane;
     this.colours = Uint32Array.from(colours, ([r, g, b]) => 0xff000000 | (b << 16) | (g << 8) | r);
     this.canvas = el("canvas", { width: plane.width, height: plane.height });
-    this.context = this.canvas.getContext("2d");
-    this.draw({ top: 0, left: 0, bottom: plane.height, right: plane.width });
+    this.patch = el("canvas");
+    this.stale = { top: 0, left: 0, bottom: plane.height, right: plane.width };
   }
 
-  draw({ top, left, bottom, right }) {
+  /** Labels changed within a rectangle. */
+  changed(rect) {
+    this.stale = union(this.stale, rect);
+  }
+
+  /** Draws labels on a canvas whose upper left corner is (left, top) of the plane. */
+  draw(canvas, { top, left, bottom, right }, x, y) {
     const { labels, width, mask } = this.plane;
     const image = new ImageData(right - left, bottom - top);
     const out = new Uint32Array(image.data.buffer);
     let i = 0;
-    for (let y = top; y < bottom; y++) {
-      for (let x = left; x < right; x++, i++) {
-        const label = labels[y * width + x];
-        if (mask && !mask[y * width + x]) out[i] = 0;
+    for (let row = top; row < bottom; row++) {
+      for (let column = left; column < right; column++, i++) {
+        const at = row * width + column;
+        const label = labels[at];
+        if (label === NONE || (mask && !mask[at])) continue;
         // "Cannot tell" is striped, so that no class's colour can be taken for it.
-        else if (label === VOID) out[i] = (x + y) & 2 ? 0xffe8e8e8 : 0xff202020;
-        else if (label !== NONE) out[i] = this.colours[label];
+        const stripe = (column + row) & 2 ? 0xffe8e8e8 : 0xff202020;
+        out[i] = label === VOID ? stripe : this.colours[label];
       }
     }
-    this.context.putImageData(image, left, top);
+    canvas.getContext("2d").putImageData(image, x, y);
+  }
+
+  /** The whole picture. */
+  whole() {
+    if (this.stale) this.draw(this.canvas, this.stale, this.stale.left, this.stale.top);
+    this.stale = null;
+    return this.canvas;
+  }
+
+  /** A part of the picture. */
+  part(rect) {
+    this.patch.width = rect.right - rect.left;
+    this.patch.height = rect.bottom - rect.top;
+    this.draw(this.patch, rect, 0, 0);
+    return this.patch;
   }
 }
 
@@ -165,7 +190,7 @@ export class Viewer {
   /** Labels changed within a rectangle of the region. */
   painted(rect) {
     if (!rect) return;
-    this.scene.labels.draw(rect);
+    this.scene.labels.changed(rect);
     this.stale.labels = this.stale.labels === "all" ? "all" : union(this.stale.labels, rect);
     this.schedule();
   }
@@ -183,7 +208,7 @@ export class Viewer {
       const { image, labels, marks } = this.stale;
       this.stale = { image: false, labels: null, marks: false };
       if (image) this.paintImage(this.begin("image"));
-      if (labels) this.paintLabels(this.begin("labels", labels));
+      if (labels) this.paintLabels(this.begin("labels", labels), labels);
       if (marks) this.drawMarks(this.begin("marks"), this);
     });
   }
@@ -230,7 +255,8 @@ export class Viewer {
     });
   }
 
-  paintLabels(context) {
+  /** Draws all that lies over the picture, or (clipped) what changed in a rectangle of it. */
+  paintLabels(context, rect) {
     const { region, labels, shade: dark, letters, mm } = this.scene;
     if (region) {
       const { left, top, width, height } = region;
@@ -240,7 +266,16 @@ export class Viewer {
         context.imageSmoothingEnabled = false;
         if (dark) context.drawImage(dark, left, top);
         context.globalAlpha = this.opacity;
-        if (labels && this.opacity) context.drawImage(labels.canvas, left, top);
+        if (!labels || !this.opacity) return;
+        if (rect === "all") return context.drawImage(labels.whole(), left, top);
+        const more = Math.ceil(3 / this.zoom) + 1; // the clip is a little larger than the rectangle
+        const wide = {
+          top: Math.max(rect.top - more, 0),
+          left: Math.max(rect.left - more, 0),
+          bottom: Math.min(rect.bottom + more, height),
+          right: Math.min(rect.right + more, width),
+        };
+        context.drawImage(labels.part(wide), left + wide.left, top + wide.top);
       });
       if (this.scene.dim) {
         context.beginPath();
