@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from starlette.testclient import TestClient
 
+from al.annotators.assignment import Assignment
 from al.annotators.page import views
 from al.annotators.store import LEASE
 from decomp_core import footprint
@@ -123,9 +124,10 @@ def finish(world: World, ada: TestClient) -> None:
         assert world.run.completed == 0
         assert say(ada, "POST", number, "done", world.answer(number)).status_code == 200
     wait_for(lambda: world.run.completed == 1)
-    assert say(ada, "POST", 0, "open").json()["state"] == "done"  # a correction
-    assert say(ada, "POST", 0, "done", world.answer(0, 3)).status_code == 200
-    assert [e.action for e in world.store.history_of(world.targets[0])] == ["done", "done"]
+    for _ in range(2):  # corrections, the second one without a change
+        assert say(ada, "POST", 0, "open").json()["state"] == "done"
+        assert say(ada, "POST", 0, "done", world.answer(0, 3)).status_code == 200
+    assert [e.action for e in world.store.history_of(world.targets[0])] == ["done"] * 3
     world.run.given = None
     assert ada.post("/api/next", json={}).json() == {"id": None}
     assert ada.get("/api/cycle").json()["regions"] == []
@@ -152,15 +154,20 @@ def test_two_people_and_one_region(world: World, monkeypatch) -> None:
         way, body = ("PUT" if act == "draft" else "POST"), world.answer(0, 4)
         late = say(ada, way, 0, act, body)
         assert (late.status_code, late.json()["reason"], late.json()["by"]) == (409, "busy", "bob")
-    assert say(bob, "POST", 0, "done", world.answer(0, 2)).status_code == 200
+    answer = world.answer(0, 2, proposal={"shown": True, "changed": 7})
+    assert say(bob, "POST", 0, "done", answer).status_code == 200
     late = say(ada, "POST", 0, "done", world.answer(0, 4))
     assert (late.json()["reason"], late.json()["by"]) == ("done", "bob")
-    assert [e.annotator for e in world.store.events()] == ["bob"]
+    (event,) = world.store.events()
+    assert (event.annotator, event.shown, event.changed) == ("bob", True, 7)
     # Of region 1, which bob has left since, the lease ran out as well; ada goes on there.
     assert say(ada, "POST", 1, "open").status_code == 200
     assert say(bob, "POST", 1, "beat", {}).json()["reason"] == "busy"
     assert say(ada, "POST", 1, "release").status_code == 200
     assert say(bob, "POST", 1, "beat", {}).status_code == 200
+    # What waits was looked up before bob finished region 0.
+    monkeypatch.setattr(Assignment, "waiting", lambda *_: world.targets[:3])
+    assert ada.post("/api/next", json={"not": [1]}).json()["id"] == 2
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -40,12 +40,8 @@ class Refusal(Exception):
 
 def json_of(data: bytes) -> dict[str, Any]:
     """Return an object of JSON; of nothing an empty one. Raises Refusal (400)."""
-
-    def refuse(name: str) -> None:
-        raise ValueError(f"{name} is no number of JSON")
-
     try:
-        held = json.loads(data or b"{}", parse_constant=refuse)
+        held = json.loads(data or b"{}")
     except (ValueError, RecursionError) as error:
         raise Refusal(400, f"The body is no JSON: {error}.") from None
     if not isinstance(held, dict):
@@ -66,8 +62,8 @@ def whole(held: Mapping[str, Any], key: str, most: int, none: bool = False) -> i
 def seconds_of(held: Mapping[str, Any]) -> float:
     """Return the seconds at work."""
     value = held.get("seconds", 0)
-    # Compared as it is: a whole number may be too long for a float.
-    if type(value) not in (int, float) or not 0 <= value <= MOST_SECONDS or math.isnan(value):
+    # Compared as it is: a whole number may be too long for a float, and NaN is in no range.
+    if type(value) not in (int, float) or not 0 <= value <= MOST_SECONDS:
         raise Refusal(400, f"seconds: allowed: a number from 0 to {MOST_SECONDS:.0f}.")
     return float(value)
 
