@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import count, takewhile
@@ -269,11 +269,12 @@ class Store:
                         write_json(file, held)
                     return None
                 aside = file.with_suffix(f".{os.getpid()}.old")
-                try:  # an expired one: whoever moves it away may try
+                with suppress(FileNotFoundError):  # an expired one: whoever moves it away may try
                     file.rename(aside)
+                    if self._valid(aside):  # another process has taken the region since: put back
+                        with suppress(FileExistsError):
+                            os.link(aside, file)
                     aside.unlink()
-                except FileNotFoundError:
-                    pass
                 with _written(file.parent, json.dumps(held)) as temporary:
                     try:
                         os.link(temporary, file)
@@ -283,7 +284,9 @@ class Store:
 
     def holder(self, target: Target) -> dict[str, Any] | None:
         """Return ``annotator``, ``session`` and ``until`` of a lease that has not run out."""
-        file = self._file("leases", target)
+        return self._valid(self._file("leases", target))
+
+    def _valid(self, file: Path) -> dict[str, Any] | None:
         if not file.exists():
             return None
         try:
