@@ -56,25 +56,7 @@ def test_a_region_from_first_look_to_the_log(task: str, tmp_path: Path) -> None:
     target, row = world.targets[0], world.targets[0].row
     assert (first["id"], first["state"], first["cycle"]) == (0, "open", 1)
     assert tuple(first["image_shape"]) == row.shape and first["has_proposal"]
-    if task != "3d":
-        image = world.layout.open_image(row)
-        for view in first["views"]:
-            answer = say(ada, "GET", 0, f"view/{view['name']}")
-            at, left, height, width = (view[k] for k in ("top", "left", "height", "width"))
-            found = np.asarray(Image.open(io.BytesIO(answer.content)))
-            part = image[at : at + height, left : left + width]
-            assert found.shape == part.shape and np.abs(found - part.astype(int)).mean() < 8  # JPEG
-            assert view["name"] == "overview" or np.array_equal(found, part)
-    else:
-        volume, low = world.layout.open_image(row), first["levels"]["low"]
-        step = (first["levels"]["high"] - low) / 65535
-        for axis in range(3):
-            content = say(ada, "GET", 0, f"slice?axis={axis}&index=5").content
-            plane = volume.take(5, axis)
-            seen = np.frombuffer(content, "<u2").reshape(plane.shape) * step + low
-            assert np.abs(seen - plane).max() <= step / 2 + 1e-3
-        letters = "".join(first["orientation"])
-        assert sorted(letters) == sorted("LRAPSI") and {letters[:2], letters[2:4]} & {"SI", "IS"}
+    look(world, ada, first)
     small = say(ada, "GET", 0, "view/thumbnail")
     assert small.status_code == (200 if task == "roi" else 404)
     proposal = say(ada, "GET", 0, "proposal").json()
@@ -110,6 +92,30 @@ def test_a_region_from_first_look_to_the_log(task: str, tmp_path: Path) -> None:
     assert (event.annotator, event.shown, event.tools) == ("ada", True, {"brush": 3})
     assert event.sha256 == next(f.sha256 for f in world.files.values() if row.path.endswith(f.path))
     finish(world, ada)
+
+
+def look(world: World, ada: TestClient, first: dict[str, Any]) -> None:
+    """What is shown of the first region is what is in the file."""
+    row = world.targets[0].row
+    if row.axis is None:
+        image = world.layout.open_image(row)
+        for view in first["views"]:
+            answer = say(ada, "GET", 0, f"view/{view['name']}")
+            at, left, height, width = (view[k] for k in ("top", "left", "height", "width"))
+            found = np.asarray(Image.open(io.BytesIO(answer.content)))
+            part = image[at : at + height, left : left + width]
+            assert found.shape == part.shape and np.abs(found - part.astype(int)).mean() < 8  # JPEG
+            assert view["name"] == "overview" or np.array_equal(found, part)
+    else:
+        volume, low = world.layout.open_image(row), first["levels"]["low"]
+        step = (first["levels"]["high"] - low) / 65535
+        for axis in range(3):
+            content = say(ada, "GET", 0, f"slice?axis={axis}&index=5").content
+            plane = volume.take(5, axis)
+            seen = np.frombuffer(content, "<u2").reshape(plane.shape) * step + low
+            assert np.abs(seen - plane).max() <= step / 2 + 1e-3
+        letters = "".join(first["orientation"])
+        assert sorted(letters) == sorted("LRAPSI") and {letters[:2], letters[2:4]} & {"SI", "IS"}
 
 
 def finish(world: World, ada: TestClient) -> None:
