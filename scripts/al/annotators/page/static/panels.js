@@ -71,8 +71,8 @@ export function showProgress(run, cycle, me) {
   $("cycle").textContent = `cycle ${standing.cycle} of ${standing.cycles}`;
   $("bar").max = Math.max(total, 1);
   $("bar").value = done;
-  const said = [total ? `${done} of ${total}` : ""];
-  if (median !== null && median !== undefined) said.push(`median ${Math.round(median)} s`);
+  const said = total ? [`${done} of ${total}`] : [];
+  if (total && median !== null) said.push(`median ${Math.round(median)} s`);
   if (done < total) said.push(minutes(cycle.minutes_left));
   $("progress").textContent = said.filter(Boolean).join(", ");
   const others = annotators.filter((name) => name !== me);
@@ -95,7 +95,7 @@ export function showList(regions, classes, current, me, open) {
     const who = by && state !== "open" ? (by === me ? tab : ` by ${by}`) : "";
     const mine = id === current;
     const label = given !== null && state === "done" ? classes[given] : null;
-    const plain = state === "open" ? "" : word + who; // the sign says it
+    const plain = who || state === "skipped" ? word + who : ""; // else the sign says it
     const said = mine ? "at work" : label ? label.name : plain;
     const title = region.roi ? `${region.image} / ${region.roi}` : region.image;
     return el(

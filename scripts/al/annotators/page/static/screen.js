@@ -32,6 +32,7 @@ export class Screen {
   /** Puts a region on screen. */
   async show(loaded) {
     this.loaded = loaded;
+    this.enable(true);
     const { description, work, layers, volume } = loaded;
     const { id, image, roi, state, by } = description;
     this.painter.open(work);
@@ -57,9 +58,14 @@ export class Screen {
 
   clear() {
     this.loaded = null;
+    this.enable(false);
     this.painter.open(null);
     if (this.views) this.views.volume = null;
     for (const id of ["title", "place"]) $(id).textContent = "";
+  }
+
+  enable(on) {
+    for (const id of ["done", "skip"]) $(id).disabled = !on;
   }
 
   /** Volumes: plane k of the region is on screen (null: a neighbour); returns its labels. */
