@@ -282,3 +282,35 @@ def test_rois_get_classes_by_key(tmp_path: Path) -> None:
     rois = [t.row.roi for t in world.targets]
     assert [rois.index(e.roi) for e in events[:2]] == order
     assert sorted(rois.index(e.roi) for e in events[2:]) == sorted(left)
+
+
+def test_a_region_that_another_has_taken_is_kept_and_comes_back(tmp_path: Path) -> None:
+    world = World(tmp_path, "cityscapes_mini")
+    target = world.targets[0]
+    top, left = target.region.region.start
+    with serving(world.app()) as address, annotator(tmp_path) as ada:
+        ada.begin(address, "Ada")
+        ada.press("2")
+        ada.stroke([(top + 3, left + 3), (top + 3, left + 15)])
+        ada.saved()
+        ada.page.driver.set_network_conditions(offline=True, latency=0, throughput=0)
+        ada.stroke([(top + 9, left + 3), (top + 9, left + 15)])
+        ada.page.until("return window.annotator.state().saved === 'failed'")
+        drawn = ada.labels
+        # Her sign of life stays away for too long, and Bob's page opens the region.
+        hers = ada.page.run("return window.annotator.page.api.session")
+        world.store.release(target, hers)
+        assert world.store.lease(target, "Bob", "b" * 32) is None
+        ada.page.driver.set_network_conditions(offline=False, latency=0, throughput=0)
+        ada.page.until("return document.querySelector('dialog[open]') !== null")
+        assert "Bob" in ada.page.find("dialog[open]").text
+        ada.press("enter")
+        ada.page.until("return ![null, 0].includes(window.annotator.state().id)")
+        world.store.release(target, "b" * 32)
+        ada.wait()
+        ada.page.find("#list [data-id='0']").click()
+        ada.wait(0)
+        assert np.array_equal(ada.labels, drawn)
+        ada.saved()
+        assert np.array_equal(world.store.draft(target)[0], drawn[0])
+        assert all("ERR_INTERNET" in said or "409" in said for said in ada.page.complaints())

@@ -140,6 +140,7 @@ export class Controls {
     $("proposal").checked = on;
     const { work, description } = page.current || {};
     if (on && work && !work.proposal.shown && description.has_proposal) page.propose();
+    if (on && work && !description.has_proposal) panels.say("No model has seen this region yet.");
     if (!on && page.task === "roi") panels.showShares(null);
   }
 

@@ -7,7 +7,7 @@ import { load } from "./pictures.js";
 import { Presence } from "./presence.js";
 import { Grid } from "./rois.js";
 import { Screen } from "./screen.js";
-import { Saver } from "./work.js";
+import { forgetSaved, Saver } from "./work.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -32,7 +32,10 @@ export class Page extends Presence {
   async take(cycle) {
     const other = this.cycle?.standing.cycle !== cycle.standing.cycle;
     this.cycle = cycle;
-    if (other) Object.assign(this, { ahead: null, failed: new Set(), stuck: false });
+    if (other) {
+      Object.assign(this, { ahead: null, failed: new Set(), stuck: false });
+      forgetSaved(this.run.run, this.place);
+    }
     this.showPanels();
     if (cycle.standing.state !== "annotate") this.showGrid(false);
     const held = this.current;
@@ -166,7 +169,10 @@ export class Page extends Presence {
     try {
       const description = await this.api.next(loaded.id, [...this.failed, loaded.id]);
       if (description.id === null) return;
-      if (loaded !== this.current || this.ahead) return void this.api.release(description.id);
+      if (loaded !== this.current || this.ahead) {
+        if (!this.holding.includes(description.id)) this.api.release(description.id);
+        return;
+      }
       const ready = this.prepare(description).catch(() => null);
       this.ahead = { id: description.id, cycle: description.cycle, loaded: ready };
     } catch {
@@ -271,7 +277,7 @@ export class Page extends Presence {
 
   /** Opens a region of the list; the one at work is saved and given back. */
   async openRegion(id) {
-    if (this.sending) return;
+    if (this.sending || this.proceeding) return;
     if (this.current?.id === id && !this.inGrid) return;
     this.sending = true;
     const before = this.current;

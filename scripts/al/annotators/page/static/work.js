@@ -120,6 +120,14 @@ export class Work {
   }
 }
 
+/** Clears drafts of a run's other cycles that the server has too. */
+export function forgetSaved(run, place) {
+  for (const key of Object.keys(localStorage)) {
+    if (!key.startsWith(`draft ${run} `) || key.startsWith(`draft ${place} `)) continue;
+    if (JSON.parse(localStorage.getItem(key)).saved) localStorage.removeItem(key);
+  }
+}
+
 /** Saves drafts of a work: soon after each stroke, one at a time, again after a failure. */
 export class Saver {
   /** `report(state, error)`: "saved", "saving", "failed" or "lost". */
