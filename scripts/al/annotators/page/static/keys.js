@@ -59,7 +59,8 @@ function nameOf(event) {
   const letter = /^\p{L}$/u.test(key);
   if (letter) key = key.toLowerCase();
   const shift = event.shiftKey && letter ? "Shift+" : "";
-  return (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + shift + key;
+  const control = (event.ctrlKey || event.metaKey) && !event.getModifierState("AltGraph");
+  return (control ? "Ctrl+" : "") + shift + key;
 }
 
 /** The command of a key for a task, as [command, argument]; null where it means nothing. */

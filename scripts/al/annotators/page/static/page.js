@@ -321,6 +321,9 @@ export class Page extends Presence {
   showGrid(on) {
     if (!this.grid || on === this.inGrid) return;
     $("grid").hidden = !on;
+    $("title").hidden = on; // of the RoI that is large
+    $("skip").disabled = on || !this.current;
+    panels.showShares((!on && this.current?.probabilities) || null);
     if (on) panels.hideNotice();
     if (on && this.current) this.grid.select(this.current.id);
   }
