@@ -162,7 +162,10 @@ export function showStanding({ standing, regions, total, done }, failed, me) {
   } else if (state === "failed") {
     showNotice("The training failed", message || text || "");
   } else if (state === "finished") {
-    showNotice("All is annotated", text || "Every cycle is done. Thank you.");
+    showNotice("Nothing more to annotate", text || "");
+  } else if (text === "review") {
+    const said = "A region of the list opens as it was finished. What you change is kept beside it.";
+    showNotice("Corrections", said);
   } else if (done >= total) {
     showNotice("This cycle is annotated", text || "");
   } else {
@@ -190,7 +193,7 @@ export function say(text, seconds = 8) {
 /** The help: all keys of a task. */
 export function helpOf(task, classes) {
   const last = Math.min(classes.length, 20);
-  const digits = last > 10 ? "1 … 9, 0, Shift+1 …" : "1 … 9, 0";
+  const digits = last > 10 ? "1 … 0, Shift+1 …" : "1 … 9, 0";
   const picks = [digits, task === "roi" ? "this class, and the next RoI" : "class to paint"];
   const rows = TABLE.filter((row) => row[3] && row[5].includes(task));
   const all = [picks, ...rows.map((row) => [row[3], row[4]])];
