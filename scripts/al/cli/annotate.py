@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from socket import gethostname
+from socket import AF_INET, AF_INET6, create_server, gethostname
 from threading import Event, Lock, Thread
 from typing import Any
 
@@ -29,6 +29,7 @@ from al.layouts import get_layout
 from al.paths import DATA, START, mirrored, pool_of
 from al.report.style import named_colours
 
+PORT = 8765
 BUSY = 3  # what the launcher ends with where another Snakemake works in the folder
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 RETRY = 5.0  # seconds until the next try where another one works
@@ -197,7 +198,7 @@ class RunLoop:
             return {**told, "state": "training", "text": "starting"}
         else:
             message = f"Cycle {people.trained} is annotated. To go on: make run, with the same ARGS"
-        return {**told, "cycle": people.trained, "state": "finished", "message": message}
+        return {**told, "cycle": people.trained, "state": "finished", "text": message}
 
     def complete(self) -> None:
         """Write the label maps, and start the next cycle: people are through with this one."""
@@ -276,19 +277,29 @@ def annotate(loop: RunLoop, host: str, port: int) -> None:
         loop.write_maps()
 
 
+def free_port(host: str) -> int:
+    """Return the usual port, by which a browser knows what it kept for a server, or 0."""
+    try:
+        with create_server((host, PORT), family=AF_INET6 if ":" in host else AF_INET):
+            return PORT
+    except OSError:
+        return 0
+
+
 def main() -> int:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Annotate the regions of a run in a browser.")
     parser.add_argument("run")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=0, help="0: a free one")
+    parser.add_argument("--port", type=int, help="default: 8765, or a free one")
     parser.add_argument("--stay", action="store_true", help="do not start the next cycle")
     parser.add_argument("--review", action="store_true", help="regions of earlier cycles")
     parser.add_argument("--results", type=Path, default=Path("results"))
     options = parser.parse_args()
     try:
         loop = loop_of(options.run, options.results, not options.stay, options.review)
-        annotate(loop, options.host, options.port)
+        port = free_port(options.host) if options.port is None else options.port
+        annotate(loop, options.host, port)
     except (ConfigError, DataError, OSError) as error:
         print(f"annotate: {error}", file=sys.stderr)
         return 1

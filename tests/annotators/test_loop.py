@@ -1,0 +1,212 @@
+"""The whole loop with a real browser: people draw, the next cycle is trained, regions appear."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from socket import create_server
+
+import numpy as np
+import pytest
+
+from al.annotators.targets import Target
+from al.io.labels import UNKNOWN
+from al.layouts import get_layout
+
+from ..report.browser import unavailable
+from ..workflow.test_people import Clinic
+from .page_object import Annotator, annotator
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+LONG = 240.0  # seconds that a cycle takes at most, on a busy machine
+ENDED = "return /All . cycles are annotated/.test(document.getElementById('notice').textContent)"
+IDLE = "return window.annotator !== undefined && window.annotator.state().ready"
+
+
+@contextmanager
+def served(clinic: Clinic, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """``make annotate``: yields the process and the address that it prints."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "al.cli.annotate", "tiny", "--port", str(port)],
+        cwd=clinic.run.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://\S+", line)
+        assert found, line + process.stdout.read()
+        yield process, found[0]
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+class Person:
+    """Somebody who knows the truth and draws it."""
+
+    def __init__(self, clinic: Clinic, ada: Annotator) -> None:
+        self.clinic, self.ada = clinic, ada
+        held = clinic.settings
+        self.layout = get_layout(held["layout"], held["layout_options"], held["classes"])
+
+    def truth(self, target: Target) -> np.ndarray:
+        """The labels of a region, in its plane; of a RoI its class."""
+        label = self.layout.open_label(target.row)
+        if target.row.roi:
+            return np.array(label)
+        found = label[target.region.region.slices]
+        return found if target.row.axis is None else found.take(0, target.row.axis)
+
+    def target(self) -> Target:
+        """The region on screen."""
+        return self.clinic.asked().targets[self.ada.state["id"]]
+
+    def draw(self, target: Target, most: int | None = None) -> None:
+        """Draw runs of one class, row by row; the most frequent class fills what is left."""
+        truth, region = self.truth(target), target.region.region
+        top, left = (s for a, s in enumerate(region.start) if a != target.row.axis)
+        values, counts = np.unique(truth, return_counts=True)
+        self.ada.press(*"[[[[[")
+        for value in values[np.argsort(counts)][:-1]:
+            self.ada.press(key_of(int(value)))
+            for y, first, last in list(runs(truth == value))[:most]:
+                self.ada.stroke([(top + y, left + first), (top + y, left + last)])
+        if most is None:
+            self.ada.press(key_of(int(values[counts.argmax()])), "r")
+
+    def finish(self, target: Target) -> None:
+        """Say that it is done, also where some of it is void."""
+        number = self.ada.state["id"]
+        self.ada.press("enter")
+        if self.ada.page.run("return document.querySelector('dialog[open]') !== null"):
+            self.ada.press("enter")
+        self.ada.page.until(
+            f"return window.annotator.state().id !== {number}"
+            " || !document.getElementById('notice').hidden"
+        )
+
+    def work(self) -> None:
+        """Annotate until all cycles are."""
+        limit = time.monotonic() + LONG
+        while not self.ada.page.run(ENDED):
+            assert time.monotonic() < limit, self.ada.page.find("body").text
+            if not self.ada.page.run(IDLE):
+                time.sleep(0.1)
+                continue
+            target = self.target()
+            if target.row.roi:
+                self.ada.press(key_of(int(self.truth(target))))
+                self.ada.page.until(
+                    f"return window.annotator.state().id !== {target.region.order}"
+                    " || !document.getElementById('notice').hidden"
+                )
+            else:
+                self.draw(target)
+                self.finish(target)
+            limit = time.monotonic() + LONG
+
+
+def runs(mask: np.ndarray) -> Iterator[tuple[int, int, int]]:
+    """Yield row, first and last column of each run of True."""
+    for y, line in enumerate(mask):
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], line.astype(np.int8), [0]])))
+        for first, end in edges.reshape(-1, 2):
+            yield y, int(first), int(end) - 1
+
+
+def key_of(index: int) -> str:
+    """The key of a class; of void that of "cannot tell"."""
+    return "v" if index == UNKNOWN else "shift+" * (index > 9) + str((index + 1) % 10)
+
+
+def check(clinic: Clinic, cycles: int) -> list[float]:
+    """What is stored is what was drawn; returns the scores."""
+    held, events = clinic.settings, clinic.store.events()
+    layout = get_layout(held["layout"], held["layout_options"], held["classes"])
+    rows = {r.key: r for r in layout.index(Path(held["data_root"]))}
+    for event in events:
+        if event.roi:
+            assert event.label == layout.open_label(rows[f"{event.image}/{event.roi}"])
+        else:
+            truth = layout.open_label(rows[event.image])[event.region.slices]
+            np.testing.assert_array_equal(event.labels, truth)
+    assert len({event.key for event in events}) == len(events), "nothing was asked for twice"
+    files = sorted(clinic.results.rglob("metrics.json"), key=lambda p: p.parent.name)
+    assert len(files) == cycles
+    return [json.loads(file.read_text())["score"] for file in files]
+
+
+@pytest.fixture(autouse=True)
+def chromium() -> None:
+    if reason := unavailable():
+        pytest.skip(f"no browser here: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "cycles"), [("cityscapes_mini", 3), ("kits23_mini", 2), ("bracs_mini", 2)]
+)
+def test_cycles_follow_each_other(dataset: str, cycles: int, tmp_path: Path) -> None:
+    changes = {"cycles": str(cycles), "region": "12x12", "budget": "1x2"}
+    if dataset == "bracs_mini":
+        changes["convnet"] = "{width: 4, depth: 2, input_size: [32, 32]}"
+    clinic = Clinic(dataset, tmp_path, **changes)
+    clinic.run.run(program="launch")
+    with annotator(tmp_path) as ada, served(clinic) as (_, address):
+        ada.begin(address, "Ada")
+        Person(clinic, ada).work()
+    check(clinic, cycles)
+
+
+def test_a_killed_server_and_a_killed_training(tmp_path: Path) -> None:
+    """What was drawn until the last stroke is there again; the training goes on."""
+    clinic = Clinic("cityscapes_mini", tmp_path, cycles="2", region="12x12", budget="1x2")
+    clinic.run.run(program="launch")
+    with create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]  # the same each time, as the usual one is
+    with annotator(tmp_path) as ada:
+        with served(clinic, port) as (process, address):
+            ada.begin(address, "Ada")
+            person = Person(clinic, ada)
+            target = person.target()
+            person.draw(target, most=2)
+            ada.saved()
+            drawn = ada.labels
+            process.kill()
+            process.wait()
+        kept = clinic.store.draft(target)
+        assert kept is not None and np.array_equal(kept[0], drawn[0])
+        ada.page.complaints()  # that nobody answers
+        with served(clinic, port) as (process, address):
+            ada.page.driver.get("about:blank")
+            ada.page.driver.get(address)
+            ada.wait()
+            assert person.target().key == target.key and np.array_equal(ada.labels, drawn)
+            for _ in range(2):
+                ada.wait()
+                target = person.target()
+                person.draw(target)
+                person.finish(target)
+            ada.page.until(lambda: list(clinic.run.folder.glob("work/tiny/**/*.pt")) or
+                           list(clinic.results.rglob("training.json")))  # fmt: skip
+            process.kill()
+            process.wait()
+        ada.page.complaints()
+        with served(clinic, port) as (_, address):
+            ada.page.driver.get("about:blank")
+            ada.page.driver.get(address)
+            person.work()
+    check(clinic, 2)
