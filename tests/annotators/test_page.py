@@ -265,7 +265,8 @@ def test_rois_get_classes_by_key(tmp_path: Path) -> None:
         ada.page.until(f"return ![null, {order[0]}].includes(window.annotator.state().id)")
         ada.wait()
         order.append(ada.state["id"])
-        ada.press("k", "2", "enter")  # a reason
+        ada.page.find("#skip").click()  # the button, and keys for the reason
+        ada.press("2", "enter")
         ada.page.until(f"return ![null, {order[1]}].includes(window.annotator.state().id)")
         ada.wait()
         left = [i for i in range(5) if i not in order]

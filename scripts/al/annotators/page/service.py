@@ -230,9 +230,16 @@ class Service:
         return self.cycle(who)
 
     def skip(self, who: Caller, number: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Note that a region is not annotated; another takes its place."""
+        """Note that a region is not annotated, as its image may be unreadable; another takes its
+        place."""
         assignment, target = self._target(number, body)
         reason = bodies.reason_of(body)
+        if (who.session, target.key) not in self._opened and not self._opens(target):
+            with self._lock:
+                if (holder := self.store.lease(target, who.annotator, who.session)) is not None:
+                    raise _busy(holder)
+                events = len(self.store.history_of(target))
+                self._opened[who.session, target.key] = Opened("", now(), events, False)
         with self._lock:
             opened = self._own(who, target)
             work = self._work(who, assignment, target, opened, body)
@@ -240,6 +247,15 @@ class Service:
             self._leave(who, target)
             self._go_on(assignment)
         return self.cycle(who)
+
+    def _opens(self, target: Target) -> bool:
+        """Return whether the image of a region can be shown."""
+        try:
+            self.files.sha256(target.row)
+            description_of(target, self.layout, self.views)
+        except (Refusal, DataError):
+            return False
+        return True
 
     def release(self, who: Caller, number: str) -> dict[str, Any]:
         """Give a region back."""

@@ -36,9 +36,7 @@ export class Controls {
     addEventListener("blur", () => this.letGo());
     // A button that was clicked on does not keep the keys.
     document.addEventListener("click", (event) => {
-      if (event.detail && event.target.closest("button, input[type=checkbox]")) {
-        document.activeElement?.blur();
-      }
+      if (event.detail) event.target.closest("button, input[type=checkbox]")?.blur();
     });
     for (const viewer of [this.viewer, ...(this.screen.views?.sides || [])]) {
       const wheel = (event) => this.wheel(event, viewer);

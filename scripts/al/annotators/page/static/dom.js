@@ -43,10 +43,13 @@ export function ask(title, content, buttons, { must = false, check = () => true 
     dialog.addEventListener("cancel", (event) => must && event.preventDefault());
     dialog.addEventListener("keydown", (event) => {
       event.stopPropagation(); // keys mean nothing to the page behind
-      if (event.key === "Enter" && event.target.matches("input")) choose(main);
+      if (event.key !== "Enter" || !event.target.matches("input")) return;
+      event.preventDefault(); // or it presses what has the focus when the dialog is closed
+      choose(main);
     });
     dialog.addEventListener("close", () => {
       dialog.remove();
+      document.activeElement?.blur(); // keys mean the page again, not the button that asked
       resolve(dialog.returnValue || null);
     });
     document.body.append(dialog);
