@@ -199,6 +199,8 @@ def test_an_image_that_changed_or_went_is_named(known: bool, tmp_path: Path) -> 
         assert file.name in answer.json()["message"]
     assert ada.post("/api/next", json={"not": [answers[-1].json()["id"], 2]}).json()["id"] == 1
     assert world.store.events() == []
+    assert say(ada, "POST", 2, "skip", {"reason": "gone"}).status_code == 200  # never opened
+    assert [event.action for event in world.store.events()] == ["skipped"]
     file.write_bytes(content)
     assert say(ada, "POST", 0, "open").json()["state"] == "draft"
     assert say(ada, "POST", 0, "done", world.answer(0, 1)).status_code == 200
