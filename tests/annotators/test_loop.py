@@ -99,6 +99,18 @@ class Person:
             " || !document.getElementById('notice').hidden"
         )
 
+    def annotate(self, target: Target) -> None:
+        """Draw the region on screen and go on; of a RoI press the key of its class."""
+        if not target.row.roi:
+            self.draw(target)
+            self.finish(target)
+            return
+        self.ada.press(key_of(int(self.truth(target))))
+        self.ada.page.until(
+            f"return window.annotator.state().id !== {target.region.order}"
+            " || !document.getElementById('notice').hidden"
+        )
+
     def work(self) -> None:
         """Annotate until all cycles are."""
         limit = time.monotonic() + LONG
@@ -108,15 +120,7 @@ class Person:
                 time.sleep(0.1)
                 continue
             target = self.target()
-            if target.row.roi:
-                self.ada.press(key_of(int(self.truth(target))))
-                self.ada.page.until(
-                    f"return window.annotator.state().id !== {target.region.order}"
-                    " || !document.getElementById('notice').hidden"
-                )
-            else:
-                self.draw(target)
-                self.finish(target)
+            self.annotate(target)
             limit = time.monotonic() + LONG
 
 

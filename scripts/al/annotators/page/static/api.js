@@ -22,10 +22,19 @@ export class Unreached extends Error {}
 
 const RETRY = 400; // ms; a page that is loaded again meets its own lease for a moment
 
+/** The name of this tab, which it keeps when it is loaded again; a copy of a tab gets another. */
+function sessionOfTab() {
+  const random = crypto.getRandomValues(new Uint8Array(16));
+  const fresh = [...random].map((v) => v.toString(16).padStart(2, "0")).join("");
+  const session = sessionStorage.getItem("session") || fresh;
+  sessionStorage.removeItem("session");
+  addEventListener("pagehide", () => sessionStorage.setItem("session", session));
+  return session;
+}
+
 export class Api {
   constructor(token, annotator) {
-    const random = crypto.getRandomValues(new Uint8Array(16));
-    this.session = [...random].map((v) => v.toString(16).padStart(2, "0")).join("");
+    this.session = sessionOfTab();
     this.token = token;
     this.annotator = annotator;
   }
