@@ -138,7 +138,7 @@ def tell_storage():
 def tell_people():
     """Say at the end who waits for whom, unless that was so at the start."""
     now = people_of(Path(RUN), S, True) if PEOPLE else None
-    if PEOPLE and now.told() != PEOPLE.told():
+    if PEOPLE and now.told() not in ([], PEOPLE.told()):
         print(*now.told(), sep="\n", file=sys.stderr)
 
 

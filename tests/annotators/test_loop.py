@@ -167,7 +167,7 @@ def test_cycles_follow_each_other(dataset: str, cycles: int, tmp_path: Path) -> 
     changes = {"cycles": str(cycles), "region": "12x12", "budget": "1x2"}
     if dataset == "bracs_mini":
         changes["convnet"] = "{width: 4, depth: 2, input_size: [32, 32]}"
-    clinic = Clinic(dataset, tmp_path, **changes)
+    clinic = Clinic.of(dataset, tmp_path, **changes)
     clinic.run.run(program="launch")
     with annotator(tmp_path) as ada, served(clinic) as (_, address):
         ada.begin(address, "Ada")
@@ -177,7 +177,7 @@ def test_cycles_follow_each_other(dataset: str, cycles: int, tmp_path: Path) -> 
 
 def test_a_killed_server_and_a_killed_training(tmp_path: Path) -> None:
     """What was drawn until the last stroke is there again; the training goes on."""
-    clinic = Clinic("cityscapes_mini", tmp_path, cycles="2", region="12x12", budget="1x2")
+    clinic = Clinic.of("cityscapes_mini", tmp_path, cycles="2", region="12x12", budget="1x2")
     clinic.run.run(program="launch")
     with create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]  # the same each time, as the usual one is

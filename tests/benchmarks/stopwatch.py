@@ -56,7 +56,7 @@ def measure(dataset: str, changes: dict[str, str]) -> None:
     """Print the figures of a dataset."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        clinic = Clinic(dataset, folder, **changes)
+        clinic = Clinic.of(dataset, folder, **changes)
         clinic.run.run(program="launch")
         with annotator(folder) as ada, served(clinic) as (_, address):
             ada.begin(address, "Ada")

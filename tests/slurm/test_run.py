@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from al.cluster.journals import read_journal
 from tests.workflow.conftest import Run
 from tests.workflow.test_killed import Killed
+from tests.workflow.test_people import Clinic, drawn, expected
 
 from .conftest import OnCluster
 
@@ -49,6 +51,21 @@ def one_after_the_other(run: OnCluster, strategy: str) -> None:
         read_journal(place / f"cycle-{cycle:03d}/train.jsonl") for cycle in (2, 3)
     )
     assert third.started > second.started + second.wall - 0.1
+
+
+def test_people_annotate_what_a_cluster_chose(on_cluster: OnCluster) -> None:
+    """On this machine, in the folder that both see; jobs on nodes read what was drawn."""
+    on_cluster.settings |= {"annotator": "human", "budget": "2x2", "cycles": "2"}
+    clinic = Clinic(on_cluster)
+    assert "cycle 1 of 2: 4 regions in 2 images wait" in on_cluster.finish()
+    first = clinic.annotate(drawn)
+    assert "cycle 2 of 2: 4 regions in 2 images wait" in on_cluster.finish()
+    wanted = expected(clinic.store, clinic, first)
+    for image, labels in clinic.labels("initial", 1).items():
+        np.testing.assert_array_equal(labels, wanted[image])
+    clinic.annotate(drawn)
+    assert "all 2 cycles are annotated" in on_cluster.finish()
+    assert len(list(clinic.results.rglob("metrics.json"))) == 2
 
 
 @pytest.mark.quick

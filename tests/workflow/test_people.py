@@ -28,20 +28,20 @@ Paint = Callable[[Target], "np.ndarray | int"]
 
 
 class Clinic:
-    """A run that asks people, and somebody who answers by a rule.
+    """A run that asks people, and somebody who answers by a rule."""
 
-    Args:
-        dataset: a generated one.
-        folder: for the data and the run.
-    """
+    def __init__(self, run: Run) -> None:
+        self.run, self.results = run, run.folder / "results/tiny"
 
-    def __init__(self, dataset: str, folder: Path, **changes: str) -> None:
+    @classmethod
+    def of(cls, dataset: str, folder: Path, **changes: str) -> Clinic:
+        """Return one on a generated dataset, in ``folder``."""
         generate(dataset, folder / "data", 0, **SIZES[dataset])
         settings = {**TINY, "dataset": dataset, "cycles": "2", "steps": "3", "budget": "2x2"}
         settings |= {"annotator": "human", "strategies": "decomp", "convnet": f"{{{CONVNET}}}"}
-        self.run = Run(folder / "run", {**settings, "data_root": str(folder / "data"), **changes})
-        self.run.folder.mkdir()
-        self.results = self.run.folder / "results/tiny"
+        run = Run(folder / "run", {**settings, "data_root": str(folder / "data"), **changes})
+        run.folder.mkdir()
+        return cls(run)
 
     @property
     def settings(self) -> dict:
@@ -102,7 +102,7 @@ def expected(store: Store, clinic: Clinic, done: list[Target]) -> dict[str, np.n
 
 def unlabelled(folder: Path, **changes: str) -> Clinic:
     """Return a run on pictures without labels: there is nothing to score, and no report."""
-    clinic, pictures = Clinic("cityscapes_mini", folder, **changes), folder / "pictures"
+    clinic, pictures = Clinic.of("cityscapes_mini", folder, **changes), folder / "pictures"
     pictures.mkdir()
     for file in (folder / "data").rglob("*_leftImg8bit.png"):
         shutil.copy(file, pictures / file.name)
@@ -177,7 +177,7 @@ def test_what_another_run_annotated_costs_nothing(tmp_path: Path) -> None:
 def test_labels_that_are_there_are_the_start(tmp_path: Path, dataset: str, split: str) -> None:
     net = CONVNET + ", input_size: [32, 32]" * (dataset == "bracs_mini")
     changes = {"initial": "labelled", "split": split, "convnet": f"{{{net}}}"}
-    clinic = Clinic(dataset, tmp_path, **changes)
+    clinic = Clinic.of(dataset, tmp_path, **changes)
     printed = clinic.run.run(program="launch")
     held = clinic.settings
     layout = get_layout(held["layout"], held["layout_options"], held["classes"])

@@ -55,6 +55,8 @@ class People:
     def told(self) -> list[str]:
         """Say who waits for whom, a line or none."""
         if not self.left:
+            if self.waiting is None and self.asked is None:
+                return [f"all {self.cycles} cycles are annotated; to go on, start with more"]
             if self.waiting is None:
                 return []
             if not self.waiting.n:
@@ -72,7 +74,8 @@ class People:
 
 def minutes(seconds: float) -> str:
     """Return a time as people say it."""
-    return f"{max(1, round(seconds / 60))} minutes"
+    number = max(1, round(seconds / 60))
+    return f"{number} minute{'s' * (number > 1)}"
 
 
 def people_of(folder: Path, settings: Mapping[str, Any], main: bool) -> People | None:

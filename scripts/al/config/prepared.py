@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from al.config.checks import layout_of
 from al.config.settings import data_root_of, job_settings
 from al.io.errors import DataError
 from al.io.files import read_json, reading, write_json
@@ -47,12 +48,14 @@ def preparation(settings: Mapping[str, Any]) -> Preparation | None:
     if not learner.prepares:
         return None
     options = {key: held for key, held in settings["layout_options"].items() if key != "grid"}
-    layout = {"name": settings["layout"], "options": options, "classes": settings["classes"]}
+    layout = {**layout_of(settings), "options": options}
     chosen = learner.of(settings.get(settings["learner"]) or {}).preparation()
     root, made_by = first_root(settings), learner.made_by()
     decides = [settings["layout"], options, settings["classes"], root, chosen, made_by]
     if settings["generate"]:  # another seed makes other data in the same folder
         decides.append(settings["generate"])
+    if "unlabelled" in layout:  # it may hold images that simulations do not have
+        decides.append("unlabelled")
     digits = sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:10]
     folder = f"data/prepared/{settings['dataset']}-{settings['learner']}-{digits}"
     return Preparation(folder, layout, chosen)
