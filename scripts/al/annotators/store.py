@@ -46,7 +46,7 @@ class Draft(BaseModel):
     Attributes:
         key: of its target.
         work: how; ``seconds`` and ``tools`` go on from there.
-        pixels: labels of the box, as of ``targets.pack``.
+        pixels: labels of the box, as of ``targets.pack``; 254 is "cannot tell", 255 not painted.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -118,7 +118,7 @@ class Store:
         with reading(path, "an annotation"):
             event = Event.model_validate_json(path.read_bytes())
             if event.pixels is not None:
-                _ = event.labels
+                _ = event.labels  # whether it can be read
             return event.model_copy(update={"number": int(path.stem)})
 
     def history_of(self, target: Target) -> list[Event]:
@@ -230,8 +230,8 @@ class Store:
             return self.events()[number - 1]
 
     def save_draft(self, target: Target, pixels: np.ndarray, work: Work) -> None:
-        """Keep what was drawn so far. Raises ValueError as ``done``."""
-        kept = pack(checked_pixels(pixels, target, len(self.classes)))
+        """Keep what was drawn so far, 254 for "cannot tell". Raises ValueError as ``done``."""
+        kept = pack(checked_pixels(pixels, target, len(self.classes), draft=True))
         self._begin()
         draft = Draft(key=target.key, work=work, pixels=kept)
         write_json(self._file("drafts", target), draft.model_dump())
@@ -248,6 +248,27 @@ class Store:
         with reading(file, "a draft"):
             held = Draft.model_validate_json(file.read_bytes())
             return unpack(held.pixels, target.shape), held.work
+
+    def drawn(self, target: Target) -> str:
+        """Return a digest of a region's draft, by which another is known; empty: there is none."""
+        try:
+            return sha256(self._file("drafts", target).read_bytes()).hexdigest()
+        except FileNotFoundError:
+            return ""
+
+    def probe(self) -> None:
+        """Raise DataError where annotations cannot be written: before anybody draws some."""
+        try:
+            with _written(self.folder, "") as temporary:
+                other = temporary.with_name(temporary.name + ".link")
+                os.link(temporary, other)
+                other.unlink()
+        except OSError as error:
+            raise DataError(
+                f"{self.folder}: annotations cannot be written there ({error.strerror}). Allowed: "
+                "a folder that may be written to, on a file system with hard links; have "
+                "annotations/ lead to one"
+            ) from error
 
     def lease(self, target: Target, annotator: str, session: str) -> str | None:
         """Take a region for ``LEASE`` seconds, or longer; returns who has it if that is impossible.

@@ -6,7 +6,7 @@ import base64
 import json
 import zlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from decomp_core import Region
 
 DONE, SKIPPED, OPEN = "done", "skipped", "open"
 WINDOWS = ("window", "slice_window")
+VOID = 254  # of a draft: painted as "cannot tell"; its 255 is not painted, an event has 255 for both
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,9 @@ def pack(pixels: np.ndarray) -> str:
     return base64.b64encode(zlib.compress(np.ascontiguousarray(pixels).tobytes(), 6)).decode()
 
 
+@lru_cache(maxsize=16)  # what regions that overlap ask for; all of a log does not fit into memory
 def unpack(text: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return what ``pack`` was given, uint8; raises ValueError where it has another size."""
+    """Return what ``pack`` was given, uint8, not to be written to; raises ValueError where it has another size."""
     size = int(np.prod(shape))
     try:
         data = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), size + 1)
@@ -149,7 +151,7 @@ class Event(Work):
         """Its box; not defined for a RoI."""
         return Region(self.start, self.size)
 
-    @cached_property
+    @property
     def labels(self) -> np.ndarray:
         """Labels of the box, uint8; raises ValueError where they do not fill it."""
         return unpack(self.pixels or "", self.size)
@@ -160,17 +162,20 @@ class Event(Work):
         return np.ones(self.size, bool) if mask is None else mask
 
 
-def checked_pixels(pixels: np.ndarray, target: Target, classes: int) -> np.ndarray:
+def checked_pixels(
+    pixels: np.ndarray, target: Target, classes: int, draft: bool = False
+) -> np.ndarray:
     """Return labels of a target's box, 255 outside its mask.
 
     Raises:
-        ValueError: another shape or dtype, or a value that is neither a class nor 255.
+        ValueError: another shape or dtype, or a value that is neither a class nor 255, nor
+            ``VOID`` in a ``draft``.
     """
     if pixels.dtype != np.uint8 or pixels.shape != target.shape:
         raise ValueError(f"pixels: {pixels.dtype} {pixels.shape}; allowed: uint8 {target.shape}")
     mask = target.mask()
     kept = pixels if mask is None else np.where(mask, pixels, np.uint8(UNKNOWN))
-    wrong = kept[(kept >= classes) & (kept != UNKNOWN)]
+    wrong = kept[(kept >= classes) & (kept != UNKNOWN) & ~(draft & (kept == VOID))]
     if wrong.size:
         raise ValueError(f"pixels: class {wrong[0]}; allowed: 0 to {classes - 1}, {UNKNOWN}")
     return kept
