@@ -41,7 +41,8 @@ class Run:
     settings: dict[str, Any]
     given: Assignment | None
     completed: int = 0
-    told: list[int] = field(default_factory=list)
+    state: str = "annotate"
+    failing: list[Exception] = field(default_factory=list)  # what goes wrong next
 
     def about(self) -> dict[str, Any]:
         same = {key: self.settings.get(key) for key in ("task", "background")}
@@ -54,9 +55,11 @@ class Run:
 
     def standing(self) -> dict[str, Any]:
         keys = ("state", "cycle", "cycles", "text", "fraction", "message")
-        return dict.fromkeys(keys) | {"state": "annotate", "cycle": 1, "cycles": 2}
+        return dict.fromkeys(keys) | {"state": self.state, "cycle": 1, "cycles": 2}
 
     def complete(self) -> None:
+        if self.failing:
+            raise self.failing.pop()
         self.completed += 1
 
 
@@ -94,10 +97,10 @@ class World:
         """The store as another process sees it."""
         return Store(self.annotations, self.assignment.task, self.assignment.classes)
 
-    def app(self) -> Any:
+    def app(self, token: str = TOKEN) -> Any:
         """A server, as after a restart."""
         hosts = {"127.0.0.1", "localhost"}
-        return server.app(self.run, self.store, self.layout, TOKEN, hosts, self.files, self.data)
+        return server.app(self.run, self.store, self.layout, token, hosts, self.files, self.data)
 
     def client(self, app: Any, who: str = "ada", **more: str) -> TestClient:
         """A tab of a browser in which somebody annotates."""

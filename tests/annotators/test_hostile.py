@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ from starlette.testclient import TestClient
 
 from al.annotators.page import bodies
 from al.annotators.store import Store
+from al.annotators.targets import Work
+from al.io.errors import DataError
 
-from .kit import World, log_of, packed, say
+from .kit import World, log_of, packed, say, wait_for
 
 
 @pytest.fixture
@@ -33,6 +37,7 @@ HEADERS = [
     {"X-Annotator": ""},
     {"X-Annotator": "%00ada"},
     {"X-Annotator": "a%0Ab"},
+    {"X-Annotator": "%E2%80%AEada"},  # right to left
     {"X-Annotator": "%ff"},
     {"X-Annotator": "a" * 61},
     {"X-Session": "../../etc"},
@@ -95,13 +100,14 @@ def test_what_a_hostile_client_sends_is_refused_and_nothing_is_written(world: Wo
         for way, path in (("POST", "done"), ("PUT", "draft"), ("GET", "view/detail")):
             answer = tab.request(way, f"/api/regions/0/{path}", json=FINE)
             refused.append((403, answer, header))
+    assert "printed last" in refused[0][1].json()["message"]
     bare = TestClient(app, "http://127.0.0.1:8000")
     refused.append((403, bare.get("/api/cycle"), "no token"))
     for body in BODIES:
         for way, path in (("POST", "done"), ("PUT", "draft")):
             answer = ada.request(way, f"/api/regions/0/{path}", content=body)
             refused.append((400, answer, body[-60:]))
-    for reason in ("", "  \n", 3, "a\0b", "\ud800", "x" * 501):
+    for reason in ("", "  \n", 3, "a\0b", "\ud800", "a\u202e", "x" * 501):
         body = json.dumps({"reason": reason}).encode()
         refused.append((400, ada.post("/api/regions/0/skip", content=body), reason))
     for number in IDS:
@@ -149,3 +155,43 @@ def test_what_fails_inside_is_told_without_a_traceback(world: World, monkeypatch
     answer = ada.get("/api/cycle")
     assert answer.status_code == 500 and answer.json().keys() == {"message"}
     assert "inside" not in answer.text and "of the inside" in capsys.readouterr().err
+
+
+def test_a_damaged_draft_is_named_and_passed_over(world: World) -> None:
+    world.store.save_draft(world.targets[0], world.pixels(0), Work(annotator="ada"))
+    (file,) = (world.annotations / "drafts").glob("*.json")
+    file.write_bytes(file.read_bytes()[:-9])
+    ada = world.client(world.app())
+    told = ada.post("/api/next", json={})
+    assert (told.status_code, told.json()["id"]) == (422, 0) and file.name in told.json()["message"]
+    assert world.store.holder(world.targets[0]) is None
+    assert ada.post("/api/next", json={"not": [0]}).json()["id"] == 1
+    assert say(ada, "POST", 0, "skip", {"reason": "a draft"}).status_code == 200
+
+
+def test_a_run_that_did_not_go_on_is_told_and_tried_again(tmp_path: Path, capsys) -> None:
+    world = World(tmp_path, "bracs_mini", n=1)
+    world.run.failing = [ValueError("of the inside"), DataError("x.csv: damaged")]
+    ada = world.client(world.app())
+    assert ada.post("/api/again").status_code == 409  # nothing has failed
+    assert say(ada, "POST", 0, "open").status_code == 200
+    world.run.state = "training"
+    assert say(ada, "POST", 0, "done", world.answer(0)).status_code == 200
+    wait_for(lambda: ada.get("/api/cycle").json()["standing"]["state"] == "failed")
+    said = [ada.get("/api/run").json()["standing"], ada.post("/api/again").json()["standing"]]
+    assert [s["state"] for s in said] == ["failed", "failed"] and world.run.completed == 0
+    assert said[0]["message"] == "x.csv: damaged" and "inside" not in said[1]["message"]
+    assert "of the inside" in capsys.readouterr().err
+    assert ada.post("/api/again").json()["standing"]["state"] == "training"
+    world.run.state = "failed"  # the training
+    assert ada.post("/api/again").status_code == 200 and world.run.completed == 2
+
+
+def test_a_file_system_without_hard_links_is_refused_at_once(world: World, monkeypatch) -> None:
+    def refused(*_: Any) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    with pytest.raises(DataError, match=f"{world.annotations}: .* hard links"):
+        world.app()
+    assert [*world.annotations.glob("*")] == []

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,12 @@ from starlette.testclient import TestClient
 from al.annotators.assignment import Assignment
 from al.annotators.page import views
 from al.annotators.store import LEASE
-from decomp_core import footprint
+from al.annotators.targets import Target
+from al.io.tables import PoolRow, RegionRow
+from decomp_core import Region, footprint
 
 from ..io.test_storage import Mount, fill, mount  # noqa: F401 - a fixture
-from .kit import ROOT, TOKEN, World, log_of, say, unpacked, wait_for
+from .kit import ROOT, TOKEN, World, log_of, packed, say, unpacked, wait_for
 
 TASKS = {"2d": "cityscapes_mini", "3d": "kits23_mini", "roi": "bracs_mini"}
 
@@ -177,6 +180,53 @@ def test_two_people_and_one_region(world: World, monkeypatch) -> None:
     assert ada.post("/api/next", json={"not": [1]}).json()["id"] == 2
 
 
+def test_what_is_not_painted_stays_as_others_have_annotated_it(world: World) -> None:
+    """Regions that overlap, and a draft that is older than what the other region says."""
+    first = world.targets[0]
+    left = Region(first.region.region.start, (20, 10))
+    world.targets[1] = replace(first, region=RegionRow.of(1, first.region.image, "window", left, 1))
+    app = world.app()
+    ada, bob = world.client(app), world.client(app, "bob")
+    drawn = np.full((20, 20), 255, np.uint8)
+    drawn[:3], drawn[3:6] = 1, 254  # "cannot tell"
+    body = {"pixels": packed(drawn)}
+    assert say(ada, "POST", 0, "open").json()["known"] is None
+    assert say(ada, "PUT", 0, "draft", body).status_code == 200
+    assert np.array_equal(unpacked(say(ada, "POST", 0, "open").json()["pixels"], (20, 20)), drawn)
+    whole = np.full((20, 10), 2, np.uint8)
+    whole[10:] = 254
+    assert say(bob, "POST", 1, "open").status_code == 200
+    assert say(bob, "POST", 1, "done", {"pixels": packed(whole)}).status_code == 200
+    expected = drawn.copy()
+    expected[6:10, :10], expected[10:, :10] = 2, 254
+    again = say(ada, "POST", 0, "open").json()
+    assert np.array_equal(unpacked(again["pixels"], (20, 20)), expected)
+    assert np.array_equal(unpacked(again["known"], (20, 20))[:, :10], whole)
+    assert say(ada, "POST", 0, "done", body).status_code == 200
+    labels, covered = world.store.known(world.targets[0])
+    assert covered.all() and np.array_equal(labels, np.where(expected == 254, 255, expected))
+
+
+def test_a_tab_that_slept_leaves_the_drawing_of_another(world: World) -> None:
+    app = world.app()
+    ada, bob = world.client(app), world.client(app, "bob")
+    first = say(ada, "POST", 0, "open").json()
+    saved = say(ada, "PUT", 0, "draft", world.answer(0, 1)).json()["draft"]
+    assert first["draft"] == "" != saved
+    world.store.release(world.targets[0], ada.headers["X-Session"])  # it ran out
+    assert say(bob, "POST", 0, "open").json()["draft"] == saved
+    assert say(bob, "PUT", 0, "draft", world.answer(0, 2)).status_code == 200
+    assert say(bob, "POST", 0, "release").status_code == 200
+    for way, act in (("POST", "beat"), ("PUT", "draft"), ("POST", "done")):
+        late = say(ada, way, 0, act, world.answer(0, 3))
+        assert (late.status_code, late.json()["reason"]) == (409, "closed"), act
+    assert np.array_equal(world.store.draft(world.targets[0])[0], world.pixels(0, 2))
+    again = say(ada, "POST", 0, "open").json()
+    assert np.array_equal(unpacked(again["pixels"], (20, 20)), world.pixels(0, 2))
+    assert again["draft"] not in ("", saved) and again["by"] == "bob"
+    assert say(ada, "PUT", 0, "draft", world.answer(0, 3)).status_code == 200
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_an_image_that_changed_or_went_is_named(known: bool, tmp_path: Path) -> None:
     world = World(tmp_path, "cityscapes_mini")
@@ -302,10 +352,6 @@ def test_many_at_a_time_annotate_each_region_once(tmp_path: Path) -> None:
 
 
 def test_views_of_large_images_and_regions() -> None:
-    from al.annotators.targets import Target
-    from al.io.tables import PoolRow, RegionRow
-    from decomp_core import Region
-
     row = PoolRow("a", "", "train", "a.png", "", (3000, 5000))
     for start, size in (((0, 0), (64, 64)), ((1000, 4000), (1000, 900)), ((0, 100), (2500, 20))):
         region = RegionRow.of(1, "a", "window", Region(start, size), 0)

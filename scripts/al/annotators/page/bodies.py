@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from unicodedata import category, normalize
 from urllib.parse import unquote
 
@@ -21,7 +21,15 @@ MOST_SECONDS, MOST_USES, MOST_TOOLS = 1e7, 10**9, 50
 SMALL = 1 << 16  # bytes of a body without pixels
 _SESSION = re.compile(r"[0-9a-f]{16,64}")
 _TOOL = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_UNSEEN = (*BREAKING, "Cf")  # turns the direction of what follows, or makes names look alike
 _NUMBER = re.compile(r"[0-9]{1,7}")
+
+
+class Caller(NamedTuple):
+    """Who asks: the name of a person, and the random name of a tab."""
+
+    annotator: str
+    session: str
 
 
 class Refusal(Exception):
@@ -100,8 +108,8 @@ def reason_of(held: Mapping[str, Any]) -> str:
     """Return why a region was skipped, in one line."""
     value = held.get("reason")
     text = " ".join(value.split()) if isinstance(value, str) else ""
-    if not 1 <= len(text) <= LONGEST_REASON or _breaks(text):
-        raise Refusal(400, f"reason: allowed: text of 1 to {LONGEST_REASON} characters.")
+    if not 1 <= len(text) <= LONGEST_REASON or _unseen(text):
+        raise Refusal(400, f"reason: allowed: 1 to {LONGEST_REASON} characters that are seen.")
     return text
 
 
@@ -136,9 +144,9 @@ def annotator_of(header: str | None) -> str:
         name = normalize("NFC", unquote(header or "", errors="strict")).strip()
     except UnicodeDecodeError:
         name = ""
-    if not 1 <= len(name) <= LONGEST_NAME or _breaks(name):
+    if not 1 <= len(name) <= LONGEST_NAME or _unseen(name):
         raise Refusal(
-            403, f"Tell your name: 1 to {LONGEST_NAME} characters, no control characters."
+            403, f"Tell your name: 1 to {LONGEST_NAME} characters, none that is not seen."
         )
     return name
 
@@ -157,5 +165,5 @@ def number_of(text: str | None, name: str, most: int) -> int:
     return int(str(text))
 
 
-def _breaks(text: str) -> bool:
-    return any(category(letter) in BREAKING for letter in text)
+def _unseen(text: str) -> bool:
+    return any(category(letter) in _UNSEEN for letter in text)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from al.annotators.store import Store
-from al.annotators.targets import OPEN, Target, Work
+from al.annotators.targets import OPEN, VOID, Target, Work
 from al.io.errors import DataError
+from al.io.labels import UNKNOWN
 
 from .bodies import text_of
 from .views import Views, orientation_of, spacing_of, views_of
@@ -61,10 +62,19 @@ def description_of(target: Target, layout: Any, views: Views) -> dict[str, Any]:
     }
 
 
+def known_of(store: Store, target: Target) -> np.ndarray:
+    """Return what is known of a region's box as of a draft: 254 void, 255 not known."""
+    labels, covered = store.known(target)
+    return np.where(covered & (labels == UNKNOWN), np.uint8(VOID), labels)
+
+
 def drawn_in(store: Store, target: Target, draft: tuple[np.ndarray, Work] | None) -> dict[str, Any]:
-    """Return what is drawn in a region, or known of it, and how long that took so far."""
-    if draft is None:
-        known = None if target.row.roi else text_of(store.known(target)[0])
-        return {"pixels": known, "seconds": 0, "tools": {}}
-    pixels, work = draft
-    return {"pixels": text_of(pixels), "seconds": work.seconds, "tools": work.tools}
+    """Return what is drawn in a region, on what is known of it, and how long that took so far."""
+    pixels, work = draft or (None, Work(annotator="nobody"))
+    held: dict[str, Any] = {"seconds": work.seconds, "tools": work.tools}
+    if target.row.roi:
+        return {**held, "pixels": None, "known": None}
+    known = known_of(store, target)
+    shown = known if pixels is None else np.where(pixels == UNKNOWN, known, pixels)
+    told = text_of(known) if (known != UNKNOWN).any() else None
+    return {**held, "pixels": text_of(shown), "known": told}

@@ -34,8 +34,9 @@ from al.io.errors import DataError
 from al.io.storage import FAILURES
 from al.io.tables import FileRow
 
-from .bodies import SMALL, Refusal, annotator_of, json_of, session_of
-from .service import Caller, Loop, Service
+from .bodies import SMALL, Caller, Refusal, annotator_of, json_of, session_of
+from .onward import Loop
+from .service import Service
 
 STATIC = Path(__file__).parent / "static"
 KINDS = {
@@ -79,7 +80,11 @@ def app(
         hosts: names, without port, by which clients may call this server.
         files: rows of ``data.csv`` by path; may be empty.
         root: ``data_root``.
+
+    Raises:
+        DataError: annotations cannot be written.
     """
+    store.probe()
     service = Service(loop, store, layout, files, root)
     service.warm()
     served = {p.name: p for p in sorted(STATIC.iterdir()) if p.suffix in KINDS}
@@ -184,7 +189,11 @@ class Guard:
         if not scope["path"].startswith("/api/"):
             return
         if not compare_digest(headers.get("x-token", "").encode(), self.token):
-            raise Refusal(403, "The token is wrong; open the address that was printed.")
+            raise Refusal(
+                403,
+                "This page is of a server that has ended: open the address that was printed last. "
+                "What was drawn is kept.",
+            )
         annotator = annotator_of(headers.get("x-annotator"))
         scope["caller"] = Caller(annotator, session_of(headers.get("x-session")))
 
@@ -209,6 +218,7 @@ def _routes(service: Service) -> list[Route]:
         _reads(f"{region}/view/{{name}}", picture),
         _reads(f"{region}/slice", plane),
         _reads(f"{region}/proposal", lambda request, who: service.proposal(who, _id(request))),
+        _writes("POST", "/api/again", lambda _, who, __: service.again(who)),
         _writes("POST", "/api/next", lambda _, who, body: service.next(who, body)),
         _writes("POST", f"{region}/open", lambda r, who, _: service.open(who, _id(r))),
         _writes("PUT", f"{region}/draft", _of_region(service.draft), service),

@@ -5,53 +5,30 @@ Requests are checked in ``bodies``; all that is wrong with one is a ``Refusal``.
 
 from __future__ import annotations
 
-import sys
 import time
-import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from threading import RLock, Thread
-from typing import Any, NamedTuple, Protocol
+from threading import RLock
+from typing import Any
 
 import numpy as np
 
 from al.annotators.assignment import Assignment
 from al.annotators.store import LEASE, Store, now
-from al.annotators.targets import DONE, OPEN, SKIPPED, Target, Work, checked_pixels
+from al.annotators.targets import DONE, OPEN, SKIPPED, VOID, Target, Work, checked_pixels
 from al.io.errors import DataError
+from al.io.labels import UNKNOWN
 from al.io.tables import FileRow
 
 from . import bodies
-from .bodies import Refusal
-from .describe import description_of, drawn_in, line_of
+from .bodies import Caller, Refusal
+from .describe import description_of, drawn_in, known_of, line_of
 from .guard import Files
+from .onward import Loop, Onward
 from .views import Views
-
-
-class Loop(Protocol):
-    """The run behind the page."""
-
-    def about(self) -> dict[str, Any]:
-        """Return ``run, dataset, task, classes`` (name, colour), ``background``."""
-
-    def assignment(self) -> Assignment | None:
-        """Return what people are asked for now."""
-
-    def standing(self) -> dict[str, Any]:
-        """Return ``state, cycle, cycles, text, fraction, message``."""
-
-    def complete(self) -> None:
-        """Go on: nothing of the cycle waits any more."""
-
-
-class Caller(NamedTuple):
-    """Who asks: the name of a person, and the random name of a tab."""
-
-    annotator: str
-    session: str
 
 
 @dataclass
@@ -63,12 +40,14 @@ class Opened:
         time: when it was first opened (ISO, UTC).
         events: how many the store had of it.
         shown: whether the model's proposal was asked for.
+        drawn: digest of the draft as this tab read or wrote it last.
     """
 
     sha256: str
     time: str
     events: int
     shown: bool
+    drawn: str
 
 
 class Service:
@@ -92,7 +71,7 @@ class Service:
         self._opened: dict[tuple[str, str], Opened] = {}
         self._seen: dict[str, tuple[str, float]] = {}
         self._sent: dict[str, tuple[str, dict[str, Any]]] = {}  # what each tab finished last
-        self._completed = 0  # the last cycle that was
+        self.onward = Onward(loop)
 
     def warm(self) -> None:
         """Have the first region that waits ready before anybody asks for it."""
@@ -103,7 +82,12 @@ class Service:
 
     def run(self) -> dict[str, Any]:
         """Return what is told of the run."""
-        return {**self.loop.about(), "standing": self.loop.standing()}
+        return {**self.loop.about(), "standing": self.onward.standing()}
+
+    def again(self, who: Caller) -> dict[str, Any]:
+        """Have the run go on once more after a failure."""
+        self.onward.again()
+        return self.cycle(who)
 
     def cycle(self, who: Caller) -> dict[str, Any]:
         """Return how far the cycle is, region by region."""
@@ -120,7 +104,7 @@ class Service:
             since = time.monotonic() - LEASE
             at_work = sorted({name for name, at in self._seen.values() if at > since})
         return {
-            "standing": self.loop.standing(),
+            "standing": self.onward.standing(),
             "total": len(asked),
             "done": done,
             "seconds_median": median,
@@ -208,7 +192,8 @@ class Service:
             opened = self._own(who, target)
             work = self._work(who, assignment, target, opened, body)
             self.store.save_draft(target, pixels, work)
-        return {}
+            opened.drawn = self.store.drawn(target)
+        return {"draft": opened.drawn}
 
     def done(self, who: Caller, number: str, body: dict[str, Any]) -> dict[str, Any]:
         """Note a finished region; the same sent again, as after a lost answer, counts once."""
@@ -223,6 +208,9 @@ class Service:
             if self._sent.get(who.session) != (target.key, body):
                 opened = self._own(who, target)
                 work = self._work(who, assignment, target, opened, body)
+                if not target.row.roi:  # what is not painted stays as others have annotated it
+                    value = np.where(value == UNKNOWN, known_of(self.store, target), value)
+                    value[value == VOID] = UNKNOWN
                 self.store.done(target, value, work)
                 self._sent[who.session] = target.key, body
             self._leave(who, target)
@@ -238,8 +226,8 @@ class Service:
             with self._lock:
                 if (holder := self.store.lease(target, who.annotator, who.session)) is not None:
                     raise _busy(holder)
-                events = len(self.store.history_of(target))
-                self._opened[who.session, target.key] = Opened("", now(), events, False)
+                events, drawn = len(self.store.history_of(target)), self.store.drawn(target)
+                self._opened[who.session, target.key] = Opened("", now(), events, False, drawn)
         with self._lock:
             opened = self._own(who, target)
             work = self._work(who, assignment, target, opened, body)
@@ -249,9 +237,10 @@ class Service:
         return self.cycle(who)
 
     def _opens(self, target: Target) -> bool:
-        """Return whether the image of a region can be shown."""
+        """Return whether a region can be shown."""
         try:
             self.files.sha256(target.row)
+            self.store.draft(target)
             description_of(target, self.layout, self.views)
         except (Refusal, DataError):
             return False
@@ -294,43 +283,55 @@ class Service:
     ) -> dict[str, Any]:
         """Take a region and describe it; a ``fresh`` one nobody has finished."""
         self._see(who)
-        digest = self.files.sha256(target.row)
-        with self._lock:
-            holder = self.store.lease(target, who.annotator, who.session)
-            if holder is not None:
-                raise _busy(holder)
-            if fresh and (state := self.store.state(target)) != OPEN:
-                self.store.release(target, who.session)
-                raise Refusal(409, "This region is finished.", reason=state)
-            draft = self.store.draft(target)
-            work = Work(annotator=who.annotator) if draft is None else draft[1]
-            events = len(self.store.history_of(target))
-            key = who.session, target.key
-            before = self._opened.get(key)
-            opened = Opened(digest, work.opened or now(), events, work.shown)
-            if before is not None and before.events == events:  # opened again
-                opened.time, opened.shown = before.time, before.shown
-            self._opened[key] = opened
-            self._sent.pop(who.session, None)
         try:
+            digest = self.files.sha256(target.row)
+            with self._lock:
+                opened, draft = self._taken(who, target, digest, fresh)
             return {
                 **line_of(self.store, target, who.session),
                 **description_of(target, self.layout, self.views),
                 **drawn_in(self.store, target, draft),
+                "draft": opened.drawn,
                 "cycle": assignment.cycle,
                 "has_proposal": assignment.proposal(target) is not None,
                 "proposal_shown": opened.shown,
             }
-        except Exception:
+        except Refusal:
+            raise
+        except Exception as error:
             with self._lock:
                 self._leave(who, target)
+            if isinstance(error, DataError):
+                raise Refusal(422, str(error), id=target.region.order) from None
             raise
 
+    def _taken(
+        self, who: Caller, target: Target, sha256: str, fresh: bool
+    ) -> tuple[Opened, tuple[np.ndarray, Work] | None]:
+        """Take a region for a tab; returns its draft too. Raises Refusal (409), DataError."""
+        holder = self.store.lease(target, who.annotator, who.session)
+        if holder is not None:
+            raise _busy(holder)
+        if fresh and (state := self.store.state(target)) != OPEN:
+            self.store.release(target, who.session)
+            raise Refusal(409, "This region is finished.", reason=state)
+        drawn, draft = self.store.drawn(target), self.store.draft(target)
+        work = Work(annotator=who.annotator) if draft is None else draft[1]
+        events = len(self.store.history_of(target))
+        key = who.session, target.key
+        before = self._opened.get(key)
+        opened = Opened(sha256, work.opened or now(), events, work.shown, drawn)
+        if before is not None and before.events == events:  # opened again
+            opened.time, opened.shown = before.time, before.shown
+        self._opened[key] = opened
+        self._sent.pop(who.session, None)
+        return opened, draft
+
     def _pixels(self, body: dict[str, Any], target: Target) -> np.ndarray:
-        """Return labels of a region's box from a body, 255 outside its mask."""
+        """Return labels of a region's box from a body, as those of a draft."""
         pixels = bodies.pixels_of(body, target.shape)
         try:
-            return checked_pixels(pixels, target, len(self.store.classes))
+            return checked_pixels(pixels, target, len(self.store.classes), draft=True)
         except ValueError as error:
             raise Refusal(400, f"{error}.") from None
 
@@ -338,7 +339,7 @@ class Service:
         """Return a region as this tab has opened it, its lease renewed.
 
         Raises:
-            Refusal: 409, it is another's, or was finished meanwhile.
+            Refusal: 409, it is another's, or was drawn in or finished meanwhile.
         """
         self._see(who)
         key = who.session, target.key
@@ -357,6 +358,9 @@ class Service:
         holder = self.store.lease(target, who.annotator, who.session)
         if holder is not None:
             raise _busy(holder)
+        if self.store.drawn(target) != opened.drawn:
+            message = "This region was drawn in elsewhere since this tab saw it: open it again."
+            raise Refusal(409, message, reason="closed")
         return opened
 
     def _work(
@@ -386,18 +390,9 @@ class Service:
         self.store.release(target, who.session)
 
     def _go_on(self, assignment: Assignment) -> None:
-        """Have the run go on where nothing of the cycle waits, once."""
-        if assignment.cycle <= self._completed or assignment.waiting(self.store):
-            return
-        self._completed = assignment.cycle
-
-        def complete() -> None:
-            try:
-                self.loop.complete()
-            except Exception:
-                traceback.print_exc(file=sys.stderr)
-
-        Thread(target=complete, daemon=True).start()
+        """Have the run go on where nothing of the cycle waits."""
+        if not assignment.waiting(self.store):
+            self.onward.go_on(assignment.cycle)
 
 
 def _busy(holder: str) -> Refusal:
