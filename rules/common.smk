@@ -14,6 +14,7 @@ from al.annotators.human import people_of
 from al.config.checks import check_words, layout_of
 from al.config.prepared import preparation
 from al.config.settings import learner_science, load_settings, read_yaml
+from al.config.start import note_cycles
 from al.io.errors import DataError
 from al.learners import describe_learner
 from al.learners.steps import most_steps
@@ -26,6 +27,10 @@ from al.strategies.budget import validation_images
 try:
     check_words(config, sys.argv)
     S = load_settings(config, Path(workflow.basedir), Path("results"))
+    # What people are asked for follows from what they have done: a job sees no more than its input.
+    PEOPLE = people_of(Path("results", S["run"]), S, workflow.is_main_process)
+    if PEOPLE and workflow.is_main_process:
+        note_cycles(S, Path("results", S["run"]), sys.argv)
 except (ConfigError, DataError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -36,8 +41,6 @@ RUN = paths.RUN.format(run=S["run"])
 PLACES = [Path(kind, S["run"]) for kind in paths.KINDS]
 PLACES.append(Path(".snakemake"))
 LAYOUT = layout_of(S)
-# What people are asked for follows from what they have done: a job sees no more than its own input.
-PEOPLE = people_of(Path(RUN), S, workflow.is_main_process)
 if PEOPLE and PEOPLE.left:  # Snakemake calls nothing where nothing is to be done
     print(*PEOPLE.told(), sep="\n", file=sys.stderr)
 SOON = 1 if PEOPLE else 0  # of what they wait for: scores and reports can be made later

@@ -31,7 +31,6 @@ def select_regions(
     told = [line for part in query.parts for line in part.offer.told(part.rows)]
     told += [line for _, choice in choices for line in choice.reports]
     print("\n".join([*told, f"{len(rows)} regions"]))
-    write_regions(regions, rows)
     if history:
         write_regions(history, query.history + rows)
     if spares:
@@ -42,6 +41,7 @@ def select_regions(
             write_arrays(proposals, proposals_of(query, [*rows, *more]))
     if scores:
         _write_scores(scores, choices)
+    write_regions(regions, rows)  # last: people are asked when they are there
 
 
 def _write_scores(path: str, choices: list[tuple[Query, Choice]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,21 @@ def test_a_skipped_region_gives_its_place_to_the_next_of_its_image(tmp_path: Pat
         assert [t.region.order for t in asked.active(store)] == active
     store.skip(targets[2], "spoilt", work)  # no spare is left
     assert [t.region.order for t in asked.waiting(store)] == [1]
+    store.done(targets[4], np.zeros((5, 5), np.uint8), work)
+    store.done(targets[0], np.zeros((5, 5), np.uint8), work)  # somebody could after all
+    assert [t.region.order for t in asked.active(store)] == [0, 1, 3, 4, 2], "none is dropped"
+
+
+def test_another_picture_or_grid_under_the_same_name_is_not_annotated(tmp_path: Path) -> None:
+    store, here = Store(tmp_path, "2d", CLASSES), target("x", (2, 2))
+    seen = replace(here, sha256="one")
+    store.done(seen, np.ones((5, 5), np.uint8), Work(annotator="an", sha256="one"))
+    inside = Target(RegionRow.of(1, "x", "window", Region((3, 3), (2, 2)), 0), here.row)
+    others = [replace(inside, sha256="two"), replace(inside, row=replace(here.row, shape=(6, 7)))]
+    assert [store.state(t) for t in (seen, replace(inside, sha256="one"))] == [DONE, DONE]
+    for other in others:
+        assert store.state(other) == OPEN and not store.known(other)[1].any()
+    assert store.history_of(replace(here, sha256="two")) == []
 
 
 def test_rois_have_a_class(tmp_path: Path) -> None:

@@ -94,7 +94,10 @@ def test_every_dataset_resolves_and_again_from_its_own_result(dataset: str, tmp_
     changes = {} if dataset.endswith("_mini") else {"data_root": str(tmp_path)}
     settings = load(dataset, **changes)
     assert normalise(settings) == settings
-    assert set(settings["definitions"]) == {"random", "uncertainty", "decomp"}
+    people = settings["annotator"] == "human"
+    known = {"decomp"} if people else {"random", "uncertainty", "decomp"}
+    assert set(settings["definitions"]) == known
+    assert len(settings["seeds"]) == 1 or not people
 
 
 @pytest.mark.parametrize(
@@ -105,6 +108,10 @@ def test_every_dataset_resolves_and_again_from_its_own_result(dataset: str, tmp_
         ({"report": {"colors": {}}}, "unknown key 'report.colors', did you mean 'colours'"),
         ({"convnet": {"widht": 3}}, "convnet.widht: unknown key; did you mean 'width'"),
         ({"layout_options": {"downsampel": 2}}, "did you mean 'downsample'"),
+        ({"annotator": "human", "strategies": "decomp,random"}, "with annotator=human: one"),
+        ({"annotator": "human", "strategies": "random_fg33"}, "reads ground truth, which people"),
+        ({"annotator": "human", "initial": "nnactive"}, "with annotator=human: random, labelled"),
+        ({"initial": "labelled"}, "takes annotator=human"),
         ({"strategies": "decmp"}, "strategy 'decmp' is unknown; did you mean 'decomp'"),
         ({"strategies": "decomp,decomp"}, "non-unique"),
         ({"strategies": ""}, "strategy '' is unknown"),

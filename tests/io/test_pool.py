@@ -22,6 +22,13 @@ def rois(n: int, split: str = "") -> list[PoolRow]:
     ]
 
 
+def test_what_has_a_split_of_its_own_keeps_it_where_shares_are_drawn() -> None:
+    rows = [PoolRow(f"i{n}", "", "test" * (n < 3), "p", "l", (4, 4)) for n in range(12)]
+    found = assign_splits(rows, {"train": 0.5, "val": 0.0, "test": 0.5}, 0)
+    assert [r.split for r in found[:3]] == ["test"] * 3
+    assert {r.split for r in found[3:]} == {"train", "test"}
+
+
 def test_shares_are_drawn_by_image_and_seed() -> None:
     share = {"train": 0.6, "val": 0.1, "test": 0.3}
     rows = assign_splits(rois(20), share, 0)

@@ -160,14 +160,19 @@ def test_what_another_run_annotated_costs_nothing(tmp_path: Path) -> None:
     clinic.run.settings["run"] = "other"
     assert "cycle 1 of 2 is annotated: start" in clinic.run.run(program="launch")
     pictures = tmp_path / "pictures"
-    # Another picture under the name of one that was annotated is not learnt from.
+    # Another picture under the name of one that was annotated is asked about, and not learnt from.
     annotated = clinic.store.events()[0].image
     other = next(p for p in pictures.iterdir() if p.stem != annotated)
     shutil.copy(other, pictures / f"{annotated}.png")
     clinic.run.settings["run"] = "third"
     clinic.run.run(program="launch")
-    printed = clinic.run.run(program="launch", fails=True)
-    assert f"{annotated}.png: it is not the image that was annotated" in printed
+    assert "4 regions" not in (printed := clinic.run.run(program="launch"))
+    assert "regions in 1 images wait for annotators" in printed
+    clinic.results = clinic.run.folder / "results/third"
+    assert {t.region.image for t in clinic.asked().waiting(clinic.store)} == {annotated}
+    # More cycles are noted at once, though nothing is to be done yet.
+    clinic.run.run(program="launch", cycles="7")
+    assert clinic.settings["cycles"] == 7
 
 
 @pytest.mark.parametrize(

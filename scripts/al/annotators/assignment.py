@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ import numpy as np
 
 from al.io.arrays import read_arrays
 from al.io.errors import DataError
+from al.io.fingerprints import sums_of
 from al.io.pool import by_image
 from al.io.tables import PoolRow, RegionRow, read_pool, read_regions
-from al.paths import CHOSEN, PROPOSALS, SPARES, Place, pool_of
+from al.paths import CHOSEN, DATA, PROPOSALS, SPARES, Place, pool_of
 
 from .store import Store
 from .targets import OPEN, SKIPPED, Target
 
+Sums = Callable[[str], str]
 LABELLED = "labelled"  # the word of `initial` for what is labelled already
 REVEALED = "labels.csv"  # a cycle that has it is closed
 # Keys of the configuration that an assignment depends on
@@ -59,18 +61,18 @@ class Assignment:
         Where the same image has a spare left it is that one.
         """
         active, spares = list(self.targets[: self.n]), list(self.targets[self.n :])
-        seen: set[int] = set()
-        while True:
-            skipped = [t for t in active if t.region.order not in seen and _skipped(store, t)]
-            if not skipped or not spares:
-                return active
-            # In the order of the log, so that what took a place keeps it.
-            first = min(skipped, key=lambda t: store.history_of(t)[-1].number)
-            seen.add(first.region.order)
-            same = [t for t in spares if t.region.image == first.region.image]
-            spare = (same or spares)[0]
-            spares.remove(spare)
-            active.append(spare)
+        # In the order of the log, so that what took a place keeps it.
+        events = ((event, t) for t in self.targets for event in store.history_of(t))
+        skips = [(event.number, t) for event, t in events if event.action == SKIPPED]
+        first: dict[str, tuple[int, Target]] = {}
+        for number, target in sorted(skips, key=lambda skip: skip[0]):
+            first.setdefault(target.key, (number, target))
+        for _, skipped in first.values():
+            same = [t for t in spares if t.region.image == skipped.region.image]
+            if spares and skipped in active:
+                active.append((same or spares)[0])
+                spares.remove(active[-1])
+        return active
 
     def waiting(self, store: Store) -> list[Target]:
         """Return the regions that nobody has annotated or skipped."""
@@ -90,21 +92,27 @@ class Assignment:
         return read_arrays(self.proposals, most).get(str(target.region.order))
 
 
-def _skipped(store: Store, target: Target) -> bool:
-    return store.state(target) == SKIPPED
-
-
 def targets_of(
-    regions: Sequence[RegionRow], pool: Sequence[PoolRow], footprint: str
+    regions: Sequence[RegionRow], pool: Sequence[PoolRow], footprint: str, sums: Sums
 ) -> list[Target]:
-    """Return regions as targets. Raises DataError where one is of no image of the pool."""
+    """Return regions as targets.
+
+    Args:
+        regions: of a run.
+        pool: rows of the run.
+        footprint: shape of its windows.
+        sums: gives the SHA-256 of a file by its path.
+
+    Raises:
+        DataError: a region of no image of the pool, or a file that cannot be read.
+    """
     groups = by_image(pool)
     found = []
     for region in regions:
         rows = [r for r in groups.get(region.image, ()) if r.roi == region.roi]
         if not rows:
             raise DataError(f"region in {region.image!r}: not in the pool of the run")
-        found.append(Target(region, rows[0], footprint))
+        found.append(Target(region, rows[0], footprint, sums(rows[0].path)))
     return found
 
 
@@ -115,7 +123,7 @@ def cycle_folder(folder: Path, settings: Mapping[str, Any], cycle: int) -> Path:
 
 
 def assignment_in(
-    place: Path, pool: Sequence[PoolRow], about: Mapping[str, Any], cycle: int
+    place: Path, pool: Sequence[PoolRow], about: Mapping[str, Any], cycle: int, sums: Sums
 ) -> Assignment:
     """Return what a cycle asks for. Raises DataError where its files are damaged.
 
@@ -124,6 +132,7 @@ def assignment_in(
         pool: rows of the run.
         about: ``ABOUT`` of the configuration, and ``cycles`` where it is to be shown.
         cycle: from 1.
+        sums: as of ``targets_of``.
     """
     chosen, spares = read_regions(place / CHOSEN), read_regions(place / SPARES)
     regions = [replace(r, order=i) for i, r in enumerate([*chosen, *spares])]
@@ -131,7 +140,7 @@ def assignment_in(
         **{key: about[key] for key in ("run", "dataset", "task", "classes", "background")},
         cycle=cycle,
         cycles=about.get("cycles", cycle),
-        targets=targets_of(regions, pool, about["footprint"]),
+        targets=targets_of(regions, pool, about["footprint"], sums),
         n=len(chosen),
         proposals=place / PROPOSALS,
         labelled=cycle == 1 and about["initial"] == LABELLED,
@@ -141,7 +150,13 @@ def assignment_in(
 def assignment_at(folder: Path, settings: Mapping[str, Any], cycle: int) -> Assignment:
     """Return what a cycle of the run in ``results/{run}`` asks for, as ``assignment_in``."""
     pool = read_pool(pool_of(folder, settings["seeds"][0]), "train", "val")
-    return assignment_in(cycle_folder(folder, settings, cycle), pool, settings, cycle)
+    place, sums = cycle_folder(folder, settings, cycle), sums_in(folder, settings)
+    return assignment_in(place, pool, settings, cycle, sums)
+
+
+def sums_in(folder: Path, settings: Mapping[str, Any]) -> Sums:
+    """Return what gives the SHA-256 of the files of a run, as it was last started."""
+    return sums_of(folder / DATA, Path(settings["data_root"]))
 
 
 def annotated_cycles(folder: Path, settings: Mapping[str, Any], store: Store) -> int:
@@ -163,13 +178,11 @@ def annotated_cycles(folder: Path, settings: Mapping[str, Any], store: Store) ->
 
 
 def open_cycle(folder: Path, settings: Mapping[str, Any]) -> int | None:
-    """Return the last cycle whose regions are chosen; ``None`` where it is closed."""
-    for cycle in range(settings["cycles"], 0, -1):
+    """Return the first cycle whose regions are chosen and that is not closed, if there is one."""
+    for cycle in range(1, settings["cycles"] + 1):
         place = cycle_folder(folder, settings, cycle)
-        if (place / REVEALED).exists():
-            return None
-        if (place / CHOSEN).exists():
-            return cycle
+        if not (place / REVEALED).exists():
+            return cycle if (place / CHOSEN).exists() else None
     return None
 
 
@@ -196,12 +209,14 @@ def review_of(folder: Path, settings: Mapping[str, Any]) -> Assignment:
     if not last:
         raise DataError(f"{folder}: no cycle is annotated yet, so that there is nothing to review")
     rows = read_regions(cycle_folder(folder, settings, last) / "history.csv")
+    if settings["initial"] == LABELLED:  # what the dataset brought along nobody has drawn
+        rows = [row for row in rows if row.cycle > 1]
     regions = [replace(row, order=i) for i, row in enumerate(rows)]
     pool = read_pool(pool_of(folder, settings["seeds"][0]), "train", "val")
     return Assignment(
         **{key: settings[key] for key in ("run", "dataset", "task", "classes", "background")},
         cycle=last,
         cycles=settings["cycles"],
-        targets=targets_of(regions, pool, settings["footprint"]),
+        targets=targets_of(regions, pool, settings["footprint"], sums_in(folder, settings)),
         n=len(regions),
     )

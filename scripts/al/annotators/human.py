@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
@@ -20,9 +20,7 @@ from al.paths import annotations_of, pool_of
 
 from .assignment import Assignment, annotated_cycles, assignment_of, cycle_folder
 from .store import Store
-from .targets import DONE, Target
-
-Sum = Callable[[str], str]  # SHA-256 of the file at a path, as it is now
+from .targets import Target
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,6 @@ def reveal(
     before: Sequence[LabelRow],
     folder: Path,
     store: Store,
-    sha256: Sum,
 ) -> tuple[list[LabelRow], dict[str, int]]:
     """Write what the store knows of all regions of a run on top of what was known before.
 
@@ -140,14 +137,10 @@ def reveal(
         before: where labels were after the cycle before.
         folder: ``labels/`` of the cycle.
         store: of the dataset.
-        sha256: gives the fingerprint of an image's file.
 
     Returns:
         Where the labels of every image are, paths relative to ``folder``'s parent; by image,
         how many pixels (RoIs) have another class than before.
-
-    Raises:
-        DataError: what was annotated was another image than the file is now.
     """
     by_name: dict[str, list[Target]] = defaultdict(list)
     for target in targets:
@@ -155,7 +148,6 @@ def reveal(
     held = {(r.image, r.roi): _relative(r, folder.parent) for r in before}
     corrected: dict[str, int] = {}
     for group in (by_name[name] for name in sorted(by_name)):
-        _refuse_others(group, store, sha256)
         look = _rois if group[0].row.roi else _map
         for row, changed in look(group, held, folder, store):
             if changed:
@@ -197,18 +189,6 @@ def _rois(
             new = LabelRow(row.image, row.roi, "", label)
             found.append((new, int(old is not None and old.label != label)))
     return found
-
-
-def _refuse_others(group: Sequence[Target], store: Store, sha256: Sum) -> None:
-    """Raise DataError where an image is not the one that people saw."""
-    for target in group:
-        seen = {e.sha256 for e in store.history_of(target) if e.action == DONE and e.sha256}
-        if seen and (now := sha256(target.row.path)) not in seen:
-            raise DataError(
-                f"{target.row.path}: it is not the image that was annotated (SHA-256 {now[:12]}, "
-                f"annotated {', '.join(sorted(s[:12] for s in seen))}); allowed: the same file. "
-                "Put it back, or give the dataset another name"
-            )
 
 
 def _relative(row: LabelRow, parent: Path) -> LabelRow:

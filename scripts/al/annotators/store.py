@@ -125,7 +125,7 @@ class Store:
         """Return what was done with a region, in order."""
         with self._lock:
             self.events()
-            return list(self._keys.get(target.key, ()))
+            return [e for e in self._keys.get(target.key, ()) if target.concerns(e)]
 
     def known(self, target: Target) -> tuple[np.ndarray, np.ndarray]:
         """Return what is known of a region from all that overlap it, the last word counts.
@@ -138,9 +138,9 @@ class Store:
         covered = np.zeros(target.shape, bool)
         with self._lock:
             self.events()
-            events = [e for e in self._images.get(target.region.image, ()) if e.action == DONE]
+            events = list(self._images.get(target.region.image, ()))
         box = target.region.region
-        for event in events:
+        for event in (e for e in events if e.action == DONE and target.concerns(e)):
             low = [max(a, b) for a, b in zip(box.start, event.start, strict=True)]
             high = [min(a, b) for a, b in zip(box.stop, event.region.stop, strict=True)]
             if any(a >= b for a, b in zip(low, high, strict=True)):
@@ -211,6 +211,7 @@ class Store:
 
     def _append(self, target: Target, work: Work, **held: Any) -> Event:
         region = target.region
+        held |= {"shape": tuple(target.row.shape)}
         if not target.row.roi:
             held |= {"start": region.region.start, "size": region.region.size}
             held |= {"form": target.form, "axis": target.row.axis}

@@ -30,11 +30,14 @@ class Target:
         region: as a cycle chose it.
         row: its image, or its RoI.
         footprint: shape of windows in the run.
+        sha256: of the file of its image, if it is known: what was said of another file of that
+            name does not count.
     """
 
     region: RegionRow
     row: PoolRow
     footprint: str = "square"
+    sha256: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -53,6 +56,11 @@ class Target:
         if self.row.roi:
             return json.dumps([held.image, held.roi])
         return json.dumps([held.image, held.region.start, held.region.size, self.form])
+
+    def concerns(self, event: Event) -> bool:
+        """Whether an event is of this image, on this grid, and not of another of its name."""
+        same = not (self.sha256 and event.sha256) or event.sha256 == self.sha256
+        return same and event.shape == tuple(self.row.shape)
 
     def mask(self) -> np.ndarray | None:
         """Return the pixels of its box that are annotated, bool; ``None``: all of them."""
@@ -112,6 +120,7 @@ class Event(Work):
         action: ``done`` or ``skipped``.
         image, roi: what was annotated; ``roi`` is empty for segmentation.
         start, size: of the region in array axes; empty for a RoI.
+        shape: of the image on the annotator's grid, in array axes.
         form: what fills that box: ``square``, ``disc`` or ``annulus``.
         axis: slice axis of a volume.
         reason: why it was skipped.
@@ -126,13 +135,14 @@ class Event(Work):
     roi: str = ""
     start: tuple[int, ...] = Field((), strict=False)
     size: tuple[int, ...] = Field((), strict=False)
+    shape: tuple[int, ...] = Field((), strict=False)
     form: Literal["square", "disc", "annulus"] = "square"
     axis: int | None = None
     reason: str = ""
     label: int | None = Field(None, ge=0, le=254)
     pixels: str | None = None
 
-    @field_validator("start", "size", mode="before")
+    @field_validator("start", "size", "shape", mode="before")
     @classmethod
     def _whole(cls, value: Any) -> Any:
         if any(type(v) is not int or v < 0 for v in value):

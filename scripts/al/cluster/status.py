@@ -33,6 +33,7 @@ class Plan:
     references: list[str]
     seeds: list[int]
     cycles: int
+    people: bool = False  # annotate, and there may be nothing to score
 
     def rows(self) -> Iterator[tuple[Row, list[int]]]:
         """Every row of the status with its cycles; references have one, without a number (0)."""
@@ -93,6 +94,7 @@ def read_plan(file: Path) -> Plan:
             references=list(held["references"]),
             seeds=[int(seed) for seed in held["seeds"]],
             cycles=held["cycles"],
+            people=held.get("annotator") == "human",
         )
 
 
@@ -119,7 +121,8 @@ def read_status(run: str, results: Path, now: float | None = None) -> Status:
     for row, cycles in plan.rows():
         mine = held.pop(row, [])
         spent[row] = _hours_per_cycle(mine, gpu)
-        standings.append(_standing(folder, row, cycles, mine, sum(spent[row].values())))
+        hours = sum(spent[row].values())
+        standings.append(_standing(folder, row, cycles, mine, hours, plan.people))
     _expect(standings, spent)
     rest = [job for jobs in held.values() for job in jobs]
     if rest:  # what all share, and strategies of earlier starts
@@ -152,9 +155,10 @@ def _hours_per_cycle(jobs: Iterable[Job], gpu: bool) -> dict[int, float]:
 
 
 def _standing(
-    folder: Path, row: Row, cycles: Sequence[int], jobs: list[Job], hours: float
+    folder: Path, row: Row, cycles: Sequence[int], jobs: list[Job], hours: float, people: bool
 ) -> Standing:
-    done = [c for c in cycles if metrics_of(folder, row, c).exists()]
+    ends = [(c, metrics_of(folder, row, c)) for c in cycles]
+    done = [c for c, file in ends if file.exists() or people and _trained(file)]
     return Standing(
         row,
         planned=len(cycles),
@@ -170,6 +174,10 @@ def metrics_of(folder: Path, row: Row, cycle: int) -> Path:
     """Path of what a cycle, or a reference (cycle 0), ends with."""
     budget, strategy, seed = row
     return folder / Place(budget, strategy, seed or 0, cycle).path / "metrics.json"
+
+
+def _trained(metrics: Path) -> bool:
+    return metrics.with_name("training.json").exists()
 
 
 def _score(metrics: Path) -> tuple[str, float] | None:

@@ -14,14 +14,14 @@ from al.cluster.guard import guard_start
 from al.cluster.kept import TRAININGS
 from al.cluster.launches import LaunchRefused
 from al.cluster.retrain import RetrainRefused, forget_forced, refuse_retraining
-from al.config.settings import differences, save_settings
+from al.config.settings import differences, read_settings, save_settings
 from al.io.errors import ConfigError, DataError
 from al.io.files import read_json, sweep, write_json
 from al.io.storage import StorageError, check_storage, explain
 from al.io.tables import PoolRow
 from al.layouts import get_layout
 from al.learners import Start, describe_learner, get_learner
-from al.paths import ROOT, START, places_in
+from al.paths import ROOT, START, mirrored, places_in
 
 from .data import keep_data, look_at_data
 from .prepared import claim, preparation
@@ -84,6 +84,24 @@ def begin_run(
         if (told := explain(error)) is None:
             raise
         raise StartRefused(told) from None
+
+
+def note_cycles(settings: dict[str, Any], folder: Path, words: Sequence[str]) -> None:
+    """Write down that another number of cycles is wanted of people.
+
+    Where nothing is to be done yet, Snakemake does not come to ``begin_run``.
+
+    Args:
+        settings: the resolved configuration.
+        folder: ``results/{run}``.
+        words: the command line; where it asks to plan alone, nothing is written.
+    """
+    file = folder / "config.yaml"
+    if {"-n", "--dry-run", "--dryrun"} & set(words) or not file.exists():
+        return
+    if read_settings(file)["cycles"] != settings["cycles"]:
+        save_settings(settings, file)
+        write_json(Path(mirrored(folder, "logs")) / START, _start())
 
 
 def _start() -> dict[str, str]:

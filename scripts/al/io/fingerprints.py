@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from .errors import DataError
@@ -35,7 +35,12 @@ def sums_of(file: Path, root: Path) -> Callable[[str], str]:
     Those in ``data.csv`` (``file``) are believed, as a start compared them; others are read.
     """
     known = {row.path: row.sha256 for row in read_files(file)} if file.exists() else {}
-    return lambda path: known.get(within(path, root)) or fingerprint(path, root).sha256
+
+    @cache
+    def look(path: str) -> str:
+        return known.get(within(path, root)) or fingerprint(path, root).sha256
+
+    return look
 
 
 def within(path: str, root: Path) -> str:

@@ -111,9 +111,9 @@ def _refuse_unlabelled(rows: Iterable[PoolRow]) -> None:
 def assign_splits(rows: list[PoolRow], split: dict[str, Any] | None, seed: int) -> list[PoolRow]:
     """Return the pool as one seed sees it: every row in ``train``, ``val`` or ``test``.
 
-    Datasets with splits of their own keep them. Shares are drawn by image (patient, slide), or by
-    group where images have one, from the seed; with ``folds: k`` these are dealt into k folds, the
-    same for all seeds, and seed f tests on fold f.
+    What has a split of the dataset's own keeps it. Shares are drawn of the rest by image (patient,
+    slide), or by group where images have one, from the seed; with ``folds: k`` these are dealt into
+    k folds, the same for all seeds, and seed f tests on fold f.
 
     What has no label is in ``train``, with all of its image or group; shares and folds are of the
     others, and without a rule these are in ``train`` too. There need then be no ``test``.
@@ -131,13 +131,16 @@ def assign_splits(rows: list[PoolRow], split: dict[str, Any] | None, seed: int) 
         return rows
     if not split:
         raise DataError("the dataset fixes no split and the configuration has no `split`")
-    units = sorted({_unit(r) for r in rows} - bare)
-    names = _drawn(units, split, seed) | dict.fromkeys(bare, "train")
+    own = {_unit(r): r.split for r in rows if r.split}
+    units = sorted({_unit(r) for r in rows} - bare - own.keys())
+    names = _drawn(units, split, seed) | dict.fromkeys(bare, "train") | own
     found = set(names.values())
     if not bare and not {"train", "test"} <= found:
         what = "groups" if any(r.group for r in rows) else "images"
         raise DataError(f"{len(units)} {what} give only the splits {sorted(found)} of {SPLITS}")
-    return [r.with_split(names[_unit(r)]) for r in rows]
+    rows = [r if r.split else r.with_split(names[_unit(r)]) for r in rows]
+    _refuse_torn(rows)
+    return rows
 
 
 def _drawn(units: list[str], split: dict[str, Any], seed: int) -> dict[str, str]:

@@ -132,6 +132,11 @@ def check_definition(name: str, definition: dict[str, Any], settings: dict[str, 
             f"strategy {name!r} chooses boxes, and footprint is {settings['footprint']!r}; "
             "allowed: square"
         )
+    if "truth" in needs_of(definition) and settings.get("annotator") == "human":
+        raise Unsupported(
+            f"strategy {name!r} reads ground truth, which people do not have; allowed with "
+            "annotator=human: those that do not"
+        )
     stride, axes = definition.get("stride", 1), {"2d": 2, "3d": 3}.get(settings["task"])
     if not isinstance(stride, int) and len(stride) != axes:
         raise ConfigError(
