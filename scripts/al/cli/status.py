@@ -40,11 +40,13 @@ def show_status(run: str | None, results: Path) -> int:
     try:
         if not (results / checked_run(run) / "config.yaml").is_file():
             raise DataError(f"{results}: no run {run!r}; {nearest(run, runs_in(results))}")
-        print(status_text(read_status(run, results)), end="")
-        settings = read_settings(results / run / "config.yaml")
-        people = people_of(results / run, settings, True)
-        for line in [*shortfalls_of(run, results), *(people.told() if people else [])]:
-            print(line)
+        status = read_status(run, results)
+        print(status_text(status), end="")
+        lines = shortfalls_of(run, results)
+        if status.plan.people:
+            folder = results / run
+            lines += people_of(folder, read_settings(folder / "config.yaml"), True).told()
+        print("".join(f"{line}\n" for line in lines), end="")
     except (ConfigError, DataError) as error:
         print(error, file=sys.stderr)
         return 1
