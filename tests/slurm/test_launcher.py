@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from al.cli.launch import clear, has_locks
+from al.cli.launch import BUSY, clear, has_locks
 from al.cluster.jobs import ClusterSilent, end_jobs, job_prefix, living_jobs
 from al.cluster.launches import (
     Launch,
@@ -110,7 +110,7 @@ def test_killed_plain_snakemake_then_launcher_with_a_local_profile(folder: Folde
     assert folder.snakemake == plain.pid
     refused = folder.launch()
     printed = finish(refused)
-    assert refused.returncode == 3 and f"pid {plain.pid}, since 20" in printed, printed
+    assert refused.returncode == BUSY and f"pid {plain.pid}, since 20" in printed, printed
     folder.kill(plain)
 
     local = folder.launch("--executor", "local", "--cores", "1")
@@ -130,7 +130,7 @@ def test_second_launcher_is_refused_and_a_stopped_one_leaves_no_jobs(
     job = folder.running()
     second = folder.launch()
     printed = finish(second)
-    assert second.returncode == 3
+    assert second.returncode == BUSY
     assert f"host {os.uname().nodename}, pid {launcher.pid}, since 20" in printed
     launcher.send_signal(number)
     printed = finish(launcher)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from al.cli.launch import REFUSED
+from al.cli.launch import BUSY
 from al.cluster.launches import (
     LAUNCH_VARIABLE,
     Launch,
@@ -85,7 +85,7 @@ def test_second_launcher_refused_and_signals_forwarded(launches: Launches) -> No
     job = launches.running()
     second, listed = launches.launch(), launches.launch("-n")
     output = finish(second)
-    assert second.returncode == REFUSED
+    assert second.returncode == BUSY
     assert f"host {os.uname().nodename}, pid {launcher.pid}, since 20" in output
     # A plan is shown beside a run and ends nothing.
     output = finish(listed)
@@ -104,7 +104,7 @@ def test_plain_snakemake_holds_the_folder_and_heeds_survivors(launches: Launches
     job = launches.running()
     refused = launches.launch()
     output = finish(refused)
-    assert refused.returncode == REFUSED and f"pid {plain.pid}" in output, output
+    assert refused.returncode == BUSY and f"pid {plain.pid}" in output, output
     launches.kill(plain)
     finish(launches.plain("--unlock"))  # by hand, as Snakemake advises
     output = finish(launches.plain("--rerun-incomplete"))

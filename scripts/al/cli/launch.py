@@ -24,6 +24,7 @@ from types import FrameType
 from al.cluster.jobs import ClusterSilent, end_jobs, job_prefix
 from al.cluster.launches import (
     LAUNCH_VARIABLE,
+    FolderBusy,
     Launch,
     LaunchRefused,
     end_launch,
@@ -38,11 +39,12 @@ from al.cluster.words import Request, parse_words, split_words
 from al.io.storage import StorageError, check_storage, explain
 
 REFUSED = 3  # exit code; Snakemake itself uses 0, 1 and 2
+BUSY = 4  # the refusal that ends by itself: another Snakemake works in the folder
 SNAKEMAKE = (sys.executable, "-m", "snakemake")
 
 
 def main(arguments: list[str]) -> int:
-    """Run the launcher; returns Snakemake's exit code, or ``REFUSED``."""
+    """Run the launcher; returns Snakemake's exit code, ``REFUSED`` or ``BUSY``."""
     own, words = split_words(arguments)
     parser = argparse.ArgumentParser(
         prog="launch.py", usage="%(prog)s [options] -- [key=value ...] [snakemake's words ...]"
@@ -73,7 +75,7 @@ def main(arguments: list[str]) -> int:
             return run(request, directory, options.grace, slurm)
     except (LaunchRefused, StorageError) as refusal:
         print(f"launch refused: {refusal}", file=sys.stderr)
-        return REFUSED
+        return BUSY if isinstance(refusal, FolderBusy) else REFUSED
     except OSError as error:
         if (told := explain(error)) is None:
             raise

@@ -23,6 +23,10 @@ class LaunchRefused(RuntimeError):
     """A start that would put two writers into one folder; the message names the other one."""
 
 
+class FolderBusy(LaunchRefused):
+    """Another Snakemake works in the folder now; when it is through, a start is not refused."""
+
+
 @dataclass(frozen=True)
 class Launch:
     """One Snakemake, started by the launcher or by itself.
@@ -108,7 +112,8 @@ def folder_lock(directory: Path, takeover: bool = False) -> Iterator[None]:
         takeover: a Snakemake of another machine is known to be gone; one seen alive is not ended.
 
     Raises:
-        LaunchRefused: another start holds it, or another machine's has no recorded end.
+        FolderBusy: another start holds it.
+        LaunchRefused: another machine's has no recorded end.
     """
     launch = open_launch(directory)
     if launch is not None and launch.host != socket.gethostname() and not takeover:
@@ -125,7 +130,7 @@ def folder_lock(directory: Path, takeover: bool = False) -> Iterator[None]:
             yield
     except LockedError as error:
         since = "" if launch is None else f", since {launch.started}"
-        raise LaunchRefused(
+        raise FolderBusy(
             f"another Snakemake already runs in {directory} ({error.holder}{since}); wait for it, "
             "or stop it first"
         ) from None
