@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,36 +17,62 @@ from al.io.tables import PoolRow, RegionRow
 from decomp_core import Region
 
 from .store import Store
-from .targets import Target
+from .targets import DONE, Target
 
 
 def write_maps(store: Store, layout: Any, rows: Iterable[PoolRow]) -> list[Path]:
     """Write what is known of each image to ``labels/`` in the folder of the store.
 
     uint8 class indices, 255 where nothing is known: PNG for images, NIfTI on the file's grid for
-    volumes; of RoIs one table ``labels.csv``.
+    volumes; of RoIs one table ``labels.csv``, always of all that have a class.
 
     Args:
         store: of the dataset.
         layout: of the dataset.
-        rows: images or RoIs to write; those of which nothing is known are left out.
+        rows: images to write, those of which nothing is known are left out; or RoIs.
 
     Returns:
         the files.
     """
-    folder, known = store.folder / "labels", {event.image for event in store.events()}
+    known = last_times(store)
     held = {image: group for image, group in by_image(rows).items() if image in known}
-    if any(group[0].roi for group in held.values()):
-        lines: list[list[Any]] = [["image", "roi", "class", "annotator"]]
-        for group in held.values():
-            lines += [line for row in group if (line := _line(store, row))]
-        write_lines(folder / "labels.csv", lines)
-        return [folder / "labels.csv"]
     files = []
-    for image, (row,) in held.items():
-        labels, _ = store.known(whole(row))
-        files.append(_write(folder / file_name(image), layout, row, labels))
+    for group in held.values():
+        file = map_of(store, group[0])
+        if group[0].roi:
+            write_lines(file, _table(store))
+            return [file]
+        labels, _ = store.known(whole(group[0]))
+        _write(file, layout, group[0], labels)
+        files.append(file)
     return files
+
+
+def stale(store: Store, rows: Iterable[PoolRow]) -> list[PoolRow]:
+    """Return those of ``rows`` whose map is missing, or older than what was annotated last.
+
+    The times of annotations have whole seconds, so that one of the same second counts as older.
+    """
+    known = last_times(store)
+    found = []
+    for row in (row for row in rows if row.image in known):
+        file, time = map_of(store, row), datetime.fromisoformat(known[row.image]).timestamp()
+        if not file.exists() or file.stat().st_mtime < time + 1:
+            found.append(row)
+    return found
+
+
+def last_times(store: Store) -> dict[str, str]:
+    """Return when each image was annotated last (ISO, UTC)."""
+    return {event.image: event.time for event in store.events() if event.action == DONE}
+
+
+def map_of(store: Store, row: PoolRow) -> Path:
+    """Return the file that an image's map, or a RoI's class, is written to."""
+    folder = store.folder / "labels"
+    if row.roi:
+        return folder / "labels.csv"
+    return folder / (file_name(row.image) + (".png" if row.axis is None else ".nii.gz"))
 
 
 def whole(row: PoolRow) -> Target:
@@ -55,27 +82,18 @@ def whole(row: PoolRow) -> Target:
     return Target(RegionRow.of(0, row.image, kind, size, 0), row)
 
 
-def _line(store: Store, row: PoolRow) -> list[Any]:
-    target = roi_target(row)
-    label = store.label(target)
-    return [] if label is None else [row.image, row.roi, store.classes[label], store.by(target)]
+def _table(store: Store) -> list[list[Any]]:
+    last = {(event.image, event.roi): event for event in store.events() if event.action == DONE}
+    lines = [[*key, store.classes[e.label], e.annotator] for key, e in sorted(last.items())]
+    return [["image", "roi", "class", "annotator"], *lines]
 
 
-def roi_target(row: PoolRow, cycle: int = 0) -> Target:
-    """Return a RoI as a target."""
-    return Target(RegionRow(cycle, row.image, "roi", *(None,) * 6, row.roi, None, None, 0), row)
-
-
-def _write(stem: Path, layout: Any, row: PoolRow, labels: np.ndarray) -> Path:
+def _write(file: Path, layout: Any, row: PoolRow, labels: np.ndarray) -> None:
     if row.axis is None:
-        file = stem.with_name(stem.name + ".png")
-        write_label(file, labels)
-        return file
+        return write_label(file, labels)
     import nibabel as nib
 
-    file = stem.with_name(stem.name + ".nii.gz")
     full = layout.to_scored(row, labels)
     volume = nib.Nifti1Image(full.astype(np.uint8, copy=False), layout.affine(row))
     with atomic_path(file) as temporary:
         temporary.write_bytes(gzip.compress(volume.to_bytes(), compresslevel=1, mtime=0))
-    return file

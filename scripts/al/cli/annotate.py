@@ -10,16 +10,26 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from socket import AF_INET, AF_INET6, create_server, gethostname
 from threading import Event, Lock, Thread
 from typing import Any
 
-from al.annotators.assignment import Assignment, assignment_at, open_cycle, review_of
+from al.annotators.assignment import (
+    REVEALED,
+    Assignment,
+    assignment_at,
+    cycle_folder,
+    open_cycle,
+    review_of,
+)
 from al.annotators.human import people_of, store_of
-from al.annotators.maps import write_maps
+from al.annotators.maps import stale, write_maps
 from al.annotators.store import Store
-from al.cluster.words import checked_run
+from al.cli.launch import BUSY
+from al.cluster.words import checked_run, lasting_words
 from al.config.checks import layout_of
 from al.config.settings import HUMAN, read_settings
 from al.io.errors import ConfigError, DataError, nearest
@@ -30,7 +40,6 @@ from al.paths import DATA, START, mirrored, pool_of
 from al.report.style import named_colours
 
 PORT = 8765
-BUSY = 3  # what the launcher ends with where another Snakemake works in the folder
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 RETRY = 5.0  # seconds until the next try where another one works
 KEPT, LINES = 400, 12  # of what Snakemake said: kept, and shown where it failed
@@ -55,12 +64,12 @@ class Training:
     """The start of the next cycle by the launcher, in a process of its own.
 
     Args:
-        words: of the launcher, as the run was last started.
-        more: whether to go on at once after an end without an error.
+        words: gives those of the launcher, as the run was last started.
+        due: gives the cycle that has to be trained now, if there is one.
     """
 
-    def __init__(self, words: list[str], more: Callable[[], bool]) -> None:
-        self.words, self._more = words, more
+    def __init__(self, words: Callable[[], list[str]], due: Callable[[], int | None]) -> None:
+        self._words, self._due = words, due
         self.text, self.fraction, self.message = "", 0.0, ""
         self._wanted = self._alive = False
         self._stopped = Event()
@@ -83,50 +92,68 @@ class Training:
 
     def stop(self) -> None:
         """End it as Ctrl-C does, and wait until what runs is saved."""
-        self._stopped.set()
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-            self._process.wait()
+        with self._lock:  # what was not started by now never is
+            self._stopped.set()
+            process = self._process
+        if process is not None and process.poll() is None:
+            process.terminate()
+            process.wait()
 
     def _work(self) -> None:
-        while True:
+        try:
+            while self._begins():
+                self._once()
+        except (Exception, SystemExit) as error:  # told on the page, where it can be tried again
             with self._lock:
-                if not self._wanted or self._stopped.is_set():
-                    self._alive = False
-                    return
-                self._wanted = False
-            code, said = self._run()
-            if code == BUSY:  # a report of the cycle before may still be written
-                self.text = said[-1] if said else "another Snakemake works here"
-                self._stopped.wait(RETRY)
-                self._wanted = True
-            elif code:
-                told = [line for line in said if "rror" in line]
-                with self._lock:
-                    self._alive, self.message = False, "\n".join((told or said)[-LINES:])
-                return
-            elif self._more():
-                self._wanted = True
+                self._alive, self.message = False, str(error) or repr(error)
+
+    def _begins(self) -> bool:
+        with self._lock:
+            self._alive = self._wanted and not self._stopped.is_set()
+            self._wanted = False
+            return self._alive
+
+    def _once(self) -> None:
+        before = self._due()
+        code, said = self._run()
+        if code == BUSY:  # a report of the cycle before may still be written
+            self.text = said[-1] if said else "another Snakemake works here"
+            self._stopped.wait(RETRY)
+            self._wanted = True
+        elif code:
+            told = [line for line in said if "rror" in line] or said or [f"ended with code {code}"]
+            raise RuntimeError("\n".join(told[-LINES:]))
+        elif (left := self._due()) is not None:
+            if left == before:
+                raise RuntimeError(
+                    f"Snakemake ended without an error, and cycle {left} is still not trained. "
+                    "To see why: make run, with the same ARGS"
+                )
+            self._wanted = True
 
     def _run(self) -> tuple[int, list[str]]:
         self.text, self.fraction = "starting", 0.0
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "al.cli.launch", "--", *self.words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
+        command = [sys.executable, "-m", "al.cli.launch", "--", *self._words()]
+        with self._lock:
+            if self._stopped.is_set():
+                return 1, []
+            process = self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            )
         said: deque[str] = deque(maxlen=KEPT)
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        assert process.stdout is not None
+        for line in process.stdout:
             said.append(line.rstrip())
             if found := _STEPS.search(line):
                 self.fraction = int(found[1]) / int(found[2])
             if found := _RULE.match(line):
                 self.text = WORK.get(found[1], self.text)
-        return self._process.wait(), list(said)
+        return process.wait(), list(said)
 
 
 class RunLoop:
@@ -151,10 +178,10 @@ class RunLoop:
         self.folder, self.store, self.goes_on, self.review = folder, store, goes_on, review
         self.settings = read_settings(folder / "config.yaml")
         self.colours = colours
-        self.training = Training(words_of(folder), self._annotated)
+        self.training = Training(lambda: words_of(folder), self._due)
         self._known: tuple[int | None, Assignment | None] = (None, None)
-        self._lock = Lock()
-        self._written = len(store.events())
+        self._lock, self._writing = Lock(), Lock()
+        self._written: int | None = None  # events that are in the label maps; before: not known
 
     def about(self) -> dict[str, Any]:
         """Return what the page shows of the run whatever its state."""
@@ -164,7 +191,15 @@ class RunLoop:
         return {**same, "classes": classes}
 
     def assignment(self) -> Assignment | None:
-        """Return what waits for people, or waited until a moment ago."""
+        """Return what waits for people, or waited until a moment ago.
+
+        ``None`` as well where it is damaged: ``standing`` says so.
+        """
+        with suppress(DataError, OSError):
+            return self._asked()
+        return None
+
+    def _asked(self) -> Assignment | None:
         with self._lock:
             if self.review:
                 if self._known[1] is None:
@@ -178,9 +213,16 @@ class RunLoop:
 
     def standing(self) -> dict[str, Any]:
         """Return how far the run is: state, cycle, cycles, text, fraction and message."""
-        asked, cycles = self.assignment(), self.settings["cycles"]
-        cycle = asked.cycle if asked else 0
-        told = {"cycle": cycle, "cycles": cycles, "text": "", "fraction": None, "message": ""}
+        told = {"cycle": 0, "cycles": self.settings["cycles"], "text": "", "fraction": None}
+        told["message"] = ""
+        try:
+            return told | self._standing()
+        except (DataError, OSError) as error:
+            return {**told, "state": "failed", "message": str(error)}
+
+    def _standing(self) -> dict[str, Any]:
+        asked = self._asked()
+        told: dict[str, Any] = {"cycle": asked.cycle if asked else self._closed()}
         if asked and (self.review or asked.waiting(self.store)):
             return {**told, "state": "annotate", "text": "review" if self.review else ""}
         if self.training.alive:
@@ -188,45 +230,79 @@ class RunLoop:
             return {**told, "state": "training"}
         if self.training.message:
             return {**told, "state": "failed", "message": self.training.message}
-        people = people_of(self.folder, self.settings, True)
-        assert people is not None
-        if asked and not asked.n:
-            message = "Nothing is left to choose: all of the pool is annotated"
-        elif people.asked is None:
-            message = f"All {cycles} cycles are annotated. More: start the run with cycles=N"
-        elif self.goes_on:
+        due = self._due()
+        if due is not None and self.goes_on:
             return {**told, "state": "training", "text": "starting"}
+        if due is not None:
+            head = f"Cycle {due} is annotated" if due else "No regions are chosen yet"
+            message = f"{head}. To go on: make run, with the same ARGS"
+        elif asked:
+            message = "Nothing is left to choose: all of the pool is annotated"
         else:
-            message = f"Cycle {people.trained} is annotated. To go on: make run, with the same ARGS"
-        return {**told, "cycle": people.trained, "state": "finished", "text": message}
+            cycles = self.settings["cycles"]
+            message = f"All {cycles} cycles are annotated. More: start the run with cycles=N"
+        return {**told, "state": "finished", "text": message}
 
     def complete(self) -> None:
-        """Write the label maps, and start the next cycle: people are through with this one."""
-        self.write_maps()
+        """Start the next cycle, and write the label maps: people are through with this one."""
         if self.goes_on and not self.review:
             self.training.start()
+        self.write_maps_aside()
+
+    def write_maps_aside(self) -> None:
+        """Write the label maps while others go on: those of volumes take seconds each."""
+        Thread(target=self.write_maps, daemon=True).start()
 
     def write_maps(self) -> None:
-        """Write the label maps of images that were annotated since the last time."""
-        events = self.store.events()
-        images = {event.image for event in events[self._written :]}
-        if images:
-            pool = read_pool(pool_of(self.folder, self.settings["seeds"][0]))
-            layout = get_layout(**layout_of(self.settings))
-            write_maps(self.store, layout, [row for row in pool if row.image in images])
-            self._written = len(events)
+        """Write the label maps of images that were annotated since, also before a kill."""
+        try:
+            with self._writing:
+                self._write_maps()
+        except Exception as error:  # they follow from the log, and are written again next time
+            print(f"annotate: label maps are not up to date: {error}", file=sys.stderr)
 
-    def _annotated(self) -> bool:
-        """Whether the open cycle asks for nothing that is not known already."""
-        asked = self.assignment()
-        return asked is not None and asked.n > 0 and not asked.waiting(self.store)
+    def _write_maps(self) -> None:
+        events, pool = self.store.events(), pool_of(self.folder, self.settings["seeds"][0])
+        if len(events) == (self._written or 0) or not pool.exists():
+            return
+        rows = read_pool(pool)
+        if self._written is None:
+            rows = stale(self.store, rows)
+        else:
+            images = {event.image for event in events[self._written :]}
+            rows = [row for row in rows if row.image in images]
+        write_maps(self.store, get_layout(**layout_of(self.settings)), rows)
+        self._written = len(events)
+
+    def _closed(self) -> int:
+        """Return the last cycle that is annotated and closed; 0 before the first is."""
+        cycles = range(1, self.settings["cycles"] + 1)
+        places = (cycle_folder(self.folder, self.settings, cycle) for cycle in cycles)
+        return sum(1 for _ in takewhile(lambda place: (place / REVEALED).exists(), places))
+
+    def _due(self) -> int | None:
+        """Return the cycle that has to be trained, if there is one; 0: none is chosen yet."""
+        if asked := self._asked():
+            return asked.cycle if asked.n and not asked.waiting(self.store) else None
+        last = self._closed()
+        if last < self.settings["cycles"]:
+            return last
+        place = cycle_folder(self.folder, self.settings, last)
+        if not (place / "training.json").exists():
+            return last
+        people = people_of(self.folder, self.settings, False)
+        scored = (place / "metrics.json").exists() or people is None or not people.tested
+        return None if scored else last
 
 
 def words_of(folder: Path) -> list[str]:
-    """Return the words by which a run was last started, for the launcher."""
+    """Return the words by which a run was last started, for the launcher, but what is meant once.
+
+    Raises:
+        DataError: they are not known.
+    """
     held = read_json(Path(mirrored(folder, "logs")) / START, command=str)
-    words = shlex.split(held["command"])[1:]
-    return [word for word in words if word != "--rerun-incomplete"]
+    return lasting_words(shlex.split(held["command"])[1:])
 
 
 def loop_of(run: str, results: Path, goes_on: bool, review: bool) -> RunLoop:
@@ -270,6 +346,7 @@ def annotate(loop: RunLoop, host: str, port: int) -> None:
     )
     if loop.goes_on and loop.standing()["state"] == "training":
         loop.training.start()
+    loop.write_maps_aside()
     try:
         serve(server, host, port)
     finally:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +25,16 @@ READING = (
     *("dryrun", "lint", "list_rules", "list_target_rules", "dag", "rulegraph", "filegraph"),
     *("d3dag", "summary", "detailed_summary", "report"),
 )
+# Words that mean one start alone: what takes values, such as names of rules, and what takes none
+ONCE = (
+    *("--forcerun", "-R", "--until", "-U", "--omit-from", "-O", "--prioritize", "-P", "--batch"),
+    *("--allowed-rules", "--target-jobs", "--cleanup-metadata", "--cm"),
+)
+ONCE_BARE = (
+    *("--force", "-f", "--forceall", "-F", "--touch", "-t", "--rerun-incomplete", "--ri"),
+    *("--ignore-incomplete", "--ii", "--unlock", "--delete-all-output", "--delete-temp-output"),
+)
+_BARE = re.compile("-[tfFkpa]{2,}")  # letters that take no value, in one word
 _SETTING = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 
 
@@ -121,3 +133,21 @@ def parse_words(words: list[str], profile: str | None = None) -> Request:
     if profile is not None and not named:
         rest = ["--profile", profile, *rest]
     return Request(tuple(settings), tuple(rest))
+
+
+def lasting_words(words: Sequence[str]) -> list[str]:
+    """Return the words of a start that are meant for the next one too: settings, places, resources.
+
+    Targets go, and what forces or leaves out jobs once.
+    """
+    from snakemake.cli import get_argument_parser  # takes most of a second
+
+    once = ArgumentParser(add_help=False)
+    for flag in ONCE:
+        once.add_argument(flag, nargs="*")
+    for flag in ONCE_BARE:
+        once.add_argument(flag, action="store_true")
+    single = [[f"-{c}" for c in w[1:]] if _BARE.fullmatch(w) else [w] for w in words]
+    rest = once.parse_known_args(sum(single, []))[1]
+    targets = set(get_argument_parser().parse_args(rest).targets)
+    return [word for word in rest if word not in targets]
