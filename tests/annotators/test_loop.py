@@ -1,4 +1,7 @@
-"""The whole loop with a real browser: people draw, the next cycle is trained, regions appear."""
+"""The whole loop with a real browser: people draw, the next cycle is trained, regions appear.
+
+The benchmark `stopwatch` runs it on each task.
+"""
 
 from __future__ import annotations
 
@@ -158,21 +161,6 @@ def check(clinic: Clinic, cycles: int) -> list[float]:
 def chromium() -> None:
     if reason := unavailable():
         pytest.skip(f"no browser here: {reason}")
-
-
-@pytest.mark.parametrize(
-    ("dataset", "cycles"), [("cityscapes_mini", 3), ("kits23_mini", 2), ("bracs_mini", 2)]
-)
-def test_cycles_follow_each_other(dataset: str, cycles: int, tmp_path: Path) -> None:
-    changes = {"cycles": str(cycles), "region": "12x12", "budget": "1x2"}
-    if dataset == "bracs_mini":
-        changes["convnet"] = "{width: 4, depth: 2, input_size: [32, 32]}"
-    clinic = Clinic.of(dataset, tmp_path, **changes)
-    clinic.run.run(program="launch")
-    with annotator(tmp_path) as ada, served(clinic) as (_, address):
-        ada.begin(address, "Ada")
-        Person(clinic, ada).work()
-    check(clinic, cycles)
 
 
 def test_a_killed_server_and_a_killed_training(tmp_path: Path) -> None:

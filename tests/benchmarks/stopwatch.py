@@ -3,7 +3,8 @@
     python -m tests.benchmarks.stopwatch [DATASET ...] [key=value ...]
 
 Prints, for each cycle, the seconds that a region took to draw, those from the last stroke to the
-next region on screen, those of each job in between, and the score. Nothing is asserted.
+next region on screen, those of each job in between, and the score. That what is stored is what was
+drawn is checked.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from statistics import median
 
 from tests.annotators.page_object import annotator
-from tests.annotators.test_loop import ENDED, IDLE, Person, served
+from tests.annotators.test_loop import ENDED, IDLE, Person, check, served
 from tests.workflow.conftest import Run
 from tests.workflow.test_people import Clinic
 
@@ -61,6 +62,7 @@ def measure(dataset: str, changes: dict[str, str]) -> None:
         with annotator(folder) as ada, served(clinic) as (_, address):
             ada.begin(address, "Ada")
             rows = Timed(clinic, ada).go()
+        check(clinic, clinic.settings["cycles"])  # what is stored is what was drawn
         scores = {p.parent.name: p for p in clinic.results.rglob("metrics.json")}
         for cycle in sorted({row[0] for row in rows}):
             mine = [row for row in rows if row[0] == cycle]
