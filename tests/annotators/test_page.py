@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from al.annotators.targets import Work
+
 from ..report.browser import browser, unavailable
 from . import slow_paint as slow
-from .kit import World
+from .kit import World, wait_for
 from .page_object import Annotator, annotator, serving
 
 pytestmark = pytest.mark.browser
@@ -222,7 +224,89 @@ def test_a_server_that_is_gone_loses_no_stroke(tmp_path: Path) -> None:
             assert np.array_equal(ada.labels, drawn)
             ada.saved()
             assert np.array_equal(world.store.draft(world.targets[0])[0], drawn[0])
+        with serving(world.app("another"), port) as address:
+            ada.stroke([(top + 6, left + 3), (top + 6, left + 15)])
+            ada.page.until(
+                "return /printed last/.test(document.getElementById('messages').innerText)"
+            )
+            drawn = ada.labels
+            ada.page.driver.get(address)
+            ada.wait(0)
+            ada.page.until("return window.annotator.state().saved === 'saved'")
+            assert np.array_equal(ada.labels, drawn)
         assert ada.page.complaints()  # of a server that was not reached
+
+
+def test_erased_void_and_known_pixels_survive_another_browser(tmp_path: Path) -> None:
+    """A finished region is opened again, and so is what was drawn but not finished."""
+    world = World(tmp_path, "cityscapes_mini")
+    target = world.targets[0]
+    top, left = target.region.region.start
+    whole = np.full(target.shape, 3, np.uint8)
+    world.store.done(target, whole, Work(annotator="Bob"))
+    lines = {y: [(top + y, left + 2), (top + y, left + 15)] for y in (2, 6, 10)}
+    with serving(world.app()) as address, annotator(tmp_path) as ada:
+        ada.begin(address, "Ada")
+        ada.page.find("#list [data-id='0']").click()
+        ada.wait(0)
+        ada.press(*"[[[[", "2")
+        ada.stroke(lines[2])
+        ada.press("v")
+        ada.stroke(lines[6])
+        ada.press("e")
+        ada.stroke(lines[10])
+        ada.saved()
+        ada.page.driver.execute_script("localStorage.clear()")
+        ada.page.driver.refresh()
+        ada.page.until("return document.querySelector('dialog[open] input') !== null")
+        ada.press("a", "enter")
+        ada.wait()
+        ada.page.find("#list [data-id='0']").click()
+        ada.wait(0)
+        ada.press("enter")
+        ada.wait(2)  # of the same image
+    kept = world.store.events()[-1].labels
+    for y, value in {2: 1, 6: NONE, 10: NONE}.items():
+        whole[y, 2:16] = value
+    assert np.array_equal(kept, whole)
+
+
+def test_another_drawing_is_shown_and_ones_own_is_offered(tmp_path: Path) -> None:
+    world = World(tmp_path, "cityscapes_mini")
+    target = world.targets[0]
+    top, left = target.region.region.start
+    with serving(world.app()) as address, annotator(tmp_path) as ada:
+        ada.begin(address, "Ada")
+        ada.press("2")
+        ada.stroke([(top + 3, left + 3), (top + 3, left + 15)])
+        ada.saved()
+        world.store.save_draft(target, world.pixels(0), Work(annotator="Bob"), "b" * 32)
+        ada.stroke([(top + 9, left + 3), (top + 9, left + 15)])
+        mine = ada.labels
+        for answer in ("again", "mine"):
+            ada.page.until("return document.querySelector('dialog[open]') !== null")
+            assert "Bob" in ada.page.find("dialog[open]").text, answer
+            assert np.array_equal(world.store.draft(target)[0], world.pixels(0))
+            ada.page.find("dialog[open] button").click()  # the first
+        ada.wait(0)
+        assert np.array_equal(ada.labels, mine)
+        ada.saved()
+        ada.press("control+z")
+        assert np.array_equal(ada.labels[0], world.pixels(0))
+        assert all("409" in said for said in ada.page.complaints())
+
+
+def test_a_training_that_failed_is_tried_again_by_key(tmp_path: Path) -> None:
+    world = World(tmp_path, "bracs_mini", n=1)
+    world.run.given, world.run.state = None, "failed"
+    with serving(world.app()) as address, annotator(tmp_path) as ada:
+        ada.page.driver.get(address)
+        ada.page.until("return document.querySelector('dialog[open] input') !== null")
+        ada.press("A", "enter")
+        ada.page.until("return document.querySelector('#notice button') !== null")
+        ada.page.run("document.querySelector('#notice button').focus()")
+        ada.press("enter")
+        wait_for(lambda: world.run.completed == 1)
 
 
 def test_slices_are_painted_where_the_region_is(tmp_path: Path) -> None:

@@ -212,6 +212,7 @@ def test_a_tab_that_slept_leaves_the_drawing_of_another(world: World) -> None:
     ada, bob = world.client(app), world.client(app, "bob")
     first = say(ada, "POST", 0, "open").json()
     saved = say(ada, "PUT", 0, "draft", world.answer(0, 1)).json()["draft"]
+    assert say(ada, "POST", 0, "open").json()["own"]
     assert first["draft"] == "" != saved
     world.store.release(world.targets[0], ada.headers["X-Session"])  # it ran out
     assert say(bob, "POST", 0, "open").json()["draft"] == saved
@@ -223,7 +224,7 @@ def test_a_tab_that_slept_leaves_the_drawing_of_another(world: World) -> None:
     assert np.array_equal(world.store.draft(world.targets[0])[0], world.pixels(0, 2))
     again = say(ada, "POST", 0, "open").json()
     assert np.array_equal(unpacked(again["pixels"], (20, 20)), world.pixels(0, 2))
-    assert again["draft"] not in ("", saved) and again["by"] == "bob"
+    assert again["draft"] not in ("", saved) and (again["by"], again["own"]) == ("bob", False)
     assert say(ada, "PUT", 0, "draft", world.answer(0, 3)).status_code == 200
 
 

@@ -46,12 +46,14 @@ class Draft(BaseModel):
     Attributes:
         key: of its target.
         work: how; ``seconds`` and ``tools`` go on from there.
+        session: of the page that wrote it.
         pixels: labels of the box, as of ``targets.pack``; 254 is "cannot tell", 255 not painted.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     key: str
     work: Work
+    session: str = ""
     pixels: str
 
 
@@ -230,15 +232,15 @@ class Store:
             _sync(log)
             return self.events()[number - 1]
 
-    def save_draft(self, target: Target, pixels: np.ndarray, work: Work) -> None:
+    def save_draft(self, target: Target, pixels: np.ndarray, work: Work, session: str = "") -> None:
         """Keep what was drawn so far, 254 for "cannot tell". Raises ValueError as ``done``."""
         kept = pack(checked_pixels(pixels, target, len(self.classes), draft=True))
         self._begin()
-        draft = Draft(key=target.key, work=work, pixels=kept)
+        draft = Draft(key=target.key, work=work, session=session, pixels=kept)
         write_json(self._file("drafts", target), draft.model_dump())
 
-    def draft(self, target: Target) -> tuple[np.ndarray, Work] | None:
-        """Return what was drawn in a region before it was finished, and how.
+    def draft(self, target: Target) -> tuple[np.ndarray, Work, str] | None:
+        """Return what was drawn in a region before it was finished, how, and in which session.
 
         Raises:
             DataError: the file is damaged.
@@ -248,7 +250,7 @@ class Store:
             return None
         with reading(file, "a draft"):
             held = Draft.model_validate_json(file.read_bytes())
-            return unpack(held.pixels, target.shape), held.work
+            return unpack(held.pixels, target.shape), held.work, held.session
 
     def drawn(self, target: Target) -> str:
         """Return a digest of a region's draft, by which another is known; empty: there is none."""

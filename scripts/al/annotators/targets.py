@@ -19,7 +19,7 @@ from decomp_core import Region
 
 DONE, SKIPPED, OPEN = "done", "skipped", "open"
 WINDOWS = ("window", "slice_window")
-VOID = 254  # of a draft: painted as "cannot tell"; its 255 is not painted, an event has 255 for both
+VOID = 254  # of drafts alone: "cannot tell", where 255 is not painted; an event has 255 for both
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def pack(pixels: np.ndarray) -> str:
 
 @lru_cache(maxsize=16)  # what regions that overlap ask for; all of a log does not fit into memory
 def unpack(text: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return what ``pack`` was given, uint8, not to be written to; raises ValueError where it has another size."""
+    """Return what ``pack`` was given, read-only uint8; raises ValueError if of another size."""
     size = int(np.prod(shape))
     try:
         data = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), size + 1)

@@ -68,9 +68,11 @@ def known_of(store: Store, target: Target) -> np.ndarray:
     return np.where(covered & (labels == UNKNOWN), np.uint8(VOID), labels)
 
 
-def drawn_in(store: Store, target: Target, draft: tuple[np.ndarray, Work] | None) -> dict[str, Any]:
+def drawn_in(
+    store: Store, target: Target, draft: tuple[np.ndarray, Work, str] | None
+) -> dict[str, Any]:
     """Return what is drawn in a region, on what is known of it, and how long that took so far."""
-    pixels, work = draft or (None, Work(annotator="nobody"))
+    pixels, work, _ = draft or (None, Work(annotator="nobody"), "")
     held: dict[str, Any] = {"seconds": work.seconds, "tools": work.tools}
     if target.row.roi:
         return {**held, "pixels": None, "known": None}

@@ -191,7 +191,7 @@ class Service:
         with self._lock:
             opened = self._own(who, target)
             work = self._work(who, assignment, target, opened, body)
-            self.store.save_draft(target, pixels, work)
+            self.store.save_draft(target, pixels, work, who.session)
             opened.drawn = self.store.drawn(target)
         return {"draft": opened.drawn}
 
@@ -226,8 +226,8 @@ class Service:
             with self._lock:
                 if (holder := self.store.lease(target, who.annotator, who.session)) is not None:
                     raise _busy(holder)
-                events, drawn = len(self.store.history_of(target)), self.store.drawn(target)
-                self._opened[who.session, target.key] = Opened("", now(), events, False, drawn)
+                held = len(self.store.history_of(target)), False, self.store.drawn(target)
+                self._opened[who.session, target.key] = Opened("", now(), *held)
         with self._lock:
             opened = self._own(who, target)
             work = self._work(who, assignment, target, opened, body)
@@ -292,6 +292,7 @@ class Service:
                 **description_of(target, self.layout, self.views),
                 **drawn_in(self.store, target, draft),
                 "draft": opened.drawn,
+                "own": draft is not None and draft[2] == who.session,
                 "cycle": assignment.cycle,
                 "has_proposal": assignment.proposal(target) is not None,
                 "proposal_shown": opened.shown,
@@ -307,7 +308,7 @@ class Service:
 
     def _taken(
         self, who: Caller, target: Target, sha256: str, fresh: bool
-    ) -> tuple[Opened, tuple[np.ndarray, Work] | None]:
+    ) -> tuple[Opened, tuple[np.ndarray, Work, str] | None]:
         """Take a region for a tab; returns its draft too. Raises Refusal (409), DataError."""
         holder = self.store.lease(target, who.annotator, who.session)
         if holder is not None:
@@ -343,8 +344,7 @@ class Service:
         """
         self._see(who)
         key = who.session, target.key
-        opened = self._opened.get(key)
-        if opened is None:
+        if (opened := self._opened.get(key)) is None:
             raise Refusal(409, "This region is not open in this tab: open it.", reason="closed")
         history = self.store.history_of(target)
         if len(history) > opened.events:

@@ -61,6 +61,7 @@ export class Api {
     return (await this.ask(method, path, body)).json();
   }
 
+  again = () => this.json("POST", "again", {});
   run = () => this.json("GET", "run");
   cycle = () => this.json("GET", "cycle");
   next = (after, not) => this.json("POST", "next", { after, not });
@@ -71,18 +72,20 @@ export class Api {
   beat = (region) => this.held("POST", region, "beat", {});
 
   /**
-   * Asks something of a region that this page holds ({id, cycle}). A server that was started again
-   * does not know that: the region is opened again, unless someone else was there meanwhile.
+   * Asks something of a region that this page holds ({id, cycle, draft}). A server that was started
+   * again does not know that: the region is opened again, unless someone else was there meanwhile.
    */
-  async held(method, { id, cycle }, act, body) {
+  async held(method, { id, cycle, draft }, act, body) {
     const send = () => this.json(method, `regions/${id}/${act}`, { ...body, cycle });
     try {
       return await send();
     } catch (error) {
       if (error.reason !== "closed") throw error;
-      const { state, by } = await this.open(id);
-      if (state !== "open" && by !== this.annotator) {
-        const message = `${by} worked on this region meanwhile.`;
+      const now = await this.open(id);
+      const { state, by } = now;
+      const drawn = draft !== undefined && draft !== now.draft && !now.own;
+      if (drawn || (["done", "skipped"].includes(state) && by !== this.annotator)) {
+        const message = `${by || "Someone"} worked on this region meanwhile.`;
         throw new Refusal(409, { message, by, reason: state });
       }
       return send();

@@ -2,12 +2,17 @@
 
 import { ask, el } from "./dom.js";
 
+const UNSEEN = /[\p{Cc}\p{Cf}]/u;
+
+/** Whether a name or a reason is one. */
+export const fits = (name) => name.trim() !== "" && !UNSEEN.test(name);
+
 /** Asks for the name under which annotations are stored. */
 export async function askName(before) {
   const field = el("input", { type: "text", maxlength: "60", "aria-label": "Your name" });
   field.value = before;
   const text = "It is stored with every region that you annotate, and colleagues see it.";
-  const check = () => field.value.trim() !== "" && !/\p{Cc}/u.test(field.value);
+  const check = () => fits(field.value);
   const content = [el("p", {}, text), field];
   const answer = await ask("What is your name?", content, [["yes", "Begin"]], {
     must: before === "",
@@ -41,11 +46,19 @@ export async function askReason() {
   });
   const text = el("p", {}, "Why? The next best region takes its place.");
   const content = [text, el("div", { class: "stack" }, ...presets), field];
-  const check = () => field.value.trim() !== "";
+  const check = () => fits(field.value);
   const buttons = [["no", "Back"], ["yes", "Skip it"]]; // prettier-ignore
   return (await ask("Skip this region", content, buttons, { check })) === "yes"
     ? field.value.trim()
     : null;
+}
+
+/** Asks whether what this browser kept takes the place of what was drawn by another since. */
+export async function askKept({ by }) {
+  const since = `${by || "Someone"} has drawn what is on screen since this page saved last.`;
+  const text = `${since}\nWhat you drew and could not be saved is kept in this browser.`;
+  const buttons = [["mine", "Put mine in its place"], ["leave", "Leave it"]]; // prettier-ignore
+  return (await ask("Another drawing of this region", [el("p", {}, text)], buttons)) === "mine";
 }
 
 /** Asks whether a region is done of which `n` of `all` pixels are not painted. */

@@ -2,7 +2,7 @@
 
 import { Api, Refusal, Unreached } from "./api.js";
 import { Controls } from "./controls.js";
-import { askName } from "./dialogs.js";
+import { askName, fits } from "./dialogs.js";
 import { Page } from "./page.js";
 import * as panels from "./panels.js";
 import { stored } from "./paint.js";
@@ -38,7 +38,7 @@ function expose(page) {
 async function begin() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token") || "";
   let name = localStorage.getItem("annotator") || "";
-  while (!name) name = await askName("");
+  while (!fits(name)) name = await askName("");
   localStorage.setItem("annotator", name);
   const api = new Api(token, name);
   try {
@@ -49,8 +49,7 @@ async function begin() {
     await page.start();
   } catch (error) {
     if (!(error instanceof Refusal) && !(error instanceof Unreached)) throw error;
-    const refused = "Open the address that was printed where the page was started.";
-    const text = error instanceof Refusal ? `${error.message}\n${refused}` : "Trying again …";
+    const text = error instanceof Refusal ? error.message : "Trying again …";
     panels.showNotice("The page cannot begin", text);
     if (!(error instanceof Refusal)) setTimeout(begin, 2000);
   }

@@ -1,7 +1,7 @@
 // The way through a cycle: which region is at work, who holds it, and what comes next.
 
 import { Refusal, Unreached } from "./api.js";
-import { askFinish, askLost, askReason } from "./dialogs.js";
+import { askFinish, askKept, askLost, askReason } from "./dialogs.js";
 import * as panels from "./panels.js";
 import { load } from "./pictures.js";
 import { Presence } from "./presence.js";
@@ -84,7 +84,7 @@ export class Page extends Presence {
         id = description?.id ?? null;
         if (id === null) {
           this.screen.clear();
-          panels.showStanding(this.cycle, this.failed, this.api.annotator);
+          panels.showStanding(this.cycle, this.failed, this.api.annotator, this.again);
           return;
         }
         loaded = await this.prepare(description);
@@ -98,6 +98,15 @@ export class Page extends Presence {
       this.proceeding = false;
     }
   }
+
+  /** Has the run go on once more after a failure. */
+  again = async () => {
+    try {
+      await this.take(await this.api.again());
+    } catch (error) {
+      panels.say(error.message, 0);
+    }
+  };
 
   /** The description of the next region, which is held from then on; null where there is none. */
   async describeNext(after) {
@@ -140,10 +149,11 @@ export class Page extends Presence {
     sessionStorage.setItem("current", `${this.place} ${loaded.id}`);
     panels.hideNotice();
     loaded.saver = this.saverOf(loaded);
-    const returned = work.planes.length > 0 && work.recall();
     await this.screen.show(loaded);
     panels.showSaved("");
-    if (returned) {
+    const kept = work.planes.length ? work.kept() : null;
+    if (kept && (!kept.another || (await askKept(description))) && loaded === this.current) {
+      this.screen.redrawn(() => work.replace(kept.labels));
       panels.say("Strokes that had not reached the server are back. Undo takes them away.");
       loaded.saver.changed();
     }
@@ -174,7 +184,8 @@ export class Page extends Presence {
         return;
       }
       const ready = this.prepare(description).catch(() => null);
-      this.ahead = { id: description.id, cycle: description.cycle, loaded: ready };
+      const { id, cycle, draft } = description;
+      this.ahead = { id, cycle, draft, loaded: ready };
     } catch {
       // there is time to ask again when it is needed
     }
@@ -310,7 +321,10 @@ export class Page extends Presence {
     if (loaded !== this.current) return;
     this.leave();
     if (again) await this.openRegion(loaded.id);
-    else this.failed.add(loaded.id);
+    else {
+      this.failed.add(loaded.id);
+      await this.api.release(loaded.id);
+    }
     if (!this.current) await this.proceed(loaded.id);
   }
 

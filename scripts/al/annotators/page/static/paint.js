@@ -5,7 +5,7 @@
 // changed, or null. All geometry is in whole pixels, so results are exact.
 
 export const NONE = 255; // not painted yet
-export const VOID = 254; // painted as "cannot tell"; a stored map has 255 for both
+export const VOID = 254; // painted as "cannot tell"; what is finished has 255 for both
 
 /** The smallest rectangle around two; either may be null. */
 export function union(a, b) {
@@ -191,7 +191,22 @@ export function count(labels, mask, condition) {
   return n;
 }
 
-/** The map as it is stored: "cannot tell" and "not painted" are both 255. */
+/** What was drawn on what is known: 255 where nothing was; what was known and is erased is void. */
+export function drawnOn(known, labels) {
+  const out = labels.slice();
+  for (let i = 0; i < out.length; i++) {
+    if (out[i] === known[i]) out[i] = NONE;
+    else if (out[i] === NONE) out[i] = VOID;
+  }
+  return out;
+}
+
+/** The labels where `drawn` lies on what is known. */
+export function overKnown(known, drawn) {
+  return drawn.map((label, i) => (label === NONE ? known[i] : label));
+}
+
+/** The map as it is when it is finished: "cannot tell" and "not painted" are both 255. */
 export function stored(labels) {
   const out = labels.slice();
   for (let i = 0; i < out.length; i++) if (out[i] === VOID) out[i] = NONE;

@@ -140,6 +140,11 @@ export function showPlace(text, colour = null) {
 /** Covers the picture with a message: title, text, how far (0 to 1, null: unknown), buttons. */
 export function showNotice(title, text = "", fraction = undefined, buttons = []) {
   const notice = $("notice");
+  // Nothing is drawn anew under a pointer, or takes the focus from a button.
+  const told = [title, text, fraction, ...buttons.flat()];
+  const same = (value, i) => value === notice.told[i];
+  if (!notice.hidden && notice.told?.length === told.length && told.every(same)) return;
+  notice.told = told;
   const children = [el("h2", {}, title), el("p", {}, text)];
   if (fraction !== undefined) {
     children.push(el("progress", { max: "1", value: fraction, "aria-label": "how far" }));
@@ -153,14 +158,17 @@ export function hideNotice() {
   $("notice").hidden = true;
 }
 
-/** Says what is waited for when no region is at work; `failed`: regions that cannot be shown. */
-export function showStanding({ standing, regions, total, done }, failed, me) {
+/**
+ * Says what is waited for when no region is at work; `failed`: regions that cannot be shown;
+ * `again` is called to try once more what failed.
+ */
+export function showStanding({ standing, regions, total, done }, failed, me, again) {
   const { state, text, message, fraction, cycle } = standing;
   if (state === "training") {
     const said = `${text || ""}\nThe next regions appear here by themselves.`;
     showNotice(`Cycle ${cycle}: the model learns from what was annotated`, said, fraction);
   } else if (state === "failed") {
-    showNotice("The training failed", message || text || "");
+    showNotice("The training failed", message || text || "", undefined, [["Try again", again]]);
   } else if (state === "finished") {
     showNotice("Nothing more to annotate", text || "");
   } else if (text === "review") {

@@ -62,7 +62,7 @@ export class Presence {
       await this.take(cycle);
     } catch (error) {
       if (error instanceof Unreached) this.unreached();
-      else if (error instanceof Refusal) panels.say(error.message);
+      else if (error instanceof Refusal) panels.say(error.message, error.status === 403 ? 0 : 8);
       else throw error;
     } finally {
       clearTimeout(this.timer);
@@ -87,7 +87,7 @@ export class Presence {
   async beat() {
     for (const held of [this.current, this.ahead].filter(Boolean)) {
       try {
-        await this.api.beat(held);
+        await this.api.beat(held.work || held);
       } catch (error) {
         if (!error.lost) continue;
         if (held === this.current) this.lost(error);

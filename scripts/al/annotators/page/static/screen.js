@@ -131,8 +131,13 @@ export class Screen {
 
   /** Fills what is not painted from a proposal; returns whether that changed anything. */
   propose(pixels) {
+    return this.redrawn((work) => work.propose(pixels));
+  }
+
+  /** Has the work changed all over; returns what the change does. */
+  redrawn(change) {
     const { work } = this.loaded;
-    const changed = work.propose(pixels);
+    const changed = change(work);
     const { height, width } = work.planes[0];
     const all = { top: 0, left: 0, bottom: height, right: width };
     work.planes.forEach((_, i) => this.painter.redraw(i, all));

@@ -11,9 +11,10 @@ export class Work {
   /** `place` names run and cycle, for drafts that this browser keeps. */
   constructor(description, place) {
     this.description = description;
-    const { kind, size, axis, image, id, cycle } = description;
-    Object.assign(this, { id, cycle });
-    this.key = `draft ${place} ${id} ${image}`;
+    const { kind, start, size, axis, image, roi, id, cycle } = description;
+    // `draft`: by which the server knows its draft as this page has read or written it last.
+    Object.assign(this, { id, cycle, draft: description.draft });
+    this.key = `draft ${place} ${image} ${JSON.stringify([roi, start, size])}`;
     this.seconds = description.seconds || 0;
     this.tools = { ...description.tools };
     this.proposal = { shown: Boolean(description.proposal_shown), changed: null };
@@ -24,14 +25,15 @@ export class Work {
     const [rows, columns] = this.axis === null ? [0, 1] : planeAxes(this.axis);
     const [height, width] = [size[rows], size[columns]];
     this.all = this.ordered(description.pixels);
+    // From finished regions that overlap, or this one; all else is drawn on it.
+    this.known = this.all.slice().fill(paint.NONE);
+    if (description.known) this.known = this.ordered(description.known);
     const masks = description.mask ? this.ordered(description.mask) : null;
     for (let i = 0; i < this.all.length; i += height * width) {
       const cut = (array) => array && array.subarray(i, i + height * width);
       this.planes.push({ height, width, labels: cut(this.all), mask: cut(masks) });
     }
     this.masks = masks;
-    // What was finished has no pixel that is not painted: there 255 was "cannot tell".
-    if (description.state === "done") this.planes.forEach((p) => paint.fillRest(p, paint.VOID));
     this.history = new paint.History(this.all, this.planes);
   }
 
@@ -74,45 +76,53 @@ export class Work {
     this.tools[tool] = (this.tools[tool] || 0) + 1;
   }
 
+  /** What was drawn here, on what is known. */
+  get drawn() {
+    return paint.drawnOn(this.known, this.all);
+  }
+
   /** What travels to the server. */
   async body() {
-    const stored = paint.stored(this.all);
     const { seconds, tools, proposal, proposed } = this;
     if (proposed) {
+      const stored = paint.stored(this.all);
       proposal.changed = paint.count(stored, this.masks, (label, i) => label !== proposed[i]);
     }
-    const box = paint.moveAxis(stored, this.description.size, this.axis, true);
+    const box = paint.moveAxis(this.drawn, this.description.size, this.axis, true);
     const numbers = { seconds: Math.round(10 * seconds) / 10, tools, proposal: { ...proposal } };
     return { pixels: await toBase64(box), ...numbers };
   }
 
   /** Keeps the drawing in this browser; `saved`: the server has it too. */
   async keep(saved) {
-    const runs = await toBase64(paint.toRuns(this.all));
+    const runs = await toBase64(paint.toRuns(this.drawn));
     try {
-      localStorage.setItem(this.key, JSON.stringify({ saved, runs }));
+      localStorage.setItem(this.key, JSON.stringify({ saved, runs, draft: this.draft }));
     } catch {
       localStorage.removeItem(this.key); // no room: what is there may be older than the server's
     }
   }
 
-  /** Takes back a drawing that this browser kept; true where the server did not have it. */
-  recall() {
+  /**
+   * A drawing that this browser kept and the server does not have, or null: its labels, and whether
+   * the server has `another` than it was made on.
+   */
+  kept() {
     const kept = JSON.parse(localStorage.getItem(this.key) || "null");
-    if (!kept) return false;
-    const labels = paint.fromRuns(new Uint32Array(fromBase64(kept.runs).buffer), this.all.length);
-    const same = (a, b) => a.every((label, i) => label === b[i]);
-    if (same(labels, this.all)) return false;
-    if (same(paint.stored(labels), paint.stored(this.all))) {
-      this.all.set(labels); // tells "cannot tell" from "not painted"
-      return false;
-    }
-    if (kept.saved) return false; // the server has something newer
+    if (!kept || kept.saved) return null;
+    const runs = new Uint32Array(fromBase64(kept.runs).buffer);
+    const labels = paint.overKnown(this.known, paint.fromRuns(runs, this.all.length));
+    if (labels.every((label, i) => label === this.all[i])) return null;
+    return { labels, another: kept.draft !== this.draft && !this.description.own };
+  }
+
+  /** Puts labels in the place of all that is drawn, as one stroke. */
+  replace(labels) {
     this.history.begin();
     this.all.set(labels);
     const rect = { top: 0, left: 0, bottom: this.planes[0].height, right: this.planes[0].width };
     this.planes.forEach((_, i) => this.history.touch(i, rect));
-    return this.history.end();
+    this.history.end();
   }
 
   forget() {
@@ -161,7 +171,8 @@ export class Saver {
   async once() {
     await this.work.keep(false);
     try {
-      await this.api.draft(this.work, await this.work.body());
+      const { draft } = await this.api.draft(this.work, await this.work.body());
+      this.work.draft = draft;
       if (this.stopped) return;
       this.wait = DELAY;
       if (this.wanted) return;
