@@ -26,10 +26,14 @@ class Annotator:
     def begin(self, address: str, name: str) -> None:
         """Open the printed address, say one's name, and wait for the first region."""
         self.page.driver.get(address)
+        self.introduce(name)
+        self.wait()
+
+    def introduce(self, name: str) -> None:
+        """Say one's name."""
         self.page.until("return document.querySelector('dialog[open] input') !== null")
         self.page.find("dialog[open] input").send_keys(name)
         self.page.find("dialog[open] button.main").click()
-        self.wait()
 
     def wait(self, number: int | None = None) -> None:
         """Wait until a region (that one) is on screen."""

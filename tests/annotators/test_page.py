@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from al.annotators.targets import Work
+from al.annotators.targets import Target, Work
+from al.io.tables import RegionRow
+from decomp_core import Region
 
 from ..report.browser import browser, unavailable
 from . import slow_paint as slow
@@ -232,43 +234,38 @@ def test_a_server_that_is_gone_loses_no_stroke(tmp_path: Path) -> None:
             drawn = ada.labels
             ada.page.driver.get(address)
             ada.wait(0)
-            ada.page.until("return window.annotator.state().saved === 'saved'")
             assert np.array_equal(ada.labels, drawn)
         assert ada.page.complaints()  # of a server that was not reached
 
 
 def test_erased_void_and_known_pixels_survive_another_browser(tmp_path: Path) -> None:
-    """A finished region is opened again, and so is what was drawn but not finished."""
     world = World(tmp_path, "cityscapes_mini")
     target = world.targets[0]
     top, left = target.region.region.start
     whole = np.full(target.shape, 3, np.uint8)
     world.store.done(target, whole, Work(annotator="Bob"))
-    lines = {y: [(top + y, left + 2), (top + y, left + 15)] for y in (2, 6, 10)}
     with serving(world.app()) as address, annotator(tmp_path) as ada:
         ada.begin(address, "Ada")
         ada.page.find("#list [data-id='0']").click()
         ada.wait(0)
-        ada.press(*"[[[[", "2")
-        ada.stroke(lines[2])
-        ada.press("v")
-        ada.stroke(lines[6])
-        ada.press("e")
-        ada.stroke(lines[10])
+        for y, keys in {2: "[[[[2", 6: "v", 10: "e"}.items():
+            ada.press(*keys)
+            ada.stroke([(top + y, left + 2), (top + y, left + 15)])
         ada.saved()
         ada.page.driver.execute_script("localStorage.clear()")
         ada.page.driver.refresh()
-        ada.page.until("return document.querySelector('dialog[open] input') !== null")
-        ada.press("a", "enter")
+        ada.introduce("Ada")
         ada.wait()
         ada.page.find("#list [data-id='0']").click()
         ada.wait(0)
+        part = Region((top + 14, left), (3, 20))
+        other = Target(RegionRow.of(1, target.region.image, "window", part, 0), target.row)
+        world.store.done(other, np.full((3, 20), 4, np.uint8), Work(annotator="Bob"))
         ada.press("enter")
         ada.wait(2)  # of the same image
-    kept = world.store.events()[-1].labels
-    for y, value in {2: 1, 6: NONE, 10: NONE}.items():
-        whole[y, 2:16] = value
-    assert np.array_equal(kept, whole)
+    whole[14:17] = 4  # since she has opened it
+    whole[[2, 6, 10], 2:16] = [[1], [NONE], [NONE]]
+    assert np.array_equal(world.store.events()[-1].labels, whole)
 
 
 def test_another_drawing_is_shown_and_ones_own_is_offered(tmp_path: Path) -> None:
@@ -283,11 +280,13 @@ def test_another_drawing_is_shown_and_ones_own_is_offered(tmp_path: Path) -> Non
         world.store.save_draft(target, world.pixels(0), Work(annotator="Bob"), "b" * 32)
         ada.stroke([(top + 9, left + 3), (top + 9, left + 15)])
         mine = ada.labels
-        for answer in ("again", "mine"):
-            ada.page.until("return document.querySelector('dialog[open]') !== null")
-            assert "Bob" in ada.page.find("dialog[open]").text, answer
-            assert np.array_equal(world.store.draft(target)[0], world.pixels(0))
-            ada.page.find("dialog[open] button").click()  # the first
+        ada.page.until("return document.querySelector('dialog[open]') !== null")
+        assert "Bob has drawn" in ada.page.find("dialog[open]").text
+        ada.press("enter")  # leaves it; it is offered again
+        ada.page.driver.refresh()
+        ada.page.until("return document.querySelector('dialog[open]') !== null")
+        assert np.array_equal(world.store.draft(target)[0], world.pixels(0))
+        ada.page.find("dialog[open] button").click()  # the first: one's own
         ada.wait(0)
         assert np.array_equal(ada.labels, mine)
         ada.saved()
@@ -301,8 +300,7 @@ def test_a_training_that_failed_is_tried_again_by_key(tmp_path: Path) -> None:
     world.run.given, world.run.state = None, "failed"
     with serving(world.app()) as address, annotator(tmp_path) as ada:
         ada.page.driver.get(address)
-        ada.page.until("return document.querySelector('dialog[open] input') !== null")
-        ada.press("A", "enter")
+        ada.introduce("Ada")
         ada.page.until("return document.querySelector('#notice button') !== null")
         ada.page.run("document.querySelector('#notice button').focus()")
         ada.press("enter")

@@ -86,7 +86,7 @@ export class Api {
       const drawn = draft !== undefined && draft !== now.draft && !now.own;
       if (drawn || (["done", "skipped"].includes(state) && by !== this.annotator)) {
         const message = `${by || "Someone"} worked on this region meanwhile.`;
-        throw new Refusal(409, { message, by, reason: state });
+        throw new Refusal(409, { message, by, reason: drawn ? "drawn" : state });
       }
       return send();
     }

@@ -309,14 +309,14 @@ export class Page extends Presence {
     if (this.current) this.showGrid(false);
   }
 
-  /** Somebody else has the region now. */
+  /** Somebody else has the region now, or has drawn in it (that is shown, beside what is kept). */
   async lost(error) {
     const loaded = this.current;
     if (!loaded || this.losing) return;
     this.losing = true;
     await loaded.saver.stop();
     if (loaded.work.planes.length) await loaded.work.keep(false);
-    const again = await askLost(error);
+    const again = error.reason === "drawn" || (await askLost(error));
     this.losing = false;
     if (loaded !== this.current) return;
     this.leave();
