@@ -138,10 +138,10 @@ def test_damaged_files_are_told_and_maps_stop_nothing(capsys: pytest.CaptureFixt
 
 def test_words_that_mean_one_start_are_not_said_again() -> None:
     lasting = "--snakefile S -d train --profile profiles/slurm -p --resources gpu=1 mem_mb=4 -c 2"
-    once = "-R train predict --until=evaluate -Ft --omit-from report -Oreport prepare_learner"
+    once = "-R train predict --until=evaluate -Fk --omit-from report -Oreport prepare_learner"
     pairs = "--rerun-incomplete --config dataset=images 'run=a b'"
     write_json(BEGUN, {"command": f"snakemake {once} {lasting} {pairs}"})
-    assert words_of(RESULTS) == [*lasting.split(), "--config", "dataset=images", "run=a b"]
+    assert words_of(RESULTS) == ["-k", *lasting.split(), "--config", "dataset=images", "run=a b"]
 
 
 def raises() -> Any:
