@@ -49,9 +49,9 @@ def served(clinic: Clinic, port: int = 0) -> Iterator[tuple[subprocess.Popen[str
     )
     try:
         assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r"http://\S+", line)
-        assert found, line + process.stdout.read()
+        lines = iter(process.stdout.readline, "")
+        found = next((f for line in lines if (f := re.search(r"http://\S+", line))), None)
+        assert found, "it ended without an address"
         yield process, found[0]
     finally:
         process.send_signal(signal.SIGINT)

@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from al.io.files import atomic_path, file_name, write_lines
+from al.io.files import atomic_path, file_name, short_name, write_lines
 from al.io.labels import write_label
 from al.io.pool import by_image
 from al.io.tables import PoolRow, RegionRow
 from decomp_core import Region
 
+from .assignment import Sums
 from .store import Store
 from .targets import DONE, Target
 
 
-def write_maps(store: Store, layout: Any, rows: Iterable[PoolRow]) -> list[Path]:
+def write_maps(store: Store, layout: Any, rows: Iterable[PoolRow], sums: Sums) -> list[Path]:
     """Write what is known of each image to ``labels/`` in the folder of the store.
 
     uint8 class indices, 255 where nothing is known: PNG for images, NIfTI on the file's grid for
@@ -30,6 +31,7 @@ def write_maps(store: Store, layout: Any, rows: Iterable[PoolRow]) -> list[Path]
         store: of the dataset.
         layout: of the dataset.
         rows: images to write, those of which nothing is known are left out; or RoIs.
+        sums: gives the SHA-256 of a file by its path.
 
     Returns:
         the files.
@@ -42,7 +44,7 @@ def write_maps(store: Store, layout: Any, rows: Iterable[PoolRow]) -> list[Path]
         if group[0].roi:
             write_lines(file, _table(store))
             return [file]
-        labels, _ = store.known(whole(group[0]))
+        labels, _ = store.known(whole(group[0], sums(group[0].path)))
         _write(file, layout, group[0], labels)
         files.append(file)
     return files
@@ -72,14 +74,16 @@ def map_of(store: Store, row: PoolRow) -> Path:
     folder = store.folder / "labels"
     if row.roi:
         return folder / "labels.csv"
-    return folder / (file_name(row.image) + (".png" if row.axis is None else ".nii.gz"))
+    plain = not {"/", "%"} & set(row.image)  # other programs pair files by name
+    name = short_name(row.image) if plain else file_name(row.image)
+    return folder / (name + (".png" if row.axis is None else ".nii.gz"))
 
 
-def whole(row: PoolRow) -> Target:
+def whole(row: PoolRow, sha256: str = "") -> Target:
     """Return all of an image as a target."""
     size = Region((0,) * len(row.shape), row.shape)
     kind = "window" if row.axis is None else "patch"
-    return Target(RegionRow.of(0, row.image, kind, size, 0), row)
+    return Target(RegionRow.of(0, row.image, kind, size, 0), row, sha256=sha256)
 
 
 def _table(store: Store) -> list[list[Any]]:

@@ -139,7 +139,7 @@ class Event(Work):
     form: Literal["square", "disc", "annulus"] = "square"
     axis: int | None = None
     reason: str = ""
-    label: int | None = Field(None, ge=0, le=254)
+    label: int | None = Field(None, ge=0, le=253)
     pixels: str | None = None
 
     @field_validator("start", "size", "shape", mode="before")

@@ -24,12 +24,13 @@ from al.annotators.assignment import (
     cycle_folder,
     open_cycle,
     review_of,
+    sums_in,
 )
 from al.annotators.human import people_of, store_of
 from al.annotators.maps import stale, write_maps
 from al.annotators.store import Store
 from al.cli.launch import BUSY
-from al.cluster.words import checked_run, lasting_words
+from al.cluster.words import lasting_words
 from al.config.checks import layout_of
 from al.config.settings import HUMAN, read_settings
 from al.io.errors import ConfigError, DataError, nearest
@@ -271,7 +272,8 @@ class RunLoop:
         else:
             images = {event.image for event in events[self._written :]}
             rows = [row for row in rows if row.image in images]
-        write_maps(self.store, get_layout(**layout_of(self.settings)), rows)
+        layout, sums = get_layout(**layout_of(self.settings)), sums_in(self.folder, self.settings)
+        write_maps(self.store, layout, rows, sums)
         self._written = len(events)
 
     def _closed(self) -> int:
@@ -311,10 +313,10 @@ def loop_of(run: str, results: Path, goes_on: bool, review: bool) -> RunLoop:
     Raises:
         ConfigError, DataError: there is no such run, or nobody annotates in it.
     """
-    folder = results / checked_run(run)
-    if not (folder / "config.yaml").is_file():
-        known = sorted(path.parent.name for path in results.glob("*/config.yaml"))
-        raise DataError(f"{results}: no run {run!r}; {nearest(run, known)}")
+    known = sorted(path.parent.name for path in results.glob("*/config.yaml"))
+    if run not in known:
+        raise DataError(f"{results}: no run {run!r} (RUN=NAME); {nearest(run, known)}")
+    folder = results / run
     settings = read_settings(folder / "config.yaml")
     if settings.get("annotator") != HUMAN:
         raise ConfigError(
@@ -348,6 +350,7 @@ def annotate(loop: RunLoop, host: str, port: int) -> None:
         loop.training.start()
     loop.write_maps_aside()
     try:
+        print("Open this address in a browser; Ctrl-C ends the page, the same command goes on:")
         serve(server, host, port)
     finally:
         loop.training.stop()
@@ -366,7 +369,7 @@ def free_port(host: str) -> int:
 def main() -> int:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Annotate the regions of a run in a browser.")
-    parser.add_argument("run")
+    parser.add_argument("run", nargs="?", default="")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, help="default: 8765, or a free one")
     parser.add_argument("--stay", action="store_true", help="do not start the next cycle")

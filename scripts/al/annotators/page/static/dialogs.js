@@ -67,7 +67,9 @@ export async function askFinish(n, all) {
   const share = percent < 1 ? "under 1" : String(Math.round(percent));
   const pixels = n === 1 ? "1 pixel is" : `${n} pixels are`;
   const text = `${pixels} not painted (${share} %). What is not painted counts as “cannot tell”.`;
+  // Where nothing is painted at all, a second Enter must not finish it.
   const buttons = [["no", "Back"], ["yes", "Finish"]]; // prettier-ignore
+  if (n === all) buttons.reverse();
   return (await ask("Finish?", [el("p", {}, text)], buttons)) === "yes";
 }
 
