@@ -166,7 +166,8 @@ export function showStanding({ standing, regions, total, done }, failed, me, aga
   const { state, text, message, fraction, cycle } = standing;
   if (state === "training") {
     const said = `${text || ""}\nThe next regions appear here by themselves.`;
-    showNotice(`Cycle ${cycle}: the model learns from what was annotated`, said, fraction);
+    const what = cycle ? `Cycle ${cycle}: the model learns from what was annotated` : "Starting";
+    showNotice(what, said, fraction);
   } else if (state === "failed") {
     showNotice("The training failed", message || text || "", undefined, [["Try again", again]]);
   } else if (state === "finished") {
