@@ -35,8 +35,9 @@ class Clinic:
 
     @classmethod
     def of(cls, dataset: str, folder: Path, **changes: str) -> Clinic:
-        """Return one on a generated dataset, in ``folder``."""
-        generate(dataset, folder / "data", 0, **SIZES[dataset])
+        """Return one in ``folder``, on a generated dataset or on that in ``data_root``."""
+        if "data_root" not in changes:
+            generate(dataset, folder / "data", 0, **SIZES[dataset])
         settings = {**TINY, "dataset": dataset, "cycles": "2", "steps": "3", "budget": "2x2"}
         settings |= {"annotator": "human", "strategies": "decomp", "convnet": f"{{{CONVNET}}}"}
         run = Run(folder / "run", {**settings, "data_root": str(folder / "data"), **changes})
