@@ -14,6 +14,7 @@ plan() {
     dataset=$(basename "$1" .yaml)
     local words=(dataset="$dataset" run="dry-run-$dataset" strategies=all cycles=3)
     grep -q '^generate:' "$1" || words+=(data_root="$scratch")
+    ! grep -q '^annotator: human' "$1" || words+=(strategies=decomp)  # people work for one
     if "$python" -m snakemake --dry-run --quiet --profile profiles/local --config "${words[@]}" \
         >"$scratch/$dataset.plan" 2>&1; then
         echo "$dataset: planned"

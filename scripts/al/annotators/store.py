@@ -331,7 +331,8 @@ class Store:
             write_json(self.folder / "store.json", self._about)
 
     def _file(self, kind: str, target: Target) -> Path:
-        digest = sha256(target.key.encode()).hexdigest()[:32]
+        place = json.dumps([target.key, target.row.shape, target.sha256])  # of this picture alone
+        digest = sha256(place.encode()).hexdigest()[:32]
         return self.folder / kind / f"{digest}.json"
 
 
