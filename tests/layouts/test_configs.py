@@ -18,7 +18,8 @@ def test_layout_accepts_the_config(path: Path) -> None:
     config = yaml.safe_load(path.read_text())
     assert config["classes"] or path.stem == "nnunet_raw"  # whose classes dataset.json has
     classes = config["classes"] or ["background", "organ"]
-    layout = get_layout(config["layout"], config["layout_options"], classes)
+    people = config.get("annotator") == "human"
+    layout = get_layout(config["layout"], config["layout_options"], classes, people)
     assert layout.task == config["task"]
     assert len(config.get("class_colours", classes)) == len(classes)
     if "generate" in config:
