@@ -29,19 +29,12 @@ def needed(file, *needs, here=False):
     """Return an input function: a file of the cycle before (or this one), if it is needed."""
 
     def inputs(wildcards):
-        if not set(needs) & needs_of(S["definitions"][wildcards.strategy]):
+        if not set(needs) & read_of(wildcards.strategy):
             return []
         folder = CYCLE.format(**wildcards) if here else previous_folder(wildcards)
         return file(folder) if callable(file) else f"{folder}/{file}"
 
     return inputs
-
-
-def wanted_predictions(wildcards):
-    """Return the shard files that a selection reads; people are shown what the model makes of it."""
-    if PEOPLE:
-        return predictions_of(previous_folder(wildcards))
-    return needed(predictions_of, "labels", "uncertainty")(wildcards)
 
 
 def patches_of(folder):

@@ -143,7 +143,7 @@ rule select_regions:
         pool=POOL,
         earlier=previous("history.csv"),
         images=needed("images.csv", "statistics"),
-        predictions=wanted_predictions,
+        predictions=needed(predictions_of, "labels", "uncertainty"),
         candidates=needed("candidates.csv", "features", here=True),
         features=needed("features.npz", "features", here=True),
         patches=needed(patches_of, "patches", here=True),

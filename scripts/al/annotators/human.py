@@ -19,6 +19,7 @@ from al.io.tables import LabelRow, RegionRow, read_pool
 from al.paths import annotations_of, pool_of
 
 from .assignment import Assignment, annotated_cycles, assignment_of, cycle_folder
+from .simulated import relative
 from .store import Store
 from .targets import Target
 
@@ -145,7 +146,7 @@ def reveal(
     by_name: dict[str, list[Target]] = defaultdict(list)
     for target in targets:
         by_name[target.region.image].append(target)
-    held = {(r.image, r.roi): _relative(r, folder.parent) for r in before}
+    held = {(r.image, r.roi): relative(r, folder.parent) for r in before}
     corrected: dict[str, int] = {}
     for group in (by_name[name] for name in sorted(by_name)):
         look = _rois if group[0].row.roi else _map
@@ -189,8 +190,3 @@ def _rois(
             new = LabelRow(row.image, row.roi, "", label)
             found.append((new, int(old is not None and old.label != label)))
     return found
-
-
-def _relative(row: LabelRow, parent: Path) -> LabelRow:
-    path = os.path.relpath(row.path, parent) if row.path else ""
-    return LabelRow(row.image, row.roi, path, row.label)

@@ -43,7 +43,7 @@ def reveal(
             raise DataError(f"region in {region.image!r}, an image of neither train nor val")
         by_name[region.image].append(region)
     parent = folder.parent
-    held = {(r.image, r.roi): _relative(r, parent) for r in before}
+    held = {(r.image, r.roi): relative(r, parent) for r in before}
     empty = 0
     for image, regions in sorted(by_name.items()):
         if regions[0].kind == "roi":
@@ -85,6 +85,7 @@ def reveal_all(
     return rows
 
 
-def _relative(row: LabelRow, parent: Path) -> LabelRow:
+def relative(row: LabelRow, parent: Path) -> LabelRow:
+    """Return where a label is, its path relative to a folder."""
     path = os.path.relpath(row.path, parent) if row.path else ""
     return LabelRow(row.image, row.roi, path, row.label)
