@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import count, takewhile
@@ -28,6 +28,7 @@ from threading import RLock
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from al.io.errors import DataError
@@ -283,34 +284,18 @@ class Store:
         """
         file = self._file("leases", target)
         held = {"annotator": annotator, "session": session, "until": time.time() + LEASE}
-        with self._lock:
-            while True:
-                before = self.holder(target)
-                if before is not None and before["session"] != session:
-                    return str(before["annotator"])
-                if before is not None:
-                    if before["until"] < held["until"] - LEASE / 2:  # not at every stroke
-                        write_json(file, held)
-                    return None
-                aside = file.with_suffix(f".{os.getpid()}.old")
-                with suppress(FileNotFoundError):  # an expired one: whoever moves it away may try
-                    file.rename(aside)
-                    if self._valid(aside):  # another process has taken the region since: put back
-                        with suppress(FileExistsError):
-                            os.link(aside, file)
-                    aside.unlink()
-                with _written(file.parent, json.dumps(held)) as temporary:
-                    try:
-                        os.link(temporary, file)
-                    except FileExistsError:
-                        continue
-                    return None
+        with self._leases():
+            before = self.holder(target)
+            if before is not None and before["session"] != session:
+                return str(before["annotator"])
+            # Not at every stroke
+            if before is None or before["until"] < held["until"] - LEASE / 2:
+                write_json(file, held)
+            return None
 
     def holder(self, target: Target) -> dict[str, Any] | None:
         """Return ``annotator``, ``session`` and ``until`` of a lease that has not run out."""
-        return self._valid(self._file("leases", target))
-
-    def _valid(self, file: Path) -> dict[str, Any] | None:
+        file = self._file("leases", target)
         if not file.exists():
             return None
         try:
@@ -321,10 +306,18 @@ class Store:
 
     def release(self, target: Target, session: str) -> None:
         """Give a region back, if this session has it."""
-        with self._lock:
+        with self._leases():
             held = self.holder(target)
             if held is not None and held["session"] == session:
                 self._file("leases", target).unlink(missing_ok=True)
+
+    @contextmanager
+    def _leases(self) -> Iterator[None]:
+        """Let no other thread or process take or give back a region while the block runs."""
+        folder = self.folder / "leases"
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._lock, FileLock(folder / ".lock", poll_interval=0.005):
+            yield
 
     def _begin(self) -> None:
         if not (self.folder / "store.json").exists():
