@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from al.annotators.assignment import Assignment, assignment_of
+from al.annotators.assignment import Assignment, assignment_at, open_cycle
 from al.annotators.store import Store
 from al.annotators.targets import Target, Work
 from al.config.settings import read_settings
@@ -56,9 +56,9 @@ class Clinic:
         )
 
     def asked(self) -> Assignment:
-        found = assignment_of(self.results, self.settings)
-        assert found is not None
-        return found
+        cycle = open_cycle(self.results, self.settings)
+        assert cycle is not None
+        return assignment_at(self.results, self.settings, cycle)
 
     def annotate(self, paint: Paint, skip: int = 0) -> list[Target]:
         """Skip some of what waits, annotate the rest; returns what was annotated."""

@@ -67,11 +67,14 @@ class Assignment:
         first: dict[str, tuple[int, Target]] = {}
         for number, target in sorted(skips, key=lambda skip: skip[0]):
             first.setdefault(target.key, (number, target))
-        for _, skipped in first.values():
-            same = [t for t in spares if t.region.image == skipped.region.image]
-            if spares and skipped in active:
+        for number, skipped in first.values():
+            gone = skipped in active
+            while gone and spares:
+                same = [t for t in spares if t.region.image == skipped.region.image]
                 active.append((same or spares)[0])
                 spares.remove(active[-1])
+                # Before it was asked for, in another run
+                gone = first.get(active[-1].key, (number,))[0] < number
         return active
 
     def waiting(self, store: Store) -> list[Target]:
@@ -147,9 +150,15 @@ def assignment_in(
     )
 
 
-def assignment_at(folder: Path, settings: Mapping[str, Any], cycle: int) -> Assignment:
-    """Return what a cycle of the run in ``results/{run}`` asks for, as ``assignment_in``."""
-    pool = read_pool(pool_of(folder, settings["seeds"][0]), "train", "val")
+def assignment_at(
+    folder: Path, settings: Mapping[str, Any], cycle: int, pool: Sequence[PoolRow] | None = None
+) -> Assignment:
+    """Return what a cycle of the run in ``results/{run}`` asks for, as ``assignment_in``.
+
+    ``pool``: rows of the run, where they are read already.
+    """
+    if pool is None:
+        pool = read_pool(pool_of(folder, settings["seeds"][0]), "train", "val")
     place, sums = cycle_folder(folder, settings, cycle), sums_in(folder, settings)
     return assignment_in(place, pool, settings, cycle, sums)
 
@@ -159,22 +168,32 @@ def sums_in(folder: Path, settings: Mapping[str, Any]) -> Sums:
     return sums_of(folder / DATA, Path(settings["data_root"]))
 
 
-def annotated_cycles(folder: Path, settings: Mapping[str, Any], store: Store) -> int:
-    """Return how many cycles people are through with, of those whose regions are chosen."""
-    done = 0
+def annotated_cycles(
+    folder: Path, settings: Mapping[str, Any], store: Store, pool: Sequence[PoolRow]
+) -> tuple[int, Assignment | None]:
+    """Return how many cycles people are through with, and what the open one asks for.
+
+    Args:
+        folder: ``results/{run}``.
+        settings: its configuration.
+        store: of the dataset.
+        pool: rows of the run.
+    """
+    done, first = 0, None
     for cycle in range(1, settings["cycles"] + 1):
         place = cycle_folder(folder, settings, cycle)
         if not (place / REVEALED).exists():
-            if cycle == 1 and settings["initial"] == LABELLED:
-                done = cycle
-                continue
-            if not (place / CHOSEN).exists():
-                break
-            asked = assignment_at(folder, settings, cycle)
-            if not asked.n or asked.waiting(store):  # nothing is left, or somebody is needed
+            labelled = cycle == 1 and settings["initial"] == LABELLED
+            if (place / CHOSEN).exists():
+                asked = assignment_at(folder, settings, cycle, pool)
+                first = first or asked
+                # Nothing is left, or somebody is needed
+                if not labelled and (not asked.n or asked.waiting(store)):
+                    break
+            elif not labelled:
                 break
         done = cycle
-    return done
+    return done, first
 
 
 def open_cycle(folder: Path, settings: Mapping[str, Any]) -> int | None:
@@ -184,12 +203,6 @@ def open_cycle(folder: Path, settings: Mapping[str, Any]) -> int | None:
         if not (place / REVEALED).exists():
             return cycle if (place / CHOSEN).exists() else None
     return None
-
-
-def assignment_of(folder: Path, settings: Mapping[str, Any]) -> Assignment | None:
-    """Return what the open cycle asks for, if there is one."""
-    cycle = open_cycle(folder, settings)
-    return None if cycle is None else assignment_at(folder, settings, cycle)
 
 
 def review_of(folder: Path, settings: Mapping[str, Any]) -> Assignment:

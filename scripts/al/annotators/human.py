@@ -18,7 +18,7 @@ from al.io.labels import UNKNOWN, label_suffix, read_label, write_label
 from al.io.tables import LabelRow, RegionRow, read_pool
 from al.paths import annotations_of, pool_of
 
-from .assignment import Assignment, annotated_cycles, assignment_of, cycle_folder
+from .assignment import Assignment, annotated_cycles, cycle_folder
 from .simulated import relative
 from .store import Store
 from .targets import Target
@@ -89,15 +89,15 @@ def people_of(folder: Path, settings: Mapping[str, Any], main: bool) -> People |
     if settings.get("annotator") != "human":
         return None
     pool = pool_of(folder, settings["seeds"][0])
-    tested = pool.exists() and bool(read_pool(pool, "test"))
+    rows = read_pool(pool) if pool.exists() else []
+    tested = any(row.split == "test" for row in rows)
     same = {"run": settings["run"], "cycles": settings["cycles"], "tested": tested}
     if not main:
         made = (cycle_folder(folder, settings, c + 1) for c in range(settings["cycles"]))
         scored = takewhile(lambda place: (place / "metrics.json").exists(), made)
         return People(trained=sum(1 for _ in scored), **same)
     store = store_of(settings["dataset"], settings["task"], settings["classes"])
-    trained = annotated_cycles(folder, settings, store)
-    asked = assignment_of(folder, settings)
+    trained, asked = annotated_cycles(folder, settings, store, rows)
     left = asked.waiting(store) if asked else []
     seconds = store.median_seconds()
     return People(trained=trained, waiting=asked, left=left, seconds=seconds, **same)
