@@ -81,7 +81,7 @@ def test_running_waiting_failed_and_cut_off(results: Path, job: Journal) -> None
     job("random", 0, 2, "train", None, ago=ALIVE - 10, job="17")
     job("random", 1, 2, "train", None, ago=ALIVE + 10)
     job("decomp", 0, 2, "predict-2", "failed", ago=300.0)
-    job("decomp", 0, 2, "select", "failed", ago=900.0)
+    job("decomp", 0, 2, "select", "stopped", ago=900.0)
     job("decomp", 1, 2, "train", "failed", ago=900.0)
     job("decomp", 1, 2, "train", "done", ago=300.0)
     held = standings(results)

@@ -86,16 +86,17 @@ def test_a_finished_job_says_what_it_used(start: Start, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "code"),
+    ("body", "code", "outcome"),
     [
-        ("1 / 0", 1),
-        ("sys.exit(3)", 3),
-        ("signal.signal(15, lambda *_: sys.exit(143)); os.kill(os.getpid(), 15)", 143),
+        ("1 / 0", 1, "failed"),
+        ("sys.exit(3)", 3, "failed"),
+        ("signal.signal(15, lambda *_: sys.exit(143)); os.kill(os.getpid(), 15)", 143, "stopped"),
+        ("os.kill(os.getpid(), 2)", -2, "stopped"),
     ],
 )
-def test_a_failing_job(start: Start, tmp_path: Path, body: str, code: int) -> None:
+def test_a_failing_job(start: Start, tmp_path: Path, body: str, code: int, outcome: str) -> None:
     assert start(body).wait(WAIT) == code
-    assert [line["outcome"] for line in lines(tmp_path)] == ["running", "failed"]
+    assert [line["outcome"] for line in lines(tmp_path)] == ["running", outcome]
 
 
 def test_a_killed_job_counts_up_to_its_last_beat(start: Start, tmp_path: Path) -> None:

@@ -30,8 +30,9 @@ WRITTEN |= dict.fromkeys(("started", "wall", "cpu", "peak_mb", "gpu_mb"), float)
 class Attempt:
     """One attempt at a job; seconds since its process began, memory in MB.
 
-    ``started`` is in seconds of the epoch. ``outcome``: ``done``, ``failed``, ``running``, or
-    ``cut off`` where a signal, a node's end or a full disk left no last line.
+    ``started`` is in seconds of the epoch. ``outcome``: ``done``, ``failed``, ``stopped`` by a
+    signal that it heeded, ``running``, or ``cut off`` where a signal, a node's end or a full disk
+    left no last line.
     """
 
     rule: str

@@ -17,6 +17,7 @@ from .journals import Attempt, Job, read_jobs
 
 Row = tuple[str, str, int | None]  # budget, strategy and seed, as in Place
 REST: Row = ("", "", None)
+UNFINISHED = ("failed", "cut off", "stopped")  # outcomes of attempts
 # What a plan is read from
 PLAN = {"dataset": str, "learner": str, "budget": list, "strategies": list, "references": list}
 PLAN |= {"seeds": list, "cycles": int}
@@ -53,7 +54,7 @@ class Standing:
 
     ``hours`` are those used so far, in the unit of the whole status, and ``to_come`` those expected
     until the end; None where no cycle to judge by is finished. ``running`` are jobs at work,
-    ``failed`` those whose last attempt failed and that nothing has made up for.
+    ``failed`` those whose last attempt failed, or was stopped, and that nothing has made up for.
     """
 
     row: Row
@@ -194,7 +195,7 @@ def _running(jobs: Iterable[Job]) -> list[Job]:
 
 
 def _failed(jobs: Sequence[Job], done: Sequence[int]) -> list[Job]:
-    """Jobs whose last attempt failed or was cut off, the latest first.
+    """Jobs whose last attempt was not finished, the latest first.
 
     One that belongs to a finished cycle and was left behind by a later cycle is of the past.
     """
@@ -206,7 +207,7 @@ def _failed(jobs: Sequence[Job], done: Sequence[int]) -> list[Job]:
     for job in jobs:
         cycle, since = _cycle(job), job.last.started
         passed = any(c > cycle and started > since for c, started in latest.items())
-        if job.last.outcome in ("failed", "cut off") and not (cycle in done and passed):
+        if job.last.outcome in UNFINISHED and not (cycle in done and passed):
             failed.append(job)
     return sorted(failed, key=lambda j: -j.last.started)
 

@@ -118,7 +118,7 @@ def _failures(status: Status, now: float) -> list[str]:
     )
     if not failed:
         return []
-    lines = ["", "Failed or cut off, and not finished since:"]
+    lines = ["", "Failed, cut off or stopped, and not finished since:"]
     for standing, job in failed[:SHOWN]:
         budget, strategy, seed = standing.row
         of = " ".join(filter(None, [budget, strategy, "" if seed is None else f"seed {seed}"]))

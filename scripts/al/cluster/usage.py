@@ -10,7 +10,8 @@ line says all there is to say so far; the last one of an attempt counts:
 ``rule``, ``part``   as the log is named: ``predict-2.log`` is part (shard) 2 of ``predict``
 ``host``, ``job``    where it runs, and SLURM's id (null elsewhere)
 ``started``   seconds of the epoch; the start of the process, imports included
-``outcome``   ``running``, ``done`` or ``failed``; a killed one stays ``running``
+``outcome``   ``running``, ``done``, ``failed``, or ``stopped`` by SIGINT or SIGTERM; a killed one
+              stays ``running``
 ``wall``, ``cpu``    seconds so far, of processors with those of child processes
 ``gpus``      inside a SLURM job those that it holds, whether the rule computes on them or not: they
               are kept from others; elsewhere 1 once the process itself has used CUDA
@@ -23,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -54,6 +56,10 @@ def journalled(log: str | Path) -> Iterator[None]:
     try:
         yield
         outcome = "done"
+    except (KeyboardInterrupt, SystemExit) as end:
+        if isinstance(end, KeyboardInterrupt) or end.code == 128 + signal.SIGTERM:
+            outcome = "stopped"
+        raise
     finally:
         journal.end(outcome)
 

@@ -60,10 +60,11 @@ def usage_rows(
 ) -> list[dict[str, Any]]:
     """A row for all attempts of the same ``key``: by budget, then references and what all share.
 
-    Keys are ``USAGE_COLUMNS``. ``failed`` ended with an error, ``cut_off`` without a word; both are
-    among the ``attempts``. GPU hours are wall hours times the GPUs held, CPU hours those that were
-    computed. ``median_seconds`` is the wall time of an attempt that was done (of a shard, where a
-    job has such); NaN where none was. Memory is in MB, the largest of any attempt.
+    Keys are ``USAGE_COLUMNS``. ``failed`` ended with an error, ``cut_off`` without a word or by
+    being stopped; both are among the ``attempts``. GPU hours are wall hours times the GPUs held,
+    CPU hours those that were computed. ``median_seconds`` is the wall time of an attempt that was done
+    (of a shard, where a job has such); NaN where none was. Memory is in MB, the largest of any
+    attempt.
     """
     held: dict[Head, list[Attempt]] = {}
     for head, attempt in attempts:
@@ -77,7 +78,7 @@ def _usage(head: Head, attempts: Sequence[Attempt]) -> dict[str, Any]:
         **head._asdict(),
         "attempts": len(attempts),
         "failed": sum(a.outcome == "failed" for a in attempts),
-        "cut_off": sum(a.outcome == "cut off" for a in attempts),
+        "cut_off": sum(a.outcome in ("cut off", "stopped") for a in attempts),
         "gpu_hours": sum(a.gpu_seconds for a in attempts) / 3600,
         "cpu_hours": sum(a.cpu for a in attempts) / 3600,
         "wall_hours": sum(a.wall for a in attempts) / 3600,
