@@ -10,7 +10,7 @@ from PIL import Image
 
 from al.generators import generate
 from al.io.errors import ConfigError, DataError
-from al.layouts import get_layout
+from al.layouts import Layout, get_layout
 from tests.layouts.contract import PairContract
 
 
@@ -102,17 +102,30 @@ class TestFolders(PngLabels):
         with pytest.raises(DataError, match="valannot: no such folder"):
             layout.index(copy)
 
-    @pytest.mark.parametrize("folders", [{"images": "."}, {"images": ".", "labels": "annot"}])
-    def test_a_folder_of_images_and_nothing_else(self, made, folders: dict[str, str]) -> None:
-        options = {"splits": {"unsplit": folders}}
-        opened = get_layout("folders", options, self.classes, unlabelled=True)
-        rows = opened.index(made / "train")
-        assert [(r.image, r.split, r.label_path) for r in rows] == [
-            (f"train{n}", "", "") for n in range(7)
-        ]
-        opened.check(rows)
-        with pytest.raises((ConfigError, DataError), match="images alone|annot: no such folder"):
-            get_layout("folders", options, self.classes).index(made / "train")
+    def test_a_folder_of_images_and_nothing_else(
+        self, made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def opened(labels: Path | None, unlabelled: bool = True) -> Layout:
+            folders = {"images": "."} | ({"labels": str(labels)} if labels else {})
+            options = {"splits": {"unsplit": folders}, "label_tail": "_L"}
+            return get_layout("folders", options, self.classes, unlabelled=unlabelled)
+
+        for labels, told in (
+            (None, ""),
+            (tmp_path, f"the name of one would be {tmp_path}/train0_L.png"),
+        ):
+            rows = opened(labels).index(made / "train")
+            assert [(r.image, r.split, r.label_path) for r in rows] == [
+                (f"train{n}", "", "") for n in range(7)
+            ]
+            assert told in capsys.readouterr().out
+        opened(None).check(rows)
+        with pytest.raises(DataError, match="mistyped: no such folder"):
+            opened(Path("mistyped")).index(made / "train")
+        with pytest.raises(DataError, match=r"images \(.bmp, .* in that folder itself"):
+            opened(None).index(tmp_path)
+        with pytest.raises(ConfigError, match="images alone"):
+            opened(None, False)
 
     def test_coloured_labels_are_refused(self, layout, copy) -> None:
         rows = layout.index(copy)

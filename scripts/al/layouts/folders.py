@@ -9,7 +9,7 @@ from al.io.errors import ConfigError
 from al.io.tables import PoolRow
 
 from .base import Problems, nearest, note, paired, text_option
-from .images import ImageLayout, Pair, id_table, is_picture
+from .images import SUFFIXES, ImageLayout, Pair, id_table, is_picture
 
 SPLITS = {"train": "train", "val": "val", "test": "test", "unsplit": ""}
 
@@ -36,7 +36,7 @@ class Folders(ImageLayout):
     Options:
         splits: {split: {images: folder, labels: folder}}, split being ``train``, ``val``,
             ``test`` or ``unsplit``; ``.`` is ``data_root`` itself. Where images without a label are
-            listed, ``labels`` may be left out, or name a folder that has some or is not there yet.
+            listed, ``labels`` may be left out, or name a folder that has some.
         image_tail, label_tail: text at the end of the names that is not part of the identifier.
         void: ids that are no class; they become 255. The classes take the other ids from 0 upwards,
             and any other id is refused.
@@ -81,10 +81,15 @@ class Folders(ImageLayout):
 
     def expects(self) -> str:
         """Say what is read."""
-        return ", ".join(
-            " with ".join(f"{folder}/" for folder in folders.values())
+        places = (
+            " with labels in ".join(
+                "that folder itself" if folders[key] == "." else f"{folders[key]}/"
+                for key in ("images", "labels")
+                if key in folders
+            )
             for folders in self.options["splits"].values()
         )
+        return f"images ({', '.join(sorted(SUFFIXES))}) in {', '.join(places)}"
 
     def list_rows(self, root: Path) -> list[PoolRow]:
         """Pair images and labels by name."""
@@ -94,15 +99,21 @@ class Folders(ImageLayout):
         pairs: list[Pair] = []
         for split, names in self.options["splits"].items():
             folders = [root / names[key] for key in ("images", "labels") if key in names]
-            needed = folders[:1] if self.unlabelled else folders
-            missing = [folder for folder in needed if not folder.is_dir()]
+            missing = [folder for folder in folders if not folder.is_dir()]
             problems.add(*[f"{folder}: no such folder (split {split})" for folder in missing])
             if missing:
                 continue
             images = files_by_name(folders[0], image_tail, problems)
             labels = {}
-            if "labels" in names and folders[1].is_dir():
+            if "labels" in names:
                 labels = files_by_name(folders[1], label_tail, problems)
+                if images and not labels and self.unlabelled:
+                    example = folders[1] / f"{min(images)}{label_tail}.png"
+                    print(
+                        f"folders: not one of {len(images)} images has a label in {folders[1]}; "
+                        f"the name of one would be {example}",
+                        flush=True,
+                    )
             both = paired(images, labels, folders, problems, self.unlabelled)
             pairs += [Pair(name, SPLITS[split], images[name], labels.get(name)) for name in both]
         problems.stop()

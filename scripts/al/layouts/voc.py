@@ -75,6 +75,8 @@ class Voc(ImageLayout):
             split: _listed(base, file, problems, self.unlabelled and file == VAL_LIST)
             for file, _, split in parts
         }
+        if parts[0][1] != LABELS and not (base / parts[0][1]).is_dir():
+            problems.add(f"{base / parts[0][1]}: no such folder (layout_options.train_labels)")
         train, val = (set(found) for found in names.values())
         problems.add(
             *[
