@@ -5,17 +5,18 @@ The benchmark `stopwatch` runs it on each task.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from socket import create_server
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -49,13 +50,26 @@ def served(clinic: Clinic, port: int = 0) -> Iterator[tuple[subprocess.Popen[str
     )
     try:
         assert process.stdout is not None
-        lines = iter(process.stdout.readline, "")
-        found = next((f for line in lines if (f := re.search(r"http://\S+", line))), None)
-        assert found, "it ended without an address"
-        yield process, found[0]
+        said: list[str] = []
+        for line in process.stdout:
+            said.append(line)
+            if found := re.search(r"http://\S+", line):
+                yield process, found[0]
+                break
+        else:
+            raise AssertionError("it ended without an address:\n" + "".join(said))
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
+
+
+class Seen(NamedTuple):
+    """When somebody was free for a region, saw it and was done with it, in seconds."""
+
+    cycle: int
+    free: float
+    shown: float
+    done: float
 
 
 class Person:
@@ -63,6 +77,7 @@ class Person:
 
     def __init__(self, clinic: Clinic, ada: Annotator) -> None:
         self.clinic, self.ada = clinic, ada
+        self.seen: list[Seen] = []
         held = clinic.settings
         self.layout = get_layout(held["layout"], held["layout_options"], held["classes"])
 
@@ -116,15 +131,31 @@ class Person:
 
     def work(self) -> None:
         """Annotate until all cycles are."""
-        limit = time.monotonic() + LONG
+        free = time.monotonic()
         while not self.ada.page.run(ENDED):
-            assert time.monotonic() < limit, self.ada.page.find("body").text
+            assert time.monotonic() < free + LONG, self.ada.page.find("body").text
             if not self.ada.page.run(IDLE):
-                time.sleep(0.1)
+                # To ask all the time would slow down the training
+                time.sleep(0.02 if time.monotonic() < free + 2 else 0.2)
                 continue
+            shown = time.monotonic()
             target = self.target()
+            cycle = self.clinic.asked().cycle
             self.annotate(target)
-            limit = time.monotonic() + LONG
+            self.seen.append(Seen(cycle, free, shown, free := time.monotonic()))
+
+
+@contextmanager
+def annotators(folder: Path, names: Sequence[str]) -> Iterator[list[Annotator]]:
+    """A browser for each name."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(annotator(folder / name)) for name in names]
+
+
+def work_together(people: Sequence[Person]) -> None:
+    """Have everybody annotate at the same time, until all cycles are."""
+    with ThreadPoolExecutor(len(people)) as pool:
+        list(pool.map(Person.work, people))
 
 
 def runs(mask: np.ndarray) -> Iterator[tuple[int, int, int]]:
@@ -140,8 +171,8 @@ def key_of(index: int) -> str:
     return "v" if index == UNKNOWN else "shift+" * (index > 9) + str((index + 1) % 10)
 
 
-def check(clinic: Clinic, cycles: int) -> list[float]:
-    """What is stored is what was drawn; returns the scores."""
+def check(clinic: Clinic, names: Sequence[str]) -> None:
+    """What is stored is what was drawn, each region once, all had a part, each cycle has a score."""
     held, events = clinic.settings, clinic.store.events()
     layout = get_layout(held["layout"], held["layout_options"], held["classes"])
     rows = {r.key: r for r in layout.index(Path(held["data_root"]))}
@@ -152,9 +183,8 @@ def check(clinic: Clinic, cycles: int) -> list[float]:
             truth = layout.open_label(rows[event.image])[event.region.slices]
             np.testing.assert_array_equal(event.labels, truth)
     assert len({event.key for event in events}) == len(events), "nothing was asked for twice"
-    files = sorted(clinic.results.rglob("metrics.json"), key=lambda p: p.parent.name)
-    assert len(files) == cycles
-    return [json.loads(file.read_text())["score"] for file in files]
+    assert {event.annotator for event in events} == set(names)
+    assert len(list(clinic.results.rglob("metrics.json"))) == held["cycles"]
 
 
 @pytest.fixture(autouse=True)
@@ -164,17 +194,18 @@ def chromium() -> None:
 
 
 def test_a_killed_server_and_a_killed_training(tmp_path: Path) -> None:
-    """What was drawn until the last stroke is there again; the training goes on."""
+    """What was drawn until the last stroke is there again; the training goes on; two people."""
     clinic = Clinic.of("cityscapes_mini", tmp_path, cycles="2", region="12x12", budget="1x2")
     clinic.run.run(program="launch")
     with create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]  # the same each time, as the usual one is
-    with annotator(tmp_path) as ada:
+    names = ["Ada", "Bob"]
+    with annotators(tmp_path, names) as (ada, bob):
+        people = [Person(clinic, page) for page in (ada, bob)]
         with served(clinic, port) as (process, address):
             ada.begin(address, "Ada")
-            person = Person(clinic, ada)
-            target = person.target()
-            person.draw(target, most=2)
+            target = people[0].target()
+            people[0].draw(target, most=2)
             ada.saved()
             drawn = ada.labels
             process.kill()
@@ -184,15 +215,12 @@ def test_a_killed_server_and_a_killed_training(tmp_path: Path) -> None:
         assert np.array_equal(np.where(kept[0] == VOID, UNKNOWN, kept[0]), drawn[0])
         ada.page.complaints()  # that nobody answers
         with served(clinic, port) as (process, address):
-            ada.page.driver.get("about:blank")
-            ada.page.driver.get(address)
+            reopen(ada, address)
             ada.wait()
-            assert person.target().key == target.key and np.array_equal(ada.labels, drawn)
-            for _ in range(2):
-                ada.wait()
-                target = person.target()
-                person.draw(target)
-                person.finish(target)
+            assert people[0].target().key == target.key and np.array_equal(ada.labels, drawn)
+            bob.begin(address, "Bob")
+            for person in people:
+                person.annotate(person.target())
             limit = time.monotonic() + LONG
             while not any(clinic.run.folder.glob("work/tiny/**/*.pt")) and not any(
                 clinic.results.rglob("training.json")
@@ -201,9 +229,17 @@ def test_a_killed_server_and_a_killed_training(tmp_path: Path) -> None:
                 time.sleep(0.05)
             process.kill()
             process.wait()
-        ada.page.driver.get("about:blank")  # or it goes on to ask who does not answer
-        ada.page.complaints()
+        for page in (ada, bob):
+            page.page.driver.get("about:blank")  # or it goes on to ask who does not answer
+            page.page.complaints()
         with served(clinic, port) as (_, address):
-            ada.page.driver.get(address)
-            person.work()
-    check(clinic, 2)
+            for page in (ada, bob):
+                reopen(page, address)
+            work_together(people)
+    check(clinic, names)
+
+
+def reopen(page: Annotator, address: str) -> None:
+    """Open the address anew; with another fragment alone the page would stay as it is."""
+    page.page.driver.get("about:blank")
+    page.page.driver.get(address)

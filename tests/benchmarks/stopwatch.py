@@ -1,47 +1,30 @@
-"""How long people wait: a whole loop with a scripted annotator in a real browser, timed.
+"""How long people wait: a whole loop with scripted annotators in real browsers, timed.
 
-    python -m tests.benchmarks.stopwatch [DATASET ...] [key=value ...]
+    python -m tests.benchmarks.stopwatch [DATASET ...] [people=2] [key=value ...]
 
-Prints, for each cycle, the seconds that a region took to draw, those from the last stroke to the
-next region on screen, those of each job in between, and the score. That what is stored is what was
-drawn is checked.
+Everybody has a browser of their own; datasets are generated unless ``data_root`` is given. Prints,
+for each cycle, its score, the seconds that a region took to draw, those from the last stroke to the
+next region on screen, those of each job in between, and how many regions are done in an hour. That
+what is stored is what was drawn, and each region by one of them, is checked.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 import tempfile
-import time
+from itertools import groupby
 from pathlib import Path
 from statistics import median
 
-from tests.annotators.page_object import annotator
-from tests.annotators.test_loop import ENDED, IDLE, Person, check, served
+from tests.annotators.test_loop import Person, Seen, annotators, check, served, work_together
 from tests.workflow.conftest import Run
 from tests.workflow.test_people import Clinic
 
 RULES = ("reveal", "train", "predict-1", "score_images", "select", "evaluate")
-
-
-class Timed(Person):
-    """Keeps when each region came on screen and when it was done."""
-
-    def go(self) -> list[tuple[int, float, float]]:
-        """Annotate all; returns of each region its cycle and the seconds waited and at work."""
-        found, ended = [], time.monotonic()
-        while not self.ada.page.run(ENDED):
-            if not self.ada.page.run(IDLE):
-                time.sleep(0.02)
-                continue
-            shown = time.monotonic()
-            target = self.target()
-            cycle = self.clinic.asked().cycle
-            self.annotate(target)
-            found.append((cycle, shown - ended, time.monotonic() - shown))
-            ended = time.monotonic()
-        return found
+NAMES = ("Ada", "Bob", "Cleo", "Dan")
 
 
 def seconds_of(run: Run, cycle: int) -> str:
@@ -53,37 +36,49 @@ def seconds_of(run: Run, cycle: int) -> str:
     return ", ".join(f"{name} {found[name]:.1f}" for name in RULES if name in found)
 
 
-def measure(dataset: str, changes: dict[str, str]) -> None:
+def measure(dataset: str, people: int, changes: dict[str, str]) -> None:
     """Print the figures of a dataset."""
+    names = NAMES[:people]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clinic = Clinic.of(dataset, folder, **changes)
         clinic.run.run(program="launch")
-        with annotator(folder) as ada, served(clinic) as (_, address):
-            ada.begin(address, "Ada")
-            rows = Timed(clinic, ada).go()
-        check(clinic, clinic.settings["cycles"])  # what is stored is what was drawn
-        scores = {p.parent.name: p for p in clinic.results.rglob("metrics.json")}
-        for cycle in sorted({row[0] for row in rows}):
-            mine = [row for row in rows if row[0] == cycle]
-            held = json.loads(scores[f"cycle-{cycle:03d}"].read_text())
-            print(f"{dataset} cycle {cycle}: {held['score_name']} {held['score']:.3f}")
-            print(f"  {len(mine)} regions, {median(r[2] for r in mine):.1f} s each at work")
-            print(f"  first on screen after {mine[0][1]:.1f} s, others {later(mine):.3f} s")
-            print(f"  jobs after it, s: {seconds_of(clinic.run, cycle)}", flush=True)
+        with annotators(folder, names) as pages, served(clinic) as (_, address):
+            for page, who in zip(pages, names, strict=True):
+                page.begin(address, who)
+            working = [Person(clinic, page) for page in pages]
+            work_together(working)
+        check(clinic, names)
+        print(f"{dataset}, {people} at work, load {os.getloadavg()[0]:.1f}")
+        tell(clinic, sorted(row for person in working for row in person.seen))
 
 
-def later(rows: list[tuple[int, float, float]]) -> float:
-    """Median of the seconds waited for all regions of a cycle but the first."""
-    return median([waited for _, waited, _ in rows[1:]] or [0.0])
+def tell(clinic: Clinic, rows: list[Seen]) -> None:
+    """Print a paragraph for each cycle, and the sum."""
+    scores = {p.parent.name: p for p in clinic.results.rglob("metrics.json")}
+    before = rows[0].free
+    for cycle, group in groupby(rows, key=lambda row: row.cycle):
+        mine = list(group)
+        first, last = min(row.shown for row in mine), max(row.done for row in mine)
+        waited = [row.shown - row.free for row in mine if row.free > first] or [0.0]
+        held = json.loads(scores[f"cycle-{cycle:03d}"].read_text())
+        print(f"  cycle {cycle}: {held['score_name']} {held['score']:.3f}")
+        print(f"    {len(mine)} regions, {median(r.done - r.shown for r in mine):.1f} s each")
+        print(f"    {len(mine) / (last - first) * 3600:.0f} an hour while there are some")
+        print(f"    first on screen after {first - before:.1f} s, others {median(waited):.3f} s")
+        print(f"    jobs after it, s: {seconds_of(clinic.run, cycle)}", flush=True)
+        before = last
+    hours = (before - rows[0].free) / 3600
+    print(f"  {len(rows) / hours:.0f} regions an hour with what they wait for", flush=True)
 
 
 def main(words: list[str]) -> None:
     """Read the command line."""
     changes = dict(word.split("=", 1) for word in words if "=" in word)
+    people = int(changes.pop("people", 1))
     names = [word for word in words if "=" not in word]
     for dataset in names or ["cityscapes_mini", "kits23_mini", "bracs_mini"]:
-        measure(dataset, changes)
+        measure(dataset, people, changes)
 
 
 if __name__ == "__main__":
