@@ -97,7 +97,7 @@ def test_what_a_hostile_client_sends_is_refused_and_nothing_is_written(world: Wo
         encoded = {k: v.encode("latin-1") for k, v in header.items()}
         tab = world.client(app)
         tab.headers.update(encoded)
-        for way, path in (("POST", "done"), ("PUT", "draft"), ("GET", "view/detail")):
+        for way, path in (("POST", "done"), ("PUT", "draft"), ("GET", "tile/0/0/0")):
             answer = tab.request(way, f"/api/regions/0/{path}", json=FINE)
             refused.append((403, answer, header))
     assert "printed last" in refused[0][1].json()["message"]
@@ -111,11 +111,13 @@ def test_what_a_hostile_client_sends_is_refused_and_nothing_is_written(world: Wo
         body = json.dumps({"reason": reason}).encode()
         refused.append((400, ada.post("/api/regions/0/skip", content=body), reason))
     for number in IDS:
-        for way, path in (("POST", "open"), ("POST", "done"), ("GET", "view/detail")):
+        for way, path in (("POST", "open"), ("POST", "done"), ("GET", "tile/0/0/0")):
             answer = ada.request(way, f"/api/regions/{number}/{path}", json=FINE)
             refused.append((404, answer, number[:20]))
+    for at in ("1/0/0", "0/1/0", "0/0/1", "0/-1/0", "0/0/9999999", "0/1.0/0", "0/0x0/0", "0/٠/0"):
+        refused.append((404, say(ada, "GET", 0, f"tile/{at}"), at))  # it has one tile
     for path in (
-        "/api/regions/0/view/../../x",
+        "/api/regions/0/tile/0/0/../../x",
         "/static/..%2fserver.py",
         "/static/server.py",
         "/x",

@@ -24,8 +24,7 @@ from starlette.testclient import TestClient
 from al.annotators.assignment import Assignment
 from al.annotators.page import views
 from al.annotators.store import LEASE
-from al.annotators.targets import Target
-from al.io.tables import PoolRow, RegionRow
+from al.io.tables import RegionRow
 from decomp_core import Region, footprint
 
 from ..io.test_storage import Mount, fill, mount  # noqa: F401 - a fixture
@@ -61,8 +60,8 @@ def test_a_region_from_first_look_to_the_log(task: str, tmp_path: Path) -> None:
     assert (first["id"], first["state"], first["cycle"]) == (0, "open", 1)
     assert tuple(first["image_shape"]) == row.shape and first["has_proposal"]
     look(world, ada, first)
-    small = say(ada, "GET", 0, "view/thumbnail")
-    assert small.status_code == (200 if task == "roi" else 404)
+    small = say(ada, "GET", 0, "thumbnail")
+    assert small.status_code == (404 if task == "3d" else 200)
     proposal = say(ada, "GET", 0, "proposal").json()
     disc = None
     if task == "roi":
@@ -103,13 +102,15 @@ def look(world: World, ada: TestClient, first: dict[str, Any]) -> None:
     row = world.targets[0].row
     if row.axis is None:
         image = world.layout.open_image(row)
-        for view in first["views"]:
-            answer = say(ada, "GET", 0, f"view/{view['name']}")
-            at, left, height, width = (view[k] for k in ("top", "left", "height", "width"))
-            found = np.asarray(Image.open(io.BytesIO(answer.content)))
-            part = image[at : at + height, left : left + width]
-            assert found.shape == part.shape and np.abs(found - part.astype(int)).mean() < 8  # JPEG
-            assert view["name"] == "overview" or np.array_equal(found, part)
+        for level, (rows, columns) in enumerate(views.tiles_of(row.shape)):
+            tiles = [
+                [_opened(say(ada, "GET", 0, f"tile/{level}/{i}/{j}")) for j in range(columns)]
+                for i in range(rows)
+            ]
+            whole = np.concatenate([np.concatenate(line, axis=1) for line in tiles])
+            expected = views.pyramid_of(image).levels[level]
+            assert np.array_equal(whole, expected) or level  # reduced tiles are JPEG
+            assert np.abs(whole - expected.astype(int)).mean() < 8
     else:
         volume, low = world.layout.open_image(row), first["levels"]["low"]
         step = (first["levels"]["high"] - low) / 65535
@@ -120,6 +121,10 @@ def look(world: World, ada: TestClient, first: dict[str, Any]) -> None:
             assert np.abs(seen - plane).max() <= step / 2 + 1e-3
         letters = "".join(first["orientation"])
         assert sorted(letters) == sorted("LRAPSI") and {letters[:2], letters[2:4]} & {"SI", "IS"}
+
+
+def _opened(answer: Any) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(answer.content)))
 
 
 def finish(world: World, ada: TestClient) -> None:
@@ -263,7 +268,7 @@ def test_an_unreadable_image_is_told(world: World) -> None:
     world.files = {}
     ada = world.client(world.app())
     assert say(ada, "POST", 0, "open").status_code == 200
-    answer = say(ada, "GET", 0, "view/detail")
+    answer = say(ada, "GET", 0, "tile/0/0/0")
     assert answer.status_code == 422 and file.name in answer.json()["message"]
 
 
@@ -352,17 +357,26 @@ def test_many_at_a_time_annotate_each_region_once(tmp_path: Path) -> None:
     wait_for(lambda: world.run.completed == 1)
 
 
-def test_views_of_large_images_and_regions() -> None:
-    row = PoolRow("a", "", "train", "a.png", "", (3000, 5000))
-    for start, size in (((0, 0), (64, 64)), ((1000, 4000), (1000, 900)), ((0, 100), (2500, 20))):
-        region = RegionRow.of(1, "a", "window", Region(start, size), 0)
-        overview, detail = views.views_of(Target(region, row))
-        assert overview[1:] == (0, 0, 3000, 5000, 1600 / 5000)
-        assert detail.top <= start[0] and start[0] + size[0] <= detail.top + detail.height
-        assert detail.left <= start[1] and start[1] + size[1] <= detail.left + detail.width
-        assert max(detail.height, detail.width) * detail.scale <= 2048
-        assert detail.scale == (2048 / 2500 if size[0] == 2500 else 1)
-        assert detail.top >= 0 and detail.top + detail.height <= 3000
+def test_levels_of_an_image_are_means_in_tiles() -> None:
+    rng = np.random.default_rng(3)
+    for shape in ((1, 1), (512, 512), (3, 1025), (1100, 2049)):
+        image = rng.integers(0, 256, (*shape, 3)).astype(np.uint8)
+        pyramid, tiles = views.pyramid_of(image), views.tiles_of(shape)
+        assert len(pyramid.levels) == len(tiles) and max(shape) <= 512 * 2 ** (len(tiles) - 1)
+        assert np.array_equal(pyramid.levels[0], image)
+        for k, (level, (rows, columns)) in enumerate(zip(pyramid.levels, tiles, strict=True)):
+            lines = [[pyramid.tile(k, i, j) for j in range(columns)] for i in range(rows)]
+            assert max(max(tile.shape) for line in lines for tile in line) <= 512
+            whole = np.concatenate([np.concatenate(line, axis=1) for line in lines])
+            assert np.array_equal(whole, level)
+            blocks = [np.arange(0, n, 2**k) for n in shape]
+            counts = [np.diff([*at, n]) for at, n in zip(blocks, shape, strict=True)]
+            means = np.add.reduceat(
+                np.add.reduceat(image.astype(float), blocks[0], 0), blocks[1], 1
+            )
+            means /= np.outer(*counts)[..., None]
+            inner = tuple(slice(n >> k) for n in shape)  # at the edge, of what was rounded
+            assert level.shape == means.shape and np.abs(level - means)[inner].max(initial=0) <= k
 
 
 def test_served_on_a_socket_until_it_is_told_to_stop(tmp_path: Path) -> None:

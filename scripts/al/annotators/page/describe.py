@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from al.annotators.assignment import Assignment
 from al.annotators.store import Store
-from al.annotators.targets import OPEN, VOID, Target, Work
+from al.annotators.targets import DONE, OPEN, SKIPPED, VOID, Target, Work
 from al.io.errors import DataError
 from al.io.labels import UNKNOWN
 
 from .bodies import text_of
-from .views import Views, orientation_of, spacing_of, views_of
+from .views import Views, orientation_of, spacing_of
 
 
 def line_of(store: Store, target: Target, session: str) -> dict[str, Any]:
@@ -30,7 +31,25 @@ def line_of(store: Store, target: Target, session: str) -> dict[str, Any]:
         "kind": region.kind,
         "state": state,
         "by": by,
+        "cycle": region.cycle,
+        "corrected": sum(event.action == DONE for event in store.history_of(target)) > 1,
         "label": store.label(target) if target.row.roi else None,
+    }
+
+
+def progress_of(store: Store, assignment: Assignment | None, session: str) -> dict[str, Any]:
+    """Return how far a cycle is, region by region, as a tab is told of it."""
+    active = [] if assignment is None else assignment.active(store)
+    regions = [{**line_of(store, t, session), "number": i} for i, t in enumerate(active, 1)]
+    asked = [r for r in regions if r["state"] != SKIPPED]
+    done = sum(r["state"] == DONE for r in asked)
+    median = store.median_seconds()
+    return {
+        "total": len(asked),
+        "done": done,
+        "seconds_median": median,
+        "minutes_left": None if median is None else (len(asked) - done) * median / 60,
+        "regions": regions,
     }
 
 
@@ -57,7 +76,6 @@ def description_of(target: Target, layout: Any, views: Views) -> dict[str, Any]:
         "orientation": None if volume is None else orientation_of(layout, row),
         "levels": None if volume is None else {"low": volume.low, "high": volume.high},
         "presets": [] if volume is None else volume.presets(),
-        "views": [view._asdict() for view in views_of(target)],
         "mask": None if mask is None else text_of(mask),
     }
 

@@ -202,10 +202,14 @@ def _routes(service: Service) -> list[Route]:
     """Return what can be asked; of an address only the id of a region varies."""
     region = "/api/regions/{id}"
 
-    def picture(request: Request, _: Caller) -> Response:
-        content = service.picture(_id(request), request.path_params["name"])
-        kind = "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
+    def tile(request: Request, _: Caller) -> Response:
+        at = (str(request.path_params[name]) for name in ("level", "down", "across"))
+        content = service.tile(_id(request), *at)
+        kind = "image/bmp" if content.startswith(b"BM") else "image/jpeg"
         return Response(content, media_type=kind)
+
+    def thumbnail(request: Request, _: Caller) -> Response:
+        return Response(service.thumbnail(_id(request)), media_type="image/jpeg")
 
     def plane(request: Request, _: Caller) -> Response:
         asked = request.query_params
@@ -215,7 +219,8 @@ def _routes(service: Service) -> list[Route]:
     return [
         _reads("/api/run", lambda _, who: service.run()),
         _reads("/api/cycle", lambda _, who: service.cycle(who)),
-        _reads(f"{region}/view/{{name}}", picture),
+        _reads(f"{region}/tile/{{level}}/{{down}}/{{across}}", tile),
+        _reads(f"{region}/thumbnail", thumbnail),
         _reads(f"{region}/slice", plane),
         _reads(f"{region}/proposal", lambda request, who: service.proposal(who, _id(request))),
         _writes("POST", "/api/again", lambda _, who, __: service.again(who)),

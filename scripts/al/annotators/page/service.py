@@ -25,8 +25,9 @@ from al.io.tables import FileRow
 
 from . import bodies
 from .bodies import Caller, Refusal
-from .describe import description_of, drawn_in, known_of, line_of
+from .describe import description_of, drawn_in, known_of, line_of, progress_of
 from .guard import Files
+from .looking import Looking
 from .onward import Loop, Onward
 from .views import Views
 
@@ -50,7 +51,7 @@ class Opened:
     drawn: str
 
 
-class Service:
+class Service(Looking):
     """The regions of a run's cycle for any number of annotators.
 
     Args:
@@ -64,8 +65,8 @@ class Service:
     def __init__(
         self, loop: Loop, store: Store, layout: Any, files: Mapping[str, FileRow], root: str | Path
     ) -> None:
-        self.loop, self.store, self.layout = loop, store, layout
-        self.views = Views(layout)
+        super().__init__(loop, Views(layout))
+        self.store, self.layout = store, layout
         self.files = Files(files, root)
         self._lock = RLock()  # over each change and what was checked before it
         self._opened: dict[tuple[str, str], Opened] = {}
@@ -92,26 +93,11 @@ class Service:
     def cycle(self, who: Caller) -> dict[str, Any]:
         """Return how far the cycle is, region by region."""
         self._see(who)
-        assignment, regions = self.loop.assignment(), []
-        if assignment is not None:
-            regions = [
-                line_of(self.store, target, who.session) for target in assignment.active(self.store)
-            ]
-        asked = [r for r in regions if r["state"] != SKIPPED]
-        done = sum(r["state"] == DONE for r in asked)
-        median = self.store.median_seconds()
+        progress = progress_of(self.store, self.loop.assignment(), who.session)
         with self._lock:
             since = time.monotonic() - LEASE
             at_work = sorted({name for name, at in self._seen.values() if at > since})
-        return {
-            "standing": self.onward.standing(),
-            "total": len(asked),
-            "done": done,
-            "seconds_median": median,
-            "minutes_left": None if median is None else (len(asked) - done) * median / 60,
-            "regions": regions,
-            "annotators": at_work,
-        }
+        return {"standing": self.onward.standing(), **progress, "annotators": at_work}
 
     def next(self, who: Caller, body: dict[str, Any]) -> dict[str, Any]:
         """Take the first region that waits after one, of the same image if there is one."""
@@ -150,21 +136,6 @@ class Service:
         opened = self._open(who, assignment, target)
         self.views.ahead(target)
         return opened
-
-    def picture(self, number: str, name: str) -> bytes:
-        """Return a view of a region, PNG or JPEG."""
-        picture = self.views.picture(self._target(number)[1], name)
-        if picture is None:
-            raise Refusal(404, "There is no such view.")
-        return picture
-
-    def slice(self, number: str, axis: str | None, index: str | None) -> bytes:
-        """Return a plane of a region's volume: uint16, little-endian, rows by columns."""
-        row = self._target(number)[1].row
-        if row.axis is None:
-            raise Refusal(404, "This image has no slices.")
-        along = bodies.number_of(axis, "axis", len(row.shape))
-        return self.views.slice(row, along, bodies.number_of(index, "slice", row.shape[along]))
 
     def proposal(self, who: Caller, number: str) -> dict[str, Any]:
         """Return what the model makes of a region; from now on it counts as shown."""
@@ -265,19 +236,6 @@ class Service:
             self._seen = {s: v for s, v in self._seen.items() if v[1] > at - LEASE}
             self._seen[who.session] = (who.annotator, at)
 
-    def _target(
-        self, number: str, body: Mapping[str, Any] | None = None
-    ) -> tuple[Assignment, Target]:
-        """Return the region of an id; ids count anew in each cycle."""
-        assignment = self.loop.assignment()
-        if assignment is None:
-            raise Refusal(404, "No region waits now.")
-        cycle = bodies.whole(body or {}, "cycle", 10**6, none=True)
-        if cycle not in (None, assignment.cycle):
-            raise Refusal(409, f"Cycle {cycle} is over.", reason="cycle")
-        at = bodies.number_of(number, "region", len(assignment.targets))
-        return assignment, assignment.targets[at]
-
     def _open(
         self, who: Caller, assignment: Assignment, target: Target, fresh: bool = False
     ) -> dict[str, Any]:
@@ -289,6 +247,7 @@ class Service:
                 opened, draft = self._taken(who, target, digest, fresh)
             return {
                 **line_of(self.store, target, who.session),
+                "number": assignment.active(self.store).index(target) + 1,
                 **description_of(target, self.layout, self.views),
                 **drawn_in(self.store, target, draft),
                 "draft": opened.drawn,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from os import stat
 from threading import Lock, Thread
-from typing import Any, NamedTuple
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -21,27 +20,35 @@ from al.io.errors import DataError
 from al.io.tables import PoolRow
 from al.io.thumbnails import fitted, jpeg, resized, window_of
 
-OVERVIEW, DETAIL, THUMBNAIL = 1600, 2048, 160  # longest sides, in pixels
-LEAST_MARGIN = 128  # pixels of an image around a region
-MOST_BYTES = 1 << 30  # of what is kept decoded
+TILE, THUMBNAIL = 512, 160  # longest sides, in pixels
+STRIP = 1024  # rows that are halved at a time
+MOST_BYTES = 2 << 30  # of what is kept decoded: one image of 22 000 x 22 000, or two of 15 000
 TOP = 65535
 CT = -500.0  # a volume with less has Hounsfield units
 PRESETS = (("soft tissue", -160.0, 240.0), ("lung", -1350.0, 150.0), ("bone", -500.0, 1300.0))
 OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "S": "I", "I": "S"}
 
 
-class View(NamedTuple):
-    """A picture of a part of an image: its place and size in pixels of the image.
+@dataclass(frozen=True)
+class Pyramid:
+    """An image, and it halved again and again until a tile holds the whole of it.
 
-    ``scale``: pixels of the picture by pixel of the image, at most 1.
+    Attributes:
+        levels: (H, W, 3) uint8 each; a pixel of level k is the mean of 2**k x 2**k of the image,
+            of less at its right and lower edge.
     """
 
-    name: str
-    top: int
-    left: int
-    height: int
-    width: int
-    scale: float
+    levels: list[np.ndarray]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all levels."""
+        return sum(level.nbytes for level in self.levels)
+
+    def tile(self, level: int, down: int, across: int) -> np.ndarray:
+        """Return a tile of a level by its row and column; those at the edges are smaller."""
+        top, left = down * TILE, across * TILE
+        return self.levels[level][top : top + TILE, left : left + TILE]
 
 
 @dataclass(frozen=True)
@@ -72,27 +79,24 @@ class Volume:
         return [dict(zip(("name", "low", "high"), one, strict=True)) for one in found]
 
 
-def views_of(target: Target) -> list[View]:
-    """Return the pictures of a region, apart from its thumbnail; none of a volume."""
-    if target.row.axis is not None:
-        return []
-    whole = (0, 0, *target.row.shape)
-    if target.row.roi:
-        return [View("detail", *whole, _scale(whole, DETAIL))]
-    box = target.region.region
-    side = max(box.size)
-    margin = max(0, min(max(side, LEAST_MARGIN), (DETAIL - side) // 2))
-    low = [max(0, at - margin) for at in box.start]
-    high = [min(n, at + margin) for at, n in zip(box.stop, target.row.shape, strict=True)]
-    part = (*low, high[0] - low[0], high[1] - low[1])
-    return [
-        View("overview", *whole, _scale(whole, OVERVIEW)),
-        View("detail", *part, _scale(part, DETAIL)),
-    ]
+def tiles_of(shape: Sequence[int]) -> list[tuple[int, int]]:
+    """Return how many rows and columns of tiles each level of an image has."""
+    sides, found = tuple(shape), []
+    while not found or found[-1] != (1, 1):
+        found.append((-(-sides[0] // TILE), -(-sides[1] // TILE)))
+        sides = (-(-sides[0] // 2), -(-sides[1] // 2))
+    return found
 
 
-def _scale(part: tuple[int, ...], most: int) -> float:
-    return min(1.0, most / max(part[2:]))
+def pyramid_of(image: np.ndarray) -> Pyramid:
+    """Return the levels of an image, (H, W, 3) uint8."""
+    levels = [image]
+    for _ in tiles_of(image.shape[:2])[1:]:
+        whole = levels[-1]
+        # A part at a time: Pillow takes a copy of four bytes a pixel.
+        strips = (whole[top : top + STRIP] for top in range(0, len(whole), STRIP))
+        levels.append(np.concatenate([np.asarray(Image.fromarray(s).reduce(2)) for s in strips]))
+    return Pyramid(levels)
 
 
 def levels_of(volume: np.ndarray, path: str) -> Volume:
@@ -140,29 +144,26 @@ class Views:
         self._making: dict[Hashable, Lock] = defaultdict(Lock)
         self._ahead = Lock()
 
-    def picture(self, target: Target, name: str) -> bytes | None:
-        """Return a picture, or ``None`` where there is none of that name. Raises DataError.
+    def tile(self, row: PoolRow, level: int, down: int, across: int) -> bytes:
+        """Return a tile of an image or RoI. Raises DataError.
 
-        A detail that is not reduced comes as it is, as PNG; all else as JPEG, which takes a tenth
-        of the time.
+        Pixels of the image itself come as they are, as BMP, which takes no time; reduced ones as
+        JPEG, a tenth as long.
         """
-        found = {view.name: view for view in views_of(target)}
-        if target.row.roi:
-            whole = (0, 0, *target.row.shape)
-            found["thumbnail"] = View("thumbnail", *whole, _scale(whole, THUMBNAIL))
-        view = found.get(name)
-        if view is None:
-            return None
+        pixels = self.pyramid(row).tile(level, down, across)
+        return jpeg(pixels) if level else _bmp(pixels)
+
+    def thumbnail(self, row: PoolRow) -> bytes:
+        """Return a small picture of an image or RoI, JPEG. Raises DataError."""
 
         def make() -> bytes:
-            pixels = self._image(target.row)
-            part = pixels[view.top : view.top + view.height, view.left : view.left + view.width]
-            longest = round(view.scale * max(view.height, view.width))
-            size = fitted((view.height, view.width), longest)
-            exact = name == "detail" and size == part.shape[:2]
-            return _png(part) if exact else jpeg(resized(part, size))
+            return jpeg(resized(self.pyramid(row).levels[-1], fitted(row.shape, THUMBNAIL)))
 
-        return self._get(target.row, view, make)
+        return self._get(row, "thumbnail", make)
+
+    def pyramid(self, row: PoolRow) -> Pyramid:
+        """Return an image or RoI in all levels. Raises DataError."""
+        return self._get(row, "pyramid", lambda: pyramid_of(self._read(row)))
 
     def volume(self, row: PoolRow) -> Volume:
         """Return a volume in levels. Raises DataError."""
@@ -184,18 +185,13 @@ class Views:
             try:
                 for target in targets:
                     with suppress(Exception):  # told when the region is opened
-                        if target.row.axis is not None:
-                            self.volume(target.row)
-                        for view in views_of(target):
-                            self.picture(target, view.name)
+                        row = target.row
+                        self.pyramid(row) if row.axis is None else self.volume(row)
             finally:
                 self._ahead.release()
 
         if self._ahead.acquire(blocking=False):
             Thread(target=make, daemon=True).start()
-
-    def _image(self, row: PoolRow) -> np.ndarray:
-        return self._get(row, "image", lambda: self._read(row))
 
     def _read(self, row: PoolRow) -> np.ndarray:
         image = self.layout.open_image(row)
@@ -230,10 +226,9 @@ class Views:
                 self._making.pop(key, None)
 
 
-def _png(pixels: np.ndarray) -> bytes:
+def _bmp(pixels: np.ndarray) -> bytes:
     packed = BytesIO()
-    # Runs alone: in photos longer matches are few, and looking for them takes most of the time.
-    Image.fromarray(pixels).save(packed, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
+    Image.fromarray(pixels).save(packed, "BMP")
     return packed.getvalue()
 
 

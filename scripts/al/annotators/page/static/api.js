@@ -109,14 +109,14 @@ export class Api {
     await this.ask("POST", `regions/${id}/release`, {}, true).catch(() => {});
   }
 
-  /** A picture of a region. */
-  async view(id, name) {
-    const answer = await this.ask("GET", `regions/${id}/view/${name}`);
+  /** A tile of a region's image. */
+  tile = async (id, level, row, column) => {
+    const answer = await this.ask("GET", `regions/${id}/tile/${level}/${row}/${column}`);
     return createImageBitmap(await answer.blob(), { colorSpaceConversion: "none" });
-  }
+  };
 
   async thumbnail(id) {
-    const answer = await this.ask("GET", `regions/${id}/view/thumbnail`);
+    const answer = await this.ask("GET", `regions/${id}/thumbnail`);
     return URL.createObjectURL(await answer.blob());
   }
 

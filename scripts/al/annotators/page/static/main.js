@@ -27,6 +27,7 @@ function expose(page) {
       value: screen.painter.value,
       diameter: screen.painter.diameter,
       slice: screen.views?.volume ? screen.views.index : null,
+      sharp: screen.viewer.scene?.tiles?.idle ?? true, // no tile is on its way
       saved: document.getElementById("saved").className,
       region: page.current?.work.planes.length ? page.current.work.region : null,
       ahead: page.ahead?.id ?? null,

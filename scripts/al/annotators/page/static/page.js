@@ -63,7 +63,8 @@ export class Page extends Presence {
 
   /** Fetches what is seen of a described region. */
   async prepare(description) {
-    const loaded = await load(this.api, description, this.place);
+    const { viewer } = this.screen;
+    const loaded = await load(this.api, description, this.place, viewer, this.current);
     return { ...loaded, id: description.id, cycle: description.cycle };
   }
 

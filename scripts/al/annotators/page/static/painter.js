@@ -9,7 +9,7 @@ const WIDEST = 401; // of a brush, in pixels
 export class Painter {
   /**
    * `hooks`: changed() after a stroke, moved(point | null) when pixel [row, column] of the image is
-   * pointed at, pixels() gives the region's RGBA, step(k) shows plane k of the region.
+   * pointed at, pixels() brings the region's RGBA, step(k) shows plane k of the region.
    */
   constructor(viewer, colours, hooks) {
     Object.assign(this, { viewer, colours, hooks });
@@ -136,11 +136,16 @@ export class Painter {
     const [y, x] = pixel;
     const inside = y >= 0 && x >= 0 && y < plane.height && x < plane.width;
     if (!inside || (plane.mask && !plane.mask[y * plane.width + x])) return;
-    this.once(tool, (p) =>
-      tool === "fill"
-        ? paint.flood(p, y, x, value)
-        : paint.grow(p, this.hooks.pixels(), y, x, this.tolerance, value),
-    );
+    if (tool === "fill") return this.once(tool, (p) => paint.flood(p, y, x, value));
+    this.snap(plane, y, x);
+  }
+
+  /** Paints what looks like a pixel, when the pixels are there. */
+  async snap(plane, y, x) {
+    const { value, tolerance } = this;
+    const pixels = await this.hooks.pixels();
+    if (plane !== this.plane) return; // went on meanwhile
+    this.once("snap", (p) => paint.grow(p, pixels, y, x, tolerance, value));
   }
 
   drawTo(pixel) {

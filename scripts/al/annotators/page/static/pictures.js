@@ -1,14 +1,16 @@
 // What of a region is fetched before it is shown.
 
+import { Tiles } from "./tiles.js";
 import { Volume } from "./volume.js";
 import { shade } from "./viewer.js";
 import { Work } from "./work.js";
 
 /**
- * A region ready to be shown: its description, its work, and the pictures of an image or RoI
- * (`layers`) or the volume with the planes that are seen first. Raises what the server answers.
+ * A region ready to be shown: its description, its work, and the `scene` of its image or RoI with
+ * the tiles that `viewer` shows first, or the `volume` with the planes that are seen first.
+ * `before` is the region on screen. Raises what the server answers.
  */
-export async function load(api, description, place) {
+export async function load(api, description, place, viewer, before) {
   const work = new Work(description, place);
   work.shades = work.planes.map(shade);
   if (work.axis !== undefined && work.axis !== null) {
@@ -23,24 +25,19 @@ export async function load(api, description, place) {
     volume.ahead(work.axis, first[work.axis]);
     return { description, work, volume };
   }
-  const [height, width] = description.image_shape;
-  const whole = { name: "detail", left: 0, top: 0, width, height };
-  const views = description.views?.length ? description.views : [whole];
-  const layers = await Promise.all(
-    views.map(async ({ name, left, top, width: w, height: h }) => {
-      return { source: await api.view(description.id, name), left, top, width: w, height: h };
-    }),
-  );
-  return { description, work, layers };
+  const { id, image, roi, image_shape: [height, width] } = description; // prettier-ignore
+  const same = before?.scene && before.description.image === image && before.description.roi === roi;
+  const tiles = same ? before.scene.tiles : new Tiles(api.tile, id, height, width);
+  const region = work.planes.length ? work.region : null;
+  const mm = description.spacing ? description.spacing[0] : null;
+  const scene = { tiles, width, height, matrix: new DOMMatrix(), letters: null, mm, region };
+  await tiles.ready(...viewer.seenFirst(scene));
+  return { description, work, scene };
 }
 
-/** RGBA of a region's pixels, as the pictures show them. */
-export function pixelsOf(layers, { left, top, width, height }) {
+/** RGBA of a region's pixels in pictures [{source, left, top}] around it. */
+export function pixelsOf(pictures, { left, top, width, height }) {
   const context = new OffscreenCanvas(width, height).getContext("2d");
-  context.imageSmoothingEnabled = false;
-  for (const layer of layers) {
-    const { source, width: w, height: h } = layer;
-    context.drawImage(source, layer.left - left, layer.top - top, w, h);
-  }
+  for (const { source, left: x, top: y } of pictures) context.drawImage(source, x - left, y - top);
   return context.getImageData(0, 0, width, height).data;
 }

@@ -33,7 +33,7 @@ export class Screen {
   async show(loaded) {
     this.loaded = loaded;
     this.enable(true);
-    const { description, work, layers, volume } = loaded;
+    const { description, work, scene, volume } = loaded;
     const { id, image, roi, state, by } = description;
     this.painter.open(work);
     this.follow = clearTimeout(this.follow);
@@ -48,11 +48,7 @@ export class Screen {
       this.showWindow();
       return;
     }
-    const [height, width] = description.image_shape;
-    const region = work.planes.length ? work.region : null;
-    const mm = description.spacing ? description.spacing[0] : null;
-    const scene = { layers, width, height, matrix: new DOMMatrix(), letters: null, mm, region };
-    const labels = region ? this.painter.show(0) : null;
+    const labels = scene.region ? this.painter.show(0) : null;
     this.viewer.show({ ...scene, labels, shade: work.shades[0], dim: true });
   }
 
@@ -122,11 +118,14 @@ export class Screen {
     }, FOLLOW);
   }
 
-  /** RGBA of the region's pixels as they are shown. */
-  pixels() {
-    const { work, layers } = this.loaded;
-    if (!layers) return pixelsOf(this.viewer.scene.layers, work.region);
-    return (this.loaded.pixels ||= pixelsOf(layers, work.region));
+  /** RGBA of the region's pixels: the image's own, or grey values as they are shown. */
+  async pixels() {
+    const { loaded } = this;
+    const { region } = loaded.work;
+    if (loaded.volume) return pixelsOf([{ source: this.viewer.scene.source, left: 0, top: 0 }], region);
+    const { left, top, width, height } = region;
+    const rect = { left, top, right: left + width, bottom: top + height };
+    return (loaded.pixels ||= pixelsOf(await loaded.scene.tiles.pixels(rect), region));
   }
 
   /** Fills what is not painted from a proposal; returns whether that changed anything. */

@@ -86,19 +86,24 @@ export class Viewer {
     this.scene = null;
     this.zoom = 1;
     this.origin = { x: 0, y: 0 };
+    this.fits = null; // {whole}: the view is fitted, and stays so in a window of another size
+    this.size = { width: 1, height: 1 };
+    this.density = 1;
     this.stale = { image: false, marks: false, labels: null }; // labels: a rectangle, or "all"
     this.drawMarks = () => {};
+    this.resize();
     new ResizeObserver(() => this.resize()).observe(root);
   }
 
   /**
-   * Shows a scene: {layers: [{source, left, top, width, height}], width, height, matrix, letters,
-   * mm (per unit at zoom 1) or null, region: {left, top, width, height} or null, labels:
-   * LabelPicture or null, shade: canvas or null, dim: whether the rest is darkened}.
+   * Shows a scene: {source: the picture, or tiles: Tiles, width, height, matrix, letters, mm (per
+   * unit at zoom 1) or null, region: {left, top, width, height} or null, labels: LabelPicture or
+   * null, shade: canvas or null, dim: whether the rest is darkened}.
    * `keep` leaves pan and zoom as they are.
    */
   show(scene, keep = false) {
     this.scene = scene;
+    if (scene.tiles) scene.tiles.arrived = () => this.imageChanged();
     if (!keep) this.fit();
     this.redraw();
   }
@@ -106,21 +111,31 @@ export class Viewer {
   resize() {
     const { width, height } = this.root.getBoundingClientRect();
     if (!width || !height) return;
-    const first = !this.size;
     this.size = { width, height };
     this.density = window.devicePixelRatio;
     for (const canvas of Object.values(this.layers)) {
       canvas.width = Math.round(width * this.density);
       canvas.height = Math.round(height * this.density);
     }
-    if (first && this.scene) this.fit();
+    if (this.fits) this.fit(this.fits.whole);
     this.redraw();
   }
 
   /** From (column, row) to the view's own pixels. */
   get matrix() {
-    const { x, y } = this.origin;
-    return new DOMMatrix([this.zoom, 0, 0, this.zoom, x, y]).multiply(this.scene.matrix);
+    return matrixOf(this.scene, this);
+  }
+
+  /** The rectangle of a scene that is seen when it is shown, and pixels of the screen by pixel. */
+  seenFirst(scene) {
+    const first = this.fitted(scene, false);
+    return [this.seen(matrixOf(scene, first)), first.zoom * this.density];
+  }
+
+  /** The rectangle of the image in view. */
+  seen(matrix) {
+    const { width: right, height: bottom } = this.size;
+    return around(matrix.inverse(), { left: 0, top: 0, right, bottom });
   }
 
   /** The point of the image, as (column, row), under a place of the window. */
@@ -138,19 +153,24 @@ export class Viewer {
 
   /** Fits the region (or, without one or asked for, the whole image) into the view. */
   fit(whole = false) {
-    if (!this.size || !this.scene) return;
-    const { region, width, height } = this.scene;
+    if (!this.scene) return;
+    Object.assign(this, this.fitted(this.scene, whole), { fits: { whole } });
+    this.redraw();
+  }
+
+  /** The {zoom, origin} of a scene that is fitted. */
+  fitted(scene, whole) {
+    const { region, width, height } = scene;
     const r = (!whole && region) || { left: 0, top: 0, width, height };
     const rect = { ...r, right: r.left + r.width, bottom: r.top + r.height };
-    const box = around(this.scene.matrix, rect);
+    const box = around(scene.matrix, rect);
     const [w, h] = [box.right - box.left, box.bottom - box.top];
     const part = r === region ? MARGIN : 1;
-    this.zoom = Math.min((part * this.size.width) / w, (part * this.size.height) / h, DEEPEST);
-    this.origin = {
-      x: this.size.width / 2 - ((box.left + box.right) / 2) * this.zoom,
-      y: this.size.height / 2 - ((box.top + box.bottom) / 2) * this.zoom,
-    };
-    this.redraw();
+    const { size } = this;
+    const zoom = Math.min((part * size.width) / w, (part * size.height) / h, DEEPEST);
+    const x = size.width / 2 - ((box.left + box.right) / 2) * zoom;
+    const y = size.height / 2 - ((box.top + box.bottom) / 2) * zoom;
+    return { zoom, origin: { x, y } };
   }
 
   /** Zooms about a place of the window (by default the middle of the view). */
@@ -164,11 +184,13 @@ export class Viewer {
     const change = zoom / this.zoom;
     this.origin = { x: x + (this.origin.x - x) * change, y: y + (this.origin.y - y) * change };
     this.zoom = zoom;
+    this.fits = null;
     this.redraw();
   }
 
   pan(dx, dy) {
     this.origin = { x: this.origin.x + dx, y: this.origin.y + dy };
+    this.fits = null;
     this.redraw();
   }
 
@@ -195,6 +217,11 @@ export class Viewer {
     this.schedule();
   }
 
+  imageChanged() {
+    this.stale.image = true;
+    this.schedule();
+  }
+
   marksChanged() {
     this.stale.marks = true;
     this.schedule();
@@ -204,7 +231,7 @@ export class Viewer {
     if (this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
-      if (!this.scene || !this.size) return;
+      if (!this.scene) return;
       const { image, labels, marks } = this.stale;
       this.stale = { image: false, labels: null, marks: false };
       if (image) this.paintImage(this.begin("image"));
@@ -244,14 +271,19 @@ export class Viewer {
   }
 
   paintImage(context) {
-    this.inImage(context, () => {
-      for (const { source, left, top, width, height } of this.scene.layers) {
-        // Pixels that are painted are seen as they are.
-        const deep = (this.zoom * width) / source.width >= 1.5;
-        context.imageSmoothingEnabled = !(deep && this.scene.region);
-        context.imageSmoothingQuality = "medium";
-        context.drawImage(source, left, top, width, height);
-      }
+    const { source, tiles, region } = this.scene;
+    // Pixels that are painted are seen as they are.
+    context.imageSmoothingEnabled = !(this.zoom >= 1.5 && region);
+    context.imageSmoothingQuality = "medium";
+    if (source) return this.inImage(context, () => context.drawImage(source, 0, 0));
+    const { density, zoom, origin, matrix } = this;
+    // In whole pixels of the screen, or seams between tiles would be seen.
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    const on = (v, from) => Math.round((v * zoom + from) * density);
+    tiles.draw(this.seen(matrix), zoom * density, (picture, rect, part) => {
+      const [left, right] = [on(rect.left, origin.x), on(rect.right, origin.x)];
+      const [top, bottom] = [on(rect.top, origin.y), on(rect.bottom, origin.y)];
+      context.drawImage(picture, ...part, left, top, right - left, bottom - top);
     });
   }
 
@@ -322,6 +354,11 @@ export class Viewer {
     const text = length < 1 ? `${Number((1000 * length).toPrecision(1))} µm` : `${length} mm`;
     outlined(context, text, 12, y - 3, "13px system-ui, sans-serif");
   }
+}
+
+/** From (column, row) of a scene to a view. */
+function matrixOf(scene, { zoom, origin: { x, y } }) {
+  return new DOMMatrix([zoom, 0, 0, zoom, x, y]).multiply(scene.matrix);
 }
 
 /** Text that can be read on light and on dark. */

@@ -74,9 +74,8 @@ export class Volume {
   scene(axis, data) {
     const { matrix, letters, unit } = placed(axis, this.shape, this.spacing, this.orientation);
     const [height, width] = planeAxes(axis).map((a) => this.shape[a]);
-    const layer = { source: this.picture(axis, data), left: 0, top: 0, width, height };
     const mm = this.spacing ? unit : null;
-    return { layers: [layer], width, height, matrix, letters, mm };
+    return { source: this.picture(axis, data), width, height, matrix, letters, mm };
   }
 }
 
