@@ -172,7 +172,7 @@ def key_of(index: int) -> str:
 
 
 def check(clinic: Clinic, names: Sequence[str]) -> None:
-    """What is stored is what was drawn, each region once, all had a part, each cycle has a score."""
+    """What is stored is what was drawn, each region once, by all; each cycle has a score."""
     held, events = clinic.settings, clinic.store.events()
     layout = get_layout(held["layout"], held["layout_options"], held["classes"])
     rows = {r.key: r for r in layout.index(Path(held["data_root"]))}

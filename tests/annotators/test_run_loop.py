@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,10 @@ import pytest
 from al.annotators.assignment import REVEALED, cycle_folder
 from al.annotators.maps import map_of
 from al.annotators.targets import Work
-from al.cli.annotate import RunLoop, Training, words_of
+from al.cli.annotate import RunLoop
+from al.cli.next_cycle import Training, command_of, words_of
 from al.cluster.launches import Launch, folder_lock, write_launch
+from al.cluster.words import make_command, parse_words
 from al.config.settings import save_settings
 from al.io.errors import DataError
 from al.io.files import write_json
@@ -100,10 +103,19 @@ def test_maps_hold_all_that_is_annotated_also_before_a_kill(name: str) -> None:
     assert {file.stat().st_mtime for file in files} == {2e9}, "what is new stays"
 
 
-def test_the_last_cycle_is_through_when_it_is_trained_and_scored() -> None:
+def test_the_last_cycle_is_through_when_it_is_trained_and_scored(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     served = Served()
     assert served.loop().standing()["state"] == "annotate"
-    served.annotate(0, 1, 2)
+    loop = served.loop(goes_on=False)
+    for number in (0, 1, 2):
+        loop.tell()
+        served.annotate(number)
+    loop.complete()
+    first, second = (line[7:] for line in capsys.readouterr().out.splitlines())
+    assert first == "cycle 1 of 1: 3 regions wait"
+    assert second == "Cycle 1 is annotated. To go on: make run, with the same ARGS"
 
     def told(goes_on: bool = True) -> tuple[str, int]:
         found = served.loop(goes_on).standing()
@@ -142,6 +154,12 @@ def test_words_that_mean_one_start_are_not_said_again() -> None:
     pairs = "--rerun-incomplete --config dataset=images 'run=a b'"
     write_json(BEGUN, {"command": f"snakemake {once} {lasting} {pairs}"})
     assert words_of(RESULTS) == ["-k", *lasting.split(), "--config", "dataset=images", "run=a b"]
+    held = "dataset=images 'run=a b' -k --snakefile S -d train -p --resources gpu=1 mem_mb=4 -c 2"
+    assert command_of(RESULTS) == f'make run PROFILE=slurm ARGS="{held}"'
+    odd = ["--config", "run=$a", 'note="b"', "--profile", "/elsewhere/x"]
+    *_, typed = shlex.split(make_command(odd))
+    back = shlex.split(typed.removeprefix("ARGS=").replace("$$", "$"))
+    assert parse_words(back) == parse_words(odd)
 
 
 def raises() -> Any:

@@ -13,8 +13,10 @@ import pytest
 from al.annotators.assignment import Assignment, assignment_at, open_cycle
 from al.annotators.store import Store
 from al.annotators.targets import Target, Work
+from al.cli.report import read_look
 from al.config.settings import read_settings
 from al.generators import generate
+from al.io.errors import DataError
 from al.io.labels import UNKNOWN, read_label
 from al.io.tables import read_labels, read_pool, read_regions
 from al.layouts import get_layout
@@ -113,7 +115,7 @@ def unlabelled(folder: Path, **changes: str) -> Clinic:
 
 
 def test_a_run_stops_for_people_and_goes_on(tmp_path: Path) -> None:
-    clinic = unlabelled(tmp_path, cycles="3")
+    clinic = unlabelled(tmp_path, cycles="3", initial="diverse")
     run = clinic.run
     printed = run.run(program="launch")
     assert "cycle 1 of 3: 4 regions in 2 images wait for annotators. To annotate: make" in printed
@@ -133,6 +135,8 @@ def test_a_run_stops_for_people_and_goes_on(tmp_path: Path) -> None:
     for image, labels in wanted.items():
         np.testing.assert_array_equal(found[image], labels)
     assert not list(clinic.results.rglob("metrics.json"))
+    with pytest.raises(DataError, match="no image with labels is in the split test"):
+        read_look("tiny", clinic.results.parent, [])
     assert {row.label_path for row in read_pool(clinic.results / "pool.csv")} == {""}
     before = (cycle / "model/weights.pt").stat().st_mtime_ns
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import re
 import secrets
-import shlex
-import subprocess
 import sys
-from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 from socket import AF_INET, AF_INET6, create_server, gethostname
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
+from time import strftime
 from typing import Any
 
 from al.annotators.assignment import (
@@ -29,132 +25,17 @@ from al.annotators.assignment import (
 from al.annotators.human import people_of, store_of
 from al.annotators.maps import stale, write_maps
 from al.annotators.store import Store
-from al.cli.launch import BUSY
-from al.cluster.words import lasting_words
+from al.cli.next_cycle import Training, command_of, words_of
 from al.config.checks import layout_of
 from al.config.settings import HUMAN, read_settings
 from al.io.errors import ConfigError, DataError, nearest
-from al.io.files import read_json
 from al.io.tables import read_files, read_pool
 from al.layouts import get_layout
-from al.paths import DATA, START, mirrored, pool_of
+from al.paths import DATA, pool_of
 from al.report.style import named_colours
 
 PORT = 8765
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-RETRY = 5.0  # seconds until the next try where another one works
-KEPT, LINES = 400, 12  # of what Snakemake said: kept, and shown where it failed
-_STEPS = re.compile(r"(\d+) of (\d+) steps")
-_RULE = re.compile(r"(?:local)?rule (\w+):")
-# What people wait for, by the rule that is at work
-WORK = {
-    "reveal_labels": "taking the annotations",
-    "train": "training",
-    "predict": "predicting",
-    "predict_initial": "predicting",
-    "score_images": "scoring images",
-    "evaluate": "evaluating",
-    "select_regions": "choosing regions",
-    "propose_regions": "choosing regions",
-    "propose_patches": "choosing regions",
-    "embed_regions": "choosing regions",
-}
-
-
-class Training:
-    """The start of the next cycle by the launcher, in a process of its own.
-
-    Args:
-        words: gives those of the launcher, as the run was last started.
-        due: gives the cycle that has to be trained now, if there is one.
-    """
-
-    def __init__(self, words: Callable[[], list[str]], due: Callable[[], int | None]) -> None:
-        self._words, self._due = words, due
-        self.text, self.fraction, self.message = "", 0.0, ""
-        self._wanted = self._alive = False
-        self._stopped = Event()
-        self._process: subprocess.Popen[str] | None = None
-        self._lock = Lock()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it is at work."""
-        return self._alive
-
-    def start(self) -> None:
-        """Start; where it is at work, again afterwards."""
-        with self._lock:
-            self._wanted = True
-            if self._alive:
-                return
-            self._alive, self.message = True, ""
-            Thread(target=self._work, daemon=True).start()
-
-    def stop(self) -> None:
-        """End it as Ctrl-C does, and wait until what runs is saved."""
-        with self._lock:  # what was not started by now never is
-            self._stopped.set()
-            process = self._process
-        if process is not None and process.poll() is None:
-            process.terminate()
-            process.wait()
-
-    def _work(self) -> None:
-        try:
-            while self._begins():
-                self._once()
-        except (Exception, SystemExit) as error:  # told on the page, where it can be tried again
-            with self._lock:
-                self._alive, self.message = False, str(error) or repr(error)
-
-    def _begins(self) -> bool:
-        with self._lock:
-            self._alive = self._wanted and not self._stopped.is_set()
-            self._wanted = False
-            return self._alive
-
-    def _once(self) -> None:
-        before = self._due()
-        code, said = self._run()
-        if code == BUSY:  # a report of the cycle before may still be written
-            self.text = said[-1] if said else "another Snakemake works here"
-            self._stopped.wait(RETRY)
-            self._wanted = True
-        elif code:
-            told = [line for line in said if "rror" in line] or said or [f"ended with code {code}"]
-            raise RuntimeError("\n".join(told[-LINES:]))
-        elif (left := self._due()) is not None:
-            if left == before:
-                raise RuntimeError(
-                    f"Snakemake ended without an error, and cycle {left} is still not trained. "
-                    "To see why: make run, with the same ARGS"
-                )
-            self._wanted = True
-
-    def _run(self) -> tuple[int, list[str]]:
-        self.text, self.fraction = "starting", 0.0
-        command = [sys.executable, "-m", "al.cli.launch", "--", *self._words()]
-        with self._lock:
-            if self._stopped.is_set():
-                return 1, []
-            process = self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-            )
-        said: deque[str] = deque(maxlen=KEPT)
-        assert process.stdout is not None
-        for line in process.stdout:
-            said.append(line.rstrip())
-            if found := _STEPS.search(line):
-                self.fraction = int(found[1]) / int(found[2])
-            if found := _RULE.match(line):
-                self.text = WORK.get(found[1], self.text)
-        return process.wait(), list(said)
 
 
 class RunLoop:
@@ -179,9 +60,10 @@ class RunLoop:
         self.folder, self.store, self.goes_on, self.review = folder, store, goes_on, review
         self.settings = read_settings(folder / "config.yaml")
         self.colours = colours
-        self.training = Training(lambda: words_of(folder), self._due)
+        self.training = Training(lambda: words_of(folder), self._due, self.tell)
         self._known: tuple[int | None, Assignment | None] = (None, None)
-        self._lock, self._writing = Lock(), Lock()
+        self._lock, self._writing, self._telling = Lock(), Lock(), Lock()
+        self._told: tuple[str, int, str] | None = None
         self._written: int | None = None  # events that are in the label maps; before: not known
 
     def about(self) -> dict[str, Any]:
@@ -236,7 +118,7 @@ class RunLoop:
             return {**told, "state": "training", "text": "starting"}
         if due is not None:
             head = f"Cycle {due} is annotated" if due else "No regions are chosen yet"
-            message = f"{head}. To go on: make run, with the same ARGS"
+            message = f"{head}. To go on: {command_of(self.folder)}"
         elif asked:
             message = "Nothing is left to choose: all of the pool is annotated"
         else:
@@ -244,10 +126,33 @@ class RunLoop:
             message = f"All {cycles} cycles are annotated. More: start the run with cycles=N"
         return {**told, "state": "finished", "text": message}
 
+    def tell(self) -> None:
+        """Print a line on where the run stands, if that is not what was printed last."""
+        with self._telling:
+            told = self.standing()
+            state, cycle, failure = told["state"], told["cycle"], self.training.message
+            if self._told == (held := (state, cycle, failure)):
+                return
+            self._told = held
+            asked, last = self.assignment(), self.settings["cycles"]
+            if failure or told["message"]:
+                line = f"it failed: {failure or told['message']}"
+            elif state == "annotate" and asked:
+                n = asked.n if self.review else len(asked.waiting(self.store))
+                which = "review" if self.review else f"cycle {cycle} of {last}"
+                line = f"{which}: {n} regions {'to look at' if self.review else 'wait'}"
+            elif state == "training":
+                line = f"cycle {cycle} is annotated, its training starts"
+                line = line if cycle else "the first regions are being chosen"
+            else:
+                line = told["text"]
+            print(f"{strftime('%H:%M')}  {line}", flush=True)
+
     def complete(self) -> None:
         """Start the next cycle, and write the label maps: people are through with this one."""
         if self.goes_on and not self.review:
             self.training.start()
+        self.tell()
         self.write_maps_aside()
 
     def write_maps_aside(self) -> None:
@@ -297,16 +202,6 @@ class RunLoop:
         return None if scored else last
 
 
-def words_of(folder: Path) -> list[str]:
-    """Return the words by which a run was last started, for the launcher, but what is meant once.
-
-    Raises:
-        DataError: they are not known.
-    """
-    held = read_json(Path(mirrored(folder, "logs")) / START, command=str)
-    return lasting_words(shlex.split(held["command"])[1:])
-
-
 def loop_of(run: str, results: Path, goes_on: bool, review: bool) -> RunLoop:
     """Return what the page asks of a run.
 
@@ -349,6 +244,7 @@ def annotate(loop: RunLoop, host: str, port: int) -> None:
     if loop.goes_on and loop.standing()["state"] == "training":
         loop.training.start()
     loop.write_maps_aside()
+    loop.tell()
     try:
         print("Open this address in a browser; Ctrl-C ends the page, the same command goes on:")
         serve(server, host, port)

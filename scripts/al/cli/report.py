@@ -16,12 +16,13 @@ from typing import Any
 
 import yaml
 
+from al.annotators.human import people_of
 from al.cluster.words import checked_run
 from al.config.checks import check_report
 from al.config.settings import read_settings, read_yaml
 from al.io.errors import ConfigError, DataError, nearest
 from al.io.files import reading, short_name
-from al.paths import ROOT
+from al.paths import ROOT, pool_of
 from al.report.across import report_runs
 from al.report.look import look_of
 from al.report.running import report_run
@@ -31,7 +32,7 @@ def read_look(run: str, results: Path, changes: list[str]) -> dict[str, Any]:
     """Return what the report of a run shows, from the configuration it was last started with.
 
     Raises:
-        DataError: there is no such run.
+        DataError: there is no such run, or nothing is ever scored in it.
         ConfigError: a change that is no key of ``report``, or a value that is not allowed there.
     """
     file = results / run / "config.yaml"
@@ -40,6 +41,12 @@ def read_look(run: str, results: Path, changes: list[str]) -> dict[str, Any]:
         runs = sorted(p.parent.name for p in results.glob("*/config.yaml"))
         raise DataError(f"{file} is not there; {nearest(run, runs) if runs else 'no run yet'}")
     settings = read_settings(file)
+    people = people_of(file.parent, settings, False)
+    if people and not people.tested and pool_of(file.parent, settings["seeds"][0]).exists():
+        raise DataError(
+            f"{run}: no image with labels is in the split test, so that no model is scored and "
+            f"there is nothing to report. How far it is: make status RUN={run}"
+        )
     known = list(read_yaml(ROOT / "config/strategies.yaml"))
     for change in changes:
         _set(settings["report"], change)

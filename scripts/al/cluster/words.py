@@ -1,8 +1,9 @@
-"""From the words of ``make run ARGS="..."`` to Snakemake's command line."""
+"""From the words of ``make run ARGS="..."`` to Snakemake's command line, and back."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -151,3 +152,22 @@ def lasting_words(words: Sequence[str]) -> list[str]:
     rest = once.parse_known_args(sum(single, []))[1]
     targets = set(get_argument_parser().parse_args(rest).targets)
     return [word for word in rest if word not in targets]
+
+
+def make_command(words: Sequence[str]) -> str:
+    """Return the command of make, for a shell, that starts a run by words of the launcher.
+
+    >>> make_command(["--profile", "profiles/slurm", "--config", "run=mine", "region=[9, 9]"])
+    'make run PROFILE=slurm ARGS="run=mine \'region=[9, 9]\'"'
+    """
+    own = ArgumentParser(add_help=False, allow_abbrev=False)
+    own.add_argument("--profile", default="profiles/local")
+    own.add_argument(JOB_PREFIX_FLAG)  # the launcher's own
+    found, rest = own.parse_known_args(list(words))
+    folder, _, profile = found.profile.rpartition("/")
+    if folder != "profiles":
+        rest, profile = ["--profile", found.profile, *rest], "local"
+    request = parse_words(rest)
+    text = shlex.join([*request.settings, *request.words]).replace("$", "$$")
+    quoted = shlex.quote(text) if set(text) & set('"\\`$!') else f'"{text}"'
+    return f"make run{'' if profile == 'local' else f' PROFILE={profile}'} ARGS={quoted}"

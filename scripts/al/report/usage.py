@@ -62,9 +62,9 @@ def usage_rows(
 
     Keys are ``USAGE_COLUMNS``. ``failed`` ended with an error, ``cut_off`` without a word or by
     being stopped; both are among the ``attempts``. GPU hours are wall hours times the GPUs held,
-    CPU hours those that were computed. ``median_seconds`` is the wall time of an attempt that was done
-    (of a shard, where a job has such); NaN where none was. Memory is in MB, the largest of any
-    attempt.
+    CPU hours those that were computed. ``median_seconds`` is the wall time of an attempt that was
+    done (of a shard, where a job has such); NaN where none was. Memory is in MB, the largest of
+    any attempt.
     """
     held: dict[Head, list[Attempt]] = {}
     for head, attempt in attempts:
