@@ -121,7 +121,8 @@ def annotator(folder: Path, width: int = 1400, height: int = 900) -> Iterator[An
     """Somebody with a browser; in the end its console has said nothing."""
     with browser(folder, width, height) as page:
         yield Annotator(page)
-        assert page.complaints() == []
+        said = page.complaints()
+        assert said == [], said  # also where pytest does not say it
 
 
 @contextmanager
