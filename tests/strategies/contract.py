@@ -13,7 +13,7 @@ import yaml
 from al.io.pool import by_image, openings, taken_of
 from al.io.records import Record
 from al.io.tables import PoolRow, RegionRow
-from al.strategies import needs_of, resolve
+from al.strategies import STARTS, needs_of, resolve
 from al.strategies.batch import Candidates
 from al.strategies.budget import Budget
 from al.strategies.choose import Choice, Query, choose, propose
@@ -26,6 +26,7 @@ from decomp_core import Region
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 ENTRIES = yaml.safe_load((ROOT / "config/strategies.yaml").read_text())
+ENTRIES["diverse"] = STARTS["diverse"]
 CLASSES = ("sky", "road", "sign", "rider")
 TAU = 0.7
 RANDOM = {"images": "random", "regions": "random", "spread": 1}
@@ -181,6 +182,8 @@ class World:
             hidden = {"labels", "uncertainty"} - needs
             found = {k: replace(r, **dict.fromkeys(hidden)) for k, r in records.items()}
             query = replace(query, records=lambda names: self._some(found, names))
+        if "images" in needs:
+            query = replace(query, pixels=self._pixels)
         if "truth" in needs:
             query = replace(query, truth=lambda row: self.truth[row.image])
         if "patches" in needs:
@@ -188,6 +191,15 @@ class World:
         if "features" in needs:
             query = replace(query, candidates=self._candidates(query))
         return query
+
+    def _pixels(self, row: PoolRow) -> np.ndarray:
+        """Return an image whose brightness goes with its labels (RoIs: the probabilities)."""
+        if self.task == "roi":
+            place = [r.roi for r in by_image(self.rows)[row.image]].index(row.roi)
+            shades = np.tile(self.maps[row.image][place], (len(CLASSES), 1)) * 255
+        else:
+            shades = self.maps[row.image] * 60.0
+        return shades if self.task == "3d" else np.repeat(shades.astype(np.uint8)[..., None], 3, 2)
 
     def _shuffled(self, items: Iterable[Any]) -> list[Any]:
         items = list(items)

@@ -64,7 +64,7 @@ def until(cycle: int, history: list[RegionRow]) -> list[RegionRow]:
     return [row for row in history if row.cycle <= cycle]
 
 
-DRAWN = {"random", "decomp", "coreset", "badge", "badge_kmeans", "cluster"}
+DRAWN = {"random", "diverse", "decomp", "coreset", "badge", "badge_kmeans", "cluster"}
 DRAWN |= {"random_fg33", "random_fg66", "spatial_features"}
 
 

@@ -66,6 +66,7 @@ def test_nested_classes_on_another_grid_with_steps_that_grow(tmp_path: Path) -> 
         references="full_same_steps",
         convnet=f"{{{CONVNET}, {nested}}}",
         uncertainty="least_confidence",
+        initial="diverse",
         layout_options="{grid: [12, 8]}",
         region="5x6",
         steps="{convnet: {per_region: 1, most: 9}}",

@@ -125,7 +125,7 @@ def check_consistency(settings: dict[str, Any]) -> None:
             f"footprint {settings['footprint']!r} is for windows: not for RoIs or nnActive's start"
         )
     if settings["initial"] == "nnactive" and task == "roi":
-        raise ConfigError("initial 'nnactive' does not do task 'roi'; allowed: random")
+        raise ConfigError("initial 'nnactive' does not do task 'roi'; allowed: random, diverse")
     centres = settings["random_centres"]
     if centres and centres["low"] > centres["high"]:
         raise ConfigError(f"random_centres: low {centres['low']} above high {centres['high']}")
@@ -144,7 +144,9 @@ def _check_annotator(settings: dict[str, Any]) -> None:
     """Refuse what people cannot do: several strategies at a time, or to start from truth."""
     if settings["annotator"] != "human":
         if settings["initial"] == "labelled":
-            raise ConfigError("initial 'labelled' takes annotator=human; allowed: random, nnactive")
+            raise ConfigError(
+                "initial 'labelled' takes annotator=human; allowed: random, diverse, nnactive"
+            )
         return
     for key in ("strategies", "budget"):
         if len(settings[key]) != 1 or settings[key] == ["all"]:
@@ -155,7 +157,8 @@ def _check_annotator(settings: dict[str, Any]) -> None:
         raise ConfigError("initial 'labelled' takes whole images; allowed: footprint square")
     if settings["initial"] == "nnactive":
         raise ConfigError(
-            "initial 'nnactive' reads ground truth; allowed with annotator=human: random, labelled"
+            "initial 'nnactive' reads ground truth; allowed with annotator=human: random, diverse, "
+            "labelled"
         )
 
 

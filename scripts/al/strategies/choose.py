@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from al.io.tables import RegionRow
 from al.io.threads import in_order
 from decomp_core import rotate_images
 
+from .appearance import looks_of_images
 from .definitions import needs_of
 from .query import Choice, ImageQuery, Pick, Query
 from .registry import IMAGE_SELECTORS, POOL_SELECTORS, REGION_SELECTORS, Selector
@@ -116,9 +118,12 @@ def _note_window(asked: ImageQuery, reports: list[str]) -> None:
 def _open_images(query: Query) -> tuple[np.ndarray, dict[str, int]]:
     """Return the (N,) image scores and, best first, the regions wanted of each opened image."""
     state, definition = query.state, query.definition
-    scores = IMAGE_SELECTORS[definition["images"]].run(state, definition)
-    scores = np.asarray(scores, np.float64)
     quotas = query.budget.spread(definition["spread"], int(state.available.sum()))
+    selector = IMAGE_SELECTORS[definition["images"]]
+    if "images" in selector.needs:
+        looks = looks_of_images(query)
+        state = replace(state, looks=looks, wanted=len(quotas), rng=query.rng())
+    scores = np.asarray(selector.run(state, definition), np.float64)
     picked = rotate_images(scores, len(quotas), state.openings, state.available, query.rng())
     return scores, {state.images[i]: n for i, n in zip(picked, quotas, strict=True)}
 

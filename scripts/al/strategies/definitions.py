@@ -19,6 +19,7 @@ PARTS = {"images": IMAGE_SELECTORS, "regions": REGION_SELECTORS, "pool": POOL_SE
 # How the first cycle is chosen, which all strategies share (`initial` of the configuration)
 STARTS: dict[str, dict[str, Any]] = {
     "random": {"images": "random", "regions": "random", "spread": 1},
+    "diverse": {"images": "diverse", "regions": "diverse", "spread": 1},
     "nnactive": {"pool": "nnactive_start"},
     "labelled": {"pool": "labelled"},
 }

@@ -57,6 +57,8 @@ def query_of(
         read["candidates"] = read_candidates(read_regions(candidates), features, definition)
     if patches:
         read["patches"] = [row for path in patches for row in read_regions(path)]
+    if "images" in needs_of(definition):
+        read["pixels"] = get_layout(**layout).open_image
     if "truth" in needs_of(definition):
         read["truth"] = get_layout(**layout).open_label
     rows = read_pool(pool, "train", "val")

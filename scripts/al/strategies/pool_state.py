@@ -34,6 +34,8 @@ class PoolState:
         task: ``2d``, ``3d`` or ``roi``.
         classes: C names.
         weighted_by: the pool whose counts give the classes' sampling weights; ``None``: this one.
+        looks: (N, F) float32 features of the images themselves, for those that need ``images``;
+            with them ``wanted``, how many will be opened, and ``rng``, the pool's generator.
     """
 
     images: tuple[str, ...]
@@ -47,6 +49,9 @@ class PoolState:
     task: str
     classes: tuple[str, ...]
     weighted_by: PoolState | None = None
+    looks: np.ndarray | None = None
+    wanted: int = 0
+    rng: np.random.Generator | None = None
 
     @property
     def available(self) -> np.ndarray:

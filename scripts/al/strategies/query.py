@@ -26,6 +26,10 @@ Open = Callable[[PoolRow], "np.ndarray | None"]
 Pick = Region | int | tuple[int, float]
 
 
+def _no_pixels(row: PoolRow) -> np.ndarray:
+    raise ValueError(f"{row.image!r} itself was asked for, which the strategy did not declare")
+
+
 def _no_truth(row: PoolRow) -> np.ndarray:
     raise ValueError(f"ground truth of {row.image!r} was asked for, which the strategy may not see")
 
@@ -48,6 +52,7 @@ class Query:
         candidates: proposed regions with their features.
         patches: what ``find_patches`` found in every image.
         centres: returns the mask in which random windows of a volume are centred.
+        pixels: returns an image or RoI itself, as a layout's ``open_image``.
         truth: returns the ground truth of an image.
         offer: which regions may be chosen.
         stream: names the randomness of the whole pool; ``None``: the training pool's.
@@ -70,6 +75,7 @@ class Query:
     candidates: Candidates | None = None
     patches: list[RegionRow] = field(default_factory=list)
     centres: Open = lambda row: None
+    pixels: Open = _no_pixels
     truth: Open = _no_truth
     offer: Offer = field(default_factory=Offer)
     stream: str | None = None

@@ -15,6 +15,7 @@ NEEDS = {
     "residuals": "mean of p - onehot(argmax p) over candidate regions",
     "patches": "the best patches of every image, by a forward pass of its own",
     "ensemble": "a learner with at least two members",
+    "images": "the images themselves",
     "truth": "ground truth of the whole pool, which a simulation alone has",
 }
 # Sections of config.yaml that hold the defaults of options.
