@@ -143,6 +143,7 @@ class Person:
             cycle = self.clinic.asked().cycle
             self.annotate(target)
             self.seen.append(Seen(cycle, free, shown, free := time.monotonic()))
+        self.ada.page.driver.get("about:blank")  # or it asks on while the server ends
 
 
 @contextmanager
