@@ -196,7 +196,7 @@ def chromium() -> None:
 
 def test_a_killed_server_and_a_killed_training(tmp_path: Path) -> None:
     """What was drawn until the last stroke is there again; the training goes on; two people."""
-    clinic = Clinic.of("cityscapes_mini", tmp_path, cycles="2", region="12x12", budget="1x2")
+    clinic = Clinic.of("cityscapes_mini", tmp_path, cycles="2", region="8x8", budget="1x3")
     clinic.run.run(program="launch")
     with create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]  # the same each time, as the usual one is
@@ -220,7 +220,8 @@ def test_a_killed_server_and_a_killed_training(tmp_path: Path) -> None:
             ada.wait()
             assert people[0].target().key == target.key and np.array_equal(ada.labels, drawn)
             bob.begin(address, "Bob")
-            for person in people:
+            for person in (*people, people[0]):  # whose page holds the next one already
+                person.ada.wait()
                 person.annotate(person.target())
             limit = time.monotonic() + LONG
             while not any(clinic.run.folder.glob("work/tiny/**/*.pt")) and not any(
