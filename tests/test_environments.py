@@ -13,7 +13,7 @@ import yaml
 from al.learners import LEARNERS
 
 ROOT = Path(__file__).parents[1]
-LEARNER_EXTRAS = {"convnet": [], "mmseg": ["mmseg"], "nnunet": ["nnunet"], "hact": ["hact"]}
+LEARNER_EXTRAS = {"convnet": [], **{name: [name] for name in ("pixels", "mmseg", "nnunet", "hact")}}
 EXTRAS = {**LEARNER_EXTRAS, "hact_import": ["hact", "dgl"]}
 OF_OTHERS = {"histocartography"}  # runs nothing of this project's
 ENVIRONMENTS = sorted({path.stem for path in (ROOT / "envs").glob("*.yaml")} - OF_OTHERS)
@@ -51,7 +51,7 @@ def conda_pins(environment: str) -> dict[str, str]:
 
 
 def test_every_direct_dependency_is_pinned() -> None:
-    extras = ["workflow", "annotate", "mmseg", "nnunet", "hact", "dgl", "slurm", "dev"]
+    extras = ["workflow", "annotate", "pixels", "mmseg", "nnunet", "hact", "dgl", "slurm", "dev"]
     assert requirements(extras) - constraints().keys() == set()
 
 

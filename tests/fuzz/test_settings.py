@@ -30,6 +30,7 @@ from .outcomes import tried
 
 LEARNERS = {
     "convnet": {"members": 2, "crop": [32, 32], "learning_rate": 0.01, "batch": 4},
+    "pixels": {"scales": 2, "reduce": [2, 2], "hidden": [16]},
     "nnunet": {"configuration": "2d", "epochs": 10},
     "mmseg": {"config": "config/mmseg/fast_scnn_small.py"},
     "hact": {"graphs": "own"},

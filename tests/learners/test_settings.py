@@ -18,7 +18,7 @@ from al.learners.nested import nested_targets
 ROOT = Path(__file__).resolve().parents[2]
 NAN, INF = float("nan"), float("inf")
 KIDNEY = {"nested": [[1, 2, 3], [2, 3], [2]], "nested_order": [1, 3, 2]}
-TASK = {"convnet": "2d", "mmseg": "2d", "nnunet": "3d", "hact": "roi"}
+TASK = {"convnet": "2d", "pixels": "2d", "mmseg": "2d", "nnunet": "3d", "hact": "roi"}
 
 # Key, values that are refused, and a word of what is allowed.
 REFUSED: dict[str, list[tuple[str, list[Any], str]]] = {
@@ -31,6 +31,13 @@ REFUSED: dict[str, list[tuple[str, list[Any], str]]] = {
         ("flips", [[2], [0.5]], "axes 0 to 1"),
         ("clip", [[5, 5], [NAN, 1], [1], 3], "low"),
         ("augment", [1, "yes"], "true, false"),
+    ],
+    "pixels": [
+        ("scales", [0, 9, 1.5], "a whole number from 1 to 8"),
+        ("reduce", [0, [1], [2, 2, 2]], "whole number"),
+        ("hidden", [[], 16, [0]], "whole number from 1"),
+        ("clip", [[5, 5], [NAN, 1]], "low"),
+        ("weights", ["x"], "null"),
     ],
     "mmseg": [
         (

@@ -30,7 +30,7 @@ class Preparation(NamedTuple):
 
     Attributes:
         folder: ``data/prepared/{dataset}-{learner}-{digits}``; the digits change with all of below.
-        layout: name, options and classes of the layout, on the file's grid of volumes.
+        layout: name, options and classes of the layout, on the grid that the learner prepares.
         settings: those of the learner that decide what is prepared.
     """
 
@@ -47,7 +47,8 @@ def preparation(settings: Mapping[str, Any]) -> Preparation | None:
     learner = describe_learner(settings["learner"])
     if not learner.prepares:
         return None
-    options = {key: held for key, held in settings["layout_options"].items() if key != "grid"}
+    grid = {"grid"} if learner.prepares_on_file_grid else set()
+    options = {key: held for key, held in settings["layout_options"].items() if key not in grid}
     layout = {**layout_of(settings), "options": options}
     chosen = learner.of(settings.get(settings["learner"]) or {}).preparation()
     root, made_by = first_root(settings), learner.made_by()

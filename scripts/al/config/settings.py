@@ -50,7 +50,7 @@ NOT_SCIENCE = (
 
 # Sections whose values are typed, and the options of layouts that are no text.
 TYPED = (
-    *SECTIONS, "convnet", "mmseg", "nnunet", "hact", "report", "split", "random_centres",
+    *SECTIONS, "convnet", "pixels", "mmseg", "nnunet", "hact", "report", "split", "random_centres",
     "groups", "surface_tolerances", "generate", "region", "patch", "thresholds", "background",
     "minutes",
 )  # fmt: skip

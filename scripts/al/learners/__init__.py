@@ -29,7 +29,7 @@ __all__ = [
 
 # In a learner's folder ``settings.py`` has ``NameSettings``; ``learner.py``, which needs torch, has
 # ``Name``.
-LEARNERS = ("convnet", "mmseg", "nnunet", "hact")
+LEARNERS = ("convnet", "pixels", "mmseg", "nnunet", "hact")
 
 
 def describe_learner(name: str) -> type[LearnerSettings]:

@@ -111,12 +111,14 @@ class LearnerSettings(Settings):
         tasks: what the learner does, of ``2d``, ``3d``, ``roi``.
         has_features: whether regions have features.
         prepares: whether data are prepared once per dataset (``learners.learner.Preparing``).
+        prepares_on_file_grid: whether of volumes on the file's grid; else on the annotator's.
         checks_start: whether ``Learner.check_start`` and ``identity`` have something to look at.
     """
 
     tasks: ClassVar[frozenset[str]]
     has_features: ClassVar[bool]
     prepares: ClassVar[bool] = False
+    prepares_on_file_grid: ClassVar[bool] = True
     checks_start: ClassVar[bool] = False
 
     device: Device = setting("auto", "`auto` takes CUDA where there is one.", "prediction")

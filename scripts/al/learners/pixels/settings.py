@@ -1,0 +1,104 @@
+"""The configuration section ``pixels``."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field
+
+from ..settings import Count, EnsembleSettings, Few, Many, NotNegative, Text, setting
+
+SCALES = {"2d": 5, "3d": 3, "roi": 4}
+Factor = Annotated[int, Field(ge=1, le=64)]
+
+
+class PixelsSettings(EnsembleSettings):
+    """Settings of ``pixels``; ``None`` stands for the task's default, which ``of`` fills in."""
+
+    learner: ClassVar[str] = "pixels"
+    tasks: ClassVar[frozenset[str]] = frozenset({"2d", "3d", "roi"})
+    has_features: ClassVar[bool] = True
+    prepares: ClassVar[bool] = True
+    prepares_on_file_grid: ClassVar[bool] = False
+
+    scales: Annotated[int, Field(ge=1, le=8)] | None = setting(
+        None,
+        "Number of scales of the features: Gaussians of 1, 2, 4, ... pixels (voxels).",
+        "preparation",
+    )
+    position: bool = setting(
+        False,
+        "One more feature per axis that says where a pixel lies in its image.",
+        "preparation",
+    )
+    reduce: Factor | tuple[Factor, ...] = setting(
+        1,
+        "Features are made of images reduced by this factor, one number or one per axis; "
+        "predictions are brought back to the size of the image.",
+        "preparation",
+    )
+    clip: tuple[float, float] | None = setting(
+        None,
+        "Intensities of a volume are clipped to these two; null: z-score only.",
+        "preparation",
+    )
+    encoder: Text | None = setting(
+        None,
+        "Name of a vision transformer of timm whose frozen patch features are appended, such as "
+        "vit_small_patch14_dinov2; null: none.",
+        "preparation",
+    )
+    weights: Text | None = setting(
+        None, "File of the encoder's weights, .safetensors or of torch.", "preparation"
+    )
+    hidden: Annotated[tuple[Many, ...], Field(min_length=1)] = setting(
+        (64, 32), "Widths of the hidden layers."
+    )
+    batch: Many = setting(1024, "Pixels (voxels, RoIs) per step.")
+    most_pixels: Count = setting(
+        20_000, "Revealed pixels of an image that are learnt from, at most; drawn at random."
+    )
+    learning_rate: NotNegative = setting(3e-3, "Peak of the cosine that the rate follows.")
+    weight_decay: NotNegative = setting(1e-2, "Of AdamW.")
+    noise: NotNegative = setting(
+        0.3, "Deviation of the noise on features in training, in units of their own deviation."
+    )
+    class_weights: Literal["none", "balanced"] = setting(
+        "none", "`balanced` weighs the loss by 1 / sqrt(frequency) among what is revealed."
+    )
+    start: Literal["scratch", "previous"] = setting(
+        "scratch", "Weights of the first step: random (`scratch`) or of the cycle before."
+    )
+    checkpoint_every: Count = setting(1000, "Steps between resume checkpoints.", "nothing")
+    workers: Few | None = setting(None, "Threads that prepare; null: those of the job.", "nothing")
+
+    @classmethod
+    def made_by(cls) -> list[Any]:
+        """Return the version of the library that computes features."""
+        return [version("scikit-image")]
+
+    def for_task(self, task: str | None) -> Self:
+        """Fill in the defaults of a task."""
+        if task is None:
+            return self
+        missing: dict[str, Any] = {}
+        if self.scales is None:
+            missing["scales"] = SCALES[task]
+        if isinstance(self.reduce, int):
+            missing["reduce"] = (self.reduce,) * (3 if task == "3d" else 2)
+        return self.model_copy(update=missing)
+
+    def check(self, task: str | None, classes: int | None) -> None:
+        """Refuse what does not fit the task. Raises ConfigError."""
+        if self.clip is not None and self.clip[0] >= self.clip[1]:
+            self.refuse("clip", "[low, high], low below high")
+        if (self.encoder is None) != (self.weights is None):
+            self.refuse("weights", "a file where `encoder` is set, else null")
+        if task is None or isinstance(self.reduce, int):
+            return
+        dim = 3 if task == "3d" else 2
+        if len(self.reduce) != dim:
+            self.refuse("reduce", f"one whole number, or {dim}, for task {task}")
+        if task == "roi" and self.position:
+            self.refuse("position", "false for RoIs")
