@@ -66,10 +66,12 @@ class Run:
 class World:
     """A dataset in ``folder``, of which ``n`` regions are asked for and two are spare."""
 
-    def __init__(self, folder: Path, name: str, n: int = 3, footprint: str = "square") -> None:
+    def __init__(
+        self, folder: Path, name: str, n: int = 3, footprint: str = "square", **sizes: int
+    ) -> None:
         self.folder, self.data, self.name = folder, folder / "data", name
         if not self.data.exists():
-            generate(name, self.data, 0, **SIZES[name])
+            generate(name, self.data, 0, **SIZES[name] | sizes)
         held = yaml.safe_load((ROOT / f"config/datasets/{name}.yaml").read_text())
         self.layout: Layout = get_layout(held["layout"], held["layout_options"], held["classes"])
         self.rows = [r for r in self.layout.index(self.data) if r.split in ("", "train")]

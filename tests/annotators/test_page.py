@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from al.annotators.page import views
 from al.annotators.targets import Target, Work
 from al.io.tables import RegionRow
 from decomp_core import Region
 
-from ..report.browser import browser, unavailable
+from ..report.browser import unavailable
 from . import slow_paint as slow
 from .kit import World, wait_for
 from .page_object import Annotator, annotator, serving
@@ -26,112 +26,6 @@ NONE = 255
 def chromium() -> None:
     if reason := unavailable():
         pytest.skip(f"no browser here: {reason}")
-
-
-PAINT = """
-const [cases, done] = arguments;
-import("/static/paint.js").then((paint) => done(cases.map((held) => {
-  const { height, width, axis, size } = held;
-  const all = paint.moveAxis(Uint8Array.from(held.labels), size, axis);
-  const mask = Uint8Array.from(held.mask);
-  const n = height * width;
-  const planes = [];
-  for (let i = 0; i < all.length; i += n) {
-    planes.push({ height, width, labels: all.subarray(i, i + n), mask });
-  }
-  const history = new paint.History(all, planes);
-  const steps = held.strokes.map(([k, name, ...rest]) => {
-    history.begin();
-    if (name === "grow") rest.unshift(Uint8Array.from(held.image));
-    const rect = paint[name](planes[k], ...rest);
-    history.touch(k, rect);
-    return { rect, changed: history.end(), after: [...all] };
-  });
-  const back = [];
-  while (history.undo()) back.push([...all]);
-  while (history.redo()) {}
-  const runs = [...paint.fromRuns(paint.toRuns(all), all.length)];
-  return { steps, back, again: [...all], runs, box: [...paint.moveAxis(all, size, axis, true)] };
-})));
-"""
-
-
-def test_what_tools_paint_and_undo_takes_back(tmp_path: Path) -> None:
-    rng = np.random.default_rng(5)
-    cases = [_case(rng) for _ in range(30)]
-    world = World(tmp_path, "cityscapes_mini")
-    with serving(world.app()) as address, browser(tmp_path) as page:
-        page.driver.get(address)
-        results = page.driver.execute_async_script(PAINT, cases)
-    for case, result in zip(cases, results, strict=True):
-        _compare(case, result)
-
-
-def _case(rng: np.random.Generator) -> dict[str, Any]:
-    """Labels of a box, and strokes in its planes."""
-    axis = int(rng.integers(3))
-    size = rng.integers(1, 16, 3)
-    size[axis] = rng.integers(1, 4)
-    height, width = (int(n) for n in np.delete(size, axis))
-    colours = rng.integers(0, 3, (height, width, 1)) * 40 + rng.integers(0, 12, (height, width, 4))
-
-    def anywhere(n: int) -> list[list[int]]:
-        return rng.integers(-4, (height + 4, width + 4), (n, 2)).tolist()
-
-    def stroke() -> list[Any]:
-        plane, value = int(rng.integers(size[axis])), int(rng.choice([0, 1, 2, 254, NONE]))
-        y, x = int(rng.integers(height)), int(rng.integers(width))
-        kinds: list[list[Any]] = [
-            ["segment", *anywhere(2), int(rng.integers(5)) * 2 + 1, value],
-            ["polygon", anywhere(int(rng.integers(1, 7))), value],
-            ["flood", y, x, value],
-            ["grow", y, x, int(rng.integers(30)), value],
-            ["fillRest", value],
-        ]
-        return [plane, *kinds[rng.integers(len(kinds))]]
-
-    return {
-        "labels": rng.choice([0, 1, 254, NONE], size.prod()).tolist(),
-        "mask": (rng.random(height * width) < 0.9).astype(int).tolist(),
-        "image": colours.ravel().tolist(),
-        **{"height": height, "width": width, "axis": axis, "size": size.tolist()},
-        "strokes": [stroke() for _ in range(8)],
-    }
-
-
-def _compare(case: dict[str, Any], result: dict[str, Any]) -> None:
-    shape = case["height"], case["width"]
-    mask = np.array(case["mask"], bool).reshape(shape)
-    image = np.array(case["image"]).reshape(*shape, 4)[..., :3]
-    box = np.array(case["labels"], np.uint8).reshape(case["size"])
-    planes = np.moveaxis(box, case["axis"], 0).copy()
-    seen = []
-    for (plane, name, *rest, value), step in zip(case["strokes"], result["steps"], strict=True):
-        labels, before = planes[plane], planes.copy()
-        if name == "segment":
-            painted = slow.brushed(shape, rest[:2], rest[2])
-        elif name == "polygon":
-            painted = slow.enclosed(shape, rest[0])
-        elif name == "flood":
-            painted = slow.joined(mask & (labels == labels[tuple(rest)]), rest)
-        elif name == "grow":
-            painted = slow.joined(mask & slow.alike(image, rest[:2], rest[2]), rest[:2])
-        else:
-            painted = labels == NONE
-        labels[painted & mask] = value
-        assert np.array_equal(np.reshape(step["after"], planes.shape), planes), (name, rest, value)
-        changed = np.argwhere((planes != before).any(0))
-        assert step["changed"] == bool(changed.size)
-        if changed.size:
-            seen.append(before)
-            (top, left), (bottom, right) = changed.min(0), changed.max(0) + 1
-            expected = {"top": top, "left": left, "bottom": bottom, "right": right}
-            assert step["rect"] == expected, name
-    assert np.array_equal(np.reshape(result["back"], (len(seen), *planes.shape)), seen[::-1])
-    for held in (result["again"], result["runs"]):
-        assert np.array_equal(np.reshape(held, planes.shape), planes)
-    back = np.moveaxis(planes, 0, case["axis"])
-    assert np.array_equal(np.reshape(result["box"], back.shape), back)
 
 
 @pytest.fixture
@@ -199,6 +93,61 @@ def test_an_image_is_painted_by_mouse_and_keys(drawing: tuple[World, Annotator])
     assert (event.annotator, event.shown, event.changed) == ("Ada", True, changed)
     assert event.tools == {"brush": 2, "polygon": 1, "eraser": 1, "fill": 1}
     assert ada.progress.startswith("1 of 3, median ")
+
+
+SEEN = """
+const { viewer } = window.annotator.page.screen;
+const { left, top, width, height } = viewer.root.getBoundingClientRect();
+const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+copy.drawImage(viewer.layers.image, 0, 0);
+const found = [];
+for (let y = 3; y < height; y += 17) {
+  for (let x = 3; x < width; x += 17) {
+    const at = viewer.toImage(x + 0.5 + left, y + 0.5 + top);
+    found.push([at.y, at.x, ...copy.getImageData(x, y, 1, 1).data]);
+  }
+}
+return [viewer.zoom, found, [...viewer.scene.tiles.kept.keys()]];
+"""
+EXACT = """
+window.annotator.page.screen.pixels().then((p) => arguments[0]([...p.slice(0, 40000)]))
+"""
+
+
+def test_a_large_image_is_seen_as_it_is_wherever_one_looks(tmp_path: Path) -> None:
+    world = World(tmp_path, "cityscapes_mini", height=600, width=1300)
+    row = world.rows[0]
+    for i, (start, size) in enumerate((((550, 1250), 40), ((0, 100), 600))):
+        region = RegionRow.of(1, row.image, "window", Region(start, (size, size)), i)
+        world.targets[i] = Target(region, row)
+    image = world.layout.open_image(row)
+    levels = views.pyramid_of(image).levels
+    with serving(world.app()) as address, annotator(tmp_path, 800, 600) as ada:
+        ada.begin(address, "Ada")
+        before = ada.page.run(SEEN)[0]
+        ada.page.driver.set_window_size(900, 700)  # what was fitted still is
+        ada.page.until(lambda: ada.page.run(SEEN)[0] > before)
+        for i in range(2):
+            ada.page.find(f"#list [data-id='{i}']").click()
+            ada.wait(i)
+            for keys in (["f"], ["shift+f"], ["+"] * 5, ["+"] * 9):
+                ada.press(*keys)
+                ada.page.until("const s = window.annotator.state(); return s.ready && s.sharp")
+                zoom, found, tiles = ada.page.run(SEEN)
+                seen = np.array(found)
+                at, level = seen[:, :2], max(0, int(np.floor(np.log2(1 / zoom))))
+                last = np.subtract(image.shape[:2], 1)
+                edge = np.abs(at - np.rint(at)) * zoom < 1  # of a pixel, in those of the screen
+                told = ((at >= 1) & (at < last) & ~(edge & (zoom >= 1.5))).all(1)
+                assert np.count_nonzero(told) > 50
+                row, column = at[told].astype(int).T >> level
+                far = np.abs(seen[told, 2:5] - levels[level][row, column]).max(1)
+                needed = np.unique(np.stack([row, column], 1) // 512, axis=0)
+                assert {f"{level} {i} {j}" for i, j in needed} <= {*tiles}
+                # Reduced: between pixels of a level, and from JPEG.
+                assert np.median(far) < 16 if zoom < 1.5 else not far.any(), (i, keys)
+        snapped = np.reshape(ada.page.driver.execute_async_script(EXACT), (-1, 4))[:, :3]
+        assert np.array_equal(snapped, image[:, 100:700].reshape(-1, 3)[: len(snapped)])
 
 
 def test_a_server_that_is_gone_loses_no_stroke(tmp_path: Path) -> None:
@@ -348,7 +297,7 @@ def test_rois_get_classes_by_key(tmp_path: Path) -> None:
         ada.wait()
         order.append(ada.state["id"])
         ada.page.find("#skip").click()  # the button, and keys for the reason
-        ada.press("2", "enter")
+        ada.press("2")
         ada.page.until(f"return ![null, {order[1]}].includes(window.annotator.state().id)")
         ada.wait()
         left = [i for i in range(5) if i not in order]

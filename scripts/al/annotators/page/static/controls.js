@@ -87,7 +87,7 @@ export class Controls {
       if (!by) return;
       event.preventDefault();
       event.stopPropagation();
-      const items = [...$("list").children];
+      const items = [...$("list").querySelectorAll("button")];
       items[items.indexOf(document.activeElement) + by]?.focus();
     });
   }
@@ -138,7 +138,6 @@ export class Controls {
     $("proposal").checked = on;
     const { work, description } = page.current || {};
     if (on && work && !work.proposal.shown && description.has_proposal) page.propose();
-    if (on && work && !description.has_proposal) panels.say("No model has seen this region yet.");
     if (!on && page.task === "roi") panels.showShares(null);
   }
 
@@ -195,7 +194,8 @@ export class Controls {
   }
 
   on_list() {
-    ($("list").querySelector("[aria-current]") || $("list").firstElementChild)?.focus();
+    const list = $("list");
+    (list.querySelector("[aria-current]") || list.querySelector("button"))?.focus();
   }
 
   on_tool(tool) {
@@ -225,7 +225,7 @@ export class Controls {
   }
 
   on_proposal() {
-    this.switchProposal(!this.page.proposing);
+    if (!$("proposal").disabled) this.switchProposal(!this.page.proposing);
   }
 
   on_hide() {

@@ -31,18 +31,19 @@ export async function askReason() {
     "aria-label": "Reason",
     placeholder: "or in your own words",
   });
+  const take = (reason) => {
+    field.value = reason;
+    field.closest("dialog").close("yes");
+  };
   const presets = REASONS.map((reason, i) => {
-    const take = () => {
-      field.value = reason;
-      field.focus();
-    };
-    return el("button", { type: "button", click: take }, el("kbd", {}, String(i + 1)), reason);
+    const click = () => take(reason);
+    return el("button", { type: "button", click }, el("kbd", {}, String(i + 1)), reason);
   });
   field.addEventListener("keydown", (event) => {
-    const preset = REASONS[Number(event.key) - 1];
-    if (!preset || field.value !== "") return;
+    const reason = REASONS[Number(event.key) - 1];
+    if (!reason || field.value !== "") return;
     event.preventDefault();
-    field.value = preset;
+    take(reason);
   });
   const text = el("p", {}, "Why? The next best region takes its place.");
   const content = [text, el("div", { class: "stack" }, ...presets), field];

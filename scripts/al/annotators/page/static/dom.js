@@ -12,12 +12,16 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** Whether a colour cannot be told from a dark image: what is painted in it has dots. */
+export const isDark = ([r, g, b]) => r + g + b < 96;
+
 /** CSS of a colour [r, g, b]. */
 export const css = (colour) => `rgb(${colour.join(" ")})`;
 
 /** A sample of a colour; style attributes of markup are refused by the page's policy. */
 export function swatch(colour) {
   const node = el("span", { class: "swatch", "aria-hidden": "true" });
+  if (colour && isDark(colour)) node.classList.add("dark");
   if (colour) node.style.backgroundColor = css(colour);
   else node.classList.add("void");
   return node;

@@ -11,6 +11,8 @@ import { forgetSaved, Saver } from "./work.js";
 
 const $ = (id) => document.getElementById(id);
 
+const SLOW = 700; // ms after which it is said that a region is being opened
+
 export class Page extends Presence {
   constructor(api, run) {
     super(api);
@@ -74,6 +76,8 @@ export class Page extends Presence {
     this.proceeding = true;
     this.stuck = false;
     let id = null;
+    const opening = () => panels.showNotice("Opening the image", "A large one takes a while.");
+    const slow = setTimeout(opening, SLOW);
     try {
       let loaded = await this.ahead?.loaded;
       const left = this.ahead;
@@ -90,12 +94,15 @@ export class Page extends Presence {
         }
         loaded = await this.prepare(description);
       }
+      clearTimeout(slow);
       await this.show(loaded);
     } catch (error) {
+      clearTimeout(slow);
       if (error instanceof Unreached) this.unreached();
       else if (error instanceof Refusal) this.unshown(id ?? error.id, error);
       else throw error;
     } finally {
+      clearTimeout(slow);
       this.proceeding = false;
     }
   }
@@ -149,6 +156,8 @@ export class Page extends Presence {
     this.failed.delete(loaded.id);
     sessionStorage.setItem("current", `${this.place} ${loaded.id}`);
     panels.hideNotice();
+    panels.hush();
+    panels.showSwitch(description);
     loaded.saver = this.saverOf(loaded);
     await this.screen.show(loaded);
     panels.showSaved("");
@@ -158,7 +167,6 @@ export class Page extends Presence {
       panels.say("Strokes that had not reached the server are back. Undo takes them away.");
       loaded.saver.changed();
     }
-    $("proposal").disabled = !description.has_proposal;
     this.showPanels();
     const wanted = this.proposing && description.has_proposal && description.state !== "done";
     if (work.proposal.shown || wanted) await this.propose();

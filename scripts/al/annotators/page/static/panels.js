@@ -88,15 +88,18 @@ export function showList(regions, classes, current, me, open) {
   if (list.told === told) return;
   list.told = told;
   const focused = list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
+  const several = new Set(regions.map(({ cycle }) => cycle)).size > 1;
   const items = regions.map((region) => {
-    const { id, state, by, label: given } = region;
-    const [sign, word] = STATES[state];
+    const { id, number, state, by, label: given, corrected } = region;
+    const [sign, plain] = STATES[state];
+    const word = corrected && state === "done" ? "corrected" : plain;
     const tab = state === "busy" ? " in another tab" : "";
     const who = by && state !== "open" ? (by === me ? tab : ` by ${by}`) : "";
     const mine = id === current;
     const label = given !== null && state === "done" ? classes[given] : null;
-    const plain = who || state === "skipped" ? word + who : ""; // else the sign says it
-    const said = mine ? "at work" : label ? label.name : plain;
+    const more = word === "corrected" ? ", corrected" : "";
+    const text = who || more || state === "skipped" ? word + who : ""; // else the sign says it
+    const said = mine ? "at work" : label ? label.name + more : text;
     const title = region.roi ? `${region.image} / ${region.roi}` : region.image;
     return el(
       "button",
@@ -109,11 +112,15 @@ export function showList(regions, classes, current, me, open) {
         click: () => open(id),
       },
       el("span", { class: "sign", "aria-hidden": "true" }, mine ? "▶" : sign),
-      el("span", { class: "what" }, el("b", {}, String(id + 1)), ` ${region.roi || region.image}`),
+      el("span", { class: "what" }, el("b", {}, String(number)), ` ${region.roi || region.image}`),
       el("span", { class: "word" }, label ? swatch(label.colour) : "", said),
     );
   });
-  list.replaceChildren(...items);
+  const nodes = regions.flatMap(({ cycle }, i) => {
+    const first = several && cycle !== regions[i - 1]?.cycle;
+    return first ? [el("h3", {}, `Cycle ${cycle}`), items[i]] : [items[i]];
+  });
+  list.replaceChildren(...nodes);
   if (focused !== null) list.querySelector(`[data-id="${focused}"]`)?.focus();
   const now = list.querySelector("[aria-current]");
   if (now && list.dataset.current !== String(current)) {
@@ -171,7 +178,8 @@ export function showStanding({ standing, regions, total, done }, failed, me, aga
   } else if (state === "failed") {
     showNotice("The training failed", message || text || "", undefined, [["Try again", again]]);
   } else if (state === "finished") {
-    showNotice("Nothing more to annotate", text || "");
+    const [, what, more] = /^(.*?)(?:\. (.*))?$/s.exec(text || "Nothing more to annotate");
+    showNotice(what, more || "");
   } else if (text === "review") {
     const said = "A region of the list opens as it was finished. What you change is kept beside it.";
     showNotice("Corrections", said);
@@ -194,9 +202,22 @@ export function say(text, seconds = 8) {
   const same = [...$("messages").children].find((node) => node.textContent === text);
   if (same) return same;
   const line = el("button", { type: "button", click: () => line.remove() }, text);
+  line.brief = seconds > 0;
   $("messages").append(line);
   if (seconds) setTimeout(() => line.remove(), 1000 * seconds);
   return line;
+}
+
+/** Takes away what would go by itself: another region is on screen. */
+export function hush() {
+  for (const line of [...$("messages").children]) if (line.brief) line.remove();
+}
+
+/** The switch of the model's proposal: without one it says so. */
+export function showSwitch({ has_proposal: possible, cycle }) {
+  $("proposal").disabled = !possible;
+  const none = cycle === 1 ? "no model yet" : "no proposal here";
+  $("proposal-said").textContent = possible ? "model’s proposal" : none;
 }
 
 /** The help: all keys of a task. */

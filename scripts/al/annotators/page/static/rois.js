@@ -26,11 +26,11 @@ export class Grid {
   }
 
   update(region) {
-    const { id, image, roi, state, label: given, by } = region;
+    const { id, number, image, roi, state, label: given, by } = region;
     let card = this.cards.get(id);
     if (!card) {
       const open = () => this.hooks.open(id);
-      const name = el("span", { class: "name" }, `${id + 1} ${roi}`);
+      const name = el("span", { class: "name" }, `${number} ${roi}`);
       const picture = el("img", { alt: "", draggable: "false" });
       const parts = [picture, name, el("span", { class: "word" })];
       const what = { type: "button", class: "card", title: `${image} / ${roi}` };

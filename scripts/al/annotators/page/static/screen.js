@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { Painter } from "./painter.js";
 import * as panels from "./panels.js";
 import { pixelsOf } from "./pictures.js";
-import { Viewer } from "./viewer.js";
+import { LabelPicture, Viewer } from "./viewer.js";
 import { VolumeView } from "./volume.js";
 import { NONE, VOID } from "./paint.js";
 
@@ -18,7 +18,10 @@ export class Screen {
     this.viewer = new Viewer($("stage"), "the region in its image");
     const colours = run.classes.map(({ colour }) => colour);
     this.painter = new Painter(this.viewer, colours, {
-      changed,
+      changed: () => {
+        this.views?.drawn();
+        changed();
+      },
       moved: (pixel) => this.moved(pixel),
       pixels: () => this.pixels(),
       step: (k) => this.views.showPlane(k),
@@ -26,7 +29,12 @@ export class Screen {
     if (this.task !== "3d") return;
     const names = ["second plane", "third plane"];
     const sides = names.map((name, i) => new Viewer($(`side${i}`), name));
-    this.views = new VolumeView(this.viewer, sides, { shown: (k) => this.shownPlane(k) });
+    const section = (axis, index) => {
+      const plane = this.loaded.work.section(axis, index);
+      return plane && new LabelPicture(plane, colours);
+    };
+    const shown = (k) => this.shownPlane(k);
+    this.views = new VolumeView(this.viewer, sides, { shown, section });
   }
 
   /** Puts a region on screen. */
@@ -34,11 +42,11 @@ export class Screen {
     this.loaded = loaded;
     this.enable(true);
     const { description, work, scene, volume } = loaded;
-    const { id, image, roi, state, by } = description;
+    const { number, image, roi, state, by } = description;
     this.painter.open(work);
     this.follow = clearTimeout(this.follow);
     const again = state === "done" && by ? `, done by ${by}` : "";
-    $("title").textContent = `${id + 1}  ${roi || image}${again}`;
+    $("title").textContent = `${number}  ${roi || image}${again}`;
     $("title").title = roi ? `${image} / ${roi}` : image;
     panels.showPlace("");
     panels.showShares(null);
@@ -140,12 +148,15 @@ export class Screen {
     const { height, width } = work.planes[0];
     const all = { top: 0, left: 0, bottom: height, right: width };
     work.planes.forEach((_, i) => this.painter.redraw(i, all));
+    this.views?.drawn();
     return changed;
   }
 
   setOpacity(part) {
-    this.viewer.opacity = part;
-    this.viewer.redraw();
+    for (const viewer of [this.viewer, ...(this.views?.sides || [])]) {
+      viewer.opacity = part;
+      viewer.redraw();
+    }
   }
 
   setLight(brightness, contrast) {

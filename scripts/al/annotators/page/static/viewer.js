@@ -5,11 +5,12 @@
 // [column, column + 1) x [row, row + 1).
 
 import { around, barLength } from "./geometry.js";
-import { el } from "./dom.js";
+import { el, isDark } from "./dom.js";
 import { union, NONE, VOID } from "./paint.js";
 
 const MARGIN = 0.82; // how much of the view a fitted region fills
 const DEEPEST = 64; // pixels of the screen per pixel of the image
+const BAND = 7; // pixels of the screen that a region seen from its edge has at least
 
 /**
  * A label map as a picture. While a stroke is drawn only what changed is drawn anew, on a canvas of
@@ -19,6 +20,7 @@ export class LabelPicture {
   constructor(plane, colours) {
     this.plane = plane;
     this.colours = Uint32Array.from(colours, ([r, g, b]) => 0xff000000 | (b << 16) | (g << 8) | r);
+    this.dark = colours.map(isDark);
     this.canvas = el("canvas", { width: plane.width, height: plane.height });
     this.patch = el("canvas");
     this.stale = { top: 0, left: 0, bottom: plane.height, right: plane.width };
@@ -43,6 +45,7 @@ export class LabelPicture {
         // "Cannot tell" is striped, so that no class's colour can be taken for it.
         const stripe = (column + row) & 2 ? 0xffe8e8e8 : 0xff202020;
         out[i] = label === VOID ? stripe : this.colours[label];
+        if (this.dark[label] && !((column | row) & 3)) out[i] = 0xffc0c0c0; // painted, by its dots
       }
     }
     canvas.getContext("2d").putImageData(image, x, y);
@@ -98,7 +101,8 @@ export class Viewer {
   /**
    * Shows a scene: {source: the picture, or tiles: Tiles, width, height, matrix, letters, mm (per
    * unit at zoom 1) or null, region: {left, top, width, height} or null, labels: LabelPicture or
-   * null, shade: canvas or null, dim: whether the rest is darkened}.
+   * null, shade: canvas or null, dim: whether the rest is darkened, thin: whether the region is
+   * seen from its edge}.
    * `keep` leaves pan and zoom as they are.
    */
   show(scene, keep = false) {
@@ -222,6 +226,13 @@ export class Viewer {
     this.schedule();
   }
 
+  /** Another label map of the region is shown. */
+  relabel(labels) {
+    this.scene.labels = labels;
+    this.stale.labels = "all";
+    this.schedule();
+  }
+
   marksChanged() {
     this.stale.marks = true;
     this.schedule();
@@ -299,7 +310,12 @@ export class Viewer {
         if (dark) context.drawImage(dark, left, top);
         context.globalAlpha = this.opacity;
         if (!labels || !this.opacity) return;
-        if (rect === "all") return context.drawImage(labels.whole(), left, top);
+        if (rect === "all") {
+          const band = this.scene.thin ? BAND / this.zoom : 0;
+          const [x, y] = [width, height].map((n) => Math.max(band, n));
+          const place = [left - (x - width) / 2, top - (y - height) / 2];
+          return context.drawImage(labels.whole(), ...place, x, y);
+        }
         const more = Math.ceil(3 / this.zoom) + 1; // the clip is a little larger than the rectangle
         const wide = {
           top: Math.max(rect.top - more, 0),

@@ -81,7 +81,10 @@ export class Volume {
 
 /** The region's plane on the large viewer, and the two other planes at a voxel beside it. */
 export class VolumeView {
-  /** `hooks`: shown(k | null): plane k of the region is on screen, returns its labels' picture. */
+  /**
+   * `hooks`: shown(k | null): plane k of the region is on screen, returns its labels' picture;
+   * section(axis, index) returns one of what is drawn across another axis, or null.
+   */
   constructor(viewer, sides, hooks) {
     Object.assign(this, { viewer, sides, hooks, volume: null });
     sides.forEach((side, i) => {
@@ -164,9 +167,21 @@ export class VolumeView {
     if (view === this.viewer) {
       const labels = this.hooks.shown(this.plane);
       Object.assign(scene, { labels, shade: this.work.shades[this.plane], dim: true });
+    } else {
+      Object.assign(scene, { labels: this.hooks.section(axis, index), thin: true });
     }
     view.show(scene, !fresh);
     if (fresh && view !== this.viewer) view.fit(true);
+  }
+
+  /** Shows beside what is drawn now. */
+  drawn() {
+    this.sides.forEach((side, i) => {
+      const axis = this.others[i];
+      if (side.scene?.volume === this.volume) {
+        side.relabel(this.hooks.section(axis, this.voxel[axis]));
+      }
+    });
   }
 
   /** Draws all planes through another window. */

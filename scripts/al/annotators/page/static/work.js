@@ -50,6 +50,23 @@ export class Work {
     return { left: start[columns], top: start[rows], width, height };
   }
 
+  /** What is drawn across another axis than the slices', as a plane; null outside the region. */
+  section(axis, index) {
+    const { start, size } = this.description;
+    const at = index - start[axis];
+    if (at < 0 || at >= size[axis]) return null;
+    const [rows, columns] = planeAxes(this.axis);
+    const stride = { [columns]: 1, [rows]: size[columns], [this.axis]: size[rows] * size[columns] };
+    const [height, width] = planeAxes(axis).map((a) => size[a]);
+    const [down, across] = planeAxes(axis).map((a) => stride[a]);
+    const cut = (array) =>
+      Uint8Array.from({ length: height * width }, (_, i) => {
+        const [y, x] = [Math.floor(i / width), i % width];
+        return array[at * stride[axis] + y * down + x * across];
+      });
+    return { height, width, labels: cut(this.all), mask: this.masks && cut(this.masks) };
+  }
+
   /** How many pixels are to be painted. */
   get size() {
     return paint.count(this.all, this.masks, () => true);
