@@ -27,7 +27,7 @@ from tests.learners.fakes import Toy, prepared
 SMALL = {
     "2d": {"scales": 2, "hidden": [16], "batch": 256, "learning_rate": 0.01},
     "3d": {"scales": 2, "hidden": [16], "batch": 256, "learning_rate": 0.01, "reduce": [1, 2, 1]},
-    "roi": {"scales": 1, "batch": 16, "learning_rate": 0.03, "weight_decay": 3.0},
+    "roi": {"scales": 1, "batch": 16, "learning_rate": 0.03, "noise": 0.3, "weight_decay": 3.0},
 }
 
 

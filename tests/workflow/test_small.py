@@ -1,4 +1,4 @@
-"""Every task through the workflow with the embedded learner, each kind of strategy once."""
+"""Every task through the workflow with the embedded learners, each kind of strategy once."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ def check_revealed(results: Path, cycle: str) -> None:
 
 def test_patches_are_revealed_and_trained_on(tmp_path: Path) -> None:
     """3-D patches from the first cycle on, an ensemble, two shards; windows may follow them."""
-    convnet = f"{{{CONVNET}, members: 2, threads: 1}}"
+    pixels = "{members: 2, scales: 1}"
     patches = {"patch": "3x6x7", "initial": "nnactive", "budget": "2x9", "region": "6x7"}
-    run = make_run("kits23_mini", tmp_path, convnet=convnet, shards="2", **patches)
+    run = make_run("kits23_mini", tmp_path, learner="pixels", pixels=pixels, shards="2", **patches)
     kinds = {"clasp_pe": "patch", "bald": "patch", "random_fg66": "patch", "decomp": "slice_window"}
     cycle = "results/tiny/2x9/{}/seed-0/cycle-002"
     scored = run.folder / cycle.format("clasp_pe")

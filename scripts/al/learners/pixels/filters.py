@@ -7,6 +7,8 @@ texture are its lightness's.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -25,14 +27,14 @@ MOST = 6e4  # float16 holds no more
 
 
 def features_of(image: np.ndarray, settings: PixelsSettings) -> np.ndarray:
-    """Return features of an image or a volume, on the grid of ``settings.reduce``.
+    """Return features of an image or a volume, on a reduced grid.
 
     Args:
         image: (H, W, 3) uint8, or (D, H, W) float32.
         settings: with the task's defaults filled in.
 
     Returns:
-        (*coarse, F) float16; coarse is the spatial shape over ``reduce``, rounded up.
+        (*coarse, F) float16; coarse is the spatial shape over ``factors_of``, rounded up.
     """
     planes = channels_of(image, settings)
     found = [planes, *_filtered(planes, settings)]
@@ -60,11 +62,21 @@ def channels_of(image: np.ndarray, settings: PixelsSettings) -> np.ndarray:
         planes = image if settings.clip is None else image.clip(*settings.clip)
         mean, deviation = planes.mean(dtype=np.float64), planes.std(dtype=np.float64)
         planes = ((planes - np.float32(mean)) / np.float32(max(deviation, 1e-6)))[..., None]
-    factors = (*np.broadcast_to(settings.reduce, planes.ndim - 1), 1)
+    factors = (*factors_of(planes.shape[:-1], settings), 1)
     if max(factors) > 1:
         short = [(0, -n % f) for n, f in zip(planes.shape, factors, strict=True)]
-        planes = downscale_local_mean(np.pad(planes, short, "edge"), tuple(map(int, factors)))
+        planes = downscale_local_mean(np.pad(planes, short, "edge"), factors)
     return planes.astype(np.float32, copy=False)
+
+
+def factors_of(shape: Sequence[int], settings: PixelsSettings) -> tuple[int, ...]:
+    """Return by what an image of a spatial shape is reduced along each axis."""
+    if isinstance(settings.reduce, tuple):
+        return settings.reduce
+    factor = settings.reduce or 1
+    while settings.reduce is None and math.prod(-(-n // factor) for n in shape) > settings.cells:
+        factor += 1
+    return (factor,) * len(shape)
 
 
 def _filtered(planes: np.ndarray, settings: PixelsSettings) -> list[np.ndarray]:

@@ -19,6 +19,7 @@ from decomp_core import Region
 from ..base import ImageSource, Model
 from ..models import MapModel, Part, RoiModel
 from ..regions import Cells, pool_regions
+from .filters import factors_of
 from .network import Perceptron
 from .settings import PixelsSettings
 from .store import Store, compute, open_store
@@ -88,17 +89,15 @@ class MapPixels(Loaded, MapModel):
         p = self.run(lambda x: net(x).softmax(1), table).T.reshape(-1, *features.shape[:-1])
         if p.shape[1:] == tuple(shape):
             return p
-        size = [n * f for n, f in zip(p.shape[1:], self._factors(shape), strict=True)]
+        factors = factors_of(shape, self.settings)
+        size = [n * f for n, f in zip(p.shape[1:], factors, strict=True)]
         mode = MODES[len(size)]
         p = torch.nn.functional.interpolate(p[None], size=size, mode=mode, align_corners=False)[0]
         return p[(slice(None), *(slice(n) for n in shape))]
 
-    def _factors(self, shape: Sequence[int]) -> list[int]:
-        return [int(f) for f in np.broadcast_to(self.settings.reduce, len(shape))]
-
     def embed(self, row: PoolRow, regions: Sequence[Region], pooling: str = "mean") -> np.ndarray:
         """Return what the last layer sees, pooled over each region; see ``Model``."""
-        features, factors = self.features(row), self._factors(row.shape)
+        features, factors = self.features(row), factors_of(row.shape, self.settings)
 
         def cells(part: tuple[slice, ...]) -> Cells:
             table = features.reshape(-1, features.shape[-1])

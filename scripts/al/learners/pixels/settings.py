@@ -10,6 +10,9 @@ from pydantic import Field
 from ..settings import Count, EnsembleSettings, Few, Many, NotNegative, Text, setting
 
 SCALES = {"2d": 5, "3d": 3, "roi": 4}
+# RoIs are few, and their features many
+DECAY, NOISE = {"2d": 0.1, "3d": 0.1, "roi": 1.0}, {"2d": 0.3, "3d": 0.3, "roi": 1.0}
+BATCH = {"2d": 1024, "3d": 1024, "roi": 128}
 Factor = Annotated[int, Field(ge=1, le=64)]
 
 
@@ -32,10 +35,15 @@ class PixelsSettings(EnsembleSettings):
         "One more feature per axis that says where a pixel lies in its image.",
         "preparation",
     )
-    reduce: Factor | tuple[Factor, ...] = setting(
-        1,
-        "Features are made of images reduced by this factor, one number or one per axis; "
-        "predictions are brought back to the size of the image.",
+    reduce: Factor | tuple[Factor, ...] | None = setting(
+        None,
+        "Features are made of images reduced by this factor, one number or one per axis, and "
+        "predictions brought back to the size of the image; null: by `cells`.",
+        "preparation",
+    )
+    cells: Annotated[int, Field(ge=1000, le=100_000_000)] = setting(
+        500_000,
+        "Images of more pixels (voxels) are reduced, by the least whole factor that will do.",
         "preparation",
     )
     clip: tuple[float, float] | None = setting(
@@ -55,14 +63,14 @@ class PixelsSettings(EnsembleSettings):
     hidden: Annotated[tuple[Many, ...], Field(min_length=1)] = setting(
         (64, 32), "Widths of the hidden layers."
     )
-    batch: Many = setting(1024, "Pixels (voxels, RoIs) per step.")
+    batch: Many | None = setting(None, "Pixels (voxels, RoIs) per step.")
     most_pixels: Count = setting(
         20_000, "Revealed pixels of an image that are learnt from, at most; drawn at random."
     )
-    learning_rate: NotNegative = setting(3e-3, "Peak of the cosine that the rate follows.")
-    weight_decay: NotNegative = setting(1e-2, "Of AdamW.")
-    noise: NotNegative = setting(
-        0.3, "Deviation of the noise on features in training, in units of their own deviation."
+    learning_rate: NotNegative = setting(1e-2, "Peak of the cosine that the rate follows.")
+    weight_decay: NotNegative | None = setting(None, "Of AdamW.")
+    noise: NotNegative | None = setting(
+        None, "Deviation of the noise on features in training, in units of their own deviation."
     )
     class_weights: Literal["none", "balanced"] = setting(
         "none", "`balanced` weighs the loss by 1 / sqrt(frequency) among what is revealed."
@@ -82,11 +90,8 @@ class PixelsSettings(EnsembleSettings):
         """Fill in the defaults of a task."""
         if task is None:
             return self
-        missing: dict[str, Any] = {}
-        if self.scales is None:
-            missing["scales"] = SCALES[task]
-        if isinstance(self.reduce, int):
-            missing["reduce"] = (self.reduce,) * (3 if task == "3d" else 2)
+        defaults = {"scales": SCALES, "weight_decay": DECAY, "noise": NOISE, "batch": BATCH}
+        missing = {k: v[task] for k, v in defaults.items() if getattr(self, k) is None}
         return self.model_copy(update=missing)
 
     def check(self, task: str | None, classes: int | None) -> None:
@@ -95,10 +100,10 @@ class PixelsSettings(EnsembleSettings):
             self.refuse("clip", "[low, high], low below high")
         if (self.encoder is None) != (self.weights is None):
             self.refuse("weights", "a file where `encoder` is set, else null")
-        if task is None or isinstance(self.reduce, int):
+        if task is None:
             return
         dim = 3 if task == "3d" else 2
-        if len(self.reduce) != dim:
+        if isinstance(self.reduce, tuple) and len(self.reduce) != dim:
             self.refuse("reduce", f"one whole number, or {dim}, for task {task}")
         if task == "roi" and self.position:
             self.refuse("position", "false for RoIs")

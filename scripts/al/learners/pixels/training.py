@@ -18,6 +18,7 @@ from al.io.tables import LabelRow
 
 from ..base import FitJob
 from ..training import Training
+from .filters import factors_of
 from .network import Perceptron
 from .settings import PixelsSettings
 from .store import Store, store_of
@@ -69,9 +70,9 @@ class Samples:
             flat = np.sort(rng.choice(flat, self.settings.most_pixels, replace=False))
         features = self._features(row.image)
         places = np.unravel_index(flat, label.shape)
-        factors = np.broadcast_to(self.settings.reduce, label.ndim)
-        coarse = tuple(p // int(f) for p, f in zip(places, factors, strict=True))
-        shape = tuple(-(-n // int(f)) for n, f in zip(label.shape, factors, strict=True))
+        factors = factors_of(label.shape, self.settings)
+        coarse = tuple(p // f for p, f in zip(places, factors, strict=True))
+        shape = tuple(-(-n // f) for n, f in zip(label.shape, factors, strict=True))
         if features.shape[:-1] != shape:
             found, wanted = features.shape[:-1], shape
             raise DataError(f"{self.store.folder}: features {found} of {row.image}, not {wanted}")
@@ -114,7 +115,7 @@ class PixelsTraining(Training):
             {"params": [p for p in net.parameters() if p.ndim == 1], "weight_decay": 0.0},
         ]
         self.optimizer = torch.optim.AdamW(
-            groups, lr=settings.learning_rate, weight_decay=settings.weight_decay
+            groups, lr=settings.learning_rate, weight_decay=settings.weight_decay or 0
         )
         self.class_weights = self._class_weights()
 
@@ -129,9 +130,9 @@ class PixelsTraining(Training):
     def advance(self) -> None:
         """One batch."""
         rng = np.random.default_rng([self.job.seed, self.step])
-        drawn = rng.integers(len(self.data.y), size=self.settings.batch)
+        drawn = rng.integers(len(self.data.y), size=self.settings.batch or 1)
         x, y = (torch.from_numpy(v[drawn]).to(self.device) for v in (self.data.x, self.data.y))
-        noise = rng.standard_normal(x.shape, np.float32) * np.float32(self.settings.noise)
+        noise = rng.standard_normal(x.shape, np.float32) * np.float32(self.settings.noise or 0)
         seen = self.net.scaled(x) + torch.from_numpy(noise).to(self.device)
         for group in self.optimizer.param_groups:
             share = 0.5 + 0.5 * math.cos(math.pi * self.step / self.job.steps)
@@ -154,7 +155,7 @@ class PixelsTraining(Training):
 
     def pixels(self) -> int:
         """Pixels (voxels, RoIs) of all batches."""
-        return self.step * self.settings.batch
+        return self.step * (self.settings.batch or 1)
 
     def more_stats(self) -> dict[str, Any]:
         """Samples learnt from, and the key of the features."""
