@@ -73,7 +73,8 @@ def draw_position(free: np.ndarray, rng: np.random.Generator) -> tuple[int, ...]
         return None
     pick = int(rng.integers(left))
     for _ in range(free.ndim - 1):
-        ends = np.cumsum([np.count_nonzero(part) for part in free])
+        # not part by part: planes of a volume may lie across its memory
+        ends = np.cumsum(np.count_nonzero(free, axis=tuple(range(1, free.ndim))))
         place = int(np.searchsorted(ends, pick, side="right"))
         pick -= int(ends[place - 1]) if place else 0
         position.append(place)

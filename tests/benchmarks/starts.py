@@ -1,6 +1,6 @@
 """What a first cycle reveals, by how it is chosen: nothing is trained.
 
-    python -m tests.benchmarks.starts DATASET data_root=FOLDER [key=value ...]
+    python -m tests.benchmarks.starts DATASET data_root=FOLDER seeds=20 [key=value ...]
 
 Prints, over the seeds, how many classes the annotated pixels (RoIs) have, how evenly these are
 spread over the classes (entropy, 1 where all have as many), and the share of the rarest class.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -26,8 +25,6 @@ from al.strategies.choose import choose
 from al.strategies.files import query_of
 from tests.config.kit import load, typed
 
-SEEDS = range(100, 120)
-
 
 def counts(layout: Any, query: Any) -> np.ndarray:
     """Return the (C,) pixels (RoIs) of each class in what is chosen."""
@@ -40,7 +37,7 @@ def counts(layout: Any, query: Any) -> np.ndarray:
     return found[: len(query.classes)]
 
 
-def measure(dataset: str, changes: dict[str, Any], seeds: Sequence[int] = SEEDS) -> None:
+def measure(dataset: str, changes: dict[str, Any]) -> None:
     """Print a line for each way to choose images, and regions in them."""
     settings = load(dataset, **changes)
     layout = get_layout(**layout_of(settings))
@@ -52,7 +49,7 @@ def measure(dataset: str, changes: dict[str, Any], seeds: Sequence[int] = SEEDS)
         science["definition"] = {"images": images, "regions": regions, "spread": 1}
         shares, began = [], time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            for seed in seeds:
+            for seed in settings["seeds"]:
                 write_pool(
                     pool := f"{folder}/{seed}.csv", assign_splits(rows, settings["split"], seed)
                 )
@@ -60,7 +57,7 @@ def measure(dataset: str, changes: dict[str, Any], seeds: Sequence[int] = SEEDS)
                 held = counts(layout, query)
                 shares.append(held / held.sum())
         print(f"{dataset}: images {images}, regions {regions}: {told(np.array(shares))}", end="")
-        print(f", {(time.monotonic() - began) / len(seeds):.1f} s a seed", flush=True)
+        print(f", {(time.monotonic() - began) / len(shares):.1f} s a seed", flush=True)
 
 
 def told(shares: np.ndarray) -> str:
