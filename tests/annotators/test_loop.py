@@ -99,12 +99,13 @@ class Person:
         top, left = (s for a, s in enumerate(region.start) if a != target.row.axis)
         values, counts = np.unique(truth, return_counts=True)
         self.ada.press(*"[[[[[")
-        for value in values[np.argsort(counts)][:-1]:
+        *rare, frequent = values[np.argsort(counts)]
+        for value in rare:
             self.ada.press(key_of(int(value)))
             for y, first, last in list(runs(truth == value))[:most]:
                 self.ada.stroke([(top + y, left + first), (top + y, left + last)])
         if most is None:
-            self.ada.press(key_of(int(values[counts.argmax()])), "r")
+            self.ada.press(key_of(int(frequent)), "r")
 
     def finish(self, target: Target) -> None:
         """Say that it is done, also where some of it is void."""
