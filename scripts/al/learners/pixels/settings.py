@@ -42,7 +42,7 @@ class PixelsSettings(EnsembleSettings):
         "preparation",
     )
     cells: Annotated[int, Field(ge=1000, le=100_000_000)] = setting(
-        500_000,
+        600_000,
         "Images of more pixels (voxels) are reduced, by the least whole factor that will do.",
         "preparation",
     )
