@@ -7,8 +7,6 @@ texture are its lightness's.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -20,7 +18,7 @@ from skimage.feature import (
 )
 from skimage.transform import downscale_local_mean
 
-from .settings import PixelsSettings
+from .settings import PixelsSettings, factors_of
 
 LAB = np.float32(0.02)  # brings the range of Lab to that of z-scores
 MOST = 6e4  # float16 holds no more
@@ -67,16 +65,6 @@ def channels_of(image: np.ndarray, settings: PixelsSettings) -> np.ndarray:
         short = [(0, -n % f) for n, f in zip(planes.shape, factors, strict=True)]
         planes = downscale_local_mean(np.pad(planes, short, "edge"), factors)
     return planes.astype(np.float32, copy=False)
-
-
-def factors_of(shape: Sequence[int], settings: PixelsSettings) -> tuple[int, ...]:
-    """Return by what an image of a spatial shape is reduced along each axis."""
-    if isinstance(settings.reduce, tuple):
-        return settings.reduce
-    factor = settings.reduce or 1
-    while settings.reduce is None and math.prod(-(-n // factor) for n in shape) > settings.cells:
-        factor += 1
-    return (factor,) * len(shape)
 
 
 def _filtered(planes: np.ndarray, settings: PixelsSettings) -> list[np.ndarray]:

@@ -19,9 +19,8 @@ from decomp_core import Region
 from ..base import ImageSource, Model
 from ..models import MapModel, Part, RoiModel
 from ..regions import Cells, pool_regions
-from .filters import factors_of
 from .network import Perceptron
-from .settings import PixelsSettings
+from .settings import PixelsSettings, factors_of
 from .store import Store, compute, open_store
 
 CHUNK = 1 << 16  # cells at a time

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -107,3 +109,13 @@ class PixelsSettings(EnsembleSettings):
             self.refuse("reduce", f"one whole number, or {dim}, for task {task}")
         if task == "roi" and self.position:
             self.refuse("position", "false for RoIs")
+
+
+def factors_of(shape: Sequence[int], settings: PixelsSettings) -> tuple[int, ...]:
+    """Return by what an image of a spatial shape is reduced along each axis."""
+    if isinstance(settings.reduce, tuple):
+        return settings.reduce
+    factor = settings.reduce or 1
+    while settings.reduce is None and math.prod(-(-n // factor) for n in shape) > settings.cells:
+        factor += 1
+    return (factor,) * len(shape)

@@ -23,7 +23,6 @@ from al.io.tables import PoolRow
 from al.io.threads import in_order
 
 from ..base import FitJob, ImageSource
-from .filters import features_of, features_of_roi
 from .settings import PixelsSettings
 
 PLANS, STATISTICS, FOLDER = "plans.json", "statistics.npz", "features"
@@ -82,6 +81,8 @@ def path_in(place: Path, row: PoolRow) -> Path:
 
 def compute(layout: ImageSource, row: PoolRow, settings: PixelsSettings) -> np.ndarray:
     """Return the features of an image, (*coarse, F), or of a RoI, (F,), float16."""
+    from .filters import features_of, features_of_roi  # imports scikit-image, which takes seconds
+
     make = features_of_roi if row.roi else features_of
     return make(layout.open_image(row), settings)
 

@@ -18,9 +18,8 @@ from al.io.tables import LabelRow
 
 from ..base import FitJob
 from ..training import Training
-from .filters import factors_of
 from .network import Perceptron
-from .settings import PixelsSettings
+from .settings import PixelsSettings, factors_of
 from .store import Store, store_of
 
 
