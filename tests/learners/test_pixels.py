@@ -15,13 +15,12 @@ from skimage.color import rgb2lab
 from al.io.errors import ConfigError, DataError
 from al.io.labels import UNKNOWN, read_label
 from al.learners import get_learner
-from al.learners.pixels import store
 from al.learners.pixels.filters import features_of
 from al.learners.pixels.settings import PixelsSettings
 from al.learners.pixels.store import store_of
 from al.learners.pixels.training import Samples
 from al.learners.torchvision_cpu import import_torchvision
-from tests.learners.contract import LearnerContract
+from tests.learners.contract import LearnerContract, files_of
 from tests.learners.fakes import Toy, prepared
 
 SMALL = {
@@ -110,19 +109,47 @@ def test_what_is_prepared_is_kept_and_other_features_are_told(tmp_path: Path) ->
     assert files[0].stat().st_mtime_ns == kept
     assert files[1].read_bytes() == content
     assert json.loads((job.prepared / "plans.json").read_text()) == plans
-    with pytest.raises(ConfigError, match="other settings something else"):
+    with pytest.raises(ConfigError, match="other settings something else is prepared"):
         learner.fit(replace(job, settings={**SMALL["2d"], "position": True}))
     with pytest.raises(ConfigError, match="not those of the cycle before"):
         learner.fit(replace(job, before={"plans": "others"}))
     learner.fit(job)
     row = toy.rows["i1"]
-    held = learner.open(job.out, toy.layout, SMALL["2d"]).segment(row)
+    model = learner.open(job.out, toy.layout, SMALL["2d"])
+    held, first = model.segment(row), model.segment(toy.rows["i0"])
     files[1].unlink()
     computed = learner.open(job.out, toy.layout, SMALL["2d"]).segment(row)
     np.testing.assert_array_equal(held, computed)
     files[1].write_bytes(content[:-7])
     with pytest.raises(DataError, match="i1.npy"):
         learner.open(job.out, toy.layout, SMALL["2d"]).segment(row)
+    # Whatever it is opened with, a model reads the features that it was trained on.
+    other = learner.open(job.out, toy.layout, {**SMALL["2d"], "scales": 1, "reduce": 3})
+    np.testing.assert_array_equal(other.segment(toy.rows["i0"]), first)
+
+
+def test_images_may_be_added(tmp_path: Path) -> None:
+    """What was prepared before they came is kept, theirs is made, and nothing tells the models."""
+    learner, toy = get_learner("pixels"), Toy("2d", 3)
+    job = toy.job(tmp_path / "a", toy.labels(tmp_path / "y"), 3, settings=SMALL["2d"])
+    fewer = replace(job, rows={key: toy.rows[key] for key in ("i0", "i1")}, labels=[])
+    late = replace(job, prepared=prepared(learner, fewer).prepared)
+    early = prepared(learner, replace(job, work=tmp_path / "b/work", out=tmp_path / "b/model"))
+    for each in (late, early):
+        learner.fit(each)
+    assert files_of(late.out) == files_of(early.out)
+
+
+def test_thin_images_have_features() -> None:
+    for shape in ((1, 20, 20), (20, 1, 20), (1, 1, 1)):
+        found = features_of(np.ones(shape, np.float32), PixelsSettings.of({}, "3d"))
+        assert found.shape[:-1] == shape and np.isfinite(found).all()
+    large = np.random.default_rng(0).integers(0, 256, (50, 41, 3), np.uint8)
+    whole = PixelsSettings.of({"reduce": 8}, "2d")
+    found = features_of(large, whole)
+    assert found.shape[:-1] == (7, 6)
+    light = rgb2lab(large[8:16, 8:16] / 255)[..., 0].mean() * 0.02
+    assert abs(found[1, 1, 0] - light) < 2e-3
 
 
 def test_a_frozen_encoder(tmp_path: Path) -> None:
@@ -136,17 +163,20 @@ def test_a_frozen_encoder(tmp_path: Path) -> None:
         net = timm.create_model(name, num_classes=0, dynamic_img_size=True).eval()
     torch.save(net.state_dict(), path)
     image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
-    section = {"encoder": name, "weights": str(path), "reduce": 16, "scales": 1}
-    found = features_of(image, PixelsSettings.of(section, "2d"))[..., -192:]
+    section = {"encoder": name, "weights": str(path), "scales": 1}
+    found = features_of(image, PixelsSettings.of(section, "2d"))[..., -192:].astype(float)
+    found = found.reshape(3, 16, 4, 16, 192).mean((1, 3))
     x = torch.from_numpy((image / 255 - 0.5) / 0.5).float().movedim(-1, 0)[None]
     with torch.inference_mode():
         wanted = net.forward_features(x)[0, 1:].reshape(3, 4, 192).numpy()
-    # Each patch is spread over its pixels with its neighbours, and averaged again.
-    assert np.corrcoef(found[1, 1:3].ravel().astype(float), wanted[1, 1:3].ravel())[0, 1] > 0.9
+    # Each patch is spread over its pixels, together with its neighbours, and averaged again.
+    assert np.corrcoef(found[1, 1:3].ravel(), wanted[1, 1:3].ravel())[0, 1] > 0.9
     with pytest.raises(ConfigError, match="vit_unknown"):
         features_of(image, PixelsSettings.of({**section, "encoder": "vit_unknown"}, "2d"))
     with pytest.raises(ConfigError, match="encoder.*vit_small"):
         other = {**section, "encoder": "vit_small_patch16_224"}
         features_of(image, PixelsSettings.of(other, "2d"))
     with pytest.raises(ConfigError, match="weights.*nowhere"):
-        store.weights_of(PixelsSettings.of({**section, "weights": "nowhere.pt"}, "2d"))
+        PixelsSettings.of({**section, "weights": "nowhere.pt"}, "2d").decides()
+    with pytest.raises(ConfigError, match="encoder"):
+        PixelsSettings.of({**section, "encoder": "hf-hub:somebody/else"}, "2d")

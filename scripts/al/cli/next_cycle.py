@@ -25,6 +25,7 @@ _RULE = re.compile(r"(?:local)?rule (\w+):")
 # What people wait for, by the rule that is at work
 WORK = {
     "reveal_labels": "taking the annotations",
+    "prepare_learner": "computing features of all images, once",
     "train": "training",
     "predict": "predicting",
     "predict_initial": "predicting",

@@ -67,7 +67,8 @@ def claim(
 ) -> None:
     """Note of which images a preparation is, or refuse it where it is of others.
 
-    Nothing is known of images that were generated just now.
+    Of learners that prepare each image by itself, others may be added. Nothing is known of images
+    that were generated just now.
 
     Raises:
         DataError: other images lay in the folder that it is named after.
@@ -76,18 +77,22 @@ def claim(
         return
     root, note = Path(settings["data_root"]), Path(made.folder) / IMAGES
     marks = {file.path: file.sha256 for file in files}
-    held = [[row.key, marks.get(within(row.path, root))] for row in rows]
-    digest = sha256(json.dumps(sorted(held)).encode()).hexdigest()
+    held = {row.key: marks.get(within(row.path, root)) for row in rows}
     if note.exists():
         with reading(note):
-            if read_json(note)["sha256"] == digest:
-                return
+            before = read_json(note)["images"]
+        if before == held:
+            return
+        alone = describe_learner(settings["learner"]).prepares_each_image
+        if alone and all(held.get(key, mark) == mark for key, mark in before.items()):
+            write_json(note, {"images": {**before, **held}})
+            return
         places = [made.folder, made.settings.get("published") or made.folder]
         files_there = (path for place in places for path in Path(place).rglob("*"))
         if any(path != note and path.is_file() for path in files_there):
             other = f"{made.folder}: made from other images than those of {root}"
             raise DataError(f"{other}. {ELSEWHERE}")
-    write_json(note, {"sha256": digest})
+    write_json(note, {"images": held})
 
 
 def rows_of(config: dict[str, Any], layout: dict[str, Any]) -> tuple[Layout, list[PoolRow]]:

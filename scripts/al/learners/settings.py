@@ -112,6 +112,7 @@ class LearnerSettings(Settings):
         has_features: whether regions have features.
         prepares: whether data are prepared once per dataset (``learners.learner.Preparing``).
         prepares_on_file_grid: whether of volumes on the file's grid; else on the annotator's.
+        prepares_each_image: whether what is made of an image depends on nothing but it.
         checks_start: whether ``Learner.check_start`` and ``identity`` have something to look at.
     """
 
@@ -119,6 +120,7 @@ class LearnerSettings(Settings):
     has_features: ClassVar[bool]
     prepares: ClassVar[bool] = False
     prepares_on_file_grid: ClassVar[bool] = True
+    prepares_each_image: ClassVar[bool] = False
     checks_start: ClassVar[bool] = False
 
     device: Device = setting("auto", "`auto` takes CUDA where there is one.", "prediction")

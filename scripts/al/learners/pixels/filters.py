@@ -7,6 +7,7 @@ texture are its lightness's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -22,6 +23,7 @@ from .settings import PixelsSettings, factors_of
 
 LAB = np.float32(0.02)  # brings the range of Lab to that of z-scores
 MOST = 6e4  # float16 holds no more
+STRIP = 1 << 20  # pixels that are brought to Lab at a time
 
 
 def features_of(image: np.ndarray, settings: PixelsSettings) -> np.ndarray:
@@ -33,15 +35,22 @@ def features_of(image: np.ndarray, settings: PixelsSettings) -> np.ndarray:
 
     Returns:
         (*coarse, F) float16; coarse is the spatial shape over ``factors_of``, rounded up.
+
+    Raises:
+        ConfigError: the encoder cannot be used.
     """
-    planes = channels_of(image, settings)
+    colour = image.dtype == np.uint8
+    shape = image.shape[:2] if colour else image.shape
+    factors = factors_of(shape, settings)
+    planes = lab_of(image, factors) if colour else scores_of(image, factors, settings)
     found = [planes, *_filtered(planes, settings)]
     if settings.position:
         found.append(positions(planes.shape[:-1]))
     if settings.encoder is not None:
         from .encoder import encoded  # imports timm
 
-        found.append(encoded(image, planes.shape[:-1], settings))
+        shown = reduced(image.astype(np.float32), (*factors, 1)) if colour else planes[..., 0]
+        found.append(encoded(shown, colour, settings))
     return np.concatenate(found, -1).clip(-MOST, MOST).astype(np.float16)
 
 
@@ -52,24 +61,36 @@ def features_of_roi(image: np.ndarray, settings: PixelsSettings) -> np.ndarray:
     return np.concatenate([rows.mean(0), rows.std(0)]).astype(np.float16)
 
 
-def channels_of(image: np.ndarray, settings: PixelsSettings) -> np.ndarray:
-    """Return what is filtered, reduced: Lab (h, w, 3), or z-scores (d, h, w, 1), float32."""
-    if image.dtype == np.uint8:
-        planes = rgb2lab(image.astype(np.float32) / np.float32(255)) * LAB
-    else:
-        planes = image if settings.clip is None else image.clip(*settings.clip)
-        mean, deviation = planes.mean(dtype=np.float64), planes.std(dtype=np.float64)
-        planes = ((planes - np.float32(mean)) / np.float32(max(deviation, 1e-6)))[..., None]
-    factors = (*factors_of(planes.shape[:-1], settings), 1)
-    if max(factors) > 1:
-        short = [(0, -n % f) for n, f in zip(planes.shape, factors, strict=True)]
-        planes = downscale_local_mean(np.pad(planes, short, "edge"), factors)
-    return planes.astype(np.float32, copy=False)
+def reduced(planes: np.ndarray, factors: Sequence[int]) -> np.ndarray:
+    """Return the means over blocks; the last block of an axis is filled up with its edge."""
+    if max(factors) == 1:
+        return planes
+    short = [(0, -n % f) for n, f in zip(planes.shape, factors, strict=True)]
+    return downscale_local_mean(np.pad(planes, short, "edge"), tuple(factors)).astype(np.float32)
+
+
+def lab_of(image: np.ndarray, factors: Sequence[int]) -> np.ndarray:
+    """Return (H, W, 3) uint8 as CIE Lab, reduced, (h, w, 3) float32."""
+    rows = factors[0] * max(1, STRIP // (factors[0] * image.shape[1]))
+    strips = (image[top : top + rows] for top in range(0, len(image), rows))
+    parts = (rgb2lab(strip.astype(np.float32) / np.float32(255)) * LAB for strip in strips)
+    return np.concatenate([reduced(part, (*factors, 1)) for part in parts])
+
+
+def scores_of(volume: np.ndarray, factors: Sequence[int], settings: PixelsSettings) -> np.ndarray:
+    """Return a volume as z-scores after clipping, reduced, (d, h, w, 1) float32."""
+    clipped = volume if settings.clip is None else volume.clip(*settings.clip)
+    mean, deviation = clipped.mean(dtype=np.float64), clipped.std(dtype=np.float64)
+    scores = (clipped - np.float32(mean)) / np.float32(max(deviation, 1e-6))
+    return reduced(scores, factors)[..., None]
 
 
 def _filtered(planes: np.ndarray, settings: PixelsSettings) -> list[np.ndarray]:
     """Return the features of all scales, each (*coarse, several) float32."""
-    scales = settings.scales or 1
+    scales, inside = settings.scales or 1, tuple(slice(n) for n in planes.shape[:-1])
+    # Differences need two cells along each axis.
+    short = [(0, max(0, 2 - n)) for n in planes.shape[:-1]]
+    planes = np.pad(planes, [*short, (0, 0)], "edge")
     several = partial(
         multiscale_basic_features,
         sigma_min=1,
@@ -86,7 +107,7 @@ def _filtered(planes: np.ndarray, settings: PixelsSettings) -> list[np.ndarray]:
         # Of the order of intensities, as the others are
         values = np.sqrt(structure_tensor_eigenvalues(tensor).clip(0))
         found.append(np.moveaxis(values, 0, -1).astype(np.float32))
-    return found
+    return [values[inside] for values in found]
 
 
 def positions(shape: tuple[int, ...]) -> np.ndarray:

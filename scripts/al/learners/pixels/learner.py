@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
+from al.io.errors import DataError
 from al.io.files import read_json
 from al.io.tables import PoolRow
 
-from ..base import ImageSource
+from ..base import ImageSource, Start
 from ..learner import Preparing
 from ..training import DESCRIPTION, WEIGHTS, load_tensors
 from . import store
@@ -46,6 +47,21 @@ class Pixels(Preparing):
         """Compute the features of a dataset; see ``store.prepare``."""
         store.prepare(layout, rows, folder, PixelsSettings.of(section))
 
+    def check_start(self, section: Mapping[str, Any], start: Start) -> None:
+        """Refuse other weights than those that features were made with. Raises DataError."""
+        made = None if start.prepared is None else store.open_store(start.prepared)
+        weights = PixelsSettings.of(section).decides().get("sha256")
+        if made is not None and made.settings.get("sha256") != weights:
+            raise DataError(
+                f"pixels.weights: not those that {start.prepared} was made with. Put them back, or "
+                "give the others another name"
+            )
+
+    def identity(self, section: Mapping[str, Any], start: Start) -> dict[str, Any]:
+        """Return a hash of the encoder's weights, where there are some."""
+        decides = PixelsSettings.of(section).decides()
+        return {"weights": decides["sha256"]} if "sha256" in decides else {}
+
     def load(
         self,
         members: Sequence[Path],
@@ -61,4 +77,4 @@ class Pixels(Preparing):
             net.load_state_dict(load_tensors(member / WEIGHTS))
             nets.append(net.to(device).eval())
         kind = RoiPixels if about["task"] == "roi" else MapPixels
-        return kind(nets, about, layout, settings, device)
+        return kind(nets, about, layout, settings.as_made(about["made"]), device)

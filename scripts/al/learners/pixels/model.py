@@ -56,17 +56,26 @@ class Loaded(Model):
     def features(self, row: PoolRow) -> np.ndarray:
         """Return features of an image or a RoI, as they were prepared or else made now."""
         held = None if self.store is None else self.store.features(row)
-        found = compute(self.layout, row, self.settings) if held is None else held
-        if found.shape[-1] != self.about["features"]:
+        if held is not None and held.shape[:-1] == self._cells(row):
+            return held
+        if self.settings.decides() != self.about["made"]:
             raise DataError(
-                f"{row.key}: {found.shape[-1]} features; the model has {self.about['features']}"
+                f"{row.key}: its features are not prepared, and would be made by another version "
+                "or other weights than those that the model was trained on"
             )
-        return found
+        return compute(self.layout, row, self.settings)
+
+    def _cells(self, row: PoolRow) -> tuple[int, ...]:
+        """Return the shape that an image's features have; () for a RoI."""
+        if row.roi:
+            return ()
+        factors = factors_of(row.shape, self.settings)
+        return tuple(-(-n // f) for n, f in zip(row.shape, factors, strict=True))
 
     def run(self, call: Callable[[Tensor], Tensor], table: np.ndarray) -> Tensor:
         """Return what a network makes of (N, F) features, some at a time, (N, ...) float32."""
         with torch.inference_mode():
-            parts = range(0, len(table), CHUNK)
+            parts = range(0, max(1, len(table)), CHUNK)
             chunks = (np.array(table[start : start + CHUNK]) for start in parts)
             return torch.cat([call(torch.from_numpy(c).to(self.device)) for c in chunks])
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
+from al.io.errors import ConfigError
+
 from ..settings import Count, EnsembleSettings, Few, Many, NotNegative, Text, setting
 
+FORMAT = 1  # of the features: another one makes them anew
 SCALES = {"2d": 5, "3d": 3, "roi": 4}
 # RoIs are few, and their features many
 DECAY, NOISE = {"2d": 0.1, "3d": 0.1, "roi": 1.0}, {"2d": 0.3, "3d": 0.3, "roi": 1.0}
@@ -26,6 +31,8 @@ class PixelsSettings(EnsembleSettings):
     has_features: ClassVar[bool] = True
     prepares: ClassVar[bool] = True
     prepares_on_file_grid: ClassVar[bool] = False
+    prepares_each_image: ClassVar[bool] = True
+    checks_start: ClassVar[bool] = True
 
     scales: Annotated[int, Field(ge=1, le=8)] | None = setting(
         None,
@@ -85,8 +92,32 @@ class PixelsSettings(EnsembleSettings):
 
     @classmethod
     def made_by(cls) -> list[Any]:
-        """Return the version of the library that computes features."""
-        return [version("scikit-image")]
+        """Return what computes features: our own version, and a library's."""
+        return [FORMAT, version("scikit-image")]
+
+    def decides(self) -> dict[str, Any]:
+        """Return all that decides features, as JSON can hold it.
+
+        Raises:
+            ConfigError: the encoder's weights cannot be read.
+        """
+        found = {**self.preparation(), "made_by": self.made_by()}
+        if self.weights is None:
+            return found
+        try:
+            digest = sha256(Path(self.weights).read_bytes()).hexdigest()
+        except OSError as error:
+            raise ConfigError(
+                f"pixels.weights: {self.weights}: {error.strerror}; allowed: a file of weights"
+            ) from None
+        return {**found, "sha256": digest}
+
+    def as_made(self, made: Mapping[str, Any]) -> Self:
+        """Return the settings with which features were made, by what ``decides`` returned."""
+        kept = {key: made[key] for key in self.that_decide("preparation")}
+        return self.model_copy(
+            update={key: tuple(v) if isinstance(v, list) else v for key, v in kept.items()}
+        )
 
     def for_task(self, task: str | None) -> Self:
         """Fill in the defaults of a task."""
@@ -102,6 +133,8 @@ class PixelsSettings(EnsembleSettings):
             self.refuse("clip", "[low, high], low below high")
         if (self.encoder is None) != (self.weights is None):
             self.refuse("weights", "a file where `encoder` is set, else null")
+        if self.encoder is not None and ":" in self.encoder:  # timm would look for it on the net
+            self.refuse("encoder", "the name of a network of timm alone")
         if task is None:
             return
         dim = 3 if task == "3d" else 2

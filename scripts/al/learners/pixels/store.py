@@ -1,7 +1,8 @@
 """Features of a dataset, computed once and shared by all trainings.
 
-``features/IMAGE.npy``, float16, ``statistics.npz``, and last of all ``plans.json``. Each file
-appears by rename: what a killed job has finished is kept.
+``features/DIGITS/IMAGE.npy``, float16, ``statistics.npz``, and last of all ``plans.json``. Each
+file appears by rename: what a killed job has finished is kept. Those of an image depend on nothing
+but it, so that images may be added.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from al.io.arrays import read_arrays, write_arrays
-from al.io.errors import ConfigError, DataError
+from al.io.errors import ConfigError
 from al.io.files import atomic_path, file_name, read_json, reading, sweep, write_json
 from al.io.locking import locked
 from al.io.tables import PoolRow
-from al.io.threads import in_order
+from al.io.threads import in_order, with_progress
 
 from ..base import FitJob, ImageSource
 from .settings import PixelsSettings
@@ -41,37 +43,24 @@ def prepare(
     task = "roi" if rows[0].roi else "2d" if rows[0].axis is None else "3d"
     settings = settings.for_task(task)
     settings.check(task, None)
-    decides = {**settings.preparation(), "made_by": settings.made_by(), **weights_of(settings)}
+    decides = settings.decides()
+    if settings.encoder is not None:
+        from .encoder import open_encoder  # once, before threads ask for it
+
+        open_encoder(settings.encoder, settings.weights or "")
+        torch.set_num_threads(1)
     with locked(folder):
         sweep(folder)
-        # Another version of a library, or other weights, make other files.
+        # What is made by other weights, or another version of a library, lies elsewhere.
         digest = sha256(repr(sorted(decides.items())).encode()).hexdigest()
-        place = folder / FOLDER / digest[:10]
+        store = Store(folder, digest, folder / FOLDER / digest[:10], decides)
         ordered = sorted(rows, key=lambda row: row.key)
-        make = partial(_moments, layout, place, settings)
-        found = []
-        for moments in in_order(make, ordered, settings.workers or 1):
-            found.append(moments)
-            if len(found) % max(1, len(ordered) // 10) == 0 or len(found) == len(ordered):
-                print(f"features: {len(found)} of {len(ordered)}", flush=True)
-        table = np.array(found, np.float64)
-        keys = [row.key for row in ordered]
-        key = sha256(table.tobytes() + repr([digest, keys]).encode()).hexdigest()
-        write_arrays(folder / STATISTICS, {"keys": np.array(keys), "moments": table})
-        about = {"key": key, "features": str(Path(FOLDER, digest[:10])), "settings": decides}
+        found = in_order(partial(store.made, layout, settings), ordered, settings.workers or 1)
+        table = np.stack(list(with_progress(found, len(ordered), "features")))
+        keys = np.array([row.key for row in ordered])
+        write_arrays(folder / STATISTICS, {"keys": keys, "moments": table})
+        about = {"key": digest, "features": str(Path(FOLDER, digest[:10])), "settings": decides}
         write_json(folder / PLANS, about)
-
-
-def weights_of(settings: PixelsSettings) -> dict[str, str]:
-    """Return what tells an encoder's weights from others; {} without one. Raises ConfigError."""
-    if settings.weights is None:
-        return {}
-    try:
-        return {"sha256": sha256(Path(settings.weights).read_bytes()).hexdigest()}
-    except OSError as error:
-        raise ConfigError(
-            f"pixels.weights: {settings.weights}: {error.strerror}; allowed: a file of weights"
-        ) from None
 
 
 def path_in(place: Path, row: PoolRow) -> Path:
@@ -87,26 +76,6 @@ def compute(layout: ImageSource, row: PoolRow, settings: PixelsSettings) -> np.n
     return make(layout.open_image(row), settings)
 
 
-def _moments(
-    layout: ImageSource, place: Path, settings: PixelsSettings, row: PoolRow
-) -> np.ndarray:
-    """Make one file, unless it is there; return mean and mean square of its features, (2, F)."""
-    path = path_in(place, row)
-    if path.exists():
-        features = open_features(path)
-    else:
-        features = compute(layout, row, settings)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.save(file, features, allow_pickle=False)
-    flat = features.reshape(-1, features.shape[-1])
-    total = np.zeros((2, flat.shape[1]))
-    for start in range(0, len(flat), 1 << 18):
-        part = flat[start : start + (1 << 18)].astype(np.float64)
-        total += part.sum(0), (part**2).sum(0)
-    return total / len(flat)
-
-
 def open_features(path: Path) -> np.ndarray:
     """Open features; what is used of them is read. Raises DataError."""
     with reading(path, "the features"):
@@ -119,7 +88,7 @@ class Store:
 
     Attributes:
         folder: where it lies.
-        key: changes with all that decides trainings.
+        key: changes with all that decides features.
         place: folder of the features.
         settings: those that decided it, and what else did.
     """
@@ -130,22 +99,47 @@ class Store:
     settings: dict[str, Any]
 
     def features(self, row: PoolRow) -> np.ndarray | None:
-        """Return the features of an image or a RoI; ``None`` where it was not prepared."""
+        """Return the features of an image or a RoI; ``None`` where there are none."""
         path = path_in(self.place, row)
         return open_features(path) if path.exists() else None
 
-    def moments(self, keys: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and deviation of the features over images, each counting once, (F,) float32.
+    def made(self, layout: ImageSource, settings: PixelsSettings, row: PoolRow) -> np.ndarray:
+        """Make the features of an image, unless they are there.
+
+        Returns:
+            Their means and mean squares, (2, F) float64.
 
         Raises:
-            DataError: some were not prepared.
+            ConfigError, DataError: they cannot be made.
+        """
+        features = self.features(row)
+        if features is None:
+            features, path = compute(layout, row, settings), path_in(self.place, row)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(path) as temporary, temporary.open("wb") as file:
+                np.save(file, features, allow_pickle=False)
+        flat = features.reshape(-1, features.shape[-1])
+        total = np.zeros((2, flat.shape[1]))
+        for start in range(0, len(flat), 1 << 18):
+            part = flat[start : start + (1 << 18)].astype(np.float64)
+            total += part.sum(0), (part**2).sum(0)
+        return total / len(flat)
+
+    def moments(
+        self, layout: ImageSource, settings: PixelsSettings, rows: Sequence[PoolRow]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and deviation of the features over images, each counting once, (F,) float32.
+
+        Those of images that were added since ``prepare`` are made now.
         """
         held = read_arrays(self.folder / STATISTICS)
         with reading(self.folder / STATISTICS):
-            places = {key: i for i, key in enumerate(held["keys"].tolist())}
-        if missing := sorted(set(keys) - places.keys()):
-            raise DataError(f"{self.folder}: no features of {missing[0]}; made from other images")
-        mean, square = held["moments"][[places[key] for key in sorted(keys)]].mean(0)
+            known = dict(zip(held["keys"].tolist(), held["moments"], strict=True))
+        each = [
+            known[row.key] if row.key in known else self.made(layout, settings, row)
+            for row in sorted(rows, key=lambda row: row.key)
+        ]
+        mean, square = np.mean(each, axis=0)
         deviation = np.sqrt(np.maximum(square - mean**2, 1e-8))
         return mean.astype(np.float32), deviation.astype(np.float32)
 
@@ -165,10 +159,12 @@ def store_of(job: FitJob, settings: PixelsSettings) -> Store:
         ConfigError: something else or nothing is prepared, or what the cycle before did not have.
     """
     store = None if job.prepared is None else open_store(job.prepared)
-    asked = settings.preparation()
-    if store is None or {key: store.settings.get(key) for key in asked} != asked:
-        found = "nothing is" if store is None else "with other settings something else is"
-        raise ConfigError(f"{job.prepared}: {found} prepared there")
+    if store is None or store.settings != settings.decides():
+        found = "nothing is" if store is None else "by other settings something else is"
+        raise ConfigError(
+            f"{job.prepared}: {found} prepared there. To do: delete {PLANS} in it and start the "
+            "target prepare_learner"
+        )
     if (job.before or {}).get("plans", store.key) != store.key:
         raise ConfigError(
             f"{store.folder}: its features are not those of the cycle before: it was made anew "

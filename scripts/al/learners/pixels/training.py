@@ -14,13 +14,13 @@ from torch import Tensor
 
 from al.io.errors import DataError
 from al.io.labels import UNKNOWN, count_classes, read_label
-from al.io.tables import LabelRow
+from al.io.tables import LabelRow, PoolRow
 
 from ..base import FitJob
 from ..training import Training
 from .network import Perceptron
 from .settings import PixelsSettings, factors_of
-from .store import Store, store_of
+from .store import Store, compute, store_of
 
 
 class Samples:
@@ -43,10 +43,9 @@ class Samples:
         self.x = np.concatenate([x for x, y in parts if len(y)])
 
     def _features(self, key: str) -> np.ndarray:
-        found = self.store.features(self.job.rows[key])
-        if found is None:
-            raise DataError(f"{self.store.folder}: no features of {key}; made from other images")
-        return found
+        row = self.job.rows[key]
+        found = self.store.features(row)
+        return compute(self.job.layout, row, self.settings) if found is None else found
 
     def _roi(self, row: LabelRow) -> tuple[np.ndarray, np.ndarray]:
         if row.label is None or row.label == UNKNOWN:
@@ -94,7 +93,12 @@ class PixelsTraining(Training):
         """Settings, features, seed, steps, classes, first weights."""
         job = self.job
         head = [self.settings.science(), self.store.key, job.seed, job.steps, list(job.classes)]
-        return [*head, job.task, self.start_digest()]
+        # Of these images is the mean that features are standardised by.
+        seen = sha256(repr(sorted(row.key for row in self._seen())).encode()).hexdigest()
+        return [*head, job.task, seen, self.start_digest()]
+
+    def _seen(self) -> list[PoolRow]:
+        return [row for row in self.job.rows.values() if row.split == "train"]
 
     def build(self) -> None:
         """Read the samples and build network and optimiser."""
@@ -106,8 +110,7 @@ class PixelsTraining(Training):
         if (first := self.first_weights()) is not None:
             net.load_state_dict(first)
         else:
-            keys = [key for key, row in self.job.rows.items() if row.split == "train"]
-            net.standardise(*self.store.moments(keys))
+            net.standardise(*self.store.moments(self.job.layout, settings, self._seen()))
         self.net = net.to(self.device).train()
         groups = [
             {"params": [p for p in net.parameters() if p.ndim > 1]},
@@ -167,7 +170,7 @@ class PixelsTraining(Training):
             "classes": list(self.job.classes),
             "features": self.data.x.shape[1],
             "hidden": list(self.settings.hidden),
-            "made": {k: v for k, v in self.store.settings.items()},
+            "made": self.store.settings,
             "prepared": str(self.store.folder),
         }
 
