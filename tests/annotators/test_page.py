@@ -256,6 +256,15 @@ def test_a_training_that_failed_is_tried_again_by_key(tmp_path: Path) -> None:
         wait_for(lambda: world.run.completed == 1)
 
 
+BESIDE = """
+const { sides } = window.annotator.page.screen.views;
+return sides.map(({ shownAt, scene }) => {
+  const [axis, index] = shownAt.split(" ").map(Number);
+  return [axis, index, [...scene.labels.plane.labels]];
+});
+"""
+
+
 def test_slices_are_painted_where_the_region_is(tmp_path: Path) -> None:
     world = World(tmp_path, "kits23_mini")
     target = world.targets[0]
@@ -280,6 +289,9 @@ def test_slices_are_painted_where_the_region_is(tmp_path: Path) -> None:
         corners = [(y - top, x - left) for y, x in line]
         expected[slow.brushed(expected.shape, corners, 3)] = 1
         assert np.array_equal(ada.labels[0], expected)
+        for other, index, labels in ada.page.run(BESIDE):
+            section = np.take(np.expand_dims(expected, axis), index - region.start[other], other)
+            assert labels == section.ravel().tolist()
         ada.press("1", "r", "enter")
         ada.wait(2)
     expected[expected == NONE] = 0

@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import count, takewhile
@@ -28,7 +28,7 @@ from threading import RLock
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict
 
 from al.io.errors import DataError
@@ -38,6 +38,7 @@ from al.io.labels import UNKNOWN
 from .targets import DONE, OPEN, SKIPPED, Event, Target, Work, checked_pixels, pack, unpack
 
 LEASE = 90.0  # seconds without a sign of life after which someone else may take a region
+PATIENCE = 10  # seconds that another program may hold the file of the leases
 _NAME = "[0-9]" * 8 + ".json"
 
 
@@ -316,7 +317,14 @@ class Store:
         """Let no other thread or process take or give back a region while the block runs."""
         folder = self.folder / "leases"
         folder.mkdir(parents=True, exist_ok=True)
-        with self._lock, FileLock(folder / ".lock", poll_interval=0.005):
+        lock = FileLock(folder / ".lock", timeout=PATIENCE, poll_interval=0.005)
+        with self._lock, ExitStack() as held:
+            try:
+                held.enter_context(lock)
+            except Timeout:
+                raise DataError(
+                    f"{folder}: another program has held {lock.lock_file} for {PATIENCE} seconds"
+                ) from None
             yield
 
     def _begin(self) -> None:

@@ -26,9 +26,9 @@ class Looking:
     def __init__(self, loop: Loop, views: Views) -> None:
         self.loop, self.views = loop, views
 
-    def tile(self, number: str, level: str, down: str, across: str) -> bytes:
+    def tile(self, number: str, cycle: str | None, level: str, down: str, across: str) -> bytes:
         """Return a tile of a region's image, BMP or JPEG."""
-        row = self._flat(number)
+        row = self._flat(number, cycle)
         tiles = tiles_of(row.shape)
         k = bodies.number_of(level, "level", len(tiles))
         at = zip((down, across), tiles[k], strict=True)
@@ -38,16 +38,16 @@ class Looking:
         """Return a small picture of a region's image, JPEG."""
         return self.views.thumbnail(self._flat(number))
 
-    def _flat(self, number: str) -> PoolRow:
+    def _flat(self, number: str, cycle: str | None = None) -> PoolRow:
         """Return the image or RoI of a region. Raises Refusal (404) for a volume's."""
-        row = self._target(number)[1].row
+        row = self._target(number, _asked(cycle))[1].row
         if row.axis is not None:
             raise Refusal(404, "This image has slices.")
         return row
 
-    def slice(self, number: str, axis: str | None, index: str | None) -> bytes:
+    def slice(self, number: str, cycle: str | None, axis: str | None, index: str | None) -> bytes:
         """Return a plane of a region's volume: uint16, little-endian, rows by columns."""
-        row = self._target(number)[1].row
+        row = self._target(number, _asked(cycle))[1].row
         if row.axis is None:
             raise Refusal(404, "This image has no slices.")
         along = bodies.number_of(axis, "axis", len(row.shape))
@@ -65,3 +65,8 @@ class Looking:
             raise Refusal(409, f"Cycle {cycle} is over.", reason="cycle")
         at = bodies.number_of(number, "region", len(assignment.targets))
         return assignment, assignment.targets[at]
+
+
+def _asked(cycle: str | None) -> dict[str, int]:
+    """Return what a client says of the cycle that it means, as in a body."""
+    return {} if cycle is None else {"cycle": bodies.number_of(cycle, "cycle", 10**6)}

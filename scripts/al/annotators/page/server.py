@@ -204,7 +204,7 @@ def _routes(service: Service) -> list[Route]:
 
     def tile(request: Request, _: Caller) -> Response:
         at = (str(request.path_params[name]) for name in ("level", "down", "across"))
-        content = service.tile(_id(request), *at)
+        content = service.tile(_id(request), request.query_params.get("cycle"), *at)
         kind = "image/bmp" if content.startswith(b"BM") else "image/jpeg"
         return Response(content, media_type=kind)
 
@@ -213,7 +213,7 @@ def _routes(service: Service) -> list[Route]:
 
     def plane(request: Request, _: Caller) -> Response:
         asked = request.query_params
-        content = service.slice(_id(request), asked.get("axis"), asked.get("index"))
+        content = service.slice(_id(request), *(asked.get(k) for k in ("cycle", "axis", "index")))
         return Response(content, media_type="application/octet-stream")
 
     return [

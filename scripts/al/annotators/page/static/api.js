@@ -109,9 +109,10 @@ export class Api {
     await this.ask("POST", `regions/${id}/release`, {}, true).catch(() => {});
   }
 
-  /** A tile of a region's image. */
-  tile = async (id, level, row, column) => {
-    const answer = await this.ask("GET", `regions/${id}/tile/${level}/${row}/${column}`);
+  /** A tile of a region's image; ids count anew in each cycle. */
+  tile = async ({ id, cycle }, level, row, column) => {
+    const place = `regions/${id}/tile/${level}/${row}/${column}?cycle=${cycle}`;
+    const answer = await this.ask("GET", place);
     return createImageBitmap(await answer.blob(), { colorSpaceConversion: "none" });
   };
 
@@ -121,8 +122,9 @@ export class Api {
   }
 
   /** A plane of a volume, rows by columns in the order of the array's axes. */
-  async slice(id, axis, index) {
-    const answer = await this.ask("GET", `regions/${id}/slice?axis=${axis}&index=${index}`);
+  async slice({ id, cycle }, axis, index) {
+    const place = `regions/${id}/slice?axis=${axis}&index=${index}&cycle=${cycle}`;
+    const answer = await this.ask("GET", place);
     return new Uint16Array(await answer.arrayBuffer());
   }
 }

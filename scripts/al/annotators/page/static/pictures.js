@@ -5,6 +5,8 @@ import { Volume } from "./volume.js";
 import { shade } from "./viewer.js";
 import { Work } from "./work.js";
 
+const SAME = ["cycle", "image", "roi"]; // in regions that share their tiles
+
 /**
  * A region ready to be shown: its description, its work, and the `scene` of its image or RoI with
  * the tiles that `viewer` shows first, or the `volume` with the planes that are seen first.
@@ -25,9 +27,9 @@ export async function load(api, description, place, viewer, before) {
     volume.ahead(work.axis, first[work.axis]);
     return { description, work, volume };
   }
-  const { id, image, roi, image_shape: [height, width] } = description; // prettier-ignore
-  const same = before?.scene && before.description.image === image && before.description.roi === roi;
-  const tiles = same ? before.scene.tiles : new Tiles(api.tile, id, height, width);
+  const [height, width] = description.image_shape;
+  const same = before?.scene && SAME.every((key) => before.description[key] === description[key]);
+  const tiles = same ? before.scene.tiles : new Tiles(api.tile, description, height, width);
   const region = work.planes.length ? work.region : null;
   const mm = description.spacing ? description.spacing[0] : null;
   const scene = { tiles, width, height, matrix: new DOMMatrix(), letters: null, mm, region };

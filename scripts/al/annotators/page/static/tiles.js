@@ -4,12 +4,13 @@
 
 const SIDE = 512; // pixels of a tile, as the server cuts them
 const KEPT = 256; // tiles in memory, a megabyte each
+const AGAIN = 2000; // milliseconds
 const AT_ONCE = 4; // requests: a browser has six, and drawings are saved meanwhile
 
 export class Tiles {
-  /** `id`: of any region in the image; `fetch(id, level, row, column)`: a tile as ImageBitmap. */
-  constructor(fetch, id, height, width) {
-    Object.assign(this, { fetch, id, height, width });
+  /** `region`: any in the image; `fetch(region, level, row, column)`: a tile as ImageBitmap. */
+  constructor(fetch, region, height, width) {
+    Object.assign(this, { fetch, region, height, width });
     this.kept = new Map(); // by key, what was drawn last at the end
     this.coming = new Map(); // promises by key
     this.queue = []; // seen and not asked for yet
@@ -56,7 +57,7 @@ export class Tiles {
     if (this.kept.has(key)) return Promise.resolve(this.touch(key));
     if (!this.coming.has(key)) {
       const { level, row, column } = tile;
-      const coming = this.fetch(this.id, level, row, column).then((picture) => {
+      const coming = this.fetch(this.region, level, row, column).then((picture) => {
         this.kept.set(key, picture);
         if (this.kept.size > KEPT) this.kept.delete(this.kept.keys().next().value);
         return picture;
@@ -83,7 +84,8 @@ export class Tiles {
         this.arrived();
         this.pump();
       };
-      this.get(this.queue.shift()).then(next, () => {}); // asked for again when the view moves
+      // After a failure everything that is seen is asked for again.
+      this.get(this.queue.shift()).then(next, () => setTimeout(() => this.arrived(), AGAIN));
     }
   }
 

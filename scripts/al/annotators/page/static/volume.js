@@ -23,7 +23,7 @@ export class Volume {
     const key = `${axis} ${index}`;
     let plane = this.cache.get(key);
     if (plane) this.cache.delete(key); // and behind those that were used longer ago
-    plane ||= this.api.slice(this.description.id, axis, index).catch((error) => {
+    plane ||= this.api.slice(this.description, axis, index).catch((error) => {
       this.cache.delete(key);
       throw error;
     });
