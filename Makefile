@@ -14,7 +14,7 @@ PROFILE ?= local
 ARGS ?=
 TAKEOVER ?=
 DEMO_ARGS ?= dataset=cityscapes_mini run=demo
-ANNOTATE_ARGS ?= dataset=cityscapes_mini annotator=human run=annotate-demo region=64x64 budget=3x2 \
+ANNOTATE_ARGS ?= dataset=cityscapes_mini learner=pixels annotator=human run=annotate-demo region=64x64 budget=3x2 \
 	generate="{train: 12, val: 4, height: 256, width: 512}"
 TEST_ARGS ?=
 SLURM_TESTS ?= slurm
