@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from al.cluster.job import run
-from al.io.images_csv import write_statistics
+from al.io.images_csv import read_counts, write_statistics
 from al.io.records import read_records
 
 
@@ -12,6 +12,9 @@ def score_images(
 ) -> None:
     """Write one row per image: counts per class, confident counts, mean uncertainty."""
     write_statistics(images, read_records(predictions, maps=False), classes, thresholds)
+    predicted = read_counts(images, classes, None)[2].sum(axis=0)
+    if lost := [name for name, count in zip(classes, predicted, strict=True) if not count]:
+        print(f"predicted nowhere: {', '.join(lost)}. What reads predictions cannot look for it")
 
 
 if __name__ == "__main__":

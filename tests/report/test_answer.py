@@ -16,6 +16,7 @@ from al.paths import Place
 from al.report.answer import answer_markdown, answers, warnings
 from al.report.curves import Point
 from al.report.reach import NO_STRATEGY, reach_rows
+from al.report.view import Confidence
 from decomp_core import Region
 
 from .curve_sample import Scores, make_view, points, view
@@ -135,6 +136,19 @@ def test_references_that_stopped_early_and_classes_without_test_images() -> None
     assert "pole" in absent and "road" not in absent
     assert warnings(view(held), look, NOWHERE) == [absent]
     assert warnings(view([replace(p, task="3d") for p in held]), look, NOWHERE) == []
+
+
+def test_classes_that_were_predicted_nowhere() -> None:
+    """The first model, which all strategies share, counts once."""
+    held = [
+        Confidence("2x3", name, 0, cycle, cls, predicted, 0)
+        for name in ("decomp", "random")
+        for cycle, found in ((1, (9, 0)), (2, (9, int(name == "decomp"))))
+        for cls, predicted in zip(("road", "pole"), found, strict=True)
+    ]
+    (said,) = warnings(replace(view([]), confidence=held), LOOK, NOWHERE)
+    assert "of 3 models: pole 2." in said
+    assert warnings(replace(view([]), confidence=held[4:5]), LOOK, NOWHERE) == []
 
 
 def test_the_terminal_shows_the_answer_first(

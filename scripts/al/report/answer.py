@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from math import inf, prod
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from al.io.errors import shortened
 from al.io.tables import read_files, read_regions
-from al.paths import DATA, REFERENCES
+from al.paths import DATA, INITIAL, REFERENCES
 from al.strategies.budget import Budget
 
 from .comparisons import (
@@ -150,6 +151,7 @@ def warnings(view: View, look: Mapping[str, Any], folder: Path) -> list[str]:
         *_stopped(view, look),
         *shortfalls(view.points, look, folder),
         *_absent(view),
+        *_unpredicted(view),
         *changed_data(folder),
         *(f"{name}: {note}." for name, note in view.notes.items()),
     ]
@@ -241,6 +243,22 @@ def _absent(view: View) -> Iterator[str]:
     scored = {name for p in view.points for name in p.per_class}
     if scored and view.task != "3d" and (lost := [n for n in view.classes if n not in scored]):
         yield f"The test split lacks {', '.join(lost)}: no score, and in no mean."
+
+
+def _unpredicted(view: View) -> Iterator[str]:
+    """Classes that models predicted nowhere: whoever reads predictions is blind to them."""
+    lost: dict[tuple[str, str, int, int], list[str]] = {}
+    for row in view.confidence:
+        strategy = INITIAL if row.cycle == 1 else row.strategy
+        names = lost.setdefault((row.budget, strategy, row.seed, row.cycle), [])
+        if not row.predicted and row.cls not in names:  # the first model is every strategy's
+            names.append(row.cls)
+    counts = Counter(name for names in lost.values() for name in names)
+    if told := [f"{name} {count}" for name, count in counts.most_common()]:
+        yield (
+            f"Predicted nowhere in the training pool, of {len(lost)} models: "
+            f"{', '.join(shortened(told, MOST))}. Strategies that read predictions are blind to it."
+        )
 
 
 def changed_data(folder: Path) -> Iterator[str]:
