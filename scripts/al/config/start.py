@@ -132,9 +132,10 @@ def _check_learner(
     planned = any(job.rule.name in TRAININGS for job in workflow.dag.needrun_jobs())
     if not planned or workflow.deployment_settings.deployment_method:
         return None
-    if not describe_learner(settings["learner"]).checks_start:
+    section = settings[settings["learner"]]
+    if not describe_learner(settings["learner"]).of(section).is_checked():
         return None
-    learner, section = get_learner(settings["learner"]), settings[settings["learner"]]
+    learner = get_learner(settings["learner"])
     made = preparation(settings)
     prepared = None if made is None else Path(made.folder)
     known = Start(

@@ -113,7 +113,6 @@ class LearnerSettings(Settings):
         prepares: whether data are prepared once per dataset (``learners.learner.Preparing``).
         prepares_on_file_grid: whether of volumes on the file's grid; else on the annotator's.
         prepares_each_image: whether what is made of an image depends on nothing but it.
-        checks_start: whether ``Learner.check_start`` and ``identity`` have something to look at.
     """
 
     tasks: ClassVar[frozenset[str]]
@@ -121,12 +120,15 @@ class LearnerSettings(Settings):
     prepares: ClassVar[bool] = False
     prepares_on_file_grid: ClassVar[bool] = True
     prepares_each_image: ClassVar[bool] = False
-    checks_start: ClassVar[bool] = False
 
     device: Device = setting("auto", "`auto` takes CUDA where there is one.", "prediction")
     threads: Many = setting(
         1, "Threads of the CPU; more than 1 may change the last bits of a training.", "nothing"
     )
+
+    def is_checked(self) -> bool:
+        """Whether ``Learner.check_start`` and ``identity`` have something to look at."""
+        return False
 
     @classmethod
     def science_of(cls, section: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,6 +95,10 @@ class GraphSettings(Settings):
         144, "Side of the squares of a superpixel that the network sees, pixels.", "preparation"
     )
 
+    def is_checked(self) -> bool:
+        """Always."""
+        return True
+
     def check(self, task: str | None, classes: int | None) -> None:
         """Refuse ranges that are none. Raises ConfigError."""
         super().check(task, classes)
@@ -121,7 +125,6 @@ class HactSettings(EnsembleSettings, GraphSettings):
     tasks: ClassVar[frozenset[str]] = frozenset({"roi"})
     has_features: ClassVar[bool] = True
     prepares: ClassVar[bool] = True
-    checks_start: ClassVar[bool] = True
 
     graphs: Text = setting(
         BUILD,

@@ -28,7 +28,6 @@ class MmsegSettings(LearnerSettings):
     learner: ClassVar[str] = "mmseg"
     tasks: ClassVar[frozenset[str]] = frozenset({"2d"})
     has_features: ClassVar[bool] = True
-    checks_start: ClassVar[bool] = True
 
     config: Text = setting(
         "upernet_internimage_t",
@@ -110,6 +109,10 @@ class MmsegSettings(LearnerSettings):
         "otherwise none.",
         "nothing",
     )
+
+    def is_checked(self) -> bool:
+        """Always."""
+        return True
 
     def check(self, task: str | None, classes: int | None) -> None:
         """Refuse values that do not fit each other. Raises ConfigError."""

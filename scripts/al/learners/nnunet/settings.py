@@ -21,7 +21,6 @@ class NnunetSettings(NestedSettings):
     tasks: ClassVar[frozenset[str]] = frozenset({"3d"})
     has_features: ClassVar[bool] = False
     prepares: ClassVar[bool] = True
-    checks_start: ClassVar[bool] = True
 
     configuration: Literal["2d", "3d_lowres", "3d_fullres"] = setting(
         "3d_fullres", "Of nnU-Net's plans.", "preparation"
@@ -90,6 +89,10 @@ class NnunetSettings(NestedSettings):
         "Preprocessing takes as many threads; of null the 4 of its rule.",
         "nothing",
     )
+
+    def is_checked(self) -> bool:
+        """Always."""
+        return True
 
     @classmethod
     def made_by(cls) -> list[Any]:

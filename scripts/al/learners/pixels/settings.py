@@ -32,7 +32,6 @@ class PixelsSettings(EnsembleSettings):
     prepares: ClassVar[bool] = True
     prepares_on_file_grid: ClassVar[bool] = False
     prepares_each_image: ClassVar[bool] = True
-    checks_start: ClassVar[bool] = True
 
     scales: Annotated[int, Field(ge=1, le=8)] | None = setting(
         None,
@@ -89,6 +88,10 @@ class PixelsSettings(EnsembleSettings):
     )
     checkpoint_every: Count = setting(1000, "Steps between resume checkpoints.", "nothing")
     workers: Few | None = setting(None, "Threads that prepare; null: those of the job.", "nothing")
+
+    def is_checked(self) -> bool:
+        """An encoder has a file of weights."""
+        return self.encoder is not None
 
     @classmethod
     def made_by(cls) -> list[Any]:
