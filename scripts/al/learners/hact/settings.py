@@ -95,10 +95,6 @@ class GraphSettings(Settings):
         144, "Side of the squares of a superpixel that the network sees, pixels.", "preparation"
     )
 
-    def is_checked(self) -> bool:
-        """Always."""
-        return True
-
     def check(self, task: str | None, classes: int | None) -> None:
         """Refuse ranges that are none. Raises ConfigError."""
         super().check(task, classes)
@@ -186,6 +182,10 @@ class HactSettings(EnsembleSettings, GraphSettings):
     max_nodes: Count = setting(
         60_000, "Nuclei and superpixels that are predicted at a time.", "nothing"
     )
+
+    def is_checked(self) -> bool:
+        """Always."""
+        return True
 
     def check(self, task: str | None, classes: int | None) -> None:
         """Refuse values that do not fit each other. Raises ConfigError."""
