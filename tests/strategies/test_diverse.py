@@ -16,14 +16,15 @@ def test_the_most_typical_one_of_each_kind_is_taken(sizes: list[int], seed: int)
     """Of clumps that lie far apart: found slowly, with the scale of every feature taken away."""
     rng = np.random.default_rng(seed)
     kind = np.repeat(np.arange(len(sizes)), sizes)
-    table = rng.normal(0, 1e-3, (len(kind), len(sizes))) + np.eye(len(sizes))[kind]
+    table = rng.normal(0, 0.02, (len(kind), len(sizes))) + np.eye(len(sizes))[kind]
     looks = np.c_[table * [1, 9, 0.1, 2, 5][: len(sizes)], np.full(len(kind), 7.0)]
     scaled = np.array([(c - c.mean()) / c.std() if np.ptp(c) else c * 0 for c in looks.T]).T
     apart = [sorted(np.linalg.norm(scaled - row, axis=1))[: NEIGHBOURS + 1] for row in scaled]
     typicality = -np.mean(apart, axis=1)
-    wanted = {max(np.flatnonzero(kind == k), key=lambda i: typicality[i]) for k in set(kind)}
     found = typical(looks.astype(np.float32), len(sizes), np.random.default_rng(seed))
-    assert set(found) == wanted and len(found) == len(wanted)
+    assert sorted(kind[found]) == list(range(len(sizes)))
+    for i in found:  # of two in the middle of a line either may be taken
+        assert typicality[i] >= typicality[kind == kind[i]].max() - 1e-5
 
 
 def test_more_than_there_are_and_equals() -> None:
