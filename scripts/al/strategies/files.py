@@ -49,7 +49,7 @@ def query_of(
         threads: that read and search several images at once.
     """
     definition, layout = science["definition"], science["layout"]
-    read: dict[str, Any] = {}
+    read = _openers(definition, layout)
     if images:
         tau = definition.get("tau", science["thresholds"][-1])
         read["statistics"] = read_statistics(images, layout["classes"], tau)
@@ -57,10 +57,6 @@ def query_of(
         read["candidates"] = read_candidates(read_regions(candidates), features, definition)
     if patches:
         read["patches"] = [row for path in patches for row in read_regions(path)]
-    if "images" in needs_of(definition):
-        read["pixels"] = get_layout(**layout).open_image
-    if "truth" in needs_of(definition):
-        read["truth"] = get_layout(**layout).open_label
     rows = read_pool(pool, "train", "val")
     if predictions:
         shapes = shapes_of(rows)
@@ -83,3 +79,13 @@ def query_of(
     if opened := science.get("validation_images"):
         return with_validation(query, [row for row in rows if row.split == "val"], opened)
     return query
+
+
+def _openers(definition: Mapping[str, Any], layout: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what opens images and their ground truth, where a strategy needs them."""
+    needs = needs_of(definition) & {"images", "truth"}
+    if not needs:
+        return {}
+    opened = get_layout(**layout)
+    found = {"pixels": ("images", opened.open_image), "truth": ("truth", opened.open_label)}
+    return {name: call for name, (need, call) in found.items() if need in needs}
