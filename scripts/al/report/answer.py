@@ -256,8 +256,8 @@ def _unpredicted(view: View) -> Iterator[str]:
     counts = Counter(name for names in lost.values() for name in names)
     if told := [f"{name} {count}" for name, count in counts.most_common()]:
         yield (
-            f"Predicted nowhere in the training pool, of {len(lost)} models: "
-            f"{', '.join(shortened(told, MOST))}. Strategies that read predictions are blind to it."
+            f"Classes predicted nowhere in the training pool, by how many of {len(lost)} models: "
+            f"{', '.join(shortened(told, MOST))}. Strategies that read predictions are blind to them."
         )
 
 
