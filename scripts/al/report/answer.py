@@ -257,7 +257,8 @@ def _unpredicted(view: View) -> Iterator[str]:
     if told := [f"{name} {count}" for name, count in counts.most_common()]:
         yield (
             f"Classes predicted nowhere in the training pool, by how many of {len(lost)} models: "
-            f"{', '.join(shortened(told, MOST))}. Strategies that read predictions are blind to them."
+            f"{', '.join(shortened(told, MOST))}. Strategies that read predictions are blind to "
+            "them."
         )
 
 
