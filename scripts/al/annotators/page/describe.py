@@ -24,6 +24,7 @@ def line_of(store: Store, target: Target, session: str) -> dict[str, Any]:
     elif state == OPEN and (drew := _drew(store, target)) is not None:
         state, by = "draft", drew
     region = target.region
+    finished = [event for event in store.history_of(target) if event.action == DONE]
     return {
         "id": region.order,
         "image": region.image,
@@ -32,7 +33,7 @@ def line_of(store: Store, target: Target, session: str) -> dict[str, Any]:
         "state": state,
         "by": by,
         "cycle": region.cycle,
-        "corrected": sum(event.action == DONE for event in store.history_of(target)) > 1,
+        "corrected": len({(e.label, e.pixels) for e in finished}) > 1,
         "label": store.label(target) if target.row.roi else None,
     }
 

@@ -109,7 +109,10 @@ export function showList(regions, classes, current, me, open) {
         "data-id": id,
         "aria-current": mine ? "true" : null,
         title: `${title}: ${mine ? "at work" : word + who}`,
-        click: () => open(id),
+        click: (event) => {
+          event.currentTarget.blur(); // keys are the region's from here on
+          open(id);
+        },
       },
       el("span", { class: "sign", "aria-hidden": "true" }, mine ? "▶" : sign),
       el("span", { class: "what" }, el("b", {}, String(number)), ` ${region.roi || region.image}`),
