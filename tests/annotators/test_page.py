@@ -80,7 +80,15 @@ def test_an_image_is_painted_by_mouse_and_keys(drawing: tuple[World, Annotator])
     ada.press("c", "m")
     free = (expected == NONE) & mask
     ada.page.until("return document.getElementById('saved').className === 'saved'")
-    expected[free] = world.pixels(0, 7)[free]
+    filled = np.where(free, world.pixels(0, 7), expected)
+    assert np.array_equal(ada.labels[0], filled)
+    ada.press("m")  # off again: what it filled goes, what was drawn stays
+    ada.page.until("return !document.getElementById('proposal').checked")
+    assert np.array_equal(ada.labels[0], expected)
+    expected = filled
+    ada.press("m")
+    ada.page.until("return document.getElementById('proposal').checked")
+    ada.page.until("return window.annotator.page.current.work.withdrawn === false")
     assert np.array_equal(ada.labels[0], expected)
     void = np.count_nonzero(expected[mask] == NONE)
     ada.press("enter")

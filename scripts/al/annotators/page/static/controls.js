@@ -137,7 +137,9 @@ export class Controls {
     page.proposing = on;
     $("proposal").checked = on;
     const { work, description } = page.current || {};
-    if (on && work && !work.proposal.shown && description.has_proposal) page.propose();
+    const lacks = work && (!work.proposal.shown || work.withdrawn);
+    if (on && lacks && description.has_proposal) page.propose();
+    if (!on && work?.filled && page.screen.withdraw()) page.changed();
     if (!on && page.task === "roi") panels.showShares(null);
   }
 

@@ -223,7 +223,7 @@ export class Page extends Presence {
         loaded.probabilities = probabilities;
         work.proposal.shown = true;
         panels.showShares(probabilities);
-      } else if (work.proposal.shown) {
+      } else if (work.proposal.shown && !work.withdrawn) {
         work.proposed = work.ordered(pixels); // to count what was changed
       } else if (this.screen.propose(pixels)) {
         this.changed();

@@ -141,6 +141,11 @@ export class Screen {
     return this.redrawn((work) => work.propose(pixels));
   }
 
+  /** Takes back what a proposal has filled. */
+  withdraw() {
+    return this.redrawn((work) => work.withdraw());
+  }
+
   /** Has the work changed all over; returns what the change does. */
   redrawn(change) {
     const { work } = this.loaded;

@@ -80,6 +80,8 @@ export class Work {
   propose(text) {
     this.proposed = this.ordered(text);
     this.proposal.shown = true;
+    this.withdrawn = false;
+    this.filled = this.all.map((label) => label === paint.NONE);
     this.history.begin();
     const n = this.all.length / this.planes.length;
     this.planes.forEach((plane, i) => {
@@ -87,6 +89,14 @@ export class Work {
       this.history.touch(i, paint.fillRest(plane, 0, values));
     });
     return this.history.end();
+  }
+
+  /** Takes back what a proposal has filled and nobody has painted over, as one stroke. */
+  withdraw() {
+    const { all, filled, proposed } = this;
+    this.replace(all.map((label, i) => (filled[i] && label === proposed[i] ? paint.NONE : label)));
+    Object.assign(this, { filled: null, withdrawn: true });
+    return true;
   }
 
   used(tool) {
