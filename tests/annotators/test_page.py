@@ -80,15 +80,9 @@ def test_an_image_is_painted_by_mouse_and_keys(drawing: tuple[World, Annotator])
     ada.press("c", "m")
     free = (expected == NONE) & mask
     ada.page.until("return document.getElementById('saved').className === 'saved'")
-    filled = np.where(free, world.pixels(0, 7), expected)
-    assert np.array_equal(ada.labels[0], filled)
-    ada.press("m")  # off again: what it filled goes, what was drawn stays
-    ada.page.until("return !document.getElementById('proposal').checked")
+    drawn, expected = expected, np.where(free, world.pixels(0, 7), expected)
     assert np.array_equal(ada.labels[0], expected)
-    expected = filled
-    ada.press("m")
-    ada.page.until("return document.getElementById('proposal').checked")
-    ada.page.until("return window.annotator.page.current.work.withdrawn === false")
+    switch_off_and_on(ada, drawn)
     assert np.array_equal(ada.labels[0], expected)
     void = np.count_nonzero(expected[mask] == NONE)
     ada.press("enter")
@@ -101,6 +95,16 @@ def test_an_image_is_painted_by_mouse_and_keys(drawing: tuple[World, Annotator])
     assert (event.annotator, event.shown, event.changed) == ("Ada", True, changed)
     assert event.tools == {"brush": 2, "polygon": 1, "eraser": 1, "fill": 1}
     assert ada.progress.startswith("1 of 3, median ")
+
+
+def switch_off_and_on(ada: Annotator, drawn: np.ndarray) -> None:
+    """What the proposal has filled goes, what was drawn stays; then it is filled again."""
+    ada.press("m")
+    ada.page.until("return !document.getElementById('proposal').checked")
+    assert np.array_equal(ada.labels[0], drawn)
+    ada.press("m")
+    ada.page.until("return document.getElementById('proposal').checked")
+    ada.page.until("return window.annotator.page.current.work.withdrawn === false")
 
 
 SEEN = """

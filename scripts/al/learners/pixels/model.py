@@ -20,7 +20,7 @@ from ..base import ImageSource, Model
 from ..models import MapModel, Part, RoiModel
 from ..regions import Cells, pool_regions
 from .network import Perceptron
-from .settings import PixelsSettings, factors_of
+from .settings import PixelsSettings, cells_of, factors_of
 from .store import Store, compute, open_store
 
 CHUNK = 1 << 16  # cells at a time
@@ -56,7 +56,8 @@ class Loaded(Model):
     def features(self, row: PoolRow) -> np.ndarray:
         """Return features of an image or a RoI, as they were prepared or else made now."""
         held = None if self.store is None else self.store.features(row)
-        if held is not None and held.shape[:-1] == self._cells(row):
+        cells = () if row.roi else cells_of(row.shape, self.settings)
+        if held is not None and held.shape[:-1] == cells:
             return held
         if self.settings.decides() != self.about["made"]:
             raise DataError(
@@ -64,13 +65,6 @@ class Loaded(Model):
                 "or other weights than those that the model was trained on"
             )
         return compute(self.layout, row, self.settings)
-
-    def _cells(self, row: PoolRow) -> tuple[int, ...]:
-        """Return the shape that an image's features have; () for a RoI."""
-        if row.roi:
-            return ()
-        factors = factors_of(row.shape, self.settings)
-        return tuple(-(-n // f) for n, f in zip(row.shape, factors, strict=True))
 
     def run(self, call: Callable[[Tensor], Tensor], table: np.ndarray) -> Tensor:
         """Return what a network makes of (N, F) features, some at a time, (N, ...) float32."""

@@ -155,3 +155,9 @@ def factors_of(shape: Sequence[int], settings: PixelsSettings) -> tuple[int, ...
     while settings.reduce is None and math.prod(-(-n // factor) for n in shape) > settings.cells:
         factor += 1
     return (factor,) * len(shape)
+
+
+def cells_of(shape: Sequence[int], settings: PixelsSettings) -> tuple[int, ...]:
+    """Return the spatial shape of the features of an image, that of the image reduced."""
+    factors = factors_of(shape, settings)
+    return tuple(-(-n // f) for n, f in zip(shape, factors, strict=True))

@@ -19,7 +19,7 @@ from al.io.tables import LabelRow, PoolRow
 from ..base import FitJob
 from ..training import Training
 from .network import Perceptron
-from .settings import PixelsSettings, factors_of
+from .settings import PixelsSettings, cells_of, factors_of
 from .store import Store, compute, store_of
 
 
@@ -70,7 +70,7 @@ class Samples:
         places = np.unravel_index(flat, label.shape)
         factors = factors_of(label.shape, self.settings)
         coarse = tuple(p // f for p, f in zip(places, factors, strict=True))
-        shape = tuple(-(-n // f) for n, f in zip(label.shape, factors, strict=True))
+        shape = cells_of(label.shape, self.settings)
         if features.shape[:-1] != shape:
             found, wanted = features.shape[:-1], shape
             raise DataError(f"{self.store.folder}: features {found} of {row.image}, not {wanted}")
