@@ -53,11 +53,20 @@ def generator(rng: Any) -> np.random.Generator:
     return rng
 
 
+def plain(value: Any) -> np.ndarray:
+    """Return ``value`` as an array, of a tensor of torch too, wherever it lies."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        if str(value.dtype) == "torch.bfloat16":  # numpy has no such type
+            value = value.float()
+    return np.asarray(value)
+
+
 def array(
     name: str, value: Any, kinds: str, shape: tuple[int | None, ...] | None = None
 ) -> np.ndarray:
     """Return ``value`` as an array of a dtype kind in ``kinds`` and of a shape (None: any size)."""
-    found = np.asarray(value)
+    found = plain(value)
     if found.dtype.kind not in kinds:
         words = {"b": "boolean", "i": "integer", "f": "floating point"}
         allowed = " or ".join(words[k] for k in kinds if k in words)
@@ -112,7 +121,7 @@ def counts(name: str, value: Any, shape: tuple[int | None, ...] | None = None) -
 
 def features(name: str, value: Any, rows: int | None = None) -> np.ndarray:
     """Return ``value`` contiguous and read-only if it is finite (R, F) float32 or float64."""
-    found = np.asarray(value)
+    found = plain(value)
     if found.dtype not in (np.float32, np.float64):
         raise ValueError(f"{name} has dtype {found.dtype}; it must be float32 or float64")
     array(name, found, "f", (rows, None))
@@ -133,19 +142,22 @@ def probabilities(name: str, value: Any, shape: tuple[int | None, ...]) -> np.nd
     return found
 
 
-def uint8(name: str, value: Any) -> np.ndarray:
-    """Return ``value`` if it is an array of uint8."""
-    found = np.asarray(value)
-    if found.dtype != np.uint8:
-        raise ValueError(f"{name} has dtype {found.dtype}; it must be uint8")
-    return found
+def labels(name: str, value: Any) -> np.ndarray:
+    """Return ``value`` as uint8 if it holds integers from 0 to 255, of any integer dtype."""
+    found = array(name, value, "iu")
+    if found.dtype == np.uint8:
+        return found
+    if found.size and not (found.min() >= 0 and found.max() <= UNKNOWN):
+        worst = found.min() if found.min() < 0 else found.max()
+        raise ValueError(f"{name} holds {worst}; it must hold 0 to 254, or {UNKNOWN} for none")
+    return found.astype(np.uint8)
 
 
 def image(name: str, value: Any, ndim: tuple[int, ...] = (), floats: bool = False) -> np.ndarray:
-    """Return ``value`` if it is uint8, or float, in one of the numbers of axes, not empty."""
-    found = np.asarray(value)
+    """Return ``value`` if it holds labels, or is uint8 or float, in a number of axes, not empty."""
+    found = plain(value)
     if not floats:
-        found = uint8(name, found)
+        found = labels(name, found)
     elif found.dtype != np.uint8:
         found = array(f"{name} (if not uint8)", found, "f")
     if not found.ndim or not found.size or (ndim and found.ndim not in ndim):

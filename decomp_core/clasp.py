@@ -226,7 +226,7 @@ def _down(number: float) -> int:
 
 
 def _softmax(value: Any) -> np.ndarray:
-    found = np.asarray(value)
+    found = checks.plain(value)
     if found.ndim < 2 or not found.size:
         raise ValueError(
             f"probabilities has shape {found.shape}; it must be (classes, ...), no axis empty"

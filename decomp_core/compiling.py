@@ -10,13 +10,15 @@ Locks do not hold on every shared file system, so none is needed here:
 - what is loaded says for which signature it is. Where that is not the one asked for, or where a
   file is absent or damaged, the code is compiled anew and takes the place of what was there.
 
-A folder that cannot be written or a full disk costs a compilation, never a job.
+A folder that cannot be written or a full disk costs a compilation, never a job. The first
+compilation of a process is told in a line, as a search takes seconds to compile.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import platform
 import tempfile
@@ -46,18 +48,20 @@ def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Call
         return partial(compiled, **options)
     folder = _folder(Path(function.__code__.co_filename).resolve().parent)
     if folder is None:
-        return njit(nogil=True, **options)(function)
+        dispatcher = njit(nogil=True, **options)(function)
+        _watch(dispatcher._cache)
+        return dispatcher
     given, config.CACHE_DIR = config.CACHE_DIR, str(folder)
     try:
         dispatcher = njit(nogil=True, cache=True, **options)(function)
     finally:
         config.CACHE_DIR = given
-    _distrust(dispatcher._cache)
+    _watch(dispatcher._cache)
     return dispatcher
 
 
-def _distrust(kept: Any) -> None:
-    """Make a dispatcher's cache check the signature of what it loads, and raise nothing."""
+def _watch(kept: Any) -> None:
+    """Make a dispatcher's cache check the signature of what it loads, tell, and raise nothing."""
     load, save = kept.load_overload, kept.save_overload
 
     def load_overload(signature: Any, context: Any) -> Any:
@@ -66,15 +70,28 @@ def _distrust(kept: Any) -> None:
         except Exception:  # whatever reading a damaged file raises
             with contextlib.suppress(Exception):
                 kept.flush()
-            return None
+            found = None
         asked, _ = sigutils.normalize_signature(signature)
-        return found if found is not None and found.signature.args == asked else None
+        if found is not None and found.signature.args == asked:
+            return found
+        _tell()
+        return None
 
     def save_overload(signature: Any, code: Any) -> None:
         with contextlib.suppress(Exception):
             save(signature, code)
 
     kept.load_overload, kept.save_overload = load_overload, save_overload
+
+
+@cache
+def _tell() -> None:
+    """Say that something is compiled, once a process; a warning, as others are shown to nobody."""
+    folder = _folder(Path(__file__).resolve().parent)
+    kept = f"kept in {folder}" if folder else "for this process alone; NUMBA_CACHE_DIR keeps it"
+    logging.getLogger("decomp_core").warning(
+        "decomp_core: compiling for this processor, which takes up to half a minute; %s", kept
+    )
 
 
 @cache

@@ -226,7 +226,7 @@ def _seeds(
 
 
 def _groups(value: Any, size: int) -> np.ndarray:
-    found = np.asarray(value)
+    found = checks.plain(value)
     if not found.size:  # an empty list has no integer dtype
         found = found.astype(np.int64)
     return checks.array("group", found, "iu", (size,))

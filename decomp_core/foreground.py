@@ -47,7 +47,7 @@ def random_foreground(
     in all (ours). Then, or without foreground, the patch is uniform over the free positions.
 
     Args:
-        truth_of: opens the uint8 truth of an image by its index; once per patch not uniform.
+        truth_of: opens the integer truth of an image by its index; once per patch not uniform.
         shapes: of the images, in voxels.
         n: how many, at least 0.
         patches: size of a patch in each image, in voxels.
@@ -105,7 +105,7 @@ def starting_patches(
     such a voxel. A label that no image can serve leaves its share to ``random_fg33``.
 
     Args:
-        truth_of: opens the uint8 truth of an image by its index; called once per patch, and to
+        truth_of: opens the integer truth of an image by its index; called once per patch, and to
             learn which images hold a label.
         shapes, n, patches, rng, annotatable: see ``random_foreground``.
         n_classes: labels are 0 to ``n_classes`` - 1, or 255 for unknown.
@@ -223,7 +223,7 @@ def _present(truth: np.ndarray) -> np.ndarray:
 
 def _open(truth_of: TruthOf, image: int, shapes: Sequence[Size]) -> np.ndarray:
     name = f"truth_of({image})"
-    return checks.array(name, checks.uint8(name, truth_of(image)), "u", tuple(shapes[image]))
+    return checks.array(name, checks.labels(name, truth_of(image)), "u", tuple(shapes[image]))
 
 
 def _sizes(

@@ -8,6 +8,33 @@ from numpy.typing import ArrayLike
 from . import checks
 
 
+def pseudo_labels(probabilities: ArrayLike, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return the most probable class everywhere, and its probability, the confidence.
+
+    Args:
+        probabilities: float, 0 to 1, of any shape, 1 to 255 classes along ``axis``: numpy or torch.
+        axis: of the classes, -N to N - 1 for N axes.
+
+    Returns:
+        Labels, uint8, the first of equals, and confidence, in the precision of ``probabilities``;
+        both without ``axis``.
+
+    Raises:
+        ValueError: values that are no probabilities, such as logits, or a wrong shape.
+
+    >>> pseudo_labels(np.float32([[0.25, 0.5], [0.75, 0.5]]))
+    (array([1, 0], dtype=uint8), array([0.75, 0.5 ], dtype=float32))
+    """
+    found = checks.array("probabilities", probabilities, "f")
+    checks.probabilities("probabilities", found, found.shape)
+    if axis not in range(-found.ndim, found.ndim) or not 1 <= found.shape[axis] <= 255:
+        raise ValueError(
+            f"probabilities has shape {found.shape} and axis is {axis!r}; "
+            "it must be an axis of 1 to 255 classes"
+        )
+    return found.argmax(axis).astype(np.uint8), found.max(axis)
+
+
 def class_counts(
     labels: np.ndarray,
     confidence: np.ndarray,
@@ -18,7 +45,7 @@ def class_counts(
     """Count the pixels predicted as each class, and those with a confidence above ``tau``.
 
     Args:
-        labels: uint8 pseudo-labels of any shape; 255 counts as no class.
+        labels: integer pseudo-labels of any shape; 255 counts as no class.
         confidence: float of the same shape, 0 to 1.
         n_classes: C, 1 to 255.
         tau: threshold, 0 to 1; strict, in the precision of ``confidence``.
@@ -33,7 +60,7 @@ def class_counts(
     >>> class_counts(np.uint8([0, 1, 1, 255]), np.float32([0.9, 0.7, 0.8, 1]), 3, 0.7)
     (array([1, 2, 0]), array([1, 1, 0]))
     """
-    labels = checks.uint8("labels", labels)
+    labels = checks.labels("labels", labels)
     confidence = checks.probabilities("confidence", confidence, labels.shape)
     n_classes = checks.integer("n_classes", n_classes, 1, 255)
     tau = checks.real("tau", tau, 0, 1)

@@ -28,7 +28,7 @@ def best_region(
     """Find the window with the most pixels of a class, over all positions (stride 1).
 
     Args:
-        labels: (H, W) uint8.
+        labels: (H, W) integers, 0 to 255; uint8 is searched without a copy.
         cls: class, 0 to 254.
         shape: (h, w) in pixels, or a boolean footprint of that size.
         taken: regions it must not overlap, of any size.
@@ -74,7 +74,7 @@ def decomp_regions(
     uniformly among all free ones, with ``cls`` and ``score`` ``None`` (ours).
 
     Args:
-        labels: (H, W), or (D, H, W) with ``axis``, uint8 pseudo-labels; 255 is no class.
+        labels: (H, W), or (D, H, W) with ``axis``, integer pseudo-labels; 255 is no class.
         weights: (C,) sampling weights, at least 0.
         n: how many, at least 0.
         shape: (h, w) in the axes left of a slice, in order, or a boolean footprint of that size.

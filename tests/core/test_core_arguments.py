@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import decomp_core as core
 from decomp_core import Region
@@ -32,6 +33,7 @@ CALLS = {
     | {"annotatable": MAP == 0, "rng": RNG},
     "random_regions": {"image_shape": (4, 5), "n": 1, "shape": (1, 1), "rng": RNG, "taken": ()}
     | {"centres": MAP == 0, "axis": None, "annotatable": MAP == 0},
+    "pseudo_labels": {"probabilities": SOFTMAX},
     "class_counts": {"labels": MAP, "confidence": MAP + 0.5, "n_classes": 2, "tau": 0.7}
     | {"valid": MAP == 0},
     "class_confidence": {"predicted": [1, 2], "confident": [1, 2]},
@@ -109,7 +111,9 @@ SEARCHES = ("best_region", "decomp_regions", "uncertain_regions", "random_region
 ONCE = [
     *((name, "taken", *case) for name in (*SEARCHES, "clasp_candidates") for case in BOXES),
     *((name, "taken", [9], r"taken\[0\] is 9.*at most") for name in CALLS if "rois" in name),
-    ("best_region", "labels", MAP.astype(int), "labels has dtype int64.*uint8"),
+    ("best_region", "labels", MAP * 1.0, "labels has dtype float64.*integer"),
+    ("best_region", "labels", MAP.astype(int) + 256, "labels holds 256.*0 to 254, or 255"),
+    ("decomp_regions", "labels", MAP.astype(int) - 1, "labels holds -1.*0 to 254, or 255"),
     ("best_region", "labels", VOLUME, r"labels has shape \(3, 4, 5\).*2 axes"),
     ("best_region", "cls", 255, "cls is 255.*at most 254"),
     ("decomp_regions", "labels", MAP + 2, "labels holds 2.*0 to 1"),
@@ -123,6 +127,8 @@ ONCE = [
     ("random_regions", "image_shape", (4, 0), r"image_shape\[1\] is 0"),
     ("random_regions", "centres", MAP, "centres has dtype uint8"),
     ("random_regions", "centres", MAP.T > 0, r"centres has shape \(5, 4\)"),
+    ("pseudo_labels", "probabilities", SOFTMAX * 4, r"probabilities\[0, 0, 0\] is 2.0.*0 to 1"),
+    ("pseudo_labels", "axis", 3, r"shape \(2, 4, 5\) and axis is 3.*axis of 1 to 255 classes"),
     ("class_counts", "confidence", np.ones((5, 4)), r"confidence has shape \(5, 4\)"),
     ("class_counts", "confidence", MAP * NAN, r"confidence\[0, 0\] is nan"),
     ("class_counts", "labels", MAP + 2, "labels holds 2.*0 to 1"),
@@ -195,8 +201,10 @@ def test_refused_with_argument_value_and_what_is_allowed(name):
 
 def test_every_function_has_its_refusals():
     assert {*CALLS, "Region"} == set(core.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="no attribute 'nothing'$"):
         _ = core.nothing
+    with pytest.raises(AttributeError, match="'decomp_region'; the nearest is 'decomp_regions'"):
+        _ = core.decomp_region
 
 
 def test_regions_that_are_none_are_refused():
@@ -219,6 +227,24 @@ def test_region_holds_plain_integers():
     assert region.stop == (4, 6) and MAP[region.slices].shape == (3, 3)
     assert region.overlaps(Region((3, 5), (1, 1)))
     assert not region.overlaps(Region((4, 2), (1, 1)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_tensors_and_any_integers_choose_what_arrays_choose(dtype):
+    softmax = torch.rand((2, 6, 7), generator=torch.Generator().manual_seed(0)).softmax(0)
+    softmax = softmax.to(getattr(torch, dtype)).requires_grad_()
+    labels, confidence = core.pseudo_labels(softmax)
+    assert labels.dtype == np.uint8 and (labels == softmax.argmax(0).numpy()).all()
+    assert (confidence == softmax.amax(0).detach().float().numpy()).all()
+    turned = core.pseudo_labels(softmax.permute(1, 2, 0), axis=-1)
+    assert all((a == b).all() for a, b in zip(turned, (labels, confidence), strict=True))
+    wanted = core.decomp_regions(labels, ONES, 3, (2, 2), np.random.default_rng(0))
+    counts = core.class_counts(labels, confidence, 2, 0.7)
+    for given in (softmax.argmax(0), labels.astype(">u2"), labels.astype("int8")):
+        weights = torch.ones(2)
+        assert core.decomp_regions(given, weights, 3, (2, 2), np.random.default_rng(0)) == wanted
+        told = core.class_counts(given, softmax.amax(0), 2, 0.7)
+        assert all((a == b).all() for a, b in zip(told, counts, strict=True))
 
 
 def test_results_hold_plain_numbers():

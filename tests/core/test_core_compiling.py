@@ -44,10 +44,12 @@ def start(package, code, **environment):
 
 
 def shown(process):
-    """What a process printed, as words."""
+    """What a process printed, as words; it has told of what it compiled, once."""
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    return out.split()
+    words = out.split()
+    assert err.count("compiling for this processor") == any(int(n) for n in words[2::3]), err
+    return words
 
 
 def run(package, module, name, argument, **environment):
