@@ -49,15 +49,8 @@ class Killed(Run):
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                word = process.cmdline()[1:2]
-                if (
-                    word
-                    and ".snakemake/scripts/" in word[0]
-                    and word[0].endswith(f".{script}.py")
-                    and Path(process.cwd()) == self.folder
-                    and not gone(process)
-                ):
-                    found.append(process)
+                if process.name() == script and Path(process.cwd()) == self.folder:
+                    found += [] if gone(process) else [process]
         return found
 
     def hold(self, launcher: subprocess.Popen[str], script: str) -> psutil.Process:
