@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 from contextlib import nullcontext, suppress
+from importlib import import_module
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
@@ -193,3 +194,5 @@ def _import_all(learner: str) -> None:
             runpy.run_path(str(ROOT / "scripts" / f"{name}.py"))
     with suppress(Exception):
         get_learner(learner)
+        import_module("torch._dynamo")  # which the first optimiser imports
+        import_module("decomp_core.windows")
