@@ -195,4 +195,7 @@ def _import_all(learner: str) -> None:
     with suppress(Exception):
         get_learner(learner)
         import_module("torch._dynamo")  # which the first optimiser imports
-        import_module("decomp_core.windows")
+        # Compiled code is loaded in a second, and compiled, the first time ever, in many.
+        np, core = import_module("numpy"), import_module("decomp_core")
+        labels, weights = np.zeros((8, 8), np.uint8), np.ones(1)
+        core.decomp_regions(labels, weights, 1, (2, 2), np.random.default_rng(0))
