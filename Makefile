@@ -1,4 +1,4 @@
-# make demo | test | run ARGS="dataset=... seeds=3" | status RUN=demo | report RUN=demo | bench | lint | format | check | clean
+# make demo | test | run ARGS="dataset=... seeds=3" | status RUN=demo | report RUN=demo | bench | docs | release | lint | format | check | clean
 SHELL := /bin/bash
 ifneq ($(words $(CURDIR)),1)
 $(error The path of this folder has a space in it, and Snakemake starts no job from there: $(CURDIR). Move it to a path without)
@@ -24,7 +24,7 @@ export OMP_NUM_THREADS ?= 1
 export PYTHONPATH := $(CURDIR)/scripts$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run annotate annotate-demo check-cluster status report compare test test-slurm fuzz bench lint format check clean
+.PHONY: help venv demo run annotate annotate-demo check-cluster status report compare test test-fast test-slurm fuzz bench docs release lint format check clean
 
 help:
 	@echo 'make demo                   a whole active-learning run on generated street images'
@@ -36,9 +36,12 @@ help:
 	@echo 'make report RUN=demo        its figures, tables and page, also while it goes on; RUN="a b" compares'
 	@echo 'make compare                every strategy on the three generated datasets'
 	@echo 'make test                   the test suite'
+	@echo 'make test-fast              what takes about a minute of it'
 	@echo 'make test-slurm             failures on a SLURM cluster of its own (root, Debian)'
 	@echo 'make fuzz                   damaged and senseless input, ten thousand at random'
 	@echo 'make bench                  the limits of selection, measured into docs/benchmarks; ARGS="--quick"'
+	@echo 'make docs                   these pages as a site, in site/index.html'
+	@echo 'make release                a wheel and an sdist in dist/, checked; nothing is uploaded'
 	@echo 'make lint | format          check, or mend, the style'
 	@echo 'make check                  what CI runs'
 	@echo 'make clean                  remove caches and build leftovers; results stay'
@@ -97,6 +100,11 @@ compare: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=40 -m 'not slurm' $(TEST_ARGS)
 
+# About a minute on two cores: settings, choices, scores, what the library refuses.
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -q -n 2 -m 'not slow' tests/config tests/scoring \
+		tests/strategies/test_choose.py tests/core/test_core_arguments.py $(TEST_ARGS)
+
 # Where SLURM cannot be installed, it says why and tests nothing.
 test-slurm: $(STAMP)
 	@if $(BIN)/python -m tests.slurm.cluster install; then \
@@ -114,6 +122,16 @@ fuzz: $(STAMP)
 bench: $(STAMP)
 	@$(BIN)/python -m tests.benchmarks.limits $(ARGS)
 
+docs: $(STAMP)
+	@$(BIN)/python -c 'import material, mkdocstrings_handlers.python' 2>/dev/null || $(BIN)/python -m pip install \
+		--disable-pip-version-check --quiet $(PIP_ARGS) -c constraints.txt -e '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet && echo 'site/index.html'
+
+release: $(STAMP)
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+
 lint: $(STAMP)
 	$(BIN)/ruff format --check $(PYTHON_FILES)
 	$(BIN)/ruff check $(PYTHON_FILES)
@@ -130,5 +148,5 @@ check:
 	.ci/run
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find $(PYTHON_FILES) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -29,8 +29,9 @@ def beta_schedule(step: int, steps: int, first: float = 1.0, last: float = 100.0
     Args:
         step: from 0; ``steps`` and later stay at ``last``.
         steps: how many, at least 1. A single step has ``first``.
-        first, last: at the first step and at step ``steps`` - 1, above 0. The last cycle of a
-            run does not query, so a run of ``steps`` cycles never uses ``last``.
+        first: at the first step, above 0.
+        last: at step ``steps`` - 1, above 0. The last cycle of a run does not query, so a run of
+            ``steps`` cycles never uses it.
 
     >>> [round(beta_schedule(step, 5), 2) for step in range(5)]
     [1.0, 3.16, 10.0, 31.62, 100.0]
@@ -104,7 +105,8 @@ def clasp_candidates(
 
     Args:
         probabilities: (C, *S) float, mean softmax; S of any number of axes.
-        patch, n: pixels (voxels) along each axis of S; size of the whole query, at least 0.
+        patch: pixels (voxels) along each axis of S.
+        n: size of the whole query, at least 0.
         classes: foreground classes, 0 to C - 1, each once; none: no strata.
         rng: draws a seed per map, of which its noise (without noise, the draw of equals) is a
             function, then the order of the maps.

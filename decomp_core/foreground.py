@@ -107,9 +107,13 @@ def starting_patches(
     Args:
         truth_of: opens the integer truth of an image by its index; called once per patch, and to
             learn which images hold a label.
-        shapes, n, patches, rng, annotatable: see ``random_foreground``.
+        shapes: of the images, in voxels.
+        n: how many, at least 0.
+        patches: size of a patch in each image, in voxels.
         n_classes: labels are 0 to ``n_classes`` - 1, or 255 for unknown.
         background: the label that is no foreground for ``random_fg33``, ``None`` if there is none.
+        rng: draws.
+        annotatable: of an image's index, bool of its shape or ``None``, see ``boxes.Occupancy``.
 
     Returns:
         (image, patch) in the order drawn, no two overlapping, ``cls`` the label centred on;

@@ -51,7 +51,18 @@ def conda_pins(environment: str) -> dict[str, str]:
 
 
 def test_every_direct_dependency_is_pinned() -> None:
-    extras = ["workflow", "annotate", "pixels", "mmseg", "nnunet", "hact", "dgl", "slurm", "docs", "dev"]
+    extras = [
+        "workflow",
+        "annotate",
+        "pixels",
+        "mmseg",
+        "nnunet",
+        "hact",
+        "dgl",
+        "slurm",
+        "docs",
+        "dev",
+    ]
     assert requirements(extras) - constraints().keys() == set()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from traitlets.config import Config
+
+import decomp_core
 
 ROOT = Path(__file__).resolve().parents[2]
 INSIDE = """
@@ -53,6 +56,7 @@ def shown(cell: nbformat.NotebookNode) -> str:
     return "".join(out.get("text") or out["data"]["text/plain"] for out in cell.outputs)
 
 
+@pytest.mark.slow
 def test_notebook_shows_what_it_computes_and_computes_it_right() -> None:
     run, kept = notebook(), [c for c in notebook().cells if c.cell_type == "code"]
     cells = [c for c in run.cells if c.cell_type == "code"]
@@ -65,6 +69,12 @@ def test_notebook_shows_what_it_computes_and_computes_it_right() -> None:
     ).execute()
     assert [shown(cell) for cell in cells] == [shown(cell) for cell in kept]
     assert not any("/" in shown(cell) for cell in kept)
+
+
+def test_page_of_the_api_has_every_name() -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    wanted = {f"decomp_core.{module}.{name}" for name, module in decomp_core._MODULES.items()}
+    assert sorted(re.findall("^::: (.+)$", page, re.MULTILINE)) == sorted(wanted)
 
 
 @pytest.mark.slow

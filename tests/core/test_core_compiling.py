@@ -57,6 +57,7 @@ def run(package, module, name, argument, **environment):
     return shown(start(package, code, **environment))
 
 
+@pytest.mark.slow
 def test_a_second_process_compiles_nothing(package, tmp_path):
     kept = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
     assert run(package, "inner", "twice", "21", **kept) == ["42", "0", "1"]
@@ -66,6 +67,7 @@ def test_a_second_process_compiles_nothing(package, tmp_path):
     assert run(package, "caller", "outer", "5", **kept) == ["16", "0", "1"]
 
 
+@pytest.mark.slow
 def test_many_processes_at_once_with_other_signatures_and_processors(package, tmp_path):
     kept = {"NUMBA_CACHE_DIR": str(tmp_path / "kept")}
     plain = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}

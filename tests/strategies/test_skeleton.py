@@ -37,3 +37,20 @@ def test_every_selector_named_on_the_page_exists() -> None:
     for key, known in (("images", IMAGE_SELECTORS), ("regions", REGION_SELECTORS)):
         (listed,) = re.findall(rf"{key}: \w+ +# (.+\|.+)", page)
         assert set(listed.split(" | ")) <= set(known)
+
+
+def test_page_of_strategies_has_every_entry_and_its_cost() -> None:
+    from al.strategies import needs_of
+    from tests.strategies.contract import ENTRIES, definition
+
+    def cost(name: str) -> tuple[str, bool]:
+        needs = needs_of(definition(name))
+        kinds = {"ensemble": "pass of each member", "features": "features"}
+        dear = [kind for need, kind in kinds.items() if need in needs]
+        cheap = "pass" if needs - {"truth"} else "none"
+        return dear[0] if dear else cheap, "truth" in needs
+
+    page = (ROOT / "docs/strategies.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \| ([\w ]+) \|$", page, re.MULTILINE)
+    told = [(name, (costs, "reads ground truth" in text)) for name, text, costs in rows]
+    assert told == [(name, cost(name)) for name in ENTRIES if name != "diverse"]
