@@ -10,6 +10,8 @@ STAMP := $(VENV)/.installed
 EXTRAS ?= workflow,annotate,slurm,pixels,mmseg,nnunet,hact,dev
 PIP_ARGS ?=
 RUN ?=
+FOLDER ?=
+NAME ?=
 PROFILE ?= local
 ARGS ?=
 TAKEOVER ?=
@@ -24,11 +26,12 @@ export OMP_NUM_THREADS ?= 1
 export PYTHONPATH := $(CURDIR)/scripts$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo run annotate annotate-demo check-cluster status report compare test test-fast test-slurm fuzz bench docs release lint format check clean
+.PHONY: help venv demo dataset run annotate annotate-demo check-cluster status report compare test test-fast test-slurm fuzz bench docs release lint format check clean
 
 help:
 	@echo 'make demo                   a whole active-learning run on generated street images'
 	@echo 'make run ARGS="dataset=..." any run; see README.md'
+	@echo 'make dataset FOLDER=...     looks at a folder of yours and writes config/datasets/NAME.yaml (NAME=...)'
 	@echo 'make annotate RUN=mine      people label the regions that a run with annotator=human chose'
 	@echo 'make annotate-demo          the same on generated street images'
 	@echo 'make check-cluster PROFILE=slurm ARGS="dataset=..."  what in a profile does not fit'
@@ -71,6 +74,10 @@ run: $(STAMP)
 	fi; true
 	@$(BIN)/python -m al.cli.launch --profile profiles/$(PROFILE) \
 		$(if $(TAKEOVER),--takeover) -- $(ARGS)
+
+# ARGS="classes=road,tree,void": names by value; annotator=human; --replace a file of that name.
+dataset: $(STAMP)
+	@$(BIN)/python -m al.cli.dataset "$(FOLDER)" $(if $(NAME),--name "$(NAME)") $(ARGS)
 
 # People annotate what a run chose, until Ctrl-C; REVIEW=1 shows what they did, NEXT=no starts no cycle.
 annotate: $(STAMP)

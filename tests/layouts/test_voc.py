@@ -168,9 +168,9 @@ class TestVoc(PairContract):
         assert small[0].shape == (19, 25) and small[1].shape == (25, 17)
         half.check(small)
 
-    def test_number_of_classes(self) -> None:
-        with pytest.raises(ConfigError, match="allowed: 21"):
-            get_layout("voc", {}, self.classes[1:])
+    def test_own_classes(self, layout, rows, made) -> None:
+        with pytest.raises(DataError, match=r"label values \[20\] outside the classes"):
+            get_layout("voc", {}, self.classes[1:]).check(rows)
         with pytest.raises(ConfigError, match="train_list"):
             get_layout("voc", {"train_list": 7}, self.classes)
 

@@ -54,7 +54,7 @@ TYPED = (
     "groups", "surface_tolerances", "generate", "region", "patch", "thresholds", "background",
     "minutes",
 )  # fmt: skip
-TYPED_OPTIONS = ("downsample", "void", "channel", "check_counts", "grid")
+TYPED_OPTIONS = ("downsample", "void", "ids", "channel", "check_counts", "grid")
 # Typed words that are no text. YAML 1.1 has more: 1:30 is 90 there, 0o17 15, on true, 1e-3 text.
 CONSTANTS = {"true": True, "false": False, "null": None, "~": None}
 WHOLE = re.compile(r"[+-]?\d+")

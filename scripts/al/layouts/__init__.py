@@ -10,7 +10,7 @@ from al.io.errors import ConfigError
 
 from .base import Layout, nearest
 
-__all__ = ["LAYOUTS", "READING", "Layout", "get_layout"]
+__all__ = ["LAYOUTS", "READING", "Layout", "get_layout", "layout_class"]
 
 # Raised with each change of what files mean: a run is not continued by other rules.
 READING = 1
@@ -24,6 +24,13 @@ LAYOUTS = {
     "table": "Table",
     "voc": "Voc",
 }
+
+
+def layout_class(name: str) -> type[Layout]:
+    """Return the class of a layout, a key of ``LAYOUTS``; raises ConfigError for another name."""
+    if name not in LAYOUTS:
+        raise ConfigError(f"layout: {nearest(name, LAYOUTS)}")
+    return getattr(import_module(f"{__name__}.{name}"), LAYOUTS[name])
 
 
 def get_layout(
@@ -43,6 +50,4 @@ def get_layout(
     Raises:
         ConfigError: unknown layout, unknown option, or classes the layout cannot have.
     """
-    if name not in LAYOUTS:
-        raise ConfigError(f"layout: {nearest(name, LAYOUTS)}")
-    return getattr(import_module(f"{__name__}.{name}"), LAYOUTS[name])(options, classes, unlabelled)
+    return layout_class(name)(options, classes, unlabelled)

@@ -113,6 +113,7 @@ class Layout(ABC):
     Attributes:
         name: name in the configuration.
         task: ``2d``, ``3d`` or ``roi``.
+        MARKS: globs; where one finds something in a folder, that is meant to be in this layout.
         options: the options with defaults filled in.
         classes: class names; a class index is a position in this list.
         unlabelled: whether images without a label are listed; their ``label_path`` is empty. A
@@ -121,6 +122,7 @@ class Layout(ABC):
 
     name: ClassVar[str]
     task: ClassVar[str]
+    MARKS: ClassVar[tuple[str, ...]] = ()
     DEFAULTS: ClassVar[dict[str, Any]] = {}
     THREADS: ClassVar[int] = THREADS
 

@@ -60,6 +60,11 @@ class Bracs(RoiLayout):
     """
 
     name = "bracs"
+    MARKS = tuple(
+        f"{home}{place}train/0_N"
+        for home in ("", "BRACS_RoI/")
+        for place in ("", *(f"{p}/" for places in PLACES.values() for p in places))
+    )
     DEFAULTS: ClassVar[dict[str, Any]] = {"release": "auto", "check_counts": False}
 
     def configure(self) -> None:

@@ -30,6 +30,7 @@ class Cityscapes(ImageLayout):
     """
 
     name = "cityscapes"
+    MARKS = ("leftImg8bit/*/*/*_leftImg8bit.png",)
     DEFAULTS: ClassVar[dict[str, Any]] = {"val_as": "test", **ImageLayout.DEFAULTS}
 
     def configure(self) -> None:

@@ -8,17 +8,22 @@ from typing import Any, ClassVar
 from al.io.errors import ConfigError
 from al.io.tables import PoolRow
 
-from .base import Problems, nearest, note, paired, text_option
+from .base import Problems, names_option, nearest, note, paired, text_option
 from .images import SUFFIXES, ImageLayout, Pair, id_table, is_picture
 
 SPLITS = {"train": "train", "val": "val", "test": "test", "unsplit": ""}
 
 
-def files_by_name(folder: Path, tail: str, problems: Problems) -> dict[str, Path]:
-    """Return the image files of a folder by stem without ``tail``; files without it are left."""
+def files_by_name(folder: Path, tail: str, problems: Problems, other: str = "") -> dict[str, Path]:
+    """Return the image files of a folder by stem without ``tail``; files without it are left.
+
+    So are those whose stems end with ``other``, unless that is empty.
+    """
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if is_picture(path) and path.stem.endswith(tail):
+        if not is_picture(path) or (other and path.stem.endswith(other)):
+            continue
+        if path.stem.endswith(tail):
             note(found, path.stem.removesuffix(tail), path, problems)
     return found
 
@@ -38,8 +43,10 @@ class Folders(ImageLayout):
             ``test`` or ``unsplit``; ``.`` is ``data_root`` itself. Where images without a label are
             listed, ``labels`` may be left out, or name a folder that has some.
         image_tail, label_tail: text at the end of the names that is not part of the identifier.
-        void: ids that are no class; they become 255. The classes take the other ids from 0 upwards,
-            and any other id is refused.
+            Where both lie in one folder, what ends with ``label_tail`` is a label.
+        void: ids that are no class; they become 255. Any other id that is no class is refused.
+        ids: ids of the classes, in their order; ``null``: those that are not void, from 0 upwards.
+        exclude: identifiers of images to leave out; what is not there is reported.
         downsample: see ``ImageLayout``.
     """
 
@@ -52,6 +59,8 @@ class Folders(ImageLayout):
         "image_tail": "",
         "label_tail": "",
         "void": [255],
+        "ids": None,
+        "exclude": [],
         **ImageLayout.DEFAULTS,
     }
 
@@ -71,12 +80,22 @@ class Folders(ImageLayout):
                     f"layout_options.splits.{split} of folders: {folders!r}; allowed: images and "
                     "labels, a folder each; with annotator: human, images alone"
                 )
-        void = self.options["void"]
-        if not isinstance(void, list) or not all(type(v) is int and 0 <= v <= 255 for v in void):
+        self.excluded = frozenset(names_option(self, "exclude"))
+        void, ids = self.options["void"], self.options["ids"]
+        for key, held in (("void", void), ("ids", [] if ids is None else ids)):
+            if not isinstance(held, list) or not all(
+                type(v) is int and 0 <= v <= 255 for v in held
+            ):
+                raise ConfigError(
+                    f"layout_options.{key} of folders: {held!r}; allowed: a list of 0 to 255"
+                )
+        if ids is None:
+            ids = [value for value in range(256) if value not in void][: len(self.classes)]
+        elif len(ids) != len(self.classes) or len({*ids, *void}) < len(ids) + len({*void}):
             raise ConfigError(
-                f"layout_options.void of folders: {void!r}; allowed: a list of 0 to 255"
+                f"layout_options.ids of folders: {ids}; allowed: {len(self.classes)}, one for each "
+                "class, each once and none of `void`"
             )
-        ids = [value for value in range(256) if value not in void][: len(self.classes)]
         self.table = id_table({value: index for index, value in enumerate(ids)}, void)
 
     def expects(self) -> str:
@@ -97,13 +116,15 @@ class Folders(ImageLayout):
         image_tail = text_option(self, "image_tail")
         label_tail = text_option(self, "label_tail")
         pairs: list[Pair] = []
+        seen: set[str] = set()
         for split, names in self.options["splits"].items():
             folders = [root / names[key] for key in ("images", "labels") if key in names]
             missing = [folder for folder in folders if not folder.is_dir()]
             problems.add(*[f"{folder}: no such folder (split {split})" for folder in missing])
             if missing:
                 continue
-            images = files_by_name(folders[0], image_tail, problems)
+            together = len({*folders}) < len(folders) and len(label_tail) > len(image_tail)
+            images = files_by_name(folders[0], image_tail, problems, label_tail * together)
             labels = {}
             if "labels" in names:
                 labels = files_by_name(folders[1], label_tail, problems)
@@ -114,7 +135,13 @@ class Folders(ImageLayout):
                         f"the name of one would be {example}",
                         flush=True,
                     )
+            seen |= images.keys() | labels.keys()
+            for held in (images, labels):
+                for name in self.excluded & held.keys():
+                    del held[name]
             both = paired(images, labels, folders, problems, self.unlabelled)
             pairs += [Pair(name, SPLITS[split], images[name], labels.get(name)) for name in both]
+        if absent := self.excluded - seen:
+            print(f"folders: to be excluded but not there: {sorted(absent)}", flush=True)
         problems.stop()
         return self.rows_of(pairs, root)

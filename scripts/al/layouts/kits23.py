@@ -18,6 +18,7 @@ class Kits23(VolumeLayout):
     """
 
     name = "kits23"
+    MARKS = ("case_*/imaging.nii.gz", "dataset/case_*/imaging.nii.gz")
 
     def expects(self) -> str:
         """Say what is read."""

@@ -33,6 +33,7 @@ class NnunetRaw(VolumeLayout):
     """
 
     name = "nnunet_raw"
+    MARKS = ("imagesTr/*.nii.gz", "imagesTr/*.nii")
     DEFAULTS: ClassVar[dict[str, Any]] = {"channel": None, "void": None, **VolumeLayout.DEFAULTS}
 
     def configure(self) -> None:

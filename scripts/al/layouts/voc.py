@@ -1,4 +1,4 @@
-"""Layout ``voc``: PASCAL VOC 2012 segmentation, 20 classes and background, images of many sizes."""
+"""Layout ``voc``: the folders and lists of PASCAL VOC 2012 segmentation, images of many sizes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from al.io.errors import ConfigError, DataError
+from al.io.errors import DataError
 from al.io.tables import PoolRow
 
 from .base import NEEDED, Problems, choice, text_option
 from .images import ImageLayout, Pair, id_table
 
 FILE = re.compile(r"\S+\.(jpg|png)(\s|$)")  # begins a line of files
-N_CLASSES = 21
 VOID = 255
 VAL_LIST, LABELS = "val", "SegmentationClass"
 PLACES = ("", "VOC2012", "VOCdevkit/VOC2012")
@@ -21,6 +20,8 @@ PLACES = ("", "VOC2012", "VOCdevkit/VOC2012")
 
 class Voc(ImageLayout):
     """The official folders of VOC 2012, read by the lists in ``ImageSets/Segmentation``.
+
+    VOC has 20 classes and background; own data in its folders may have others.
 
     Labels are class indices, 0 background, 255 void: the official palette PNGs are, and so are the
     8-bit PNGs of the SBD-augmented training set (``train_list: train_aug`` and ``train_labels:
@@ -36,6 +37,7 @@ class Voc(ImageLayout):
     """
 
     name = "voc"
+    MARKS = tuple(str(PurePosixPath(p, "ImageSets/Segmentation/*.txt")) for p in PLACES)
     DEFAULTS: ClassVar[dict[str, Any]] = {
         "train_list": "train",
         "train_labels": LABELS,
@@ -49,12 +51,7 @@ class Voc(ImageLayout):
         choice(self, "val_as", ("test", "val"))
         for key in ("train_list", "train_labels"):
             text_option(self, key)
-        if len(self.classes) != N_CLASSES:
-            raise ConfigError(
-                f"classes of layout voc: {len(self.classes)} names; allowed: {N_CLASSES}, "
-                "background first"
-            )
-        self.table = id_table({n: n for n in range(N_CLASSES)}, [VOID])
+        self.table = id_table({n: n for n in range(len(self.classes))}, [VOID])
 
     def expects(self) -> str:
         """Say what is read."""
