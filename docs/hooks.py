@@ -31,7 +31,11 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Make links of the names of pages, which stand as `docs/report.md` in the text."""
     pages = "|".join(ELSEWHERE)
-    text = re.sub(r"`docs/([\w/-]+)\.(md|ipynb)`", r"[\1](\1.md)", markdown)
+    text = re.sub(
+        r"`docs/([\w/-]+)\.(md|ipynb)`",
+        r"[\1](\1.md)",
+        markdown.replace("(library.ipynb)", "(library.md)"),
+    )
     text = re.sub(rf"`({pages})\.md`", lambda m: f"[{m[1]}]({ELSEWHERE[m[1]]}.md)", text)
     return text
 
