@@ -81,6 +81,13 @@ class TestFolders(PngLabels):
         expected = np.select([raw == 1, raw == 2], [0, 1], 255)
         assert (layout.open_label(rows[0]) == expected).all()
 
+    def test_images_are_left_out_by_name(self, rows, copy, capsys) -> None:
+        Path(rows[0].label_path.replace(str(Path(rows[0].path).parents[1]), str(copy))).unlink()
+        options = self.options | {"exclude": [rows[0].image, "train99"]}
+        found = get_layout("folders", options, self.classes).index(copy)
+        assert [row.key for row in found] == [row.key for row in rows[1:]]
+        assert "to be excluded but not there: ['train99']" in capsys.readouterr().out
+
     def test_downsampling(self, rows, made) -> None:
         half = get_layout("folders", self.options | {"downsample": 2}, self.classes)
         small = half.index(made)
@@ -140,6 +147,9 @@ class TestFolders(PngLabels):
             get_layout("folders", {"splits": {"train": {"images": "a"}}}, self.classes)
         with pytest.raises(ConfigError, match="void"):
             get_layout("folders", {"void": 11}, self.classes)
+        for ids in (["0", 1, 2], [0, 1, 256], [0, 1], [0, 1, 1], [0, 1, 255], 7):
+            with pytest.raises(ConfigError, match="layout_options.ids of folders: "):
+                get_layout("folders", {"ids": ids}, self.classes)
 
 
 def test_unknown_layout_offers_the_nearest() -> None:

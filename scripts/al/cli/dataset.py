@@ -182,7 +182,7 @@ class Proposal:
             side = median(
                 min(n for axis, n in enumerate(row.shape) if axis != row.axis) for row, *_ in images
             )
-            self.settings["region"] = [min(128, max(least, round(side / 64) * 8))] * 2
+            self.settings["region"] = [min(128, int(side), max(least, round(side / 64) * 8))] * 2
             self.why["region"] = f"about an eighth of the shorter side of images, {side:g} pixels"
             budget = f"{min(25, max(2, len(images) // 20), len(images))}x5"
             self.why["budget"] = f"images a cycle, a twentieth of {len(images)}, x regions in each"

@@ -24,6 +24,7 @@ LABELS = re.compile(r"mask|label|annot|(^|[^a-z])gt|ground.?truth|segm", re.IGNO
 IMAGES = re.compile(r"image|img|photo|jpeg|rgb|raw|input", re.IGNORECASE)
 TAIL = re.compile(r"[ _.-]?(masks?|labels?|annot\w*|gt|segm?\w*|ground.?truth)$", re.IGNORECASE)
 SPLIT = re.compile(r"(?:^|[^a-z])(train|val|test)", re.IGNORECASE)
+SECOND = re.compile(r"colou?r|vis|overlay|instance|object|panoptic", re.IGNORECASE)  # of labels
 # How columns of a table are called, the likeliest first
 IMAGE_COLUMNS = ("slide", "wsi", "image", "scan", "case", "patient", "subject")
 GROUP_COLUMNS = ("patient", "subject", "donor", "case")
@@ -96,8 +97,11 @@ def _folders(root: Path) -> Found:
             f"{root}: no images, but {_named(labels) or others or 'nothing'}; allowed: PNG, JPEG, "
             "BMP or TIFF, NIfTI as imagesTr/CASE_0000.nii.gz (docs/own-data.md)"
         )
-    pairs = [(side, _partner(side, labels)) for side in images]
-    tails = Counter(partner[2:] for _, partner in pairs if partner).most_common(1)
+    votes: Counter[tuple[str, str]] = Counter()
+    for partner in filter(None, (_partner(side, labels) for side in images)):
+        votes[partner[2:]] += partner[0]
+    tails = [tails for tails, _ in votes.most_common(1)]  # of all folders
+    pairs = [(side, _partner(side, labels, tails)) for side in images]
     if labels and not tails:
         raise DataError(
             f"{root}: no name in {_named(images)} is as one in {_named(labels)} "
@@ -115,7 +119,7 @@ def _folders(root: Path) -> Found:
                 f"{root}: images of one split in {splits[side.split]['images']}/ and "
                 f"{side.folder}/; allowed: one folder (docs/own-data.md, Many folders)"
             )
-    ends = zip(("image_tail", "label_tail"), tails[0][0] if tails else ("", ""), strict=True)
+    ends = zip(("image_tail", "label_tail"), tails[0] if tails else ("", ""), strict=True)
     options = {"splits": _to_score(splits, told), **{key: end for key, end in ends if end}}
     return Found("folders", options, [], told)
 
@@ -162,16 +166,22 @@ def _looks_like_a_label(file: Path) -> bool:
     return len(np.unique(flat[:: max(1, len(flat) // 100_000)], axis=0)) <= FEW
 
 
-def _partner(images: Side, labels: Sequence[Side]) -> tuple[int, Side, str, str] | None:
+def _partner(
+    images: Side, labels: Sequence[Side], tails: Sequence[tuple[str, str]] = ()
+) -> tuple[int, Side, str, str] | None:
     """Return how many images have a label by name, the labels, and the tails of both."""
     found = []
     for side in labels:
-        for image_tail, label_tail in _tails(images.stems, sorted(side.stems)):
+        for image_tail, label_tail in tails or _tails(images.stems, sorted(side.stems)):
             held = {s.removesuffix(label_tail) for s in side.stems if s.endswith(label_tail)}
             own = {s.removesuffix(image_tail) for s in images.stems if s.endswith(image_tail)}
             found.append((len(own & held), side, image_tail, label_tail))
     there = (option for option in found if option[0])
-    return max(there, key=lambda o: (o[1].split == images.split, o[0]), default=None)
+    return max(there, key=lambda option: _fit(images, *option), default=None)
+
+
+def _fit(images: Side, count: int, labels: Side, *_: str) -> tuple[bool, bool, int]:
+    return labels.split == images.split, not SECOND.search(labels.folder), count
 
 
 def _tails(images: Sequence[str], labels: Sequence[str]) -> list[tuple[str, str]]:
