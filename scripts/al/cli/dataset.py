@@ -134,9 +134,11 @@ class Proposal:
             options["void"] = void
             if ids != [value for value in range(256) if value not in void][: len(ids)]:
                 options["ids"] = ids
-        elif layout == "nnunet_raw" and void:
+        elif void and (layout == "nnunet_raw" or void != [255]):
             options["void"] = void[0]
         self.told += [f"{about[value]}, is taken for void" for value in void]
+        if len(classes) > 30 and not names:
+            self.told.append("so many values may be numbers of objects, which are no classes")
         if not names:
             self.told.append("names of classes are guessed: ARGS='--replace classes=...' gives "
                              f"{len(counts)}, by value, `void` for what is no class")  # fmt: skip
@@ -172,6 +174,8 @@ class Proposal:
         """Propose budget and regions, ``least`` pixels a side, with a reason each."""
         rows = assign_splits(self.rows, self.settings.get("split"), 0)
         images = list(by_image(row for row in rows if row.split == "train").values())
+        if not images:
+            raise DataError(f"{self.root}: no image is in a split to train on")
         if self.settings["task"] == "roi":
             many, each = max(1, len(images) // 4), sum(map(len, images)) / 3 / CYCLES
             budget = f"{many}x{max(1, round(each / many))}"
@@ -287,8 +291,11 @@ def main(arguments: Sequence[str] | None = None, place: Path = ROOT / "config/da
     given = parser.parse_intermixed_args(arguments)
     try:
         print("\n".join(make_dataset(given.folder, given.name, given.words, place, given.replace)))
-    except (DataError, ConfigError) as error:
+    except ConfigError as error:
         print(f"dataset: {error}", file=sys.stderr)
+        return 1
+    except DataError as error:
+        print(f"dataset: {error}\nHow a folder may look: docs/own-data.md", file=sys.stderr)
         return 1
     return 0
 

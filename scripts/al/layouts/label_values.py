@@ -33,7 +33,12 @@ def read_values(rows: Sequence[PoolRow]) -> tuple[dict[int, int], dict[int, list
             with opened(row.label_path) as image:
                 flat = (image.mode == "P" and image.getpalette("RGB")) or []
             colours = {n: flat[3 * n : 3 * n + 3] for n in range(len(flat) // 3)}
-    if odd := [value for value in counts if value != int(value)]:
+    if len(counts) > 254:
+        raise DataError(
+            f"{rows[0].label_path} and others: {len(counts)} label values; allowed: 254 classes "
+            "(are these numbers of objects?)"
+        )
+    if odd := [value for value in counts if value % 1 != 0]:  # NaN as well
         raise DataError(f"{rows[0].label_path}: label values {odd[:8]}; allowed: whole numbers")
     return {int(value): counts[value] for value in sorted(counts)}, colours
 
@@ -50,7 +55,7 @@ def _ids(row: PoolRow) -> np.ndarray:
         if not found:
             raise
         shown = ", ".join(str(colour) for _, colour in sorted(found, reverse=True))
-        raise DataError(f"{error}. Here: {shown} (docs/own-data.md, Colours)") from None
+        raise DataError(f"{error}. Here: {shown} (Colours)") from None
 
 
 def name_values(

@@ -20,11 +20,11 @@ from .images import is_picture, opened
 from .table import read_rows
 
 # How folders and ends of names say that they hold labels, images or a split
-LABELS = re.compile(r"mask|label|annot|(^|[^a-z])gt|ground.?truth|segm", re.IGNORECASE)
+LABELS = re.compile(r"mask|label|annot|inst|(^|[^a-z])gt|ground.?truth|segm", re.IGNORECASE)
 IMAGES = re.compile(r"image|img|photo|jpeg|rgb|raw|input", re.IGNORECASE)
 TAIL = re.compile(r"[ _.-]?(masks?|labels?|annot\w*|gt|segm?\w*|ground.?truth)$", re.IGNORECASE)
 SPLIT = re.compile(r"(?:^|[^a-z])(train|val|test)", re.IGNORECASE)
-SECOND = re.compile(r"colou?r|vis|overlay|instance|object|panoptic", re.IGNORECASE)  # of labels
+SECOND = re.compile(r"colou?r|vis|overlay|inst|object|panoptic", re.IGNORECASE)  # of labels
 # How columns of a table are called, the likeliest first
 IMAGE_COLUMNS = ("slide", "wsi", "image", "scan", "case", "patient", "subject")
 GROUP_COLUMNS = ("patient", "subject", "donor", "case")
@@ -66,7 +66,8 @@ def recognise(root: Path) -> Found:
     for name in LAYOUTS:
         if any(next(root.glob(mark), None) for mark in layout_class(name).MARKS):
             return Found(name, {}, [], [])
-    return _table(root) or _folders(root)
+    held, others = _pictures(root)
+    return _table(root, held) or _folders(root, held, others)
 
 
 def spread(items: Sequence[ITEM], most: int) -> list[ITEM]:
@@ -88,14 +89,13 @@ def _pictures(root: Path) -> tuple[dict[str, list[Path]], str]:
     return held, ", ".join(shortened([f"{n} {kind}" for kind, n in others.most_common()]))
 
 
-def _folders(root: Path) -> Found:
-    held, others = _pictures(root)
+def _folders(root: Path, held: dict[str, list[Path]], others: str) -> Found:
     sides = [side for folder, files in held.items() for side in _sides(folder, files)]
     images, labels = ([s for s in sides if s.labels is kind] for kind in (False, True))
     if not images:
         raise DataError(
             f"{root}: no images, but {_named(labels) or others or 'nothing'}; allowed: PNG, JPEG, "
-            "BMP or TIFF, NIfTI as imagesTr/CASE_0000.nii.gz (docs/own-data.md)"
+            "BMP or TIFF, NIfTI as imagesTr/CASE_0000.nii.gz"
         )
     votes: Counter[tuple[str, str]] = Counter()
     for partner in filter(None, (_partner(side, labels) for side in images)):
@@ -105,7 +105,7 @@ def _folders(root: Path) -> Found:
     if labels and not tails:
         raise DataError(
             f"{root}: no name in {_named(images)} is as one in {_named(labels)} "
-            f"({images[0].stems[0]!r}, {labels[0].stems[0]!r}); allowed: the same, up to their ends"
+            f"({images[0].stems[0]!r}, {labels[0].stems[0]!r}); allowed: the same, up to its end"
         )
     told = [f"left alone: {others}"] if others else []
     splits: dict[str, dict[str, str]] = {}
@@ -117,7 +117,7 @@ def _folders(root: Path) -> Found:
         if splits.setdefault(side.split, place) is not place:
             raise DataError(
                 f"{root}: images of one split in {splits[side.split]['images']}/ and "
-                f"{side.folder}/; allowed: one folder (docs/own-data.md, Many folders)"
+                f"{side.folder}/; allowed: one folder (Many folders, or Regions of interest)"
             )
     ends = zip(("image_tail", "label_tail"), tails[0] if tails else ("", ""), strict=True)
     options = {"splits": _to_score(splits, told), **{key: end for key, end in ends if end}}
@@ -198,9 +198,9 @@ def _tails(images: Sequence[str], labels: Sequence[str]) -> list[tuple[str, str]
     return [tails for tails, _ in votes.most_common(5)]
 
 
-def _table(root: Path) -> Found | None:
+def _table(root: Path, held: Iterable[str]) -> Found | None:
     """Return how a CSV in the folder lists RoIs: one that has a column of picture files."""
-    folders = [root, *(root / folder for folder in _pictures(root)[0])]
+    folders = [root, *(root / folder for folder in held)]
     for table in sorted(root.glob("*.csv")):
         try:
             names, entries = read_rows(table)
