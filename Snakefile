@@ -26,16 +26,16 @@ for folder in (workflow.basedir, f"{workflow.basedir}/scripts"):
     if folder not in sys.path:
         sys.path.append(folder)
 
-from al.io.errors import ConfigError, nearest
+from al.config.typed import dataset_file
+from al.io.errors import ConfigError
 
-DATASETS = sorted(p.stem for p in Path(workflow.basedir, "config/datasets").glob("*.yaml"))
-if config["dataset"] not in DATASETS:
-    raise WorkflowError(
-        f"dataset {config['dataset']!r} is unknown; {nearest(config['dataset'], DATASETS)}"
-    )
+try:
+    DATASET_FILE = dataset_file(config["dataset"], Path(workflow.basedir))
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
 
 
-configfile: f"{workflow.basedir}/config/datasets/{config['dataset']}.yaml"
+configfile: str(DATASET_FILE)
 
 
 include: "rules/common.smk"

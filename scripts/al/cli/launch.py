@@ -36,6 +36,8 @@ from al.cluster.launches import (
 )
 from al.cluster.survivors import end_survivors
 from al.cluster.words import Request, parse_words, split_words
+from al.config.typed import refuse_typed
+from al.io.errors import ConfigError, DataError
 from al.io.storage import StorageError, check_storage, explain
 
 REFUSED = 3  # exit code; Snakemake itself uses 0, 1 and 2
@@ -60,6 +62,11 @@ def main(arguments: list[str]) -> int:
     )
     options = parser.parse_args(own)
     request = parse_words(words, options.profile)
+    try:
+        refuse_typed(request.settings, request.words)
+    except (ConfigError, DataError) as error:
+        print(error, file=sys.stderr)
+        return 1
     if request.reads_only:
         code = subprocess.call([*SNAKEMAKE, *request.command()], stdin=subprocess.DEVNULL)
         if request.options.dryrun and not code:
