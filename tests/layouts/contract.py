@@ -12,6 +12,7 @@ import pytest
 from al.io.errors import ConfigError, DataError
 from al.io.tables import PoolRow, read_pool, write_pool
 from al.layouts import Layout, get_layout
+from al.layouts.recognise import recognise
 
 
 def cut_in_half(path: str | Path) -> None:
@@ -65,6 +66,9 @@ class LayoutContract:
             assert len(row.shape) == axes
             assert (row.axis is not None) == (axes == 3)
             assert bool(row.roi) == (layout.task == "roi")
+
+    def test_it_is_recognised(self, made) -> None:
+        assert recognise(made).layout == self.name
 
     def test_pool_survives_its_csv(self, rows, tmp_path) -> None:
         write_pool(tmp_path / "pool.csv", rows)

@@ -121,7 +121,8 @@ class Proposal:
         classes, ids, void = name_values(list(counts), names)
         options, layout = self.settings["layout_options"], self.settings["layout"]
         if layout != "folders" and ids != (whole := list(range(ids[-1] + 1))):
-            classes, ids = [*_named(whole, dict(zip(ids, classes, strict=True)))], whole
+            named = dict(zip(ids, classes, strict=True))
+            classes, ids = [named.get(value, f"class {value}") for value in whole], whole
         if not names and ids[0] == 0 and (self.settings["task"] == "3d" or len(ids) == 2):
             classes[0] = "background"
         shares = {value: f"{n / sum(counts.values()):.2%}" for value, n in counts.items()}
@@ -220,10 +221,6 @@ class Proposal:
                     yield f"  {entry}: {_inline(value[entry])}"
                 else:
                     yield f"  - {_inline(entry)}{about}"
-
-
-def _named(values: Sequence[int], names: dict[int, str]) -> Iterator[str]:
-    yield from (names.get(value, f"class {value}") for value in values)
 
 
 def _inline(value: Any) -> str:
