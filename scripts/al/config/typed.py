@@ -41,6 +41,8 @@ def refuse_typed(settings: Sequence[str], words: Sequence[str]) -> None:
     Raises:
         ConfigError: naming the key, what was found and what is allowed.
     """
+    if Path("Snakefile").resolve() != ROOT / "Snakefile":  # Snakemake's own choice
+        return
     if any(word.split("=")[0].startswith(ELSEWHERE) for word in words) or _profile(words) & KEYS:
         return
     typed: dict[str, Any] = {}
