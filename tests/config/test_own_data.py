@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -27,6 +27,7 @@ from al.io.files import write_json, write_text
 from al.io.tables import PoolRow
 from al.layouts import get_layout
 from al.layouts.label_values import name_values, read_values
+from al.layouts.recognise import recognise
 from tests.layouts.test_voc import make_voc
 
 ROOT = Path(__file__).parents[2]
@@ -101,12 +102,12 @@ def make(section: str, root: Path) -> Truth:
 
 
 def rois(root: Path) -> Truth:
-    lines, truth = ["id,file,slide,patient,label"], {}
+    lines, truth = ["id,file,slide,patient,class_id,class"], {}
     for slide, n in product(range(1, 9), range(4)):
         save(root / f"patches/s{slide}_{n}.png", np.full((9, 9, 3), 20 * slide + n, np.uint8))
         cls = (slide + n) % 2
         name = ["benign", "malignant"][cls]
-        lines.append(f"r{slide}{n},s{slide}_{n}.png,s{slide},p{slide // 2},{name}")
+        lines.append(f"r{slide}{n},s{slide}_{n}.png,s{slide},p{slide // 2},{cls},{name}")
         truth[f"s{slide}#r{slide}{n}"] = "", cls
     write_text(root / "data_labels.csv", "\n".join(lines))
     return truth
@@ -275,6 +276,31 @@ def test_splits_and_channels_are_told(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "{0: 'T1', 1: 'T2'}" in (tmp_path / "mine.yaml").read_text()
 
 
+@pytest.mark.parametrize(
+    ("image", "label", "options"),
+    [
+        ("{n}_img.png", "{n}_inst.png", {"image_tail": "_img", "label_tail": "_inst"}),
+        ("imagesTr/{n}_0000.png", "labelsTr/{n}.png", {"image_tail": "_0000"}),
+        ("instruments/{n}.png", "drawn/{n}.png", {}),
+        ("scan/{n}.png", "image_labels/{n}.png", {}),
+    ],
+)
+def test_folders_by_names_or_by_what_they_hold(image, label, options, tmp_path: Path) -> None:
+    for n in ("01", "02", "10"):
+        save(
+            tmp_path / image.format(n=n),
+            np.random.default_rng(int(n)).integers(0, 255, (9, 9, 3), np.uint8),
+        )
+        save(tmp_path / label.format(n=n), np.arange(81, dtype=np.uint8).reshape(9, 9) % 3)
+    (tmp_path / "x/unlike").mkdir(parents=True)
+    save(
+        tmp_path / "x/unlike/011_y.png",
+        np.random.default_rng(0).integers(0, 255, (9, 9, 3), np.uint8),
+    )
+    held = {"images": str(Path(image).parent), "labels": str(Path(label).parent)}
+    assert recognise(tmp_path).options == {"splits": {"unsplit": held}, **options}
+
+
 def test_it_needs_neither_torch_nor_snakemake(tmp_path: Path) -> None:
     make(SECTIONS[0], tmp_path / "data")
     code = "import sys; from pathlib import Path; from al.cli.dataset import main\n"
@@ -283,6 +309,7 @@ def test_it_needs_neither_torch_nor_snakemake(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "scripts")
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 255), min_size=1, max_size=12), st.randoms(), st.booleans())
 def test_values_and_colours_of_any_palette(tmp_path_factory, values, random, palette) -> None:
     file = tmp_path_factory.mktemp("label") / "label.png"

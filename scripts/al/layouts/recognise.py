@@ -20,9 +20,14 @@ from .images import is_picture, opened
 from .table import read_rows
 
 # How folders and ends of names say that they hold labels, images or a split
-LABELS = re.compile(r"mask|label|annot|inst|(^|[^a-z])gt|ground.?truth|segm", re.IGNORECASE)
-IMAGES = re.compile(r"image|img|photo|jpeg|rgb|raw|input", re.IGNORECASE)
-TAIL = re.compile(r"[ _.-]?(masks?|labels?|annot\w*|gt|segm?\w*|ground.?truth)$", re.IGNORECASE)
+LABELS = re.compile(
+    r"mask|(?<!un)label|annot|(^|[^a-z])(gt|inst(ances?)?($|[^a-z]))|ground.?truth|segm",
+    re.IGNORECASE,
+)
+IMAGES = re.compile(r"image|img|photo|jpeg|(^|[^a-z])(rgb|raw|input)", re.IGNORECASE)
+TAIL = re.compile(
+    r"[ _.-]?(masks?|labels?|inst|annot\w*|gt|segm?\w*|ground.?truth)$", re.IGNORECASE
+)
 SPLIT = re.compile(r"(?:^|[^a-z])(train|val|test)", re.IGNORECASE)
 SECOND = re.compile(r"colou?r|vis|overlay|inst|object|panoptic", re.IGNORECASE)  # of labels
 # How columns of a table are called, the likeliest first
@@ -148,7 +153,7 @@ def _sides(folder: str, files: Sequence[Path]) -> Iterator[Side]:
         yield from (Side(folder, rest, False), Side(folder, masks, True))
         return
     for part in reversed(PurePath(folder).parts):
-        if LABELS.search(part) or IMAGES.search(part):
+        if bool(LABELS.search(part)) != bool(IMAGES.search(part)):
             yield Side(folder, masks + rest, not IMAGES.search(part))
             return
     yield Side(folder, masks + rest, all(map(_looks_like_a_label, spread(files, 5))))
@@ -177,11 +182,7 @@ def _partner(
             own = {s.removesuffix(image_tail) for s in images.stems if s.endswith(image_tail)}
             found.append((len(own & held), side, image_tail, label_tail))
     there = (option for option in found if option[0])
-
-    def fit(option: tuple[int, Side, str, str]) -> tuple[bool, bool, int]:
-        return option[1].split == images.split, not SECOND.search(option[1].folder), option[0]
-
-    return max(there, key=fit, default=None)
+    return max(there, key=lambda o: (not SECOND.search(o[1].folder), o[0]), default=None)
 
 
 def _tails(images: Sequence[str], labels: Sequence[str]) -> list[tuple[str, str]]:
@@ -230,8 +231,6 @@ def _of_columns(table: Path, folder: str, file: str, columns: dict[str, list[str
         return None  # images with their masks
     image = called(IMAGE_COLUMNS, size - 1)[0] or file
     group = next(n for n in called(GROUP_COLUMNS, size - 1) if n != image)
-    if group and len({*zip(columns[image], columns[group], strict=True)}) > kinds.get(image, size):
-        group = ""
     split = next((n for n in kinds if {*columns[n]} <= {*SPLITS} and kinds[n] > 1), "")
     roi = next((n for n in kinds if kinds[n] == size), file)
     chosen = {"image": image, "roi": roi, "file": file, "label": label}
