@@ -58,6 +58,7 @@ onsuccess:
     clean_work()
     tell_warnings()
     tell_people()
+    tell_report()
 
 
 onstart:

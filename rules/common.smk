@@ -4,6 +4,7 @@ In: config/config.yaml, config/datasets/{dataset}.yaml, config/strategies.yaml, 
 Out: results/{run}/config.yaml, the resolved configuration of the run.
 """
 
+import os
 import sys
 from functools import partial
 
@@ -119,12 +120,17 @@ def minutes(rule):
 
 def start_run():
     """Refuse what must not start before the first job, then write the run's configuration."""
+    from al.cluster.launches import LAUNCH_VARIABLE
+    from al.cluster.progress import run_here
     from al.config.start import StartRefused, begin_run
 
+    launched = LAUNCH_VARIABLE in os.environ  # before a plain Snakemake sets its own
     try:
         begin_run(workflow, S, LAYOUT, PLACES, logger.warning)
     except StartRefused as refusal:
         raise WorkflowError(str(refusal)) from None
+    if workflow.executor_plugin.name == "local" and not workflow.touch:
+        run_here(workflow, S["learner"], launched)
 
 
 def tell_storage():
@@ -154,6 +160,13 @@ def tell_warnings():
     if all(table.is_file() for table in tables):  # other targets make none
         for line in warnings(view_from_tables(*tables, LOOK), LOOK, Path(RUN)):
             logger.warning(line)
+
+
+def tell_report():
+    """Say last where the results are to be looked at."""
+    page = Path(RUN, "report/report.html").absolute()
+    if page.is_file():
+        print(f"report: {page}", file=sys.stderr)
 
 
 def clean_work():

@@ -133,7 +133,9 @@ def check_killed_training(whole: Killed, folder: Path, cycle: str) -> None:
         os.kill(job.pid, signal.SIGKILL)
     step = run.saved_step(cycle)
     finished = (folder / "results/tiny" / cycle / "model").exists()
-    run.finish()
+    printed = run.finish()
+    assert " scores" in printed and "rule train:" not in printed, "a line for each score alone"
+    assert printed.rstrip().endswith("report.html"), printed
     run.check_clean_end()
     assert finished or f"resumed at step {step}\n" in run.log(cycle)
     assert run.results() == whole.results()

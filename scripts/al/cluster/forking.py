@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from importlib import import_module
 from multiprocessing.context import ForkProcess
@@ -35,6 +36,7 @@ SCRIPTS = ("train", "predict", "evaluate", "score_images", "select_regions", "re
 ALONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 HELD = {signal.SIGINT, signal.SIGTERM}  # of the jobs; the template ends with its Snakemake
 LONGEST = 2**16  # bytes of a request
+ON_LINUX = sys.platform == "linux"
 
 
 class Template:
@@ -107,17 +109,25 @@ class Template:
             )
 
 
-def fork_jobs(learner: str) -> None:
-    """Have the scripts of this Snakemake's own jobs forked, with what a learner imports."""
-    if sys.platform != "linux":
-        return
+def fork_jobs(learner: str, ended: Callable[[str, Sequence[str]], None]) -> None:
+    """Have the scripts of this Snakemake's own jobs forked, with what a learner imports.
+
+    Args:
+        learner: its name.
+        ended: called with the rule and the outputs of a job that has ended well.
+    """
     from snakemake.script import PythonScript
 
     template, plainly = Template(learner), PythonScript.execute_script
 
     def execute_script(self: Any, fname: str, edit: bool = False) -> None:
-        if self.container_img or self.conda_env or self.env_modules:
-            return plainly(self, fname, edit=edit)
+        if ON_LINUX and not (self.container_img or self.conda_env or self.env_modules):
+            fork(self, fname)
+        else:
+            plainly(self, fname, edit=edit)
+        ended(self.rulename, list(self.output))
+
+    def fork(self: Any, fname: str) -> None:
         environment = dict.fromkeys(ALONE, str(self.threads))
         if folder := self.resources.get("tmpdir"):
             environment |= dict.fromkeys(("TMPDIR", "TMP", "TEMP", "TEMPDIR"), str(folder))

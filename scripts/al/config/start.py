@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from al.cluster.forking import fork_jobs
 from al.cluster.guard import guard_start
 from al.cluster.kept import TRAININGS
 from al.cluster.launches import LaunchRefused
@@ -60,8 +59,7 @@ def begin_run(
         StartRefused: for any of these.
     """
     try:
-        executor = workflow.executor_plugin.name
-        guard_start(Path.cwd(), executor == "slurm")
+        guard_start(Path.cwd(), workflow.executor_plugin.name == "slurm")
         if not workflow.touch:
             refuse_retraining(workflow.dag)
             forget_forced(workflow.dag, workflow.dag_settings.forcerun)
@@ -80,8 +78,6 @@ def begin_run(
         write_json(places[2] / START, _start())
         if identity:
             write_json(places[0] / LEARNER, identity)
-        if executor == "local":
-            fork_jobs(settings["learner"])
     except (LaunchRefused, RetrainRefused, StorageError, DataError, ConfigError) as refusal:
         raise StartRefused(str(refusal)) from None
     except OSError as error:
