@@ -30,7 +30,7 @@ export PYTHONPATH := $(CURDIR)/scripts$(if $(PYTHONPATH),:$(PYTHONPATH))
 
 help:
 	@echo 'make demo                   a whole active-learning run on generated street images'
-	@echo 'make run ARGS="dataset=..." any run; see README.md'
+	@echo 'make run ARGS="dataset=..." any run; see docs/compare.md'
 	@echo 'make dataset FOLDER=...     looks at a folder of yours and writes config/datasets/NAME.yaml (NAME=...)'
 	@echo 'make annotate RUN=mine      people label the regions that a run with annotator=human chose'
 	@echo 'make annotate-demo          the same on generated street images'

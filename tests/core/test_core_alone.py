@@ -104,5 +104,6 @@ def test_wheel_with_its_own_dependencies_runs_the_notebook(tmp_path: Path) -> No
     python = tmp_path / "alone" / "bin" / "python"
     call(python, *pip[1:], "install", "--quiet", "-c", ROOT / "constraints.txt", wheel)
     cells = [cell for cell in notebook().cells if cell.cell_type == "code"]
-    (tmp_path / "script.py").write_text("\n".join(cell.source for cell in cells))
+    readme = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "script.py").write_text("\n".join([*readme, *(cell.source for cell in cells)]))
     assert call(python, "-I", "script.py") == shown(cells[-1])
