@@ -37,6 +37,7 @@ VOC_NAME = re.compile(r"\d{4}_\d{6}")  # of images of VOC itself
 MOST = {"2d": (200, 300_000_000), "3d": (20, 100_000_000), "roi": (500, 1 << 40)}  # files, pixels
 FEW = 20  # images without a label that are left out by name
 CYCLES = 6
+CELLS = 40_000_000  # of the features of all images: minutes on two cores
 GROUP = r"^(.*?\d[^ _.-]*)[ _.-]"  # up to the first part of a name with a digit: p01 of p01_s3_7
 
 
@@ -76,7 +77,7 @@ class Proposal:
         self.settings |= known or (self._read(some, names) if some else self._ask(names))
         self.settings |= {"background": 0} if self.settings["classes"][0] == "background" else {}
         self._split(people)
-        self._size(64 if people else 8)
+        self._size(4 if people else 8)
         self._check(some or self.rows[:3])
 
     def _known(self, found: Found, names: Sequence[str]) -> dict[str, Any]:
@@ -171,8 +172,8 @@ class Proposal:
         self.told.append(f"a guess: {told}: `group`" + ("" if sure else ", which is commented out"))
         self.rows = rows if sure else self.rows
 
-    def _size(self, least: int) -> None:
-        """Propose budget and regions, ``least`` pixels a side, with a reason each."""
+    def _size(self, parts: int) -> None:
+        """Propose budget and regions, ``parts`` of which are as long as images, with reasons."""
         rows = assign_splits(self.rows, self.settings.get("split"), 0)
         images = list(by_image(row for row in rows if row.split == "train").values())
         if not images:
@@ -187,11 +188,14 @@ class Proposal:
             side = median(
                 min(n for axis, n in enumerate(row.shape) if axis != row.axis) for row, *_ in images
             )
-            self.settings["region"] = [min(128, int(side), max(least, round(side / 64) * 8))] * 2
-            self.why["region"] = f"about an eighth of the shorter side of images, {side:g} pixels"
+            self.settings["region"] = [min(128, max(8, round(side / parts / 8) * 8))] * 2
+            self.why["region"] = f"about 1/{parts} of the shorter side of images, {side:g} pixels"
             budget = f"{min(25, max(2, len(images) // 20), len(images))}x5"
             self.why["budget"] = f"images a cycle, a twentieth of {len(images)}, x regions in each"
         self.settings |= {"budget": budget, "cycles": CYCLES, "seeds": 2}
+        if sum(min(600_000, prod(row.shape)) for row in self.rows) > CELLS:
+            self.settings["pixels"] = {"cells": max(20_000, CELLS // len(self.rows))}
+            self.why["pixels"] = f"so that features of {len(self.rows)} images take minutes"
         self.why |= {"cycles": "may be raised later", "seeds": "3 to 5 for what is published"}
 
     def _check(self, some: Sequence[PoolRow]) -> None:
