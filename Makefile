@@ -6,8 +6,11 @@ endif
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
-EXTRAS ?= workflow,annotate,slurm,pixels,mmseg,nnunet,hact,dev
+EXTRAS ?= workflow,annotate,slurm,pixels,encoder,mmseg,nnunet,hact,dev
+comma := ,
+STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
+# What a run on this machine with the embedded learner or `pixels` needs; all is more, if it is there.
+BASE := $(or $(wildcard $(STAMP)),$(VENV)/.installed-workflow-annotate-pixels)
 PIP_ARGS ?=
 RUN ?=
 FOLDER ?=
@@ -52,9 +55,9 @@ help:
 venv: $(STAMP)
 
 # A changed pin or dependency installs again; an unchanged one costs nothing.
-$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) \
-		-c constraints.txt -e '.[$(EXTRAS)]'
+$(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-compile $(PIP_ARGS) \
+		-c constraints.txt -e '.[$(subst -,$(comma),$*)]'
 	@touch $@
 
 $(BIN)/python:
@@ -62,12 +65,12 @@ $(BIN)/python:
 		|| { echo 'Python 3.11 or later is needed; name it with PYTHON=...' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-demo: $(STAMP)
+demo: $(BASE)
 	@$(MAKE) --no-print-directory run ARGS='$(DEMO_ARGS)'
 	@$(BIN)/python -m al.cli.results demo
 
 # What SLURM would refuse is told first: Snakemake's own message of it gives no reason.
-run: $(STAMP)
+run: $(if $(filter local,$(PROFILE)),$(BASE),$(STAMP))
 	@if grep -qs '^executor: slurm' profiles/$(PROFILE)/config.yaml; then \
 		$(BIN)/python -m al.cli.check_cluster --profile profiles/$(PROFILE) -- $(ARGS) \
 			| grep '^does not fit'; \
@@ -76,28 +79,28 @@ run: $(STAMP)
 		$(if $(TAKEOVER),--takeover) -- $(ARGS)
 
 # ARGS="classes=road,tree,void": names by value; annotator=human; --replace a file of that name.
-dataset: $(STAMP)
+dataset: $(BASE)
 	@$(BIN)/python -m al.cli.dataset "$(FOLDER)" $(if $(NAME),--name "$(NAME)") $(ARGS)
 
 # People annotate what a run chose, until Ctrl-C; REVIEW=1 shows what they did, NEXT=no starts no cycle.
-annotate: $(STAMP)
+annotate: $(BASE)
 	@$(BIN)/python -m al.cli.annotate $(RUN) $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT)) \
 		$(if $(REVIEW),--review) $(if $(filter no 0,$(NEXT)),--stay)
 
-annotate-demo: $(STAMP)
+annotate-demo: $(BASE)
 	@$(MAKE) --no-print-directory run ARGS='$(ANNOTATE_ARGS)'
 	@$(MAKE) --no-print-directory annotate RUN=annotate-demo
 
 check-cluster: $(STAMP)
 	@$(BIN)/python -m al.cli.check_cluster --profile profiles/$(PROFILE) -- $(ARGS)
 
-status: $(STAMP)
+status: $(BASE)
 	@$(BIN)/python -m al.cli.status $(RUN)
 
-report: $(STAMP)
+report: $(BASE)
 	@$(BIN)/python -m al.cli.report $(RUN) $(ARGS)
 
-compare: $(STAMP)
+compare: $(BASE)
 	@for task in 2d 3d roi; do \
 		$(MAKE) --no-print-directory run \
 			ARGS="--configfile config/benchmarks/compare_$$task.yaml" || exit 1; \

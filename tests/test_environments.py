@@ -14,7 +14,11 @@ from al.learners import LEARNERS
 
 ROOT = Path(__file__).parents[1]
 LEARNER_EXTRAS = {"convnet": [], **{name: [name] for name in ("pixels", "mmseg", "nnunet", "hact")}}
-EXTRAS = {**LEARNER_EXTRAS, "hact_import": ["hact", "dgl"]}
+EXTRAS = {
+    **LEARNER_EXTRAS,
+    "pixels": ["pixels", "encoder"],
+    "hact_import": ["hact", "dgl"],
+}
 OF_OTHERS = {"histocartography"}  # runs nothing of this project's
 ENVIRONMENTS = sorted({path.stem for path in (ROOT / "envs").glob("*.yaml")} - OF_OTHERS)
 
@@ -55,6 +59,7 @@ def test_every_direct_dependency_is_pinned() -> None:
         "workflow",
         "annotate",
         "pixels",
+        "encoder",
         "mmseg",
         "nnunet",
         "hact",

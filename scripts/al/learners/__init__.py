@@ -54,8 +54,8 @@ def get_learner(name: str) -> Learner:
     try:
         module = import_module(f"al.learners.{name}.learner")
     except ImportError as error:
-        extras = "workflow,slurm,dev" if name == "convnet" else f"workflow,slurm,{name},dev"
+        extra = "workflow" if name == "convnet" else name
         raise ConfigError(
-            f"learner {name}: {error}; install it with: make venv EXTRAS={extras}"
+            f"learner {name}: {error}; install it with: make venv EXTRAS={extra}"
         ) from error
     return getattr(module, name.capitalize())()

@@ -32,7 +32,9 @@ def open_encoder(name: str, weights: str) -> tuple[nn.Module, Tensor, Tensor]:
         import_torchvision()  # for timm
         import timm
     except ImportError as error:
-        raise ConfigError(f"pixels.encoder: {error}; install it: pip install timm") from error
+        raise ConfigError(
+            f"pixels.encoder: {error}; install it with: make venv EXTRAS=encoder"
+        ) from error
     try:
         net = timm.create_model(name, num_classes=0, dynamic_img_size=True)
         own, held = net.state_dict().keys(), read_weights(Path(weights))
