@@ -229,10 +229,13 @@ def test_what_is_odd_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     (root / "images/Thumbs.db").write_bytes(b"")
     (root / "masks/p02_2_mask.png").unlink()
     (root / "masks/.hidden.png").write_bytes(b"")
+    own = look(root, tmp_path, "classes=ground, vessel,tumour,nerve,bone")
+    assert "in no label that was read: nerve, bone" in capsys.readouterr().out
     own = look(root, tmp_path, "classes=ground, vessel,tumour,void")
     said = capsys.readouterr().out
     assert own["classes"] == ["ground", "vessel", "tumour"]
     assert own["layout_options"]["exclude"] == ["p02_2"] and len(read(resolved(own))) == 17
+    assert re.search(own["group"], "p01_3")[1] == "p01"
     for told in (
         "1 .db",
         "p02_2): left out by name",
@@ -269,6 +272,11 @@ def test_splits_and_channels_are_told(tmp_path: Path, capsys, monkeypatch) -> No
     said = capsys.readouterr().out
     assert "scores are computed on val/" in said and "test/ is left out: 1 image" in said
     assert "lies in several splits" in said
+    for name in [*(f"train/{n}" for n in range(5)), *(f"val/{n}" for n in range(3))]:
+        save(tmp_path / f"twice/images/{name}.png", np.zeros((9, 9, 3), np.uint8))
+        save(tmp_path / f"twice/labels/{name}.png", np.zeros((9, 9), np.uint8))
+    assert main([str(tmp_path / "twice")], tmp_path) == 1
+    assert "0: 2 files carry this name" in capsys.readouterr().err
     make("Volumes", tmp_path / "v")
     held = {"labels": {"b": 0, "x": 1, "y": 2}, "channel_names": {"0": "T1", "1": "T2"}}
     write_json(tmp_path / "v/dataset.json", held)

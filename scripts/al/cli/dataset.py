@@ -207,9 +207,13 @@ class Proposal:
         layout.index(self.root)
         self.told += room_warnings(settings, self.rows)
         try:
-            layout.check(some)
+            held = sum(layout.check(some))
         except DataError as error:
             self.told.append(f"a run will refuse: {error}")
+            return
+        absent = [name for name, n in zip(layout.classes, held, strict=False) if not n]
+        if absent and some[0].label_path:
+            self.told.append(f"in no label that was read: {', '.join(shortened(absent))}")
 
     def lines(self) -> Iterator[str]:
         """Give the dataset's file in lines."""

@@ -182,7 +182,11 @@ def _partner(
             own = {s.removesuffix(image_tail) for s in images.stems if s.endswith(image_tail)}
             found.append((len(own & held), side, image_tail, label_tail))
     there = (option for option in found if option[0])
-    return max(there, key=lambda o: (not SECOND.search(o[1].folder), o[0]), default=None)
+
+    def fit(option: tuple[int, Side, str, str]) -> tuple[bool, bool, int]:
+        return option[1].split == images.split, not SECOND.search(option[1].folder), option[0]
+
+    return max(there, key=fit, default=None)
 
 
 def _tails(images: Sequence[str], labels: Sequence[str]) -> list[tuple[str, str]]:
