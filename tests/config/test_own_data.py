@@ -183,7 +183,7 @@ def test_page_and_proposal_read_what_was_made(section: str, tmp_path: Path, caps
     assert ("make annotate RUN=mine" in said) == (section == "No labels yet")
 
 
-def test_other_lines_of_the_page(tmp_path: Path) -> None:
+def test_other_lines_of_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for n in (1, 2, 3, 4):
         save(tmp_path / f"v/images/la_{n}.nii.gz", np.random.default_rng(n).random((6, 9, 9)))
         save(
@@ -197,6 +197,7 @@ def test_other_lines_of_the_page(tmp_path: Path) -> None:
     assert sorted(read(resolved(look(tmp_path / "raw", tmp_path)))) == [
         f"la_{n}" for n in (1, 2, 3, 4)
     ]
+    assert "6 cycles ask for 60 regions, and no more than" in capsys.readouterr().out
     lines = blocks("Regions of interest", "python")[0]
     subprocess.run([sys.executable, "-c", lines], cwd=tmp_path / "r", check=True)
     own = look(tmp_path / "r", tmp_path)
