@@ -117,7 +117,7 @@ class PixelsTraining(Training):
             {"params": [p for p in net.parameters() if p.ndim == 1], "weight_decay": 0.0},
         ]
         self.optimizer = torch.optim.AdamW(
-            groups, lr=settings.learning_rate, weight_decay=settings.weight_decay or 0
+            groups, lr=settings.learning_rate, weight_decay=settings.weight_decay or 0, fused=True
         )
         self.class_weights = self._class_weights()
 
