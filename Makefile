@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS ?= workflow,annotate,slurm,pixels,encoder,mmseg,nnunet,hact,dev
 comma := ,
-STAMP := $(VENV)/.installed-$(subst $(comma),-,$(EXTRAS))
+STAMP := $(VENV)/.installed-$(or $(subst $(comma),-,$(EXTRAS)),alone)
 # What a run on this machine with the embedded learner or `pixels` needs; all is more, if it is there.
 BASE := $(or $(wildcard $(STAMP)),$(VENV)/.installed-workflow-annotate-pixels)
 PIP_ARGS ?=
@@ -57,7 +57,7 @@ venv: $(STAMP)
 # A changed pin or dependency installs again; an unchanged one costs nothing.
 $(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-compile $(PIP_ARGS) \
-		-c constraints.txt -e '.[$(subst -,$(comma),$*)]'
+		-c constraints.txt -e '.$(patsubst %,[%],$(subst -,$(comma),$(patsubst alone,,$*)))'
 	@touch $@
 
 $(BIN)/python:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +15,9 @@ import psutil
 import pytest
 from snakemake.benchmark import BenchmarkRecord
 
-from al.cluster.forking import Template
+from al.cluster.forking import EMBEDDED, Template
 
-from ..workflow.launches import until
+from ..workflow.launches import gone, until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="of Linux alone")
 
@@ -30,7 +33,10 @@ def run(template: Template, file: Path, code: str, record: BenchmarkRecord | Non
     """Run code as a job with two threads that knows the file's place."""
     file = file.with_suffix(".tmp0.job.py")
     file.write_text(f"from pathlib import Path\nfile = Path({str(file)!r}).with_suffix('')\n{code}")
-    return template.run(str(file), {"OMP_NUM_THREADS": "2"}, 2, record)
+    environment = {"OMP_NUM_THREADS": "2", "TMPDIR": str(file.parent)}
+    code = template.run(str(file), environment, 2, record)
+    assert code is not None
+    return code
 
 
 def told(file: Path) -> str:
@@ -40,7 +46,9 @@ def told(file: Path) -> str:
 def test_a_job_is_a_python_of_its_own(template, tmp_path):
     record = BenchmarkRecord()
     code = """
-import atexit, os, sys, threading, torch
+import atexit, os, sys, tempfile, threading, torch
+mkl = torch.__config__.parallel_info().partition("mkl_get_max_threads() : ")[2][:1] or "2"
+assert (mkl, tempfile.gettempdir()) == ("2", str(file.parent)), (mkl, tempfile.gettempdir())
 atexit.register(file.write_text, f"{__name__} {os.environ['OMP_NUM_THREADS']} {os.getpid()}"
     f" {torch.get_num_threads()} {sys.argv[0] == __file__} {threading.active_count()}")
 """
@@ -80,7 +88,7 @@ def held(template: Template, file: Path) -> tuple[threading.Thread, list[int], p
     return thread, codes, psutil.Process(int(told(file)))
 
 
-def test_jobs_run_beside_each_other_and_outlive_the_template(template, tmp_path):
+def test_jobs_run_beside_each_other_and_end_with_the_template(template, tmp_path):
     one, two = held(template, tmp_path / "one"), held(template, tmp_path / "two")
     assert one[2].name() == "job" and one[2].ppid() == two[2].ppid() != os.getpid()
     os.kill(one[2].ppid(), signal.SIGTERM)  # as to the whole group: it is for the jobs
@@ -90,10 +98,43 @@ def test_jobs_run_beside_each_other_and_outlive_the_template(template, tmp_path)
     assert one[1] == [-signal.SIGTERM] and two[2].is_running()
     os.kill(two[2].ppid(), signal.SIGKILL)
     two[0].join()
-    assert two[1] == [-signal.SIGKILL] and two[2].is_running()
-    two[2].kill()
+    assert two[1] == [-signal.SIGKILL]
+    until(lambda: gone(two[2]))  # nobody would know when it ends, and it would be started again
     assert run(template, tmp_path / "three", "file.write_text('of another template')") == 0
     assert told(tmp_path / "three") == "of another template"
+
+
+def test_jobs_draw_apart_and_end_though_their_children_live_on(template, tmp_path):
+    code = """
+import os, random, time, numpy, torch
+file.write_text(f"{random.random()} {numpy.random.random()} {torch.rand(1).item()}")
+if os.fork() == 0:
+    time.sleep(5)
+    os._exit(0)
+os._exit(0)
+"""
+    start = time.monotonic()
+    assert run(template, tmp_path / "a", code) == run(template, tmp_path / "b", code) == 0
+    assert time.monotonic() < start + 5
+    drawn = [told(tmp_path / name).split() for name in "ab"]
+    assert not set(drawn[0]) & set(drawn[1])
+
+
+def test_what_cannot_be_asked_of_a_template_is_left_to_another_python(template):
+    assert template.run("x" * 2**17, {}, 1, None) is None
+
+
+@pytest.mark.parametrize("learner", EMBEDDED)
+def test_cuda_is_not_asked_before_the_fork(learner):
+    code = f"""
+import torch
+from al.cluster.forking import _import_all
+called = []
+torch.cuda.is_available = torch.cuda.device_count = lambda: called.append(1) or 0
+_import_all({learner!r})
+assert not called and not torch.cuda.is_initialized()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_nothing_runs_in_the_template_that_a_fork_would_lose(template, tmp_path):

@@ -62,7 +62,10 @@ def test_where_settings_come_from_elsewhere_snakemake_is_left_to_say(
         refuse_typed(wrong, ["--profile", str(tmp_path)])
     (tmp_path / "config.yaml").write_text("config: {dataset: camvid}\n")
     refuse_typed(wrong, ["--profile", str(tmp_path)])
-    for words in (["--configfile", "x.yaml"], ["--directory=elsewhere"], ["-d", "elsewhere"]):
+    for words in (
+        *(["--configfile", "x.yaml"], ["--directory=elsewhere"], ["-d", "elsewhere"]),
+        *([f"--profile={tmp_path}"], ["--workflow-profile", str(tmp_path)], ["--profile", "named"]),
+    ):
         refuse_typed(wrong, words)
     monkeypatch.chdir(tmp_path)
     refuse_typed(wrong, [])

@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
@@ -34,6 +35,11 @@ from al.paths import ROOT
 SCRIPTS = ("train", "predict", "evaluate", "score_images", "select_regions", "reveal_labels")
 # The template itself computes nothing: a library with threads of its own could not be forked.
 ALONE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+BLOSC = {"BLOSC_NTHREADS": "1"}
+# NVIDIA's driver has an entry there for each GPU. Whoever asks CUDA for them cannot be forked any
+# more, which these two learners do not do while they are imported.
+GPUS = Path("/proc/driver/nvidia/gpus")
+EMBEDDED = ("convnet", "pixels")
 HELD = {signal.SIGINT, signal.SIGTERM}  # of the jobs; the template ends with its Snakemake
 LONGEST = 2**16  # bytes of a request
 ON_LINUX = sys.platform == "linux"
@@ -49,7 +55,9 @@ class Template:
         self._channel = socket.socket(socket.AF_UNIX)
         atexit.register(self.close)
 
-    def run(self, script: str, environment: dict[str, str], threads: int, record: Any) -> int:
+    def run(
+        self, script: str, environment: dict[str, str], threads: int, record: Any
+    ) -> int | None:
         """Run a script as a job of its own and wait for its end.
 
         Args:
@@ -59,20 +67,29 @@ class Template:
             record: Snakemake's benchmark of the job, if it has one.
 
         Returns:
-            The exit code, negative where a signal has ended it or its template.
+            The exit code, negative where a signal has ended it or its template; ``None`` where
+            there is no template to be had, and nothing was begun.
         """
         from snakemake.benchmark import benchmarked
 
-        request = json.dumps({"script": script, "environment": environment, "threads": threads})
-        for _ in range(2):  # a template that was just killed has not begun it
+        asked = {"script": script, "environment": environment, "threads": threads}
+        request = json.dumps(asked).encode()
+        for _ in range(
+            2 if len(request) < LONGEST else 0
+        ):  # one that was just killed began nothing
             ours, theirs = socket.socketpair()
             with ours, ours.makefile("r", encoding="ascii") as answers:
                 with theirs, self._lock:
-                    self._send([request.encode()], [theirs.fileno()])
-                if started := answers.readline():
-                    with benchmarked(int(started), record) if record else nullcontext():
-                        return int(answers.readline() or -signal.SIGKILL)
-        return -signal.SIGKILL
+                    self._send([request], [theirs.fileno()])
+                if not (started := answers.readline()):
+                    continue
+                with benchmarked(int(started), record) if record else nullcontext():
+                    if ended := answers.readline():
+                        return int(ended)
+                with suppress(ProcessLookupError):  # without its template nobody knows its end
+                    os.kill(int(started), signal.SIGKILL)
+                return -signal.SIGKILL
+        return None
 
     def close(self) -> None:
         """End the template; its jobs, if any are left, go on."""
@@ -105,7 +122,7 @@ class Template:
                 [sys.executable, "-P", "-c", code],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, **ALONE},
+                env={**os.environ, **ALONE, **BLOSC},
             )
 
 
@@ -121,18 +138,19 @@ def fork_jobs(learner: str, ended: Callable[[str, Sequence[str]], None]) -> None
     template, plainly = Template(learner), PythonScript.execute_script
 
     def execute_script(self: Any, fname: str, edit: bool = False) -> None:
-        if ON_LINUX and not (self.container_img or self.conda_env or self.env_modules):
-            fork(self, fname)
-        else:
+        elsewhere = self.container_img or self.conda_env or self.env_modules or self.shadow_dir
+        if not ON_LINUX or elsewhere or not fork(self, fname):
             plainly(self, fname, edit=edit)
         ended(self.rulename, list(self.output))
 
-    def fork(self: Any, fname: str) -> None:
+    def fork(self: Any, fname: str) -> bool:
         environment = dict.fromkeys(ALONE, str(self.threads))
         if folder := self.resources.get("tmpdir"):
             environment |= dict.fromkeys(("TMPDIR", "TMP", "TEMP", "TEMPDIR"), str(folder))
-        if code := template.run(fname, environment, self.threads, self.bench_record):
+        code = template.run(fname, environment, self.threads, self.bench_record)
+        if code:
             raise subprocess.CalledProcessError(code, [sys.executable, fname])
+        return code is not None
 
     PythonScript.execute_script = execute_script
 
@@ -153,6 +171,8 @@ def main(channel: int, learner: str) -> None:
                     job.join()
                     _tell(client, job.exitcode)
                     client.close()
+                    if key.fd != job.sentinel:
+                        os.close(key.fd)
                     job.close()
                     continue
                 request, ends, *_ = socket.recv_fds(requests, LONGEST, 1)
@@ -161,10 +181,23 @@ def main(channel: int, learner: str) -> None:
                 client = socket.socket(fileno=ends[0])
                 others = [requests, client, *(other for _, other in running.values())]
                 job = ForkProcess(target=_work, args=(json.loads(request), others))
-                job.start()
-                running[job.sentinel] = job, client
-                events.register(job.sentinel, selectors.EVENT_READ)
+                try:
+                    job.start()
+                except OSError:  # no memory, no process: told by what is not answered
+                    client.close()
+                    continue
+                watch = _watched(job)
+                running[watch] = job, client
+                events.register(watch, selectors.EVENT_READ)
                 _tell(client, job.pid)
+
+
+def _watched(job: ForkProcess) -> int:
+    """Return what is readable once a job has ended."""
+    try:
+        return os.pidfd_open(job.pid)
+    except OSError:  # before Linux 5.3; it stays open while a child of the job lives
+        return job.sentinel
 
 
 def _work(asked: dict[str, Any], others: list[socket.socket]) -> None:
@@ -173,6 +206,12 @@ def _work(asked: dict[str, Any], others: list[socket.socket]) -> None:
         end.close()
     os.environ.update(asked["environment"])
     threadpool_limits(asked["threads"])
+    tempfile.tempdir = None  # asks the environment again
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(asked["threads"])  # and MKL's
+        sys.modules["torch"].seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()  # as in a Python of its own, whoever draws from it
     script = Path(asked["script"])
     Path("/proc/self/comm").write_text(script.stem.rpartition(".")[2])  # as `ps` and `top` show it
     sys.argv = [str(script)]
@@ -186,6 +225,7 @@ def _work(asked: dict[str, Any], others: list[socket.socket]) -> None:
         sys.excepthook(type(error), error.with_traceback(frames), frames)
         sys.exit(1)
     finally:
+        threading._shutdown()
         atexit._run_exitfuncs()  # multiprocessing leaves out what waits for the end of a Python
 
 
@@ -203,7 +243,8 @@ def _import_all(learner: str) -> None:
         with suppress(Exception):
             runpy.run_path(str(ROOT / "scripts" / f"{name}.py"))
     with suppress(Exception):
-        get_learner(learner)
+        if learner in EMBEDDED or not GPUS.is_dir():
+            get_learner(learner)
         import_module("torch._dynamo")  # which the first optimiser imports
         # Compiled code is loaded in a second, and compiled, the first time ever, in many.
         np, core = import_module("numpy"), import_module("decomp_core")

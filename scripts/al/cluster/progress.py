@@ -15,11 +15,10 @@ from typing import Any
 from al.io.errors import DataError
 from al.io.files import read_json
 
-from .forking import fork_jobs
+from .forking import GPUS, fork_jobs
 
 # Of Snakemake, as it names it
 TERMINAL = "DefaultStreamHandler"
-GPUS = Path("/proc/driver/nvidia/gpus")
 SCORED = "evaluate"  # rules that end with a score begin so
 METRICS = "metrics.json"
 
@@ -56,7 +55,9 @@ def beginning(learner: str, rules: Sequence[str], gpus: Path = GPUS) -> str:
         return f"{len(rules)} job{'s' if len(rules) > 1 else ''}, no training"
     found = len(list(gpus.iterdir())) if gpus.is_dir() else 0
     where = f"{found} GPU{'s' if found > 1 else ''}" if found else "the CPU, as there is no GPU"
-    return f"{trained} trainings of {learner} on {where}; {os.cpu_count()} cores, {len(rules)} jobs"
+    many = "s" if trained > 1 else ""
+    told = f"{trained} training{many} of {learner} on {where}"
+    return f"{told}; {os.cpu_count()} cores, {len(rules)} jobs"
 
 
 class Progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +17,9 @@ from al.paths import ROOT
 from .checks import check_words
 from .settings import load_settings, read_yaml
 
-# Words and keys of profiles that bring settings from elsewhere, or mean another working folder
-ELSEWHERE = ("--configfile", "--config-file", "--directory", "-d", "--snakefile", "-s")
+# Words, as they may be shortened, and keys of profiles that bring settings from elsewhere or mean
+# another working folder
+ELSEWHERE = ("--conf", "-C", "--dir", "-d", "--snakef", "-s", "--work", "--profile=")
 KEYS = frozenset({"config", "configfile", "configfiles", "directory", "snakefile"})
 
 
@@ -43,7 +45,7 @@ def refuse_typed(settings: Sequence[str], words: Sequence[str]) -> None:
     """
     if Path("Snakefile").resolve() != ROOT / "Snakefile":  # Snakemake's own choice
         return
-    if any(word.split("=")[0].startswith(ELSEWHERE) for word in words) or _profile(words) & KEYS:
+    if any(word.startswith(ELSEWHERE) for word in words) or not _profile_is_plain(words):
         return
     typed: dict[str, Any] = {}
     for word in settings:
@@ -56,11 +58,15 @@ def refuse_typed(settings: Sequence[str], words: Sequence[str]) -> None:
     load_settings(config, ROOT)
 
 
-def _profile(words: Sequence[str]) -> set[str]:
-    """Keys of the profile that is named."""
-    place = words.index("--profile") + 1 if "--profile" in words else len(words)
-    file = Path(*words[place : place + 1], "config.yaml")
-    return set(read_yaml(file)) if file.parent != Path() and file.is_file() else set()
+def _profile_is_plain(words: Sequence[str]) -> bool:
+    """Whether what Snakemake reads beside the command line is one file, without settings."""
+    if "SNAKEMAKE_PROFILE" in os.environ or Path("profiles/default").exists():
+        return False
+    if "--profile" not in words:
+        return True
+    folder = Path(*words[words.index("--profile") + 1 :][:1])
+    files = [file.name for file in folder.glob("config*.yaml")]
+    return files == ["config.yaml"] and not KEYS & set(read_yaml(folder / "config.yaml"))
 
 
 def _read(value: str) -> Any:

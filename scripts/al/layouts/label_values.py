@@ -14,6 +14,7 @@ from .images import opened, read_ids
 from .nifti import opened_whole
 
 VOID_NAMES = ("void", "ignore")
+APART = 8  # at most, values that number classes; greys that are to be told apart by eye are further
 
 
 def read_values(rows: Sequence[PoolRow]) -> tuple[dict[int, int], dict[int, list[int]]]:
@@ -63,7 +64,8 @@ def name_values(
 ) -> tuple[list[str], list[int], list[int]]:
     """Return classes, the value of each in label files, and the values that are void.
 
-    255 is void unless it goes on with a scale of greys, as in 0, 255 or 0, 127, 255.
+    255 is void behind values that look like numbers of classes, as in 0, 1, 255, and unless it ends
+    greys, as in 0, 255 or 0, 127, 255 or 0, 64, 255.
 
     Args:
         values: sorted, those in label files.
@@ -74,8 +76,8 @@ def name_values(
         ConfigError: names that are none of these.
     """
     steps = np.diff(values)
-    dark = values[-1] == 255 and len(steps) > 1 and steps[-1] > 2 * steps[:-1].max()
-    ids = list(values[:-1] if dark else values)
+    numbers = len(steps) > 1 and steps[:-1].max() <= APART and steps[-1] > 2 * steps[:-1].max()
+    ids = list(values[:-1] if values[-1] == 255 and numbers else values)
     if len(names) == len(values):
         ids = list(values)
     elif len(names) > ids[-1]:

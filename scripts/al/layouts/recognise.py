@@ -85,7 +85,12 @@ def _pictures(root: Path) -> tuple[dict[str, list[Path]], str]:
     """Return the pictures of each folder below that has some, and in words what else is there."""
     held: dict[str, list[Path]] = {}
     others: Counter[str] = Counter()
-    for place, folders, names in os.walk(root):
+    seen: set[str] = set()
+    for place, folders, names in os.walk(root, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:  # a link back
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX")))
         files = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
         others.update("".join(f.suffixes[-2:]) or f.name for f in files if not is_picture(f))
