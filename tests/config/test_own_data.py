@@ -342,8 +342,8 @@ def test_values_and_colours_of_any_palette(tmp_path_factory, values, random, pal
 @pytest.mark.parametrize(
     ("values", "void"),
     [([0, 255], []), ([0, 127, 255], []), ([0, 85, 170, 255], []), ([0, 1, 255], [255]),
-     ([1, 2, 3], []), ([*range(200), 255], [255]), ([255], []), ([0, 3, 7, 255], [255]), ([0, 64, 255], []),
-     ([0, 50, 255], [])],
+     ([1, 2, 3], []), ([*range(200), 255], [255]), ([255], []), ([0, 3, 7, 255], [255]),
+     ([0, 64, 255], []), ([0, 50, 255], [])],
 )  # fmt: skip
 def test_255_is_void_unless_it_ends_a_scale_of_greys(values: list[int], void: list[int]) -> None:
     assert name_values(values, [])[1:] == ([v for v in values if v not in void], void)
