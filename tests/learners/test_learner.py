@@ -38,7 +38,7 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
     real = learners.import_module
     monkeypatch.setattr(learners, "import_module", missing)
-    with pytest.raises(ConfigError, match="learner mmseg: No module .*EXTRAS=workflow,slurm,mmseg"):
+    with pytest.raises(ConfigError, match="learner mmseg: No module .*EXTRAS=mmseg"):
         get_learner("mmseg")
 
 
