@@ -146,9 +146,11 @@ def tell_storage():
 
 def tell_people():
     """Say at the end who waits for whom, unless that was so at the start."""
+    from al.cluster.progress import say
+
     now = people_of(Path(RUN), S, True) if PEOPLE else None
     if PEOPLE and now.told() not in ([], PEOPLE.told()):
-        print(*now.told(), sep="\n", file=sys.stderr)
+        say("\n".join(now.told()))
 
 
 def tell_warnings():
@@ -164,9 +166,11 @@ def tell_warnings():
 
 def tell_report():
     """Say last where the results are to be looked at."""
+    from al.cluster.progress import say
+
     page = Path(RUN, "report/report.html").absolute()
     if page.is_file():
-        print(f"report: {page}", file=sys.stderr)
+        say(f"report: {page}")
 
 
 def clean_work():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from al.cluster.progress import Progress, beginning
+from al.cluster.progress import Progress, beginning, say
 
 RULES = ["split_pool", *["train", "evaluate"] * 3, "train_reference", "evaluate_reference"]
 
@@ -20,6 +22,19 @@ def test_what_begins_and_on_what(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     assert "4 trainings of convnet on 2 GPUs; " in beginning("convnet", RULES, tmp_path)
     assert beginning("convnet", ["plot_figures"], tmp_path) == "1 job, no training"
+
+
+def test_a_terminal_that_is_gone_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as gone:
+        monkeypatch.setattr("sys.stderr", gone)
+        say("to nobody")
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            gone.close()
+    monkeypatch.setattr("sys.stderr", gone)
+    say("to what is closed")
 
 
 @pytest.mark.parametrize("after, left", [(10, "30 s"), (60, "3 min"), (4000, "3 h"), (0, "")])

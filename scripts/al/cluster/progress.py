@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +32,18 @@ def run_here(workflow: Any, learner: str, launched: bool) -> None:
             has every job.
     """
     rules = [job.rule.name for job in workflow.dag.needrun_jobs()]
-    say = partial(print, file=sys.stderr, flush=True)
     if launched and not workflow.output_settings.verbose:
         for handler in workflow.logger_manager.logger.handlers:
             if handler.name == TERMINAL:
                 handler.setLevel(logging.WARNING)
     say(beginning(learner, rules))
     fork_jobs(learner, Progress(rules, say).ended)
+
+
+def say(line: str) -> None:
+    """Say a line on the terminal, if somebody still holds it: else the run goes on without."""
+    with suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def beginning(learner: str, rules: Sequence[str], gpus: Path = GPUS) -> str:
