@@ -49,7 +49,9 @@ class Killed(Run):
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                if process.name() == script and Path(process.cwd()) == self.folder:
+                # Forked by name; started by SLURM it is a Python of its own.
+                own = any(word.endswith(f".{script}.py") for word in process.cmdline()[1:2])
+                if (own or process.name() == script) and Path(process.cwd()) == self.folder:
                     found += [] if gone(process) else [process]
         return found
 
